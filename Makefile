@@ -1,0 +1,51 @@
+# Every target makes its own environment when there is none: Python >= 3.11 and make are all that a machine needs.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROTOS := $(shell find protos -name '*.proto' 2>/dev/null)
+
+.PHONY: help setup demo test check bench generate lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## Make .venv from requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "countersign needs Python 3.11 or newer on the PATH (or PYTHON=/path/to/python)"; exit 1; }
+	@echo "making $(VENV) with $(PYTHON) from requirements.lock ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## The main job on real input, everything embedded (ONCE=1: end after the walk)
+	@$(BIN)/countersign demo $(if $(ONCE),--once)
+
+test: $(READY)  ## All tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## Lint, format, types, import rules, protos, generated code
+	$(BIN)/ruff check services tests
+	$(BIN)/ruff format --check services tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	sh .ci/protos-compatible
+	sh .ci/generated-is-current
+
+bench: $(READY)  ## Speed against direct and plain Envoy; report in bench-report/
+	$(BIN)/python -m tests.bench $(ARGS)
+
+generate: $(READY)  ## Regenerate services/countersign/api and the published schema
+	sh .ci/generate services
+
+lock: $(READY)  ## Refresh requirements.lock from pyproject.toml
+	sh .ci/lock
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) .demo bench-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

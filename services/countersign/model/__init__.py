@@ -1,0 +1,1 @@
+"""The words of the design as frozen dataclasses. Standard library only; everything else may import this."""

@@ -1,0 +1,34 @@
+"""What the rules say of a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a call was judged. ``refused`` means that it never came to a judgement (unreadable, or nobody's)."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome, the names of the rules that made it, the names of the masks to apply, and why.
+
+    ``reason`` is for the record; ``message`` is what the caller may read (a rule's own message, or a general one).
+    """
+
+    outcome: Outcome
+    rules: tuple[str, ...]
+    masks: tuple[str, ...]
+    reason: str
+    message: str
+    policy_version: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call may be forwarded."""
+        return self.outcome is Outcome.ALLOW

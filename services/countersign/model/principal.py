@@ -1,0 +1,29 @@
+"""Who calls. Only the identity code makes one; the other parts receive it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """What a principal is."""
+
+    PERSON = "person"
+    AGENT = "agent"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller.
+
+    To hold one means that a token was verified on this very call: construct it only in ``countersign.authz.identity``
+    and where a sealed copy is opened again. ``token_id`` is the token's ``jti`` or a digest, never the token.
+    """
+
+    issuer: str
+    subject: str
+    groups: tuple[str, ...]
+    kind: PrincipalKind
+    token_id: str
