@@ -1,0 +1,116 @@
+"""What the gateway hands out and must recognise again, sealed with a key that only its own services hold.
+
+Two things are sealed, each under a key of its own derived (HKDF, RFC 5869) from the deployment's key:
+
+- the MCP session id that a legacy client holds: AES-SIV (RFC 5297), deterministic, bound to the principal and target,
+  so that nobody else can use it and no service has to remember it;
+- the principal that authz vouches for towards the recorder: AES-GCM with an age limit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from countersign.model.principal import Principal, PrincipalKind
+
+KEY_BYTES = 32
+PRINCIPAL_MAX_AGE_S = 60
+_SESSION_PREFIX = "cs1."
+
+
+class Unsealable(ValueError):
+    """What was presented was not sealed here, or for somebody else, or too long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSession:
+    """What a sealed MCP session id holds: the target's own id, and the recorded session that it belongs to."""
+
+    target_session: str
+    session_id: str
+
+
+class Sealer:
+    """Seals and opens with keys derived from ``key`` (at least 32 bytes). ``clock`` gives seconds since the epoch."""
+
+    def __init__(self, key: bytes, *, clock: Callable[[], float] = time.time) -> None:
+        if len(key) < KEY_BYTES:
+            raise ValueError(f"the sealing key has {len(key)} bytes; it needs at least {KEY_BYTES}")
+        self._sessions = AESSIV(_derive(key, b"countersign mcp session", 64))
+        self._principals = AESGCM(_derive(key, b"countersign principal", 32))
+        self._clock = clock
+
+    def seal_session(self, principal: Principal, target: str, session: SealedSession) -> str:
+        """Return the session id to give to the client: visible ASCII, the same for the same input."""
+        plain = json.dumps([session.session_id, session.target_session]).encode()
+        return _SESSION_PREFIX + _to_text(self._sessions.encrypt(plain, _owner(principal, target)))
+
+    def open_session(self, principal: Principal, target: str, sealed: str) -> SealedSession:
+        """Open what ``seal_session`` made for this very principal and target, else raise ``Unsealable``."""
+        if not sealed.startswith(_SESSION_PREFIX):
+            raise Unsealable("not a session id of this gateway")
+        try:
+            plain = self._sessions.decrypt(_to_bytes(sealed[len(_SESSION_PREFIX) :]), _owner(principal, target))
+        except (InvalidTag, ValueError) as error:
+            raise Unsealable("not a session of this caller") from error
+        session_id, target_session = json.loads(plain)
+        return SealedSession(target_session=target_session, session_id=session_id)
+
+    def seal_principal(self, principal: Principal) -> str:
+        """Return a text by which the recorder knows for the next minute who calls it."""
+        plain = json.dumps(
+            [
+                self._clock(),
+                principal.issuer,
+                principal.subject,
+                principal.groups,
+                principal.kind.value,
+                principal.token_id,
+            ]
+        ).encode()
+        nonce = os.urandom(12)
+        return _to_text(nonce + self._principals.encrypt(nonce, plain, None))
+
+    def open_principal(self, sealed: str) -> Principal:
+        """Open what ``seal_principal`` made less than ``PRINCIPAL_MAX_AGE_S`` ago, else raise ``Unsealable``."""
+        try:
+            raw = _to_bytes(sealed)
+            plain = self._principals.decrypt(raw[:12], raw[12:], None)
+        except (InvalidTag, ValueError) as error:
+            raise Unsealable("the caller is not vouched for by this gateway") from error
+        sealed_at, issuer, subject, groups, kind, token_id = json.loads(plain)
+        if not -PRINCIPAL_MAX_AGE_S <= self._clock() - sealed_at <= PRINCIPAL_MAX_AGE_S:
+            raise Unsealable("the caller was vouched for too long ago")
+        return Principal(
+            issuer=issuer, subject=subject, groups=tuple(groups), kind=PrincipalKind(kind), token_id=token_id
+        )
+
+
+def _derive(key: bytes, purpose: bytes, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(key)
+
+
+def _owner(principal: Principal, target: str) -> list[bytes]:
+    return [principal.issuer.encode(), principal.subject.encode(), target.encode()]
+
+
+def _to_text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _to_bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise ValueError("not base64url") from error

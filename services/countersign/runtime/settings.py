@@ -1,0 +1,101 @@
+"""The only place that reads environment variables.
+
+Every service can be run alone with these; ``countersign up`` sets them for its children.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "COUNTERSIGN_"
+
+
+class SettingsError(ValueError):
+    """A variable is missing or wrong; the message names it and says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What a service is told from outside.
+
+    ``listen`` and ``recorder`` are gRPC addresses: ``HOST:PORT`` or ``unix:/path``. ``sealing_key`` is the deployment's
+    key, shared by authz, masker and recorder. ``parent`` is the process to end with, if any.
+    """
+
+    config: Path
+    listen: str
+    recorder: str
+    sealing_key: bytes
+    postgres_dsn: str | None
+    cache_dir: Path
+    log_level: str
+    drain_s: float
+    parent: int | None
+    environment: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"ServiceSettings(config={self.config}, listen={self.listen}, recorder={self.recorder})"
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process's environment, for ``{env: NAME}`` in gateway.yaml."""
+    return os.environ
+
+
+def load_settings(service: str, env: Mapping[str, str] | None = None) -> ServiceSettings:
+    """Read the settings of ``service`` (``authz``, ``masker`` or ``recorder``), or raise ``SettingsError``."""
+    env = environment() if env is None else env
+    recorder = "" if service == "recorder" else _required(env, "RECORDER", "the recorder's gRPC address, HOST:PORT")
+    parent = env.get(PREFIX + "PARENT", "")
+    return ServiceSettings(
+        config=Path(_required(env, "CONFIG", "the path of gateway.yaml")),
+        listen=env.get(PREFIX + "LISTEN", "0.0.0.0:9000"),
+        recorder=recorder,
+        sealing_key=_sealing_key(env),
+        postgres_dsn=env.get(PREFIX + "POSTGRES_DSN") or None,
+        cache_dir=Path(env.get(PREFIX + "CACHE") or _default_cache(env)),
+        log_level=env.get(PREFIX + "LOG_LEVEL", "INFO").upper(),
+        drain_s=_seconds(env, "DRAIN_S", 5.0),
+        parent=int(parent) if parent.isdigit() else None,
+        environment=env,
+    )
+
+
+def _required(env: Mapping[str, str], name: str, what: str) -> str:
+    value = env.get(PREFIX + name, "")
+    if not value:
+        raise SettingsError(f"{PREFIX}{name} is not set: set it to {what}")
+    return value
+
+
+def _sealing_key(env: Mapping[str, str]) -> bytes:
+    file = env.get(PREFIX + "KEY_FILE", "")
+    try:
+        text = Path(file).read_text("ascii") if file else env.get(PREFIX + "KEY", "")
+        key = base64.b64decode(text.strip(), validate=True)
+    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+        raise SettingsError(f"the sealing key cannot be read: {type(error).__name__}") from None
+    if len(key) < 32:
+        raise SettingsError(
+            f"the sealing key is missing or short: set {PREFIX}KEY_FILE to a file with 32 random bytes in base64, "
+            "the same for authz, masker and recorder (openssl rand -base64 32)"
+        )
+    return key
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(PREFIX + name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise SettingsError(f"{PREFIX}{name} is {text!r}: set it to a number of seconds") from None
+
+
+def _default_cache(env: Mapping[str, str]) -> Path:
+    base = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108 - only a cache
+    return Path(base) / "countersign"
