@@ -1,1 +1,22 @@
-"""To be written."""
+"""Strict JSON text: parse it once, know where everything stands, and edit it without touching the rest. Pure."""
+
+from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
+from countersign.jsontext.parsing import parse
+from countersign.jsontext.spans import Literal, element_spans, literals, value_span
+from countersign.jsontext.values import Document, JsonRefused, JsonValue, Number
+
+__all__ = [
+    "Document",
+    "Edit",
+    "JsonRefused",
+    "JsonValue",
+    "Literal",
+    "Number",
+    "apply_edits",
+    "drop_elements",
+    "element_spans",
+    "literals",
+    "parse",
+    "quote",
+    "value_span",
+]

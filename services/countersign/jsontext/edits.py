@@ -1,0 +1,59 @@
+"""Change places of a text; everything else stays as it is, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+
+from countersign.jsontext.spans import element_spans
+from countersign.jsontext.values import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Put ``text`` where ``start`` to ``end`` (code points, end exclusive) stands now."""
+
+    start: int
+    end: int
+    text: str
+
+
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """Apply edits, given in any order.
+
+    Raises :class:`ValueError` when two overlap, or when one lies outside the text.
+    """
+    ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
+    if not ordered:
+        return text
+    pieces: list[str] = []
+    done = 0
+    for edit in ordered:
+        if not done <= edit.start <= edit.end <= len(text):
+            raise ValueError("edits overlap or lie outside the text")
+        pieces.append(text[done : edit.start])
+        pieces.append(edit.text)
+        done = edit.end
+    pieces.append(text[done:])
+    return "".join(pieces)
+
+
+def drop_elements(document: Document, path: Sequence[str | int], drop: Container[int]) -> list[Edit]:
+    """Make the edits that delete the elements at these positions of the array at ``path``, with their commas."""
+    spans = element_spans(document, path)
+    dropped = [index for index in range(len(spans)) if index in drop]
+    if not dropped:
+        return []
+    leading = next((position for position, index in enumerate(dropped) if position != index), len(dropped))
+    edits: list[Edit] = []
+    if leading:
+        end = spans[leading][0] if leading < len(spans) else spans[-1][1]
+        edits.append(Edit(spans[0][0], end, ""))
+    edits.extend(Edit(spans[index - 1][1], spans[index][1], "") for index in dropped[leading:])
+    return edits
+
+
+def quote(value: str) -> str:
+    """Write a JSON string literal that decodes to ``value``; what is not ASCII stays readable."""
+    return json.dumps(value, ensure_ascii=False)

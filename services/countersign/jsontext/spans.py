@@ -1,0 +1,113 @@
+"""Where things stand in a document. Positions are code points of ``document.text``; ends are exclusive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from json import JSONDecoder
+from typing import NamedTuple
+
+from countersign.jsontext.values import Document, JsonValue, Number
+
+Path = tuple[str | int, ...]
+
+_LITERAL = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*')
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
+_SKIPPER = JSONDecoder(parse_int=str, parse_float=str)
+
+
+class Literal(NamedTuple):
+    """A string (keys are strings, too) or a number of a document.
+
+    The span includes a string's quotes. ``value`` is decoded; a number's is its text. ``path`` leads to the value; a
+    key carries the path of its member.
+    """
+
+    start: int
+    end: int
+    value: str
+    path: Path
+    is_key: bool
+    is_number: bool
+
+
+def literals(document: Document) -> list[Literal]:
+    """List every string, key and number in the order of the text."""
+    # The tree holds its leaves in the order of the text, so one regex over the text gives each leaf its span.
+    spans = (match.span() for match in _LITERAL.finditer(document.text))
+    found: list[Literal] = []
+    _collect(document.root, (), spans.__next__, found)
+    return found
+
+
+def _collect(value: JsonValue, path: Path, next_span: Callable[[], tuple[int, int]], found: list[Literal]) -> None:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            child_path = (*path, key)
+            start, end = next_span()
+            found.append(Literal(start, end, key, child_path, True, False))
+            if isinstance(child, str):
+                start, end = next_span()
+                found.append(Literal(start, end, child, child_path, False, type(child) is Number))
+            elif child is not None:
+                _collect(child, child_path, next_span, found)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            if isinstance(child, str):
+                start, end = next_span()
+                found.append(Literal(start, end, child, (*path, index), False, type(child) is Number))
+            elif child is not None:
+                _collect(child, (*path, index), next_span, found)
+    elif isinstance(value, str):
+        start, end = next_span()
+        found.append(Literal(start, end, value, path, False, type(value) is Number))
+
+
+def value_span(document: Document, path: Sequence[str | int]) -> tuple[int, int] | None:
+    """Where the value at a path of keys and array positions stands; ``None`` when there is none."""
+    text = document.text
+    start = _skip_whitespace(text, 0)
+    for step in path:
+        member = next((at for name, at in _members(text, start) if name == step and type(name) is type(step)), None)
+        if member is None:
+            return None
+        start = member
+    return start, _end(text, start)
+
+
+def element_spans(document: Document, path: Sequence[str | int]) -> list[tuple[int, int]]:
+    """Where the elements of the array at a path stand; empty when there is no array."""
+    span = value_span(document, path)
+    text = document.text
+    if span is None or text[span[0]] != "[":
+        return []
+    return [(start, _end(text, start)) for _, start in _members(text, span[0])]
+
+
+def _members(text: str, start: int) -> Iterator[tuple[str | int, int]]:
+    """Yield key or position, and start, of each value in the container at ``start``; nothing for a leaf."""
+    opening = text[start]
+    if opening not in "{[":
+        return
+    at = _skip_whitespace(text, start + 1)
+    index = 0
+    while text[at] not in "}]":
+        name: str | int = index
+        if opening == "{":
+            name, at = _SKIPPER.raw_decode(text, at)
+            at = _skip_whitespace(text, _skip_whitespace(text, at) + 1)
+        yield name, at
+        at = _skip_whitespace(text, _end(text, at))
+        if text[at] == ",":
+            at = _skip_whitespace(text, at + 1)
+        index += 1
+
+
+def _end(text: str, start: int) -> int:
+    end: int = _SKIPPER.raw_decode(text, start)[1]
+    return end
+
+
+def _skip_whitespace(text: str, at: int) -> int:
+    match = _WHITESPACE.match(text, at)
+    return at if match is None else match.end()

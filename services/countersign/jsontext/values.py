@@ -1,0 +1,36 @@
+"""What a JSON text becomes once it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+class JsonRefused(ValueError):
+    """The text is not JSON that every parser reads the same way.
+
+    ``reason`` says what is wrong and never quotes the text; ``position`` is where, in code points from the start.
+    """
+
+    def __init__(self, reason: str, position: int) -> None:
+        super().__init__(f"{reason} (at code point {position})")
+        self.reason = reason
+        self.position = position
+
+
+class Number(str):
+    """A number exactly as it was written; never a float. Test for it before ``str``, of which it is a kind."""
+
+    __slots__ = ()
+
+
+JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | Number | str | bool | None"
+"""A parsed value. Objects keep the order of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON text together with what it says. Only :func:`countersign.jsontext.parse` should make one."""
+
+    text: str
+    root: JsonValue

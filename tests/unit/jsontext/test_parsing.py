@@ -1,0 +1,130 @@
+"""The promise: what parses, every parser reads the same way; everything else is refused, and only ever refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countersign.jsontext import JsonRefused, Number, parse
+
+SECRET = "hunter2-canary"  # a value that no message may repeat
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"  ", "Expecting value"),
+        (b"nul", "Expecting value"),
+        (b"NaN", "NaN"),
+        (b'{"a": -Infinity}', "NaN"),
+        (b"[1,]", "xpecting value|trailing comma"),
+        (b'{"a":1,}', "property name|trailing comma"),
+        (b"{'a':1}", "property name"),
+        (b'{"a":1} x', "Extra data"),
+        (b"{}{}", "Extra data"),
+        (b"01", "Extra data"),
+        (b"+1", "Expecting value"),
+        (b".5", "Expecting value"),
+        (b"1.", "Extra data"),
+        (b"0x1", "Extra data"),
+        (b'"tab\there"', "control character"),
+        (b'"\\x41"', "escape"),
+        (b'"\\u12G4"', "escape"),
+        (b'"open', "Unterminated"),
+        (b"// note\n1", "Expecting value"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        (b'"\xff"', "UTF-8"),
+        (b'"\xed\xa0\x80"', "UTF-8"),
+        (b'"\xc0\xaf"', "UTF-8"),
+        (b"\x0b1", "Expecting value"),
+        ("\u00a01".encode(), "Expecting value"),
+        ("\u0661".encode(), "Expecting value"),
+        (b'"\\ud800"', "surrogate"),
+        (b'{"\\udc00": 1}', "surrogate"),
+        (b'"\\ud83d\\u0041"', "surrogate"),
+        (b'{"a":1,"a":2}', "repeated"),
+        (b'{"a":1,"\\u0061":2}', "repeated"),
+        (b'[{"x":{"a":1,"b":[{}],"a":2}}]', "repeated"),
+    ],
+)
+def test_what_two_parsers_could_read_in_two_ways_is_refused(text: bytes, reason: str) -> None:
+    with pytest.raises(JsonRefused, match=reason):
+        parse(text)
+
+
+def test_a_lone_surrogate_in_a_str_is_refused() -> None:
+    with pytest.raises(JsonRefused, match="surrogate"):
+        parse('"\ud800"')
+
+
+def test_an_escaped_pair_is_one_character() -> None:
+    assert parse(b'"\\ud83d\\ude00"').root == "\U0001f600"
+
+
+@pytest.mark.parametrize(
+    "broken", [f'{{"k":"{SECRET}",}}', f'{{"{SECRET}":1,"{SECRET}":2}}', f'"{SECRET}', f"{SECRET}"]
+)
+def test_no_refusal_repeats_what_it_refused(broken: str) -> None:
+    with pytest.raises(JsonRefused) as caught:
+        parse(broken)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert SECRET not in str(error)
+        assert SECRET not in repr(vars(error))
+        error = error.__context__
+
+
+def test_a_refusal_says_where() -> None:
+    with pytest.raises(JsonRefused) as caught:
+        parse('{"é": 1, "b": 2, "é": 3}'.encode())
+    assert caught.value.position == 17
+    with pytest.raises(JsonRefused) as caught:
+        parse('"é'.encode() + b"\xff")
+    assert caught.value.position == 2
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
+@pytest.mark.parametrize("depth", [65, 5_000, 500_000])
+def test_depth_is_bounded_and_no_recursion_error_escapes(opening: str, depth: int) -> None:
+    closing = {"[": "]", '{"a":': "}", '[{"a":': "}]"}[opening]
+    with pytest.raises(JsonRefused, match="deep"):
+        parse(opening * depth + "1" + closing * depth)
+    with pytest.raises(JsonRefused):
+        parse(opening * depth)
+
+
+def test_the_depth_bound_is_exact_and_counts_no_brackets_in_strings() -> None:
+    parse("[" * 64 + "]" * 64)
+    parse(json.dumps(["[{" * 500] * 3), max_depth=1)
+    with pytest.raises(JsonRefused):
+        parse("[[]]", max_depth=1)
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-0", "1.0", "1e400", "-1.5E+10", "9" * 6000, "0.1000000000000000055511151231257827"]
+)
+def test_numbers_stay_as_written(text: str) -> None:
+    root = parse(text).root
+    assert type(root) is Number
+    assert root == text
+
+
+@given(st.recursive(st.none() | st.booleans() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)))
+def test_it_agrees_with_the_standard_parser_on_what_is_json(value: object) -> None:
+    text = json.dumps(value)
+    assert parse(text).root == value
+    assert parse(text.encode()).root == value
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0d8 1e-aNn\t', max_size=40).map(str.encode))
+def test_only_the_declared_error_escapes(data: bytes) -> None:
+    try:
+        document = parse(data)
+    except JsonRefused:
+        return
+    assert document.text.encode() == data
+    assert json.loads(data) is not Ellipsis
