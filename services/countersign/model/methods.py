@@ -1,0 +1,36 @@
+"""What is known of MCP's methods where rules are concerned: which of them name something, and which only connect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from countersign.model.call import NameKind
+
+NAMED_METHODS: Mapping[str, frozenset[NameKind]] = MappingProxyType(
+    {
+        "tools/call": frozenset({NameKind.TOOL}),
+        "prompts/get": frozenset({NameKind.PROMPT}),
+        "resources/read": frozenset({NameKind.RESOURCE}),
+        "resources/subscribe": frozenset({NameKind.RESOURCE}),
+        "resources/unsubscribe": frozenset({NameKind.RESOURCE}),
+        "completion/complete": frozenset({NameKind.PROMPT, NameKind.RESOURCE}),
+    }
+)
+"""The methods whose calls name a tool, prompt or resource, with the kinds of name that each may have; no others do."""
+
+CONNECTION_METHODS = (
+    "initialize",
+    "ping",
+    "server/discover",
+    "notifications/*",
+    "logging/setLevel",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "subscriptions/listen",
+    "GET",
+    "DELETE",
+)
+"""Globs of the methods that carry no data of the target by themselves: whoever may call anything there needs them."""
