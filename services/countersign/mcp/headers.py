@@ -1,0 +1,109 @@
+"""What the HTTP headers of an MCP request say, and that they say it once and truly."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+
+from countersign.jsontext import JsonValue
+from countersign.mcp.eras import MIRRORED_PARAMS
+from countersign.mcp.errors import INVALID_REQUEST, McpRefused, malformed, mismatch
+
+MAX_SESSION_ID_LENGTH = 1024
+
+_VERSION = re.compile(r"[0-9A-Za-z._-]{1,32}")
+_SESSION_ID = re.compile(rf"[!-+\--~]{{1,{MAX_SESSION_ID_LENGTH}}}")  # visible ASCII without the joining comma
+_JSON_TYPE = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|\"utf-8\")[ \t]*)?", re.IGNORECASE)
+_PLAIN = re.compile(r"[ -~]*")
+_ENCODED = re.compile(r"=\?base64\?(.*)\?=")
+_STREAM_RANGES = frozenset({"text/event-stream", "text/*", "*/*"})
+
+
+def version_header(headers: Mapping[str, str]) -> str:
+    """Read ``MCP-Protocol-Version``: one token, known or not; empty when absent. Raises :class:`McpRefused`."""
+    value = headers.get("mcp-protocol-version")
+    if value is None:
+        return ""
+    if not _VERSION.fullmatch(value):
+        raise mismatch("the header MCP-Protocol-Version is doubled or malformed")
+    return value
+
+
+def session_header(headers: Mapping[str, str]) -> str:
+    """Read ``Mcp-Session-Id``: visible ASCII, sent once; empty when absent. Raises :class:`McpRefused`."""
+    value = headers.get("mcp-session-id")
+    if value is None:
+        return ""
+    if not _SESSION_ID.fullmatch(value):
+        raise malformed("the header Mcp-Session-Id is doubled, too long or not visible ASCII")
+    return value
+
+
+def accepts_stream(headers: Mapping[str, str]) -> bool:
+    """Whether ``Accept`` admits ``text/event-stream``, by name or wildcard (RFC 9110 section 12.5.1)."""
+    ranges = headers.get("accept", "").split(",")
+    return any(part.partition(";")[0].strip().lower() in _STREAM_RANGES for part in ranges)
+
+
+def check_body_headers(headers: Mapping[str, str]) -> None:
+    """Demand a body of plain UTF-8 JSON (RFC 8259 section 8.1). Raises :class:`McpRefused` with 415."""
+    check_no_encoding(headers)
+    content_type = headers.get("content-type", "")
+    if content_type != "application/json" and not _JSON_TYPE.fullmatch(content_type):
+        raise McpRefused(415, INVALID_REQUEST, "the content type must be application/json in UTF-8, stated once")
+
+
+def check_no_encoding(headers: Mapping[str, str]) -> None:
+    """Refuse any ``Content-Encoding``: the target could read other bytes than we judged."""
+    if "content-encoding" in headers:
+        raise McpRefused(415, INVALID_REQUEST, "a content encoding is not accepted")
+
+
+def check_no_mirrors(headers: Mapping[str, str]) -> None:
+    """Refuse ``Mcp-Method`` and ``Mcp-Name`` where there is no one request that they could repeat."""
+    if "mcp-method" in headers or "mcp-name" in headers:
+        raise mismatch("the headers Mcp-Method and Mcp-Name have no request to describe")
+
+
+def check_mirrors(headers: Mapping[str, str], method: str, params: dict[str, JsonValue], *, required: bool) -> None:
+    """Demand that ``Mcp-Method`` and ``Mcp-Name`` repeat the body (MCP 2026-07-28, Streamable HTTP).
+
+    When not ``required`` they may be absent, but still must not lie: something behind us may route by them. A method
+    that we do not know may repeat any string member of its params. Raises :class:`McpRefused` with -32020.
+    """
+    claimed = headers.get("mcp-method")
+    if claimed is None:
+        if required:
+            raise mismatch("the header Mcp-Method is missing")
+    elif claimed != method:
+        raise mismatch("the header Mcp-Method does not match the body")
+    claimed = headers.get("mcp-name")
+    key = MIRRORED_PARAMS.get(method)
+    if claimed is None:
+        if required and key is not None and key in params:
+            raise mismatch("the header Mcp-Name is missing")
+        return
+    named = [params.get(key)] if key is not None else list(params.values())
+    name = decoded_header(claimed)
+    if name is None or not any(type(value) is str and value == name for value in named):
+        raise mismatch("the header Mcp-Name does not match the body")
+
+
+def decoded_header(value: str) -> str | None:
+    """Undo the ``=?base64?...?=`` form of a header value.
+
+    ``None`` when it holds more than printable ASCII, or when its base64 is not the one text for UTF-8 bytes.
+    """
+    if not _PLAIN.fullmatch(value):
+        return None
+    match = _ENCODED.fullmatch(value)
+    if match is None:
+        return value
+    try:
+        data = base64.b64decode(match[1], validate=True)
+        text = data.decode()
+    except (binascii.Error, ValueError):
+        return None
+    return text if base64.b64encode(data).decode() == match[1] else None
