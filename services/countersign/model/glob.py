@@ -74,11 +74,9 @@ class GlobSet:
             return True
         if self._literal:
             return False
-        return (
-            text.startswith(self._prefixes)
-            or text.endswith(self._suffixes)
-            or any(glob.matches(text) for glob in self._globs)
-        )
+        if text.startswith(self._prefixes) or text.endswith(self._suffixes):
+            return True
+        return bool(self._globs) and any(glob.matches(text) for glob in self._globs)
 
     def matches_any(self, texts: Collection[str]) -> bool:
         """Whether any of the globs matches the whole of any of ``texts``."""

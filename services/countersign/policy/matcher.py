@@ -9,7 +9,7 @@ from countersign.model.rule import Effect, Rule
 
 
 class Matcher:
-    """A rule with its globs compiled. It selects a call when it reaches the target, knows the caller and covers the rest."""
+    """A compiled rule: it selects a call when it reaches its target, knows its caller and covers the rest."""
 
     __slots__ = ("_groups", "_methods", "_names", "_targets", "allows", "rule")
 

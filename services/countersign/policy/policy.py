@@ -30,8 +30,8 @@ class Policy:
 
     A rule selects a call when every field of its selector matches. Connection methods (``model.methods``) carry no
     data of the target, so they are open to whoever is *admitted*: whom some allow rule lets do anything there, unless a
-    deny rule that names no tools, prompts or resources selects the method. An allowed call gets the masks of every allow
-    rule that selected it (a connection method: that admits), so that to add a rule never uncovers anything.
+    deny rule that names no tools, prompts or resources selects the method. An allowed call gets the masks of every
+    allow rule that selected it (a connection method: that admits), so that to add a rule never uncovers anything.
     """
 
     def __init__(self, rules: Sequence[Rule], *, version: str) -> None:

@@ -52,5 +52,7 @@ def _quoted(rules: Sequence[Rule]) -> str:
 
 def _shown(text: str) -> str:
     """Callers choose names: nothing in them may break a log line, a terminal or a page."""
-    safe = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:SHOWN])
-    return safe if len(text) <= SHOWN else safe + "..."
+    shown = text if len(text) <= SHOWN else text[:SHOWN] + "..."
+    if shown.isprintable():
+        return shown
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)

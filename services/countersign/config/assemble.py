@@ -1,0 +1,171 @@
+"""From the file's shape to what the services use: names, references, URLs, masks and credentials, all checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from types import MappingProxyType
+
+from countersign.config import rules, secrets, urls
+from countersign.config.document import Node, Path
+from countersign.config.problem import Problems
+from countersign.config.shape import MASK_NAME, TARGET_NAME, File, MaskShape, SecretSource, TargetShape
+from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, Target
+from countersign.config.wording import NEVER_LITERAL, nearest
+from countersign.model.rule import DETECTORS, Mask
+
+RESERVED_TARGETS = frozenset({"mcp"})
+"""Names that a path at the gateway would confuse with the endpoint itself."""
+
+_FIELD = re.compile(r"[^\s.*?\[\]{}\"'\\$]+\Z")
+_PLACEHOLDER = re.compile(r"\{label\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Names that the file declares and positions of its usable rules, among them those whose entries are refused."""
+
+    targets: Collection[str]
+    masks: Collection[str]
+    rules: tuple[int, ...]
+
+
+class Assembly:
+    """One pass over a file of right shape; what is wrong with it goes to ``problems``."""
+
+    def __init__(self, root: Node, folder: FilePath, env: Mapping[str, str], problems: Problems) -> None:
+        self._root = root
+        self._folder = folder
+        self._env = env
+        self._problems = problems
+
+    def config(self, file: File, declared: Declared, version: str) -> GatewayConfig:
+        """The whole configuration; to be used only if ``problems`` stayed empty."""
+        url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
+        indexed = list(zip(declared.rules, file.rules, strict=True))
+        checked = rules.check(indexed, self._root, declared.targets, declared.masks, self._problems)
+        if not any(shape.allow for shape in file.rules) and len(file.rules) == len(declared.rules):
+            what, remedy = "no rule allows anything: every call would be denied", "add a rule with `allow`"
+            self._problems.add(self._root.key_place(("rules",)), what, remedy)
+        return GatewayConfig(
+            version=version,
+            url=url,
+            issuers=self._issuers(file),
+            targets=MappingProxyType({name: self._target(name, shape, url) for name, shape in file.targets.items()}),
+            rules=checked,
+            masks=MappingProxyType(self._masks(file.masks)),
+            auditors=self._auditors(file),
+            postgres_dsn=self._postgres(file),
+            limits=Limits(**file.limits.model_dump()),
+            otlp_endpoint=self._url(("telemetry", "otlp"), file.telemetry.otlp, urls.otlp) if file.telemetry else None,
+        )
+
+    def _add(self, path: Path, what: str, remedy: str) -> None:
+        self._problems.add(self._root.find(path).place, what, remedy)
+
+    def _url(self, path: Path, url: str, check: Callable[[str], str]) -> str:
+        try:
+            return check(url)
+        except urls.BadUrl as error:
+            self._add(path, error.what, error.remedy)
+            return url
+
+    def _issuers(self, file: File) -> tuple[Issuer, ...]:
+        seen: set[str] = set()
+        for index, shape in enumerate(file.identity.oidc):
+            path: Path = ("identity", "oidc", index)
+            self._url((*path, "issuer"), shape.issuer, urls.issuer)
+            same = shape.issuer.rstrip("/").casefold()
+            if same in seen:
+                self._add((*path, "issuer"), "this issuer stands here twice", "keep one entry for each issuer")
+            seen.add(same)
+            for key, text in (("groups", shape.groups), *(("audiences", entry) for entry in shape.audiences or ())):
+                if not text.isprintable() or text != text.strip():
+                    self._add((*path, key), f"unprintable characters, or spaces around, in `{key}`", "remove them")
+        return tuple(Issuer(shape.issuer, shape.groups, tuple(shape.audiences or ())) for shape in file.identity.oidc)
+
+    def _target(self, name: str, shape: TargetShape, gateway: str) -> Target:
+        path: Path = ("targets", name)
+        if not re.fullmatch(TARGET_NAME, name) or name in RESERVED_TARGETS:
+            remedy = "use up to 63 small letters, digits and hyphens, the first no hyphen, and not `mcp`"
+            self._problems.add(self._root.key_place(path), f"`{name}` is no usable name of a target", remedy)
+        bearer = shape.credential.bearer if shape.credential else None
+        self._url((*path, "mcp"), shape.mcp, lambda url: urls.target(url, has_credential=bearer is not None))
+        if _same_origin(shape.mcp, gateway):
+            self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
+        secret = self._secret((*path, "credential", "bearer"), bearer, secrets.header_safe) if bearer else None
+        return Target(name, shape.mcp, secret, f"{gateway}/{name}/mcp")
+
+    def _masks(self, shapes: Mapping[str, MaskShape]) -> dict[str, Mask]:
+        seen: dict[str, str] = {}
+        for name, shape in shapes.items():
+            path: Path = ("masks", name)
+            place = self._root.key_place(path)
+            if not re.fullmatch(MASK_NAME, name):
+                self._problems.add(place, f"`{name}` is no usable name of a mask", "use letters, digits, - and _")
+            if name.casefold() in seen:
+                what = f"`{name}` differs only in case from `{seen[name.casefold()]}`"
+                self._problems.add(place, what, "give each mask a name of its own")
+            seen[name.casefold()] = name
+            if shape.detect is None and shape.fields is None:
+                self._problems.add(place, f"the mask `{name}` finds nothing", "give it `detect`, `fields` or both")
+            self._check_mask(path, shape)
+        return {
+            name: Mask(name, tuple(shape.detect or ()), tuple(shape.fields or ()), shape.replace)
+            for name, shape in shapes.items()
+        }
+
+    def _check_mask(self, path: Path, shape: MaskShape) -> None:
+        for index, detector in enumerate(shape.detect or ()):
+            if detector not in DETECTORS:
+                meant = nearest(detector, DETECTORS)
+                remedy = f"did you mean `{meant}`?" if meant else f"use one of {', '.join(DETECTORS)}"
+                self._add((*path, "detect", index), f"there is no detector `{detector}`", remedy)
+        for index, field in enumerate(shape.fields or ()):
+            steps = field.split(".")
+            if not all(step == "*" or _FIELD.match(step) for step in steps) or steps[-1] == "*":
+                remedy = "write keys joined by dots, such as ssn or customer.*.card, the last one a name"
+                self._add((*path, "fields", index), f"`{field}` is no path of keys", remedy)
+        rest = _PLACEHOLDER.sub("", shape.replace)
+        if "{" in rest or "}" in rest:
+            self._add((*path, "replace"), "`replace` holds braces other than {label}", "use {label} only, or none")
+        if not shape.replace.isprintable():
+            self._add((*path, "replace"), "`replace` holds unprintable characters", "remove them")
+
+    def _auditors(self, file: File) -> tuple[str, ...]:
+        groups = file.auditors.groups if file.auditors else []
+        for index, group in enumerate(groups):
+            path: Path = ("auditors", "groups", index)
+            if "*" in group or "?" in group:
+                self._add(path, "a wildcard would open the record to groups yet unknown", "name each group in full")
+            elif not group.isprintable() or group != group.strip():
+                self._add(path, "unprintable characters, or spaces around a group", "remove them")
+        return tuple(groups)
+
+    def _postgres(self, file: File) -> Secret | None:
+        if file.recording.mode != "required":
+            remedy = "write `mode: required`: what is not on record does not happen, and nothing switches that off"
+            self._add(("recording", "mode"), "recording has no other mode", remedy)
+        source = file.recording.postgres
+        return self._secret(("recording", "postgres"), source, secrets.dsn) if source else None
+
+    def _secret(self, path: Path, source: SecretSource, check: Callable[[str], Secret]) -> Secret | None:
+        if (source.env is None) == (source.file is None):
+            self._add(path, "one of `env` and `file` is needed, and not both", NEVER_LITERAL)
+            return None
+        try:
+            if source.env is not None:
+                return check(secrets.from_env(source.env, self._env))
+            return check(secrets.from_file(self._folder / str(source.file)))
+        except secrets.Unreadable as error:
+            self._add((*path, "env" if source.env is not None else "file"), error.what, error.remedy)
+            return None
+
+
+def _same_origin(one: str, other: str) -> bool:
+    try:
+        return urls.origin(one) == urls.origin(other)
+    except (ValueError, KeyError):
+        return False

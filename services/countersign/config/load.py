@@ -1,0 +1,135 @@
+"""Reading gateway.yaml: bytes, YAML, shape, meaning; every problem with its place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+from pydantic import ValidationError
+
+from countersign.config import document, wording
+from countersign.config.assemble import Assembly, Declared
+from countersign.config.document import Node, Path, Plain
+from countersign.config.problem import START, Place, Problems
+from countersign.config.secrets import errno_text
+from countersign.config.shape import File
+from countersign.config.types import MIB, GatewayConfig
+
+FILE_LIMIT_BYTES = MIB
+VERSION_DIGITS = 16
+
+_ENTRIES = ("targets", "rules", "masks")
+_STAND_IN: dict[str, Plain] = {
+    "version": 1,
+    "gateway": {"url": "https://gateway.invalid"},
+    "identity": {"oidc": [{"issuer": "https://issuer.invalid"}]},
+}
+"""What takes the place of a refused section, so that the rest of the file can still be checked against the whole."""
+
+
+def load(path: FilePath, env: Mapping[str, str]) -> GatewayConfig:
+    """The configuration that the file states. ``env`` is where credentials named by ``env:`` are looked up.
+
+    Raises ``ConfigRefused`` with all the problems that can be found in one go, also when the file cannot be read.
+    """
+    return parse(read(path), path, env)
+
+
+def read(path: FilePath) -> bytes:
+    """The file's bytes; at most ``FILE_LIMIT_BYTES``. Raises ``ConfigRefused``."""
+    problems = Problems(str(path))
+    try:
+        # Without blocking, for a named pipe would hold the gateway for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                data = file.read(FILE_LIMIT_BYTES + 1)
+                if len(data) <= FILE_LIMIT_BYTES:
+                    return data
+                problems.add(START, f"the file is larger than {FILE_LIMIT_BYTES} bytes", "make it smaller")
+            else:
+                problems.add(START, "this is not a file", "name a file")
+    except (OSError, ValueError) as error:
+        problems.add(START, f"the file cannot be read ({errno_text(error)})", "mend its path or permissions")
+    raise problems.refusal()
+
+
+def version_of(data: bytes) -> str:
+    """The policy version of a file with these bytes."""
+    return hashlib.sha256(data).hexdigest()[:VERSION_DIGITS]
+
+
+def parse(data: bytes, path: FilePath, env: Mapping[str, str]) -> GatewayConfig:
+    """The configuration that these bytes state; ``path`` is for messages and for files named relatively."""
+    problems = Problems(str(path))
+    root = _root(data, problems)
+    if root is not None:
+        shaped = _shaped(root, problems)
+        if shaped is not None:
+            config = Assembly(root, path.parent, env, problems).config(*shaped, version_of(data))
+            if not problems:
+                return config
+    raise problems.refusal()
+
+
+def _root(data: bytes, problems: Problems) -> Node | None:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        problems.add(place, "the file is not UTF-8", "save it as UTF-8")
+        return None
+    root = document.read(text, problems)
+    if root is None:
+        if problems:
+            return None
+        problems.add(START, "the file is empty", "start with `version: 1`")
+    elif not isinstance(root.value, dict):
+        problems.add(root.place, f"the file holds {document.kind_of(root.value)}", "start with `version: 1`")
+        return None
+    return root
+
+
+def _shaped(root: Node, problems: Problems) -> tuple[File, Declared] | None:
+    """The file's shape, or that of its usable parts, so that one mistake does not hide the others."""
+    plain = root.plain()
+    assert isinstance(plain, dict)
+    try:
+        return File.model_validate(plain), _declared(plain, ())
+    except ValidationError as error:
+        broken = wording.explain(error, root, problems)
+    try:
+        return File.model_validate(_usable(plain, broken)), _declared(plain, broken)
+    except ValidationError:
+        return None
+
+
+def _usable(plain: dict[str, Plain], broken: list[Path]) -> dict[str, Plain]:
+    """The file without its broken entries, and with something sound in place of broken sections."""
+    refused = {path[:2] if path[0] in _ENTRIES else path[:1] for path in broken if path}
+    usable: dict[str, Plain] = {}
+    for key, value in plain.items():
+        if (key,) in refused:
+            continue
+        if key in _ENTRIES and isinstance(value, dict):
+            usable[key] = {name: entry for name, entry in value.items() if (key, name) not in refused}
+        elif key in _ENTRIES and isinstance(value, list):
+            usable[key] = [entry for index, entry in enumerate(value) if (key, index) not in refused]
+        else:
+            usable[key] = value
+    return _STAND_IN | usable
+
+
+def _declared(plain: dict[str, Plain], broken: list[Path] | tuple[()]) -> Declared:
+    targets, rules, masks = (plain.get(key) for key in _ENTRIES)
+    refused = {path[1] for path in broken if len(path) > 1 and path[0] == "rules"}
+    count = len(rules) if isinstance(rules, list) else 0
+    return Declared(
+        targets=tuple(targets) if isinstance(targets, dict) else (),
+        masks=tuple(masks) if isinstance(masks, dict) else (),
+        rules=tuple(index for index in range(count) if index not in refused),
+    )

@@ -1,0 +1,59 @@
+"""What is wrong with a gateway.yaml, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in the file: line and column of a key's or value's first character, counted from 1."""
+
+    line: int
+    column: int
+
+
+START = Place(1, 1)
+"""Where a problem of the whole file is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason to refuse the file: where, what is wrong, what to do about it. Holds no credential."""
+
+    file: str
+    line: int
+    column: int
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.what}: {self.remedy}"
+
+
+class ConfigRefused(ValueError):
+    """The file is not taken. ``problems`` are all that could be found in one go, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Problems:
+    """A list of problems in the making. The first at a place stands for those that follow from it."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._found: dict[Place, Problem] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, place: Place, what: str, remedy: str) -> None:
+        """Note what is wrong at a place and what to do about it, unless something is noted there already."""
+        self._found.setdefault(place, Problem(self._file, place.line, place.column, what, remedy))
+
+    def refusal(self) -> ConfigRefused:
+        """All of them as one error."""
+        return ConfigRefused(sorted(self._found.values(), key=lambda problem: (problem.line, problem.column)))

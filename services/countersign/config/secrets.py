@@ -1,0 +1,103 @@
+"""Reading credentials from where gateway.yaml says that they are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from countersign.config.types import KIB, Secret
+
+FILE_LIMIT_BYTES = 16 * KIB
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PLAINLY_A_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+\Z")
+
+
+class Unreadable(Exception):
+    """A credential cannot be had. Neither sentence holds any part of it, nor a name that may be one by mistake."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(what)
+
+
+def from_env(name: str, env: Mapping[str, str]) -> str:
+    """The value of an environment variable that is set and not empty. Raises ``Unreadable``."""
+    if not _ENV_NAME.match(name):
+        raise Unreadable("`env` is no name of an environment variable", "name one, such as ORDERS_TOKEN")
+    value = env.get(name)
+    # Somebody may have put the credential where its name belongs: only what is plainly a name is repeated.
+    title = f"the environment variable {name}" if _PLAINLY_A_NAME.match(name) else "this environment variable"
+    if value is None:
+        raise Unreadable(f"{title} is not set", "set it where the gateway is started")
+    if not value:
+        raise Unreadable(f"{title} is empty", "set it where the gateway is started")
+    return value
+
+
+def from_file(path: Path) -> str:
+    """The single line that a private file holds, without its line end. Raises ``Unreadable``."""
+    try:
+        # Without blocking, for a named pipe would hold the gateway for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = errno_text(error)
+        remedy = "mend the path (a relative one starts at the folder of gateway.yaml) or the file's permissions"
+        raise Unreadable(f"the file cannot be read ({reason})", remedy) from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("this is not a file", "name a file that holds the credential alone")
+        if status.st_mode & stat.S_IRWXO:
+            raise Unreadable("everyone on this machine can use the file", "take that away: chmod o-rwx FILE")
+        try:
+            data = file.read(FILE_LIMIT_BYTES + 1)
+        except OSError as error:
+            raise Unreadable(f"the file cannot be read ({errno_text(error)})", "mend the file") from None
+    if len(data) > FILE_LIMIT_BYTES:
+        raise Unreadable(f"the file is larger than {FILE_LIMIT_BYTES} bytes", "it must hold the credential alone")
+    return _single_line(data)
+
+
+def header_safe(value: str) -> Secret:
+    """A credential that may stand in an HTTP header (RFC 9110, section 5.5). Raises ``Unreadable``."""
+    if not _HEADER_SAFE.match(value):
+        raise Unreadable(
+            "the credential holds spaces, line ends or characters that no HTTP header may hold",
+            "store the token alone, in visible ASCII characters",
+        )
+    return Secret(value)
+
+
+def dsn(value: str) -> Secret:
+    """A PostgreSQL connection string (libpq, section 32.1.1). Raises ``Unreadable``."""
+    if not value.isprintable():
+        raise Unreadable("the DSN holds line ends or unprintable characters", "store one line")
+    if not value.startswith(("postgresql://", "postgres://")) and "=" not in value:
+        raise Unreadable("this is no DSN of PostgreSQL", "store one, such as postgresql://USER:PASSWORD@HOST/DATABASE")
+    return Secret(value)
+
+
+def errno_text(error: Exception) -> str:
+    """Why the system refused, without the path, which may be a credential by mistake."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number if number is not None else errno.EINVAL)
+
+
+def _single_line(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Unreadable("the file is not UTF-8 text", "it must hold the credential alone") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text.strip():
+        raise Unreadable("the file is empty", "write the credential into it")
+    if len(text.splitlines()) > 1:
+        raise Unreadable("the file holds several lines", "it must hold the credential alone, on one line")
+    return text

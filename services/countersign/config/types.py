@@ -1,0 +1,94 @@
+"""A gateway.yaml that was checked, as the services use it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from countersign.model.rule import Mask, Rule
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Secret:
+    """A credential. It is compared in constant time, and shown, formatted, copied or pickled by nobody."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: str) -> None:
+        self.__value = value
+
+    def reveal(self) -> str:
+        """The credential itself: call it only where it is sent."""
+        return self.__value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        mine, theirs = (secret.reveal().encode("utf-8", "surrogatepass") for secret in (self, other))
+        return hmac.compare_digest(mine, theirs)
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.__value))
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a Secret is neither copied nor pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose tokens are taken. ``audiences`` empty means that each target takes tokens for its own URL only."""
+
+    issuer: str
+    groups_claim: str = "groups"
+    audiences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A system behind the gateway. ``resource`` is its URL at the gateway, the audience of tokens for it (RFC 8707)."""
+
+    name: str
+    mcp_url: str
+    credential: Secret | None
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of everything: bytes, levels, entries and seconds, each within bounds that ``shape`` states."""
+
+    request_bytes: int = MIB
+    response_bytes: int = 64 * MIB
+    sse_event_bytes: int = 4 * MIB
+    json_depth: int = 64
+    tokens_cached: int = 10_000
+    recorder_queue_events: int = 10_000
+    record_timeout_s: float = 2.0
+    upstream_timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """One version of gateway.yaml, complete and checked: every name in it is declared, every secret was read.
+
+    ``version`` is the start of the SHA-256 of the file's bytes, in hex: "the policy version" of decisions. ``auditors``
+    are groups, named in full; empty when nobody may read the record. Mappings are read-only.
+    """
+
+    version: str
+    url: str
+    issuers: tuple[Issuer, ...]
+    targets: Mapping[str, Target]
+    rules: tuple[Rule, ...]
+    masks: Mapping[str, Mask]
+    auditors: tuple[str, ...]
+    postgres_dsn: Secret | None
+    limits: Limits = field(default_factory=Limits)
+    otlp_endpoint: str | None = None

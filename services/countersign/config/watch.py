@@ -1,0 +1,69 @@
+"""Taking up edits of gateway.yaml while the gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from countersign.config.load import parse, read, version_of
+from countersign.config.problem import ConfigRefused
+from countersign.config.types import GatewayConfig
+
+
+class ConfigWatcher:
+    """Keeps the version in force, and the last few before it for calls that were judged by them.
+
+    A refused edit never replaces what is in force. For use by one thread at a time; what it hands out is immutable.
+    """
+
+    def __init__(self, path: Path, env: Mapping[str, str], *, keep: int = 8) -> None:
+        """Load the first version. Raises ``ConfigRefused``, and ``ValueError`` unless ``keep`` is at least 1."""
+        if keep < 1:
+            raise ValueError("keep must be at least 1: the version in force")
+        self._path, self._env, self._keep = path, env, keep
+        self._versions: dict[str, GatewayConfig] = {}
+        self._current = self._take(parse(read(path), path, env))
+        self._problem: ConfigRefused | None = None
+
+    @property
+    def current(self) -> GatewayConfig:
+        """The version in force."""
+        return self._current
+
+    @property
+    def problem(self) -> ConfigRefused | None:
+        """Why the newest edit is not in force; stays until the file is mended or put back."""
+        return self._problem
+
+    def find(self, version: str) -> GatewayConfig | None:
+        """The configuration of a version that is among the last ``keep`` that were in force."""
+        return self._versions.get(version)
+
+    def poll(self) -> GatewayConfig | None:
+        """Look at the file: the new configuration if one took force, else ``None``. Raises nothing of its own.
+
+        Reads the file each time (an unchanged one costs microseconds) and compares content, not times, so that renames,
+        swapped links and two edits within one tick of the clock are all seen. While a problem stands, everything is
+        tried again, as what was wrong may be another file. Blocks for milliseconds when the file changed.
+        """
+        try:
+            data = read(self._path)
+            if version_of(data) == self._current.version:
+                self._problem = None
+                return None
+            config = parse(data, self._path, self._env)
+            if read(self._path) != data:
+                return None  # still being written: half a file may be sound and lack the denials that follow
+        except ConfigRefused as refused:
+            self._problem = refused
+            return None
+        self._problem = None
+        self._current = self._take(config)
+        return config
+
+    def _take(self, config: GatewayConfig) -> GatewayConfig:
+        self._versions.pop(config.version, None)
+        self._versions[config.version] = config
+        while len(self._versions) > self._keep:
+            del self._versions[next(iter(self._versions))]
+        return config
