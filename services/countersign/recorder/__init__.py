@@ -1,1 +1,5 @@
-"""To be written."""
+"""The recorder: makes events durable before anything happens that they record, and shows them to auditors."""
+
+from countersign.recorder.service import RecorderService
+
+__all__ = ["RecorderService"]

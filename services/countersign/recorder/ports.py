@@ -1,0 +1,92 @@
+"""What the recorder needs of a store, and the shapes that it reads from one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from countersign.recorder.entry import Entry, Verdict, Who
+
+
+class AppendStore(Protocol):
+    """Where entries become durable. One caller at a time."""
+
+    async def open(self) -> None:
+        """Connect, and bring the tables up to date. Raises ``DatabaseError``."""
+
+    async def ping(self) -> None:
+        """Return when the store answers, else raise ``DatabaseUnavailable``."""
+
+    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+        """Make all new entries durable in one commit and return one verdict for each, in order.
+
+        An entry that is recorded already is recorded once. When this raises ``DatabaseUnavailable`` nobody knows
+        whether the commit happened: call again with the same entries. Raises ``Unstorable`` when the store refuses the
+        content of an entry; then nothing was committed.
+        """
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+
+
+class Unstorable(Exception):
+    """The store refuses the content of at least one of the entries, and always will. The message is safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Which sessions to list; all that are set must hold. Times in microseconds since the epoch."""
+
+    subject: str = ""
+    target: str = ""
+    name: str = ""
+    outcome: int = 0
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """What is told of a session. ``first_index`` orders sessions and never changes."""
+
+    session_id: UUID
+    first_index: int
+    who: Who
+    target: str
+    first_time_us: int
+    last_time_us: int
+    event_count: int
+    allowed_count: int
+    denied_count: int
+    refused_count: int
+    finding_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it is kept. ``body`` is ``None`` once it was erased."""
+
+    index: int
+    sequence: int
+    recorded_at: datetime
+    record: str
+    body: bytes | None
+
+
+class ReadStore(Protocol):
+    """What auditors read. Every method raises ``DatabaseUnavailable``."""
+
+    async def sessions(self, wanted: SessionFilter, *, before: int | None, limit: int) -> list[SessionRow]:
+        """Return the newest sessions whose ``first_index`` is below ``before``, at most ``limit``, newest first."""
+
+    async def session(self, session_id: UUID) -> SessionRow | None:
+        """Return one session, if there is one."""
+
+    async def events(self, session_id: UUID, *, start: int, stop: int) -> list[StoredEvent]:
+        """Return events with ``start <= sequence < stop`` in order: a page, at least one while there are any."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""

