@@ -1,13 +1,19 @@
 """MCP over HTTP, read strictly in both protocol eras, and the answers that the gateway itself gives. Pure."""
 
+from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.eras import Era
 from countersign.mcp.errors import DENIED, AnswerRefused, Failure, McpRefused
+from countersign.mcp.listing import CACHEABLE_METHODS, LISTING_METHODS, filter_answer, filter_listing
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
 
 __all__ = [
+    "CACHEABLE_METHODS",
     "DENIED",
+    "LISTING_METHODS",
+    "Answer",
+    "AnswerKind",
     "AnswerRefused",
     "Era",
     "Failure",
@@ -17,9 +23,13 @@ __all__ = [
     "MessageKind",
     "Reply",
     "Request",
+    "check_answer",
+    "classify",
     "denied",
     "denied_batch",
     "failed",
+    "filter_answer",
+    "filter_listing",
     "read_request",
     "refused",
 ]

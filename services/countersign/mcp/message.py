@@ -27,7 +27,7 @@ MAX_METHOD_LENGTH = 128
 BARE_METHODS = frozenset({"GET", "DELETE"})
 """Method names of calls without a message; no message may borrow them."""
 
-_METHOD = re.compile(rf"[!-~]{{1,{MAX_METHOD_LENGTH}}}")
+METHOD_PATTERN = re.compile(rf"[!-~]{{1,{MAX_METHOD_LENGTH}}}")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,15}")
 _MAX_EXACT_INTEGER = 2**53 - 1
 _MESSAGE_KEYS = KnownKeys("jsonrpc", "id", "method", "params", "result", "error")
@@ -93,6 +93,18 @@ def read_id(members: dict[str, JsonValue]) -> tuple[str | int | None, str]:
     raise malformed("id must be a string of bounded length or an exact integer")
 
 
+def check_frame(members: dict[str, JsonValue]) -> None:
+    """Check what requests and answers have in common: the version, and no key that is nearly a known one.
+
+    Raises :class:`~countersign.mcp.errors.McpRefused`.
+    """
+    if _MESSAGE_KEYS.twin_in(members):
+        raise malformed("a key differs from a known one only in case")
+    version = members.get("jsonrpc")
+    if type(version) is not str or version != "2.0":
+        raise malformed('jsonrpc must be "2.0"')
+
+
 def read_envelope(document: Document, rpc_id: str | int | None, id_json: str) -> Envelope:
     """Check the frame of one message, whose id was read already (JSON-RPC 2.0 sections 4 and 5).
 
@@ -101,11 +113,7 @@ def read_envelope(document: Document, rpc_id: str | int | None, id_json: str) ->
     members = document.root
     if not isinstance(members, dict):
         raise malformed("a message must be an object")
-    if _MESSAGE_KEYS.twin_in(members):
-        raise malformed("a key differs from a known one only in case")
-    version = members.get("jsonrpc")
-    if type(version) is not str or version != "2.0":
-        raise malformed('jsonrpc must be "2.0"')
+    check_frame(members)
     if "method" not in members:
         _check_response(members, id_json)
         return Envelope(document, MessageKind.RESPONSE, rpc_id, id_json, "", {})
@@ -169,7 +177,7 @@ def to_message(target: str, envelope: Envelope, era: Era) -> Message:
 
 
 def _read_method(method: JsonValue, *, has_id: bool) -> str:
-    if type(method) is not str or not _METHOD.fullmatch(method) or method in BARE_METHODS:
+    if type(method) is not str or not METHOD_PATTERN.fullmatch(method) or method in BARE_METHODS:
         raise malformed("method must be a short string of visible ASCII")
     if has_id and method.startswith(NOTIFICATION_PREFIX):
         raise malformed("a notification must not have an id")
