@@ -1,5 +1,5 @@
 """The recorder: makes events durable before anything happens that they record, and shows them to auditors."""
 
-from countersign.recorder.service import RecorderService
+from countersign.recorder.part import RecorderPart
 
-__all__ = ["RecorderService"]
+__all__ = ["RecorderPart"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import grpc
 
-from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc
+from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc, session_pb2, session_pb2_grpc
 from countersign.model.principal import Principal
+from countersign.recorder.audit import AuditTrail
 from countersign.recorder.committer import Committer
 from countersign.recorder.server import RecorderServer
-from countersign.recorder.store import PostgresAppendStore
+from countersign.recorder.sessions import SessionServer
+from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.sealing import Sealer
 
@@ -21,8 +22,8 @@ QUEUE_BYTES = 128 * 1024 * 1024
 CLOSE_GRACE_S = 5.0
 
 
-class RecorderService:
-    """The recorder in a process: ``open``, ``register``, ``run`` in the background, ``drain`` and ``close`` at the end."""
+class RecorderPart:
+    """The recorder in a process: ``open``, ``register``, ``run`` in the background; ``drain``, ``close`` at the end."""
 
     def __init__(
         self,
@@ -36,6 +37,13 @@ class RecorderService:
         self._store = PostgresAppendStore(dsn)
         self._committer = Committer(self._store, queue_events=queue_events, queue_bytes=queue_bytes)
         self._recorder = RecorderServer(self._committer)
+        self._read_store = PostgresReadStore(dsn)
+        self._sessions = SessionServer(
+            self._read_store,
+            AuditTrail(self._committer),
+            open_principal=sealer.open_principal,
+            is_auditor=is_auditor,
+        )
 
     @property
     def available(self) -> bool:
@@ -58,7 +66,11 @@ class RecorderService:
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Add the services to ``server``; return their full names."""
         recorder_pb2_grpc.add_RecorderServiceServicer_to_server(self._recorder, server)
-        return (recorder_pb2.DESCRIPTOR.services_by_name["RecorderService"].full_name,)
+        session_pb2_grpc.add_SessionServiceServicer_to_server(self._sessions, server)
+        return (
+            recorder_pb2.DESCRIPTOR.services_by_name["RecorderService"].full_name,
+            session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name,
+        )
 
     async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
         """Commit until ``close``; ``on_available`` hears when the database comes and goes."""
@@ -72,3 +84,4 @@ class RecorderService:
         """Make durable what is queued, for at most five seconds; then let go of the database."""
         await self._committer.close(grace_s=CLOSE_GRACE_S)
         await self._store.close()
+        await self._read_store.close()

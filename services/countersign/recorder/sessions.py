@@ -1,0 +1,209 @@
+"""``SessionService``: what auditors read of the record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
+
+import grpc
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from countersign.api.recorder.v1 import event_pb2, session_pb2, session_pb2_grpc
+from countersign.model.principal import Principal
+from countersign.recorder.asked import BadQuestion, listing, longest_wait_s, next_page_token, session_id
+from countersign.recorder.audit import AuditTrail, NotAudited
+from countersign.recorder.entry import to_event
+from countersign.recorder.ports import ReadStore, SessionRow, StoredEvent
+from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.runtime.sealing import Unsealable
+
+PRINCIPAL_METADATA = "x-countersign-principal"
+MAX_REPLAYS = 32
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class SessionServer(session_pb2_grpc.SessionServiceServicer):
+    """Every method: who asks, may they, is the question well formed, record the reading, read.
+
+    ``open_principal`` opens what authz sealed, or raises ``Unsealable``; ``is_auditor`` is asked on every call.
+    """
+
+    def __init__(
+        self,
+        store: ReadStore,
+        trail: AuditTrail,
+        *,
+        open_principal: Callable[[str], Principal],
+        is_auditor: Callable[[Principal], bool],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._trail = trail
+        self._open_principal = open_principal
+        self._is_auditor = is_auditor
+        self._sleep = sleep
+        self._replays = 0
+
+    async def ListSessions(
+        self, request: session_pb2.ListSessionsRequest, context: Context
+    ) -> session_pb2.ListSessionsResponse:
+        """See session.proto."""
+        principal = await self._auditor(request, "", context)
+        try:
+            page = listing(request)
+            await self._audited(principal, request, "", context)
+            # One more than asked for tells whether there is a next page.
+            rows = await self._store.sessions(page.wanted, before=page.before, limit=page.limit + 1)
+        except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
+            await _abort(context, error)
+        shown = rows[: page.limit]
+        token = next_page_token(request, shown[-1].first_index) if len(rows) > page.limit else ""
+        return session_pb2.ListSessionsResponse(sessions=map(to_session, shown), next_page_token=token)
+
+    async def GetSession(
+        self, request: session_pb2.GetSessionRequest, context: Context
+    ) -> session_pb2.GetSessionResponse:
+        """See session.proto."""
+        principal = await self._auditor(request, request.session_id, context)
+        try:
+            row = await self._session(principal, request, request.session_id, context)
+        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
+            await _abort(context, error)
+        return session_pb2.GetSessionResponse(session=to_session(row))
+
+    async def ReplaySession(
+        self, request: session_pb2.ReplaySessionRequest, context: Context
+    ) -> AsyncIterator[session_pb2.ReplaySessionResponse]:
+        """See session.proto. Ends with the event that was the last when the replay began."""
+        principal = await self._auditor(request, request.session_id, context)
+        if self._replays >= MAX_REPLAYS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_REPLAYS} replays run already: try later")
+        self._replays += 1
+        try:
+            pace = _Pace(longest_wait_s(request), self._sleep) if request.original_pace else None
+            row = await self._session(principal, request, request.session_id, context)
+            async for stored in self._events(row, request.from_sequence):
+                event = to_event(stored.record, stored.body)
+                if pace is not None:
+                    await pace.wait(event.time_us)
+                yield session_pb2.ReplaySessionResponse(event=_recorded(stored, event))
+        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
+            await _abort(context, error)
+        finally:
+            self._replays -= 1
+
+    async def _events(self, row: SessionRow, start: int) -> AsyncIterator[StoredEvent]:
+        while start < row.event_count:
+            page = await self._store.events(row.session_id, start=start, stop=row.event_count)
+            for stored in page:
+                if stored.sequence != start:
+                    break
+                yield stored
+                start += 1
+            if not page or page[-1].sequence != start - 1:
+                raise _Incomplete(start)
+
+    async def _session(self, principal: Principal, request: Message, text: str, context: Context) -> SessionRow:
+        wanted: UUID = session_id(text)
+        await self._audited(principal, request, text, context)
+        row = await self._store.session(wanted)
+        if row is None:
+            raise LookupError
+        return row
+
+    async def _auditor(self, request: Message, name: str, context: Context) -> Principal:
+        """Return who asks, when they may; the attempts of others are recorded, too."""
+        given = [str(value) for key, value in context.invocation_metadata() or () if key == PRINCIPAL_METADATA]
+        try:
+            # Two of them would leave open who asks; what is joined opens as nobody.
+            principal = self._open_principal(",".join(given))
+        except Unsealable:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "come through the gateway, with a bearer token")
+        if not self._is_auditor(principal):
+            try:
+                await self._audited(principal, request, name, context, allowed=False)
+            except NotAudited as error:
+                await _abort(context, error)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "only auditors may read the record")
+        return principal
+
+    async def _audited(
+        self, principal: Principal, request: Message, name: str, context: Context, *, allowed: bool = True
+    ) -> None:
+        method = type(request).__name__.removesuffix("Request")
+        asked = MessageToJson(request, indent=None, preserving_proto_field_name=True)
+        trace = [value for key, value in context.invocation_metadata() or () if key == "traceparent"]
+        await self._trail.record(
+            principal,
+            method=method,
+            name=name,
+            asked=asked,
+            allowed=allowed,
+            traceparent=str(trace[0])[:55] if len(trace) == 1 else "",
+        )
+
+
+class _Incomplete(LookupError):
+    """An event that must be there is not."""
+
+
+class _Pace:
+    """Waits between events as long as it took then, at most ``longest_s`` each."""
+
+    def __init__(self, longest_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._longest_s = longest_s
+        self._sleep = sleep
+        self._last_us: int | None = None
+
+    async def wait(self, time_us: int) -> None:
+        """Wait until the event of ``time_us`` is due."""
+        if self._last_us is not None and time_us > self._last_us:
+            await self._sleep(min((time_us - self._last_us) / 1_000_000, self._longest_s))
+        self._last_us = time_us
+
+
+async def _abort(context: Context, error: Exception) -> None:
+    match error:
+        case BadQuestion():
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        case _Incomplete():
+            await context.abort(grpc.StatusCode.DATA_LOSS, f"event {error.args[0]} of the session is missing")
+        case LookupError():
+            await context.abort(grpc.StatusCode.NOT_FOUND, "session_id: no such session")
+        case NotAudited():
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the reading cannot be recorded now: try again")
+        case _:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the record cannot be read now: try again")
+
+
+def to_session(row: SessionRow) -> session_pb2.Session:
+    """Return the message of a session."""
+    who = row.who
+    return session_pb2.Session(
+        session_id=str(row.session_id),
+        principal=event_pb2.Principal(
+            issuer=who.issuer, subject=who.subject, groups=who.groups, kind=who.kind, token_id=who.token_id
+        ),
+        target=row.target,
+        started_at=_timestamp(row.first_time_us),
+        last_event_at=_timestamp(row.last_time_us),
+        event_count=row.event_count,
+        allowed_count=row.allowed_count,
+        denied_count=row.denied_count,
+        refused_count=row.refused_count,
+        finding_count=row.finding_count,
+    )
+
+
+def _recorded(stored: StoredEvent, event: event_pb2.Event) -> event_pb2.RecordedEvent:
+    recorded_at = Timestamp()
+    recorded_at.FromDatetime(stored.recorded_at)
+    return event_pb2.RecordedEvent(index=stored.index, sequence=stored.sequence, recorded_at=recorded_at, event=event)
+
+
+def _timestamp(time_us: int) -> Timestamp:
+    return Timestamp(seconds=time_us // 1_000_000, nanos=time_us % 1_000_000 * 1_000)
