@@ -230,7 +230,7 @@ _UNAUTHENTICATED = JSONResponse(
 )
 
 
-def app(state: Path, token: str, *, json_response: bool = False) -> ASGIApp:
+def app(state: Path, token: str, *, path: str = "/mcp", json_response: bool = False) -> ASGIApp:
     """The whole server as an ASGI application over the database and the journal in ``state`` (made when missing).
 
     ``json_response`` answers the legacy era in JSON in place of server-sent events.
@@ -245,7 +245,9 @@ def app(state: Path, token: str, *, json_response: bool = False) -> ASGIApp:
         orders_data.create(database_path(state))
     journal = Journal(journal_path(state))
     server = build(Database(database_path(state)), journal)
-    return OwnCredentialOnly(server.streamable_http_app(json_response=json_response), token, journal)
+    return OwnCredentialOnly(
+        server.streamable_http_app(streamable_http_path=path, json_response=json_response), token, journal
+    )
 
 
 def database_path(state: Path) -> Path:

@@ -1,0 +1,89 @@
+"""`countersign tools` and `countersign call` against scripted and real MCP servers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from countersign.cli import call
+from countersign.demo import orders
+from countersign.demo.serving import ThreadedServer
+from tests.support.gateway import free_port
+
+app = typer.Typer()
+call.register(app)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The options that reach the demo's target directly, as if it were a gateway."""
+    state = tmp_path_factory.mktemp("shop")
+    credential = secrets.token_urlsafe(24)
+    file = state / "token"
+    file.write_text(credential)
+    served = orders.app(state, credential, path="/orders/mcp")
+    with ThreadedServer(served) as server:
+        yield ["--gateway", server.url, "--token-file", str(file)]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_tools_are_listed_with_what_they_do(shop: list[str]) -> None:
+    result = run("tools", *shop)
+    assert result.exit_code == 0
+    assert "list_tables" in result.stdout
+    assert "List the tables." in result.stdout
+
+
+def test_arguments_that_are_json_are_taken_as_json(shop: list[str]) -> None:
+    result = run("call", "get_customer", "customer_id=7", *shop)
+    assert result.exit_code == 0
+    assert '"id": 7' in result.stdout
+
+
+def test_arguments_may_hold_equal_signs_and_are_else_text(shop: list[str]) -> None:
+    result = run("call", "query", "sql=SELECT id FROM orders WHERE id=3", *shop)
+    assert result.exit_code == 0
+    assert '"id": 3' in result.stdout
+
+
+def test_a_tool_that_says_no_is_exit_1(shop: list[str]) -> None:
+    result = run("call", "describe_table", "table=nothing", *shop)
+    assert result.exit_code == call.REFUSED
+    assert "there is no table" in result.stdout
+
+
+def test_a_refused_token_is_exit_1_and_never_shown(shop: list[str], tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not-the-token")
+    result = run("call", "list_tables", *shop[:2], "--token-file", str(wrong))
+    assert result.exit_code == call.REFUSED
+    assert "401" in result.stderr
+    assert "not-the-token" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["=1"], ["a=1", "a=2"]])
+def test_what_is_not_name_equals_value_is_a_usage_error(shop: list[str], arguments: list[str]) -> None:
+    result = run("call", "query", *arguments, *shop)
+    assert result.exit_code == call.USAGE
+    assert "name=value" in result.stderr
+
+
+def test_no_token_is_a_usage_error_with_a_remedy(tmp_path: Path) -> None:
+    assert "--token-file" in run("tools").stderr
+    missing = run("tools", "--token-file", str(tmp_path / "none"))
+    assert missing.exit_code == call.USAGE
+    assert "cannot be read" in missing.stderr
+
+
+def test_nobody_there_is_exit_3_and_one_line(shop: list[str]) -> None:
+    result = run("tools", "--gateway", f"http://127.0.0.1:{free_port()}", *shop[2:])
+    assert result.exit_code == call.UNREACHABLE
+    assert len(result.stderr.strip().splitlines()) == 1
