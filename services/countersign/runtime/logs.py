@@ -24,3 +24,11 @@ def configure_logs(service: str, level: str) -> None:
     # httpx logs every URL at INFO; an issuer's URL is configuration, but a query would not be ours to log.
     for chatty in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def place_of(error: BaseException) -> str:
+    """Return file and line where ``error`` was raised: what may be logged of an error whose text may quote a body."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "unknown" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -120,3 +120,13 @@ class Readers:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+
+
+async def can_connect(dsn: str) -> bool:
+    """Whether the database takes connections now."""
+    try:
+        connection = await connect_writer(dsn, application_name="countersign-probe")
+    except DatabaseError:
+        return False
+    await connection.close()
+    return True

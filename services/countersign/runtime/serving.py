@@ -7,8 +7,8 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,49 +22,46 @@ log = logging.getLogger(__name__)
 
 # One event may hold a whole buffered answer (64 MiB by default) and its frame.
 MAX_MESSAGE_BYTES = 80 * 1024 * 1024
-OPTIONS: tuple[tuple[str, int], ...] = (
+_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),
 )
 
 
-class Health:
-    """What grpc.health.v1 says of this process: serving once started, and not while a need is unmet."""
+class Part(Protocol):
+    """One of the services as ``serve`` runs it."""
 
-    def __init__(self, servicer: HealthServicer, services: tuple[str, ...]) -> None:
-        self._servicer = servicer
-        self._services = ("", *services)
+    @property
+    def available(self) -> bool:
+        """Whether the service can do its work now; health says so."""
 
-    async def set(self, serving: bool) -> None:
-        """Say that all services of this process are serving, or are not."""
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for service in self._services:
-            await self._servicer.set(service, status)
+    async def open(self) -> None:
+        """Get ready to serve; raises what is worth ending for."""
 
+    def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
+        """Add the gRPC services to ``server``; return their full names."""
 
-@dataclass(slots=True)
-class Running:
-    """What a service's ``start`` returns: the names it serves, and what to do while it runs and when it ends.
+    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
+        """Do what goes on in the background until cancelled or closed; say when ``available`` changes."""
 
-    ``background`` runs until it is cancelled and may steer ``Health``; when it ends by an error the service ends too.
-    """
+    def drain(self) -> None:
+        """Let long-lived streams end by themselves: no new calls come from now on."""
 
-    services: tuple[str, ...]
-    background: Callable[[Health], Awaitable[None]] | None = None
-    close: Callable[[], Awaitable[None]] | None = None
-    ready: Callable[[], bool] = field(default=lambda: True)
+    async def close(self) -> None:
+        """Let go of everything; called once, after the last call ended."""
 
 
 class CannotListen(RuntimeError):
     """The address is taken or not ours."""
 
 
-async def serve(settings: ServiceSettings, start: Callable[[grpc.aio.Server], Awaitable[Running]]) -> None:
-    """Serve what ``start`` registers on ``settings.listen`` until SIGTERM or SIGINT, then drain.
+async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Awaitable[None]]) -> None:
+    """Serve ``part`` on ``settings.listen`` until SIGTERM or SIGINT, then drain; run ``also`` in the background.
 
     Promise: when the process is told to stop, health says NOT_SERVING, new calls are refused and calls under way have
-    ``settings.drain_s`` to end. Raises ``CannotListen``.
+    ``settings.drain_s`` to end. Raises ``CannotListen`` and whatever ``part.open`` raises; an error in ``part.run``
+    ends the service.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -73,32 +70,36 @@ async def serve(settings: ServiceSettings, start: Callable[[grpc.aio.Server], Aw
     if settings.parent is not None:
         end_with_parent(settings.parent)
 
-    server = grpc.aio.server(options=OPTIONS)
-    servicer = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    running = await start(server)
-    health = Health(servicer, running.services)
-    await health.set(serving=False)
-    names = (*running.services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    await part.open()
+    server = grpc.aio.server(options=_OPTIONS)
+    services = part.register(server)
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    reflection.enable_server_reflection((*services, health_name, reflection.SERVICE_NAME), server)
+
+    async def say(available: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        for service in ("", *services):
+            await health.set(service, status.SERVING if available else status.NOT_SERVING)
+
+    await say(part.available)
     _listen(server, settings.listen)
     await server.start()
-    await health.set(serving=running.ready())
     log.info("serving", extra={"address": settings.listen})
 
-    background = asyncio.ensure_future(running.background(health)) if running.background else None
+    background = [asyncio.ensure_future(running) for running in (part.run(say), *(run() for run in also))]
     stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({stopped, background} if background else {stopped}, return_when=asyncio.FIRST_COMPLETED)
-
-    await health.set(serving=False)
-    await server.stop(settings.drain_s)
-    if running.close is not None:
-        await running.close()
+    await asyncio.wait({stopped, *background}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if background is not None:
-        background.cancel()
+    await say(False)
+    part.drain()
+    await server.stop(settings.drain_s)
+    await part.close()
+    for task in background:
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await background
+            await task
     log.info("stopped")
 
 
@@ -107,8 +108,6 @@ def _listen(server: grpc.aio.Server, address: str) -> None:
         # A socket that a killed process left behind would refuse us for ever.
         Path(address.removeprefix("unix:")).unlink(missing_ok=True)
     try:
-        port = server.add_insecure_port(address)
+        server.add_insecure_port(address)
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {address}: it is taken, or not an address of this machine") from error
-    if port == 0:
-        raise CannotListen(f"cannot listen on {address}")

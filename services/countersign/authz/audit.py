@@ -1,0 +1,39 @@
+"""The way of an auditor's call: authz says who calls, the recorder decides and records what they may read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
+from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
+from countersign.authz.judge import Judge, unavailable
+from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import Sealer
+
+PRINCIPAL_HEADER = "x-countersign-principal"
+
+
+class AuditDoor:
+    """Vouches to the recorder for callers with a token for the gateway itself."""
+
+    def __init__(
+        self, rulebook: Rulebook, verifier: TokenVerifier, sealer: Sealer, judge: Judge, now_us: Callable[[], int]
+    ) -> None:
+        self._rulebook = rulebook
+        self._verifier = verifier
+        self._sealer = sealer
+        self._judge = judge
+        self._now_us = now_us
+
+    async def admit(self, inquiry: Inquiry) -> Forward | Answer:
+        """Identify the caller, and pass the request with a sealed principal in place of the token."""
+        in_force = self._rulebook.current
+        arrived_us = self._now_us()
+        try:
+            principal = await self._verifier.verify(inquiry.authorization, in_force.config.url)
+        except Unidentified as error:
+            return await self._judge.unidentified(inquiry, arrived_us, error, in_force, resource_path="")
+        except IdentityUnavailable as error:
+            return unavailable(error)
+        headers = {PRINCIPAL_HEADER: self._sealer.seal_principal(principal)}
+        return Forward(headers, ("authorization",), Summary(decision="allow"))

@@ -1,0 +1,119 @@
+"""Envoy's ext_authz messages turned into ours, and ours into Envoy's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envoy.service.auth.v3 import external_auth_pb2 as pb
+from google.rpc import code_pb2
+
+from countersign.mcp import HttpRequest, Reply
+from countersign.model.handoff import Handoff
+
+_OVERWRITE = 2  # HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What Envoy asks about: the request, on which route of ours, for which target, from where."""
+
+    route: str
+    target: str
+    http: HttpRequest
+    path: str
+    source_address: str
+
+    @property
+    def authorization(self) -> str | None:
+        """The caller's Authorization header."""
+        return self.http.headers.get("authorization")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What Envoy's access log says of a decision; holds names only."""
+
+    session: str = ""
+    call: str = ""
+    decision: str = ""
+    rules: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Let the request pass, with these headers set and removed; ``handoff`` goes to the masker."""
+
+    set_headers: Mapping[str, str]
+    remove_headers: tuple[str, ...]
+    summary: Summary
+    handoff: Handoff | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer in the target's place; the target sees nothing."""
+
+    reply: Reply
+    summary: Summary
+
+
+def read_inquiry(request: pb.CheckRequest) -> Inquiry:
+    """Read a CheckRequest. Headers that come twice are joined by a comma, so that they can be told from one."""
+    attributes = request.attributes
+    http = attributes.request.http
+    headers: dict[str, str] = {}
+    for header in http.header_map.headers:
+        name = header.key.lower()
+        value = header.raw_value.decode("latin-1") if header.raw_value else header.value
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    extensions = attributes.context_extensions
+    return Inquiry(
+        route=extensions.get("route", ""),
+        target=extensions.get("target", ""),
+        http=HttpRequest(verb=http.method, headers=headers, body=http.raw_body or http.body.encode()),
+        path=http.path,
+        source_address=attributes.source.address.socket_address.address,
+    )
+
+
+def respond(result: Forward | Answer) -> pb.CheckResponse:
+    """Return the CheckResponse that says ``result``."""
+    response = pb.CheckResponse()
+    if isinstance(result, Forward):
+        ok = response.ok_response
+        for name, value in result.set_headers.items():
+            option = ok.headers.add()
+            option.header.key = name
+            option.header.value = value
+            option.append_action = _OVERWRITE
+        ok.headers_to_remove.extend(result.remove_headers)
+    else:
+        reply = result.reply
+        response.status.code = code_pb2.PERMISSION_DENIED
+        denied = response.denied_response
+        denied.status.code = reply.status
+        denied.body = reply.body.decode()
+        for name, value in (("content-type", reply.content_type), ("cache-control", "no-store"), *reply.headers):
+            option = denied.headers.add()
+            option.header.key = name
+            option.header.value = value
+            option.append_action = _OVERWRITE
+    _write_metadata(response, result)
+    return response
+
+
+def _write_metadata(response: pb.CheckResponse, result: Forward | Answer) -> None:
+    fields = response.dynamic_metadata.fields
+    summary = result.summary
+    for name, value in (
+        ("session", summary.session),
+        ("call", summary.call),
+        ("decision", summary.decision),
+        ("rules", summary.rules),
+    ):
+        if value:
+            fields[name].string_value = value
+    # Only a request that is forwarded may have an answer of a target.
+    if isinstance(result, Forward) and result.handoff is not None:
+        fields["handoff"].string_value = result.handoff.to_json()

@@ -1,0 +1,20 @@
+"""Why a caller could not be identified."""
+
+from __future__ import annotations
+
+
+class Unidentified(Exception):
+    """The caller gave no token, or one that is not good here.
+
+    ``description`` helps the honest caller and is safe to show and to record: it never quotes the token. ``presented``
+    tells whether there was a token at all (RFC 6750 section 3.1: no error code without one).
+    """
+
+    def __init__(self, description: str, *, presented: bool = True) -> None:
+        super().__init__(description)
+        self.description = description
+        self.presented = presented
+
+
+class IdentityUnavailable(Exception):
+    """The issuer's keys cannot be had now, so nobody of that issuer can be verified."""

@@ -1,0 +1,242 @@
+"""The way of a call through authz: identify, read, decide, record, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
+from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
+from countersign.authz.records import CallRecord, EventMaker
+from countersign.authz.sessions import SessionOfCall, session_of
+from countersign.config import Target
+from countersign.mcp import (
+    Era,
+    Failure,
+    McpRefused,
+    Message,
+    MessageKind,
+    Reply,
+    Request,
+    denied,
+    denied_batch,
+    failed,
+    read_request,
+    refused,
+)
+from countersign.model.call import Call, NameKind
+from countersign.model.decision import Decision, Outcome
+from countersign.model.event import Event
+from countersign.model.handoff import HandedCall, Handoff
+from countersign.runtime.recording import NotRecorded
+from countersign.runtime.rulebook import InForce, Rulebook
+from countersign.runtime.sealing import Sealer, Unsealable
+
+# Headers of the caller that reach the target; whatever else it sends was not judged and is removed.
+_FORWARDED = frozenset(
+    {
+        "accept",
+        "content-length",
+        "content-type",
+        "host",
+        "last-event-id",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
+        "traceparent",
+        "tracestate",
+        "transfer-encoding",
+        "user-agent",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-request-id",
+    }
+)
+_FORWARDED_PREFIXES = (":", "mcp-param-")
+_SESSION_HEADER = "mcp-session-id"
+
+
+class EventSink(Protocol):
+    """Where events become durable: see ``countersign.runtime.recording.Recorder``."""
+
+    async def record(self, event: Event) -> None:
+        """Return when the event is durable, or raise ``NotRecorded``."""
+
+
+class Judge:
+    """Judges requests for targets. Nothing passes but by ``_forward``, after its event is durable."""
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        verifier: TokenVerifier,
+        sink: EventSink,
+        sealer: Sealer,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._rulebook = rulebook
+        self._verifier = verifier
+        self._sink = sink
+        self._sealer = sealer
+        self._now_us = now_us
+        self._new_id = new_id
+        self._events = EventMaker(new_id)
+
+    async def judge(self, inquiry: Inquiry) -> Forward | Answer:
+        """Judge a request on an MCP route. Raises nothing but ``CancelledError``, when the caller went away."""
+        arrived_us = self._now_us()
+        in_force = self._rulebook.current
+        target = in_force.config.targets.get(inquiry.target)
+        if target is None:
+            return Answer(failed(Failure.UNAVAILABLE, "this target is not in force yet"), Summary())
+        try:
+            principal = await self._verifier.verify(inquiry.authorization, target.resource)
+            record = CallRecord("", self._new_id(), arrived_us, inquiry, principal)
+            return await self._identified(in_force, target, record)
+        except Unidentified as error:
+            return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
+        except (IdentityUnavailable, NotRecorded) as error:
+            return unavailable(error)
+
+    async def unidentified(
+        self, inquiry: Inquiry, arrived_us: int, error: Unidentified, in_force: InForce, *, resource_path: str
+    ) -> Answer:
+        """Record the attempt and answer 401, saying where a token can be had (RFC 9728 section 5.1)."""
+        event = self._events.unidentified(
+            inquiry, arrived_us, error.description, Failure.UNAUTHENTICATED.status, in_force.config.version
+        )
+        try:
+            await self._sink.record(event)
+        except NotRecorded as unrecorded:
+            return unavailable(unrecorded)
+        metadata = f"{in_force.config.url}/.well-known/oauth-protected-resource{resource_path}"
+        challenge = f'Bearer resource_metadata="{metadata}"'
+        if error.presented:
+            challenge += f', error="invalid_token", error_description="{error.description}"'
+        reply = failed(Failure.UNAUTHENTICATED, error.description)
+        reply = Reply(reply.status, reply.body, reply.content_type, (("www-authenticate", challenge),))
+        return Answer(reply, Summary(event.session_id, event.call_id, Outcome.REFUSED.value))
+
+    async def _identified(self, in_force: InForce, target: Target, record: CallRecord) -> Forward | Answer:
+        inquiry, principal = record.inquiry, record.principal
+        try:
+            if "?" in inquiry.path:
+                raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
+            request = read_request(target.name, inquiry.http, max_depth=in_force.config.limits.json_depth)
+            session = session_of(request, principal, target.name, self._sealer, self._new_id)
+        except McpRefused as error:
+            return await self._refuse(in_force, record, error.message, refused(error))
+        except Unsealable as error:
+            return await self._refuse(in_force, record, str(error), failed(Failure.NO_SESSION, "no such session"))
+        record = _in_session(record, session.session_id)
+        if any(message.kind is MessageKind.RESPONSE for message in request.messages):
+            reason = "answers to a server's requests are not passed on by this version"
+            return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
+        decisions = [in_force.policy.decide(principal, _call(message)) for message in request.messages]
+        verdict = _strictest(decisions)
+        reply = None if verdict.allowed else _denial(request, verdict)
+        await self._record_all(in_force, record, request.messages, decisions, reply.status if reply else 0)
+        summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
+        if reply is not None:
+            return Answer(reply, summary)
+        return self._forward(target, record, request, session, decisions, summary)
+
+    async def _record_all(
+        self,
+        in_force: InForce,
+        record: CallRecord,
+        messages: Sequence[Message],
+        decisions: Sequence[Decision],
+        status: int,
+    ) -> None:
+        masker = in_force.masks.for_records()
+        events = [
+            self._events.judged(record, message, decision, masker, status)
+            for message, decision in zip(messages, decisions, strict=True)
+        ]
+        if len(events) == 1:
+            await self._sink.record(events[0])
+        else:
+            await asyncio.gather(*(self._sink.record(event) for event in events))
+
+    async def _refuse(self, in_force: InForce, record: CallRecord, reason: str, reply: Reply) -> Answer:
+        if not record.session_id:
+            record = _in_session(record, self._session_without_request(record))
+        event = self._events.unreadable(record, reason, reply.status, in_force.config.version)
+        await self._sink.record(event)
+        return Answer(reply, Summary(record.session_id, record.call_id, Outcome.REFUSED.value))
+
+    def _session_without_request(self, record: CallRecord) -> str:
+        unread = Request(era=Era.LEGACY, messages=(), protocol_version="", session_id="", wants_stream=False)
+        return session_of(unread, record.principal, record.inquiry.target, self._sealer, self._new_id).session_id
+
+    def _forward(
+        self,
+        target: Target,
+        record: CallRecord,
+        request: Request,
+        session: SessionOfCall,
+        decisions: Sequence[Decision],
+        summary: Summary,
+    ) -> Forward:
+        headers = {"accept-encoding": "identity"}
+        if target.credential is not None:
+            headers["authorization"] = f"Bearer {target.credential.reveal()}"
+        if session.target_session:
+            headers[_SESSION_HEADER] = session.target_session
+        sent = record.inquiry.http.headers
+        removed = tuple(
+            name
+            for name in sent
+            if name not in _FORWARDED and name not in headers and not name.startswith(_FORWARDED_PREFIXES)
+        )
+        handoff = Handoff(
+            session_id=record.session_id,
+            call_id=record.call_id,
+            arrived_us=record.arrived_us,
+            target=target.name,
+            era=request.era.value,
+            principal=record.principal,
+            calls=tuple(_handed(message) for message in request.messages),
+            masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
+            policy_version=decisions[0].policy_version,
+            traceparent=sent.get("traceparent", ""),
+        )
+        return Forward(headers, removed, summary, handoff)
+
+
+def _in_session(record: CallRecord, session_id: str) -> CallRecord:
+    return replace(record, session_id=session_id)
+
+
+def _call(message: Message) -> Call:
+    if message.call is None:
+        raise TypeError("a response is no call")
+    return message.call
+
+
+def _handed(message: Message) -> HandedCall:
+    call = _call(message)
+    return HandedCall(message.id_json, call.method, call.name if call.name_kind is NameKind.TOOL else "")
+
+
+def _strictest(decisions: Sequence[Decision]) -> Decision:
+    """A batch is one unit of bytes: when any of its calls is denied, none of them is sent."""
+    return next((decision for decision in decisions if not decision.allowed), decisions[0])
+
+
+def _denial(request: Request, verdict: Decision) -> Reply:
+    if request.is_batch:
+        return denied_batch(request.messages, verdict.message)
+    return denied(request.messages[0], verdict.message)
+
+
+def unavailable(error: IdentityUnavailable | NotRecorded) -> Answer:
+    """Answer 503: a part that must have its say cannot."""
+    text = "the caller cannot be identified now" if isinstance(error, IdentityUnavailable) else "not recorded"
+    return Answer(
+        failed(Failure.UNAVAILABLE, f"the gateway cannot take this call now ({text}); nothing was sent"), Summary()
+    )

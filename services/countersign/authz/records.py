@@ -1,0 +1,128 @@
+"""The events that authz records: of each judged call, and of each attempt by nobody known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from countersign.authz.envoy import Inquiry
+from countersign.authz.sessions import session_of_strangers
+from countersign.jsontext import JsonRefused
+from countersign.masking import Masker, NotMaskable
+from countersign.mcp import Message
+from countersign.model.call import NameKind
+from countersign.model.decision import Decision, Outcome
+from countersign.model.event import Event, EventKind, Finding
+from countersign.model.principal import Principal
+
+_DAY_US = 24 * 3600 * 1_000_000
+_WITHHELD = b'"[not recorded: it could not be masked]"'
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What all events of one request share."""
+
+    session_id: str
+    call_id: str
+    arrived_us: int
+    inquiry: Inquiry
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class EventMaker:
+    """Makes events; ``new_id`` gives a fresh UUID."""
+
+    new_id: Callable[[], str]
+
+    def judged(self, record: CallRecord, message: Message, decision: Decision, masker: Masker, status: int) -> Event:
+        """Return the request event of one judged message; arguments and names are masked with ``masker``."""
+        call = message.call
+        params = call.params_json.encode() if call is not None else b""
+        body, findings = _masked_json(masker, params)
+        name, found = _masked_name(masker, message)
+        return Event(
+            event_id=self.new_id(),
+            session_id=record.session_id,
+            call_id=record.call_id,
+            kind=EventKind.REQUEST,
+            time_us=record.arrived_us,
+            target=record.inquiry.target,
+            method=call.method if call is not None else message.kind.value,
+            name=name,
+            principal=record.principal,
+            source_address=record.inquiry.source_address,
+            decision=_without(decision, call.name if call is not None else "", name),
+            status=status,
+            size_bytes=len(record.inquiry.http.body),
+            findings=findings + found,
+            body=body,
+            body_type="application/json" if body else "",
+            traceparent=record.inquiry.http.headers.get("traceparent", ""),
+        )
+
+    def unreadable(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:
+        """Return the event of a request that could not be read; its body is not kept, since it cannot be masked."""
+        return Event(
+            event_id=self.new_id(),
+            session_id=record.session_id,
+            call_id=record.call_id,
+            kind=EventKind.REQUEST,
+            time_us=record.arrived_us,
+            target=record.inquiry.target,
+            method=record.inquiry.http.verb,
+            principal=record.principal,
+            source_address=record.inquiry.source_address,
+            decision=Decision(Outcome.REFUSED, (), (), reason, "", policy_version),
+            status=status,
+            size_bytes=len(record.inquiry.http.body),
+            reason=reason,
+        )
+
+    def unidentified(self, inquiry: Inquiry, arrived_us: int, reason: str, status: int, policy_version: str) -> Event:
+        """Return the event of an attempt by nobody known: without the token, without the body."""
+        target = inquiry.target or inquiry.route
+        day = str(arrived_us // _DAY_US)
+        return Event(
+            event_id=self.new_id(),
+            session_id=session_of_strangers(target, inquiry.source_address, day),
+            call_id=self.new_id(),
+            kind=EventKind.REFUSED,
+            time_us=arrived_us,
+            target=target,
+            method=inquiry.http.verb,
+            source_address=inquiry.source_address,
+            decision=Decision(Outcome.REFUSED, (), (), reason, "", policy_version),
+            status=status,
+            size_bytes=len(inquiry.http.body),
+            reason=reason,
+        )
+
+
+def _masked_json(masker: Masker, data: bytes) -> tuple[bytes, tuple[Finding, ...]]:
+    if not data:
+        return b"", ()
+    try:
+        masked = masker.json(data)
+    except (NotMaskable, JsonRefused):
+        return _WITHHELD, ()
+    return masked.data, masked.findings
+
+
+def _masked_name(masker: Masker, message: Message) -> tuple[str, tuple[Finding, ...]]:
+    """Mask the name: a resource's URI may hold a credential, and any name is the caller's own text."""
+    if message.call is None or message.call.name_kind is NameKind.NONE:
+        return "", ()
+    try:
+        masked = masker.text(message.call.name.encode())
+    except NotMaskable:
+        return "[not recorded: it could not be masked]", ()
+    return masked.data.decode(), masked.findings
+
+
+def _without(decision: Decision, raw_name: str, name: str) -> Decision:
+    """Return the decision as it may be recorded: its reason names the call."""
+    if raw_name == name:
+        return decision
+    return replace(decision, reason=decision.reason.replace(raw_name, name))

@@ -1,0 +1,23 @@
+"""``countersign``: the commands and what they have in common."""
+
+from __future__ import annotations
+
+import typer
+
+from countersign.cli import check, serve, up
+
+app = typer.Typer(
+    name="countersign",
+    help="A governed gateway in front of MCP servers, HTTP APIs and databases.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+up.register(app)
+check.register(app)
+serve.register(app)
+
+
+if __name__ == "__main__":
+    app()

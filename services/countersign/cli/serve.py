@@ -1,0 +1,58 @@
+"""``countersign serve``: one service alone, as containers run it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from countersign.config import ConfigRefused
+from countersign.runtime.settings import ServiceSettings, SettingsError, load_settings
+
+serve_app = typer.Typer(help="Run one service alone, configured by environment and file.", no_args_is_help=True)
+
+_VARIABLES = (
+    "Settings: COUNTERSIGN_CONFIG (gateway.yaml), COUNTERSIGN_LISTEN (HOST:PORT or unix:/path, default 0.0.0.0:9000), "
+    "COUNTERSIGN_KEY_FILE or COUNTERSIGN_KEY (32 random bytes in base64, the same for all services), "
+    "COUNTERSIGN_CACHE, COUNTERSIGN_LOG_LEVEL, COUNTERSIGN_DRAIN_S"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.add_typer(serve_app, name="serve")
+
+
+@serve_app.command(epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address).")
+def authz() -> None:
+    """Envoy's ext_authz: who is it, may they."""
+    _run("authz")
+
+
+@serve_app.command(epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address).")
+def masker() -> None:
+    """Envoy's ext_proc: no secret or personal value leaves."""
+    _run("masker")
+
+
+@serve_app.command(epilog=f"{_VARIABLES}, COUNTERSIGN_POSTGRES_DSN (unless gateway.yaml names one).")
+def recorder() -> None:
+    """Every session, durable before anything is released."""
+    _run("recorder")
+
+
+def _run(service: str) -> None:
+    try:
+        settings = load_settings(service)
+        _services()[service](settings)
+    except (SettingsError, ConfigRefused, RuntimeError, OSError) as error:
+        # One line a problem, for whoever reads the last line of a log.
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _services() -> dict[str, Callable[[ServiceSettings], None]]:
+    from countersign.cli.services import run_authz, run_masker, run_recorder
+
+    return {"authz": run_authz, "masker": run_masker, "recorder": run_recorder}

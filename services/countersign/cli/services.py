@@ -1,0 +1,82 @@
+"""Wires each service from its settings and runs it. Imported only by the process that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.model.principal import Principal
+from countersign.runtime.logs import configure_logs
+from countersign.runtime.recording import Recorder
+from countersign.runtime.rulebook import POLL_S, Rulebook
+from countersign.runtime.sealing import Sealer
+from countersign.runtime.serving import Part, serve
+from countersign.runtime.settings import ServiceSettings, SettingsError
+
+_QUEUE_BYTES = 128 * 1024 * 1024
+
+
+def run_authz(settings: ServiceSettings) -> None:
+    """Serve ext_authz until told to stop."""
+    from countersign.authz.part import AuthzPart
+
+    rulebook = _begin("authz", settings)
+    recorder = _recorder_client(settings, rulebook.current.config)
+    _serve(settings, AuthzPart(rulebook, recorder, Sealer(settings.sealing_key)))
+
+
+def run_masker(settings: ServiceSettings) -> None:
+    """Serve ext_proc until told to stop."""
+    from countersign.masker.part import MaskerPart
+
+    rulebook = _begin("masker", settings)
+    recorder = _recorder_client(settings, rulebook.current.config)
+    _serve(settings, MaskerPart(rulebook, recorder, Sealer(settings.sealing_key)))
+
+
+def run_recorder(settings: ServiceSettings) -> None:
+    """Serve the recorder until told to stop."""
+    from countersign.recorder import RecorderPart
+
+    configure_logs("recorder", settings.log_level)
+    # Of gateway.yaml it needs neither rules nor masks compiled: only who may read, and where the database is.
+    watcher = ConfigWatcher(settings.config, settings.environment)
+    dsn = watcher.current.postgres_dsn
+    text = dsn.reveal() if dsn is not None else settings.postgres_dsn
+    if not text:
+        raise SettingsError("no database: set COUNTERSIGN_POSTGRES_DSN, or recording.postgres in gateway.yaml")
+
+    def is_auditor(principal: Principal) -> bool:
+        return bool(set(principal.groups) & set(watcher.current.auditors))
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            watcher.poll()
+
+    _serve(settings, RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor), follow)
+
+
+def _begin(service: str, settings: ServiceSettings) -> Rulebook:
+    configure_logs(service, settings.log_level)
+    return Rulebook(settings.config, settings.environment, settings.cache_dir)
+
+
+def _recorder_client(settings: ServiceSettings, config: GatewayConfig) -> Recorder:
+    return Recorder(
+        settings.recorder,
+        queue_events=config.limits.recorder_queue_events,
+        queue_bytes=_QUEUE_BYTES,
+        timeout_s=config.limits.record_timeout_s,
+    )
+
+
+def _serve(settings: ServiceSettings, part: Part, *also: Callable[[], Awaitable[None]]) -> None:
+    # What was loaded by now lives as long as the process: no collection needs to look at it again.
+    gc.collect()
+    gc.freeze()
+    uvloop.run(serve(settings, part, *also))

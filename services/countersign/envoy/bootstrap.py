@@ -1,0 +1,92 @@
+"""The files that Envoy is started with, and those that it watches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from betterproto2 import Message
+from envoy_data_plane.envoy.config.bootstrap.v3 import (
+    Admin,
+    Bootstrap,
+    BootstrapDynamicResources,
+    BootstrapStaticResources,
+)
+from envoy_data_plane.envoy.config.core.v3 import ConfigSource, Node, PathConfigSource
+from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
+from envoy_data_plane.google.protobuf import Any
+
+from countersign.config import GatewayConfig
+from countersign.envoy.clusters import service_cluster, target_cluster
+from countersign.envoy.listener import listener
+from countersign.envoy.routes import routes
+from countersign.envoy.wiring import (
+    AUTHZ_CLUSTER,
+    MASKER_CLUSTER,
+    OTLP_CLUSTER,
+    RECORDER_CLUSTER,
+    Wiring,
+    address_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyFiles:
+    """Where Envoy's files are: ``bootstrap`` is read once, ``routes`` and ``clusters`` are watched."""
+
+    bootstrap: Path
+    routes: Path
+    clusters: Path
+
+    @classmethod
+    def below(cls, directory: Path) -> EnvoyFiles:
+        """Return the usual names below ``directory``, which is made when missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        return cls(directory / "bootstrap.json", directory / "routes.json", directory / "clusters.json")
+
+
+def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) -> None:
+    """Write the file to start Envoy with (``envoy -c``). Also needs ``write_dynamic`` before the start."""
+    services = [
+        service_cluster(AUTHZ_CLUSTER, wiring.authz),
+        service_cluster(MASKER_CLUSTER, wiring.masker),
+        service_cluster(RECORDER_CLUSTER, wiring.recorder),
+    ]
+    if config.otlp_endpoint:
+        services.append(service_cluster(OTLP_CLUSTER, _host_and_port(config.otlp_endpoint)))
+    bootstrap = Bootstrap(
+        node=Node(id="countersign", cluster="countersign"),
+        admin=Admin(address=address_of(wiring.admin)),
+        static_resources=BootstrapStaticResources(
+            listeners=[listener(config, wiring, files.routes)], clusters=services
+        ),
+        dynamic_resources=BootstrapDynamicResources(
+            cds_config=ConfigSource(path_config_source=PathConfigSource(path=str(files.clusters)))
+        ),
+    )
+    _replace(files.bootstrap, bootstrap.to_dict())
+
+
+def write_dynamic(config: GatewayConfig, files: EnvoyFiles) -> None:
+    """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them."""
+    _replace(files.clusters, _discovery(config.version, [target_cluster(t) for t in config.targets.values()]))
+    _replace(files.routes, _discovery(config.version, [routes(config)]))
+
+
+def _discovery(version: str, resources: list[Message]) -> dict[str, object]:
+    response = DiscoveryResponse(version_info=version, resources=[Any.pack(resource) for resource in resources])
+    return response.to_dict()
+
+
+def _replace(path: Path, content: dict[str, object]) -> None:
+    # Envoy sees the move, never a half-written file.
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.replace(path)
+
+
+def _host_and_port(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 4317}"

@@ -1,0 +1,206 @@
+"""What happens to every request: limits, ext_authz, ext_proc, router; and what is logged of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, ExtensionFilter
+from envoy_data_plane.envoy.config.core.v3 import (
+    ConfigSource,
+    GrpcService,
+    GrpcServiceEnvoyGrpc,
+    Http2ProtocolOptions,
+    HttpProtocolOptions,
+    HttpProtocolOptionsHeadersWithUnderscoresAction,
+    PathConfigSource,
+    SubstitutionFormatString,
+)
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
+from envoy_data_plane.envoy.config.trace.v3 import OpenTelemetryConfig, TracingHttp
+from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
+from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
+from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import BufferSettings, ExtAuthz
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    MetadataOptions,
+    MetadataOptionsMetadataNamespaces,
+    ProcessingMode,
+    ProcessingModeBodySendMode,
+    ProcessingModeHeaderSendMode,
+)
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpConnectionManagerCodecType,
+    HttpConnectionManagerPathWithEscapedSlashesAction,
+    HttpConnectionManagerTracing,
+    HttpFilter,
+    LocalReplyConfig,
+    Rds,
+    ResponseMapper,
+)
+from envoy_data_plane.envoy.type.v3 import HttpStatus, Percent, StatusCode
+from envoy_data_plane.google.protobuf import Any, Struct
+
+from countersign.config import GatewayConfig
+from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES
+from countersign.envoy.wiring import AUTHZ_CLUSTER, MASKER_CLUSTER, OTLP_CLUSTER, Wiring, address_of
+
+_NEVER = timedelta(0)
+# JSON-RPC bodies for answers that Envoy makes by itself, so that an MCP client can show them. Codes: countersign.mcp.
+_LOCAL_REPLIES = (
+    ("response.code == 413", 413, 4130, "the request is larger than this gateway takes"),
+    (
+        "response.code_details == 'ext_authz_error'",
+        503,
+        5030,
+        "the gateway cannot judge this call now; nothing was sent",
+    ),
+    ("response.code_details.startsWith('ext_proc')", 502, 5020, "the answer could not be masked and is withheld"),
+)
+# Envoy calls the matched metadata by the name of the filter that made it.
+_FROM_AUTHZ = f"%DYNAMIC_METADATA({AUTHZ_FILTER}:{{}})%"
+
+
+def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listener:
+    """Return the gateway's only listener; its routes come from ``routes_file``, which Envoy watches."""
+    manager = HttpConnectionManager(
+        codec_type=HttpConnectionManagerCodecType.AUTO,
+        stat_prefix="countersign",
+        rds=Rds(
+            route_config_name=ROUTES,
+            config_source=ConfigSource(path_config_source=PathConfigSource(path=str(routes_file))),
+        ),
+        http_filters=[
+            HttpFilter(name=AUTHZ_FILTER, typed_config=Any.pack(_authz(config, wiring))),
+            HttpFilter(name=MASKER_FILTER, typed_config=Any.pack(_masker())),
+            HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=True))),
+        ],
+        access_log=[_access_log(wiring.access_log)],
+        tracing=_tracing() if config.otlp_endpoint else None,
+        local_reply_config=LocalReplyConfig(mappers=[_local_reply(*reply) for reply in _LOCAL_REPLIES]),
+        # Whom the connection comes from, not whom a header names.
+        use_remote_address=True,
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action=HttpConnectionManagerPathWithEscapedSlashesAction.REJECT_REQUEST,
+        common_http_protocol_options=HttpProtocolOptions(
+            headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST,
+            max_headers_count=100,
+            idle_timeout=timedelta(hours=1),
+        ),
+        http2_protocol_options=Http2ProtocolOptions(
+            max_concurrent_streams=1000,
+            initial_stream_window_size=1 << 20,
+            initial_connection_window_size=8 << 20,
+        ),
+        max_request_headers_kb=64,
+        request_headers_timeout=timedelta(seconds=10),
+        request_timeout=timedelta(seconds=60),
+        # Streams may be quiet for long; each route bounds how long (idle_timeout).
+        stream_idle_timeout=_NEVER,
+    )
+    chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=Any.pack(manager))])
+    return Listener(
+        name="gateway",
+        address=address_of(wiring.listen),
+        filter_chains=[chain],
+        per_connection_buffer_limit_bytes=1 << 20,
+    )
+
+
+def _authz(config: GatewayConfig, wiring: Wiring) -> ExtAuthz:
+    return ExtAuthz(
+        grpc_service=_service(AUTHZ_CLUSTER, timedelta(seconds=wiring.check_timeout_s)),
+        failure_mode_allow=False,
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+        with_request_body=BufferSettings(
+            max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
+        ),
+        # A header that comes twice must be seen twice.
+        encode_raw_headers=True,
+        validate_mutations=True,
+    )
+
+
+def _masker() -> ExternalProcessor:
+    return ExternalProcessor(
+        grpc_service=_service(MASKER_CLUSTER, _NEVER),
+        failure_mode_allow=False,
+        status_on_error=HttpStatus(code=StatusCode.BadGateway),
+        processing_mode=ProcessingMode(
+            request_header_mode=ProcessingModeHeaderSendMode.SKIP,
+            response_header_mode=ProcessingModeHeaderSendMode.SEND,
+            request_body_mode=ProcessingModeBodySendMode.NONE,
+            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
+            request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+            response_trailer_mode=ProcessingModeHeaderSendMode.SEND,
+        ),
+        response_attributes=["response.code_details"],
+        metadata_options=MetadataOptions(
+            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[AUTHZ_FILTER])
+        ),
+        # The masker answers when it has masked and recorded, however long the target takes.
+        message_timeout=timedelta(hours=1),
+        max_message_timeout=timedelta(hours=1),
+        disable_clear_route_cache=True,
+    )
+
+
+def _service(cluster: str, timeout: timedelta) -> GrpcService:
+    return GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster), timeout=timeout)
+
+
+def _local_reply(expression: str, status: int, code: int, text: str) -> ResponseMapper:
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": text}}
+    return ResponseMapper(
+        filter=AccessLogFilter(
+            extension_filter=ExtensionFilter(
+                name="envoy.access_loggers.extension_filters.cel",
+                typed_config=Any.pack(ExpressionFilter(expression=expression)),
+            )
+        ),
+        status_code=status,
+        body_format_override=SubstitutionFormatString(json_format=Struct.from_dict(body)),
+    )
+
+
+def _access_log(path: Path) -> AccessLog:
+    fields = {
+        "time": "%START_TIME%",
+        "verb": "%REQ(:METHOD)%",
+        "route": "%ROUTE_NAME%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "duration_ms": "%DURATION%",
+        "received_bytes": "%BYTES_RECEIVED%",
+        "sent_bytes": "%BYTES_SENT%",
+        "source": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "trace": "%TRACE_ID%",
+        "session": _FROM_AUTHZ.format("session"),
+        "call": _FROM_AUTHZ.format("call"),
+        "decision": _FROM_AUTHZ.format("decision"),
+        "rules": _FROM_AUTHZ.format("rules"),
+    }
+    log = FileAccessLog(
+        path=str(path),
+        log_format=SubstitutionFormatString(json_format=Struct.from_dict(fields), omit_empty_values=True),
+    )
+    return AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(log))
+
+
+def _tracing() -> HttpConnectionManagerTracing:
+    return HttpConnectionManagerTracing(
+        provider=TracingHttp(
+            name="envoy.tracers.opentelemetry",
+            typed_config=Any.pack(
+                OpenTelemetryConfig(
+                    grpc_service=_service(OTLP_CLUSTER, timedelta(seconds=5)), service_name="countersign-envoy"
+                )
+            ),
+        ),
+        random_sampling=Percent(value=100.0),
+        spawn_upstream_span=True,
+    )

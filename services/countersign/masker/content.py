@@ -1,0 +1,93 @@
+"""One message of a target made fit for its caller and for the record: checked, filtered, masked. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from countersign.jsontext import Document, JsonRefused, apply_edits, parse
+from countersign.masking import MaskCatalog, Masked, NotMaskable
+from countersign.mcp import AnswerRefused, Era, check_answer, filter_answer
+from countersign.model.call import NameKind
+from countersign.model.event import Finding
+from countersign.model.handoff import Handoff
+from countersign.policy import Policy
+
+
+class Withheld(Exception):
+    """An answer that must not reach the caller; ``str()`` says why and never quotes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the caller gets, what the record keeps, and what was found."""
+
+    released: bytes
+    recorded: bytes
+    findings: tuple[Finding, ...]
+
+
+class ContentMasker:
+    """Masks the answers to one request, as its handoff says. Raises ``Withheld``; never returns half-masked content."""
+
+    def __init__(self, handoff: Handoff, policy: Policy, masks: MaskCatalog, *, max_depth: int) -> None:
+        try:
+            self.for_caller = masks.select(handoff.masks)
+        except KeyError as error:
+            raise Withheld("the call's masks are not in the policy that judged it") from error
+        self._for_records = masks.for_records()
+        self._handoff = handoff
+        self._policy = policy
+        self._max_depth = max_depth
+        self._era = Era(handoff.era)
+        self._methods = {call.id_json: call.method for call in handoff.calls if call.id_json}
+
+    def answer(self, data: bytes) -> Content:
+        """Treat the JSON body that answers the request."""
+        return self._message(data, in_stream=False)
+
+    def event_data(self, data: str) -> Content:
+        """Treat the JSON of one server-sent event."""
+        return self._message(data.encode(), in_stream=True)
+
+    def text(self, data: bytes) -> Content:
+        """Treat a plain text."""
+        try:
+            return self._content(self.for_caller.text(data), is_json=False)
+        except NotMaskable as error:
+            raise Withheld(error.reason) from error
+
+    def _message(self, data: bytes, *, in_stream: bool) -> Content:
+        try:
+            document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
+            return self._content(self._mask(document), is_json=True)
+        except JsonRefused as error:
+            raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
+        except (NotMaskable, AnswerRefused) as error:
+            raise Withheld(error.reason) from error
+
+    def _filtered(self, document: Document, *, in_stream: bool) -> Document:
+        # A stream that answers no request of its own may replay any answer of its session.
+        expected = None if in_stream and not self._methods else tuple(self._methods)
+        answers = check_answer(document, era=self._era, expected_ids=expected, in_stream=in_stream)
+        edits = [
+            edit
+            for answer in answers
+            for edit in filter_answer(document, answer, self._methods.get(answer.id_json), self._offers)
+        ]
+        if not edits:
+            return document
+        return parse(apply_edits(document.text, edits), max_depth=self._max_depth)
+
+    def _mask(self, document: Document) -> Masked:
+        text, findings = self.for_caller.json_document(document)
+        return Masked(data=text.encode(), findings=findings)
+
+    def _content(self, masked: Masked, *, is_json: bool) -> Content:
+        if self._for_records is self.for_caller:
+            return Content(masked.data, masked.data, masked.findings)
+        # The caller may see more than the record may hold.
+        strict = self._for_records.json(masked.data) if is_json else self._for_records.text(masked.data)
+        return Content(masked.data, strict.data, masked.findings + strict.findings)
+
+    def _offers(self, kind: NameKind, name: str) -> bool:
+        return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)

@@ -1,0 +1,305 @@
+"""One response on its way from the target to the caller: frame, mask, record, release.
+
+The only way out for a byte of a target is through ``Content``, after its event is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+
+from countersign.config import Limits
+from countersign.masker import envoy
+from countersign.masker.content import Content, ContentMasker, Withheld
+from countersign.masker.envoy import Head
+from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
+from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
+from countersign.masking import NotMaskable, SseEvent, SseSplitter, mask_event
+from countersign.mcp import Failure, failed
+from countersign.model.event import Event, EventKind
+from countersign.model.handoff import Handoff
+from countersign.runtime.recording import NotRecorded
+from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import SealedSession, Sealer
+
+# Masking a larger body would hold up the other calls of this process: it goes to a thread.
+_THREAD_FROM_BYTES = 128 * 1024
+
+
+class EventSink(Protocol):
+    """Where events become durable: see ``countersign.runtime.recording.Recorder``."""
+
+    async def record(self, event: Event) -> None:
+        """Return when the event is durable, or raise ``NotRecorded``."""
+
+
+class Reset(Exception):
+    """The response must be cut: its head is out already. ``str()`` is safe to log."""
+
+
+class Exchange:
+    """The life of one response. Feed it Envoy's messages in order; send on what it yields.
+
+    States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
+    """
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        sink: EventSink,
+        sealer: Sealer,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._rulebook = rulebook
+        self._sink = sink
+        self._sealer = sealer
+        self._now_us = now_us
+        self._new_id = new_id
+        self._answer: _Collected | _Streamed | None = None
+        self._ours = False
+        self._done = False
+
+    async def step(self, message: pb.ProcessingRequest) -> AsyncIterator[pb.ProcessingResponse]:
+        """Take one message; yield what goes back to Envoy."""
+        what = message.WhichOneof("request")
+        if what == "response_headers":
+            async for reply in self._head(envoy.read_head(message)):
+                yield reply
+        elif what == "response_body":
+            piece = message.response_body
+            async for reply in self._piece(piece.body, piece.end_of_stream):
+                yield reply
+        elif what == "response_trailers":
+            async for reply in self._end_by_trailers(message.response_trailers):
+                yield reply
+        else:
+            raise Reset(f"unexpected message {what}")
+
+    async def abandoned(self) -> None:
+        """Record that the caller went away before the answer was complete. Call when Envoy closed the stream early."""
+        if self._answer is not None and not self._done:
+            await self._answer.cut("the caller went away before the answer was complete")
+
+    async def cut(self, reason: str) -> None:
+        """Record that the answer was cut by us after its head was released."""
+        if self._answer is not None and not self._done:
+            await self._answer.cut(reason)
+        self._done = True
+
+    async def _head(self, head: Head) -> AsyncIterator[pb.ProcessingResponse]:
+        treat = treatment(head)
+        if treat.form is Form.OURS:
+            self._ours = True
+            yield envoy.head(envoy.HeadChange())
+            return
+        if head.handoff is None:
+            self._done = True
+            yield _withheld(Failure.BAD_GATEWAY, treat.reason, None)
+            return
+        events = EventMaker(head.handoff, self._now_us, self._new_id)
+        try:
+            async for reply in self._begin(head, head.handoff, treat, events):
+                yield reply
+        except Withheld as error:
+            yield await self._refuse(events, str(error))
+        except NotRecorded:
+            self._done = True
+            yield _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", head.handoff)
+
+    async def _begin(
+        self, head: Head, handoff: Handoff, treat: Treatment, events: EventMaker
+    ) -> AsyncIterator[pb.ProcessingResponse]:
+        if treat.form in (Form.LOST, Form.REFUSED):
+            raise Withheld(treat.reason)
+        released = envoy.head(change(head, treat.form, self._sealed_session(head, handoff)))
+        if treat.form is Form.EMPTY:
+            await self._sink.record(events.make(EventKind.RESPONSE, status=head.status))
+            self._done = head.ends
+            self._answer = None if head.ends else _Collected.empty(events, self._sink, head.status)
+            yield released
+            return
+        in_force = self._rulebook.find(handoff.policy_version)
+        if in_force is None:
+            raise Withheld("the policy that judged the call is not known here")
+        limits = in_force.config.limits
+        masker = ContentMasker(handoff, in_force.policy, in_force.masks, max_depth=limits.json_depth)
+        if treat.form is Form.EVENTS:
+            self._answer = _Streamed(events, self._sink, head.status, masker, limits)
+            yield released
+        else:
+            self._answer = _Collected(events, self._sink, head.status, masker, limits, treat.form, released)
+
+    async def _piece(self, data: bytes, ends: bool) -> AsyncIterator[pb.ProcessingResponse]:
+        if self._done:
+            return
+        if self._ours:
+            yield envoy.body(data, ends=ends)
+            return
+        if self._answer is None:
+            raise Reset("a body without a head")
+        answer = self._answer
+        try:
+            for reply in await answer.take(data, ends):
+                yield reply
+            self._done = ends
+        except (Withheld, NotMaskable, NotRecorded) as error:
+            if answer.released_head:
+                raise Reset(_reason(error)) from error
+            if isinstance(error, NotRecorded):
+                self._done = True
+                text = "the answer could not be recorded and is withheld"
+                yield _withheld(Failure.UNAVAILABLE, text, answer.events.handoff)
+            else:
+                yield await self._refuse(answer.events, _reason(error))
+
+    async def _end_by_trailers(self, message: pb.HttpTrailers) -> AsyncIterator[pb.ProcessingResponse]:
+        if not self._ours:
+            async for reply in self._piece(b"", ends=True):
+                yield reply
+        yield envoy.trailers(tuple(header.key for header in message.trailers.headers))
+
+    async def _refuse(self, events: EventMaker, reason: str) -> pb.ProcessingResponse:
+        """Withhold the answer: record why, then say so to the caller."""
+        self._done = True
+        try:
+            await self._sink.record(events.make(EventKind.RESPONSE, status=502, reason=reason))
+        except NotRecorded:
+            return _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", events.handoff)
+        return _withheld(Failure.BAD_GATEWAY, reason, events.handoff)
+
+    def _sealed_session(self, head: Head, handoff: Handoff) -> str | None:
+        given = head.headers.get(SESSION_HEADER)
+        if given is None:
+            return None
+        return self._sealer.seal_session(handoff.principal, handoff.target, SealedSession(given, handoff.session_id))
+
+
+class _Collected:
+    """An answer that is masked whole: nothing of it, not even its head, is released before its event is durable."""
+
+    def __init__(
+        self,
+        events: EventMaker,
+        sink: EventSink,
+        status: int,
+        masker: ContentMasker | None,
+        limits: Limits | None,
+        form: Form,
+        head: pb.ProcessingResponse | None,
+    ) -> None:
+        self.events = events
+        self.released_head = head is None
+        self._sink = sink
+        self._status = status
+        self._masker = masker
+        self._max_bytes = limits.response_bytes if limits else 0
+        self._form = form
+        self._head = head
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @classmethod
+    def empty(cls, events: EventMaker, sink: EventSink, status: int) -> _Collected:
+        """Return an answer that said it has no body and must keep its word."""
+        return cls(events, sink, status, None, None, Form.EMPTY, None)
+
+    async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
+        """Collect; at the end mask, record, and return head and body."""
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise Withheld(f"the answer is larger than {self._max_bytes} bytes")
+        if data:
+            self._pieces.append(data)
+        if not ends:
+            return []
+        if self._masker is None or self._head is None:
+            return [envoy.body(b"", ends=True)]
+        content = await self._mask(self._masker, b"".join(self._pieces))
+        self._pieces.clear()
+        body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
+        await self._sink.record(
+            self.events.make(
+                EventKind.RESPONSE, status=self._status, size_bytes=self._size, content=content, body_type=body_type
+            )
+        )
+        return [self._head, envoy.body(content.released, ends=True)]
+
+    async def cut(self, reason: str) -> None:
+        """Record that the answer never reached the caller."""
+        await self._sink.record(self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason))
+
+    async def _mask(self, masker: ContentMasker, data: bytes) -> Content:
+        step = masker.answer if self._form is Form.JSON else masker.text
+        if len(data) < _THREAD_FROM_BYTES:
+            return step(data)
+        return await asyncio.to_thread(step, data)
+
+
+class _Streamed:
+    """An answer of server-sent events, each masked and durable before it is released."""
+
+    released_head = True
+
+    def __init__(self, events: EventMaker, sink: EventSink, status: int, masker: ContentMasker, limits: Limits) -> None:
+        self.events = events
+        self._sink = sink
+        self._status = status
+        self._masker = masker
+        self._splitter = SseSplitter(limits.sse_event_bytes)
+        self._size = 0
+
+    async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
+        """Mask and record the events that ``data`` completes; return them as one piece of body."""
+        self._size += len(data)
+        masked = [self._mask(event) for event in self._splitter.feed(data)]
+        await self._record([event for _, event in masked if event is not None])
+        released = b"".join(raw for raw, _ in masked)
+        if not ends:
+            return [envoy.body(released, ends=False)] if released else []
+        self._splitter.close()
+        await self._sink.record(self._end(""))
+        return [envoy.body(released, ends=True)]
+
+    async def cut(self, reason: str) -> None:
+        """Record that the stream ended early."""
+        await self._sink.record(self._end(reason))
+
+    def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
+        if not event.data:
+            return mask_event(self._masker.for_caller, event).data, None
+        content = self._masker.event_data(event.data)
+        text = content.released.decode()
+        raw = event.raw if text == event.data else event.with_data(text)
+        record = self.events.make(
+            EventKind.STREAM_EVENT,
+            status=self._status,
+            size_bytes=len(event.raw),
+            content=content,
+            body_type=JSON_TYPE,
+        )
+        return raw, record
+
+    async def _record(self, events: list[Event]) -> None:
+        if len(events) == 1:
+            await self._sink.record(events[0])
+        elif events:
+            await asyncio.gather(*(self._sink.record(event) for event in events))
+
+    def _end(self, reason: str) -> Event:
+        return self.events.make(
+            EventKind.STREAM_END, status=self._status, size_bytes=self._size, body_type=EVENTS_TYPE, reason=reason
+        )
+
+
+def _reason(error: Withheld | NotMaskable | NotRecorded) -> str:
+    return error.reason if isinstance(error, NotMaskable) else str(error)
+
+
+def _withheld(failure: Failure, reason: str, handoff: Handoff | None) -> pb.ProcessingResponse:
+    id_json = handoff.calls[0].id_json if handoff is not None and len(handoff.calls) == 1 else ""
+    reply = failed(failure, reason, id_json)
+    return envoy.instead(reply.status, reply.body)

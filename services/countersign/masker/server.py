@@ -1,0 +1,67 @@
+"""The ext_proc service: one stream a response."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import grpc
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
+
+from countersign.masker.exchange import EventSink, Exchange, Reset
+from countersign.runtime.logs import place_of
+from countersign.runtime.moments import new_id, now_us
+from countersign.runtime.recording import NotRecorded
+from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import Sealer
+
+log = logging.getLogger(__name__)
+
+
+class MaskerService(pb_grpc.ExternalProcessorServicer):
+    """Envoy's ExternalProcessor: whatever goes wrong here cuts or replaces the response, never lets it pass."""
+
+    def __init__(self, rulebook: Rulebook, sink: EventSink, sealer: Sealer) -> None:
+        self._rulebook = rulebook
+        self._sink = sink
+        self._sealer = sealer
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    async def Process(
+        self,
+        request_iterator: AsyncIterator[pb.ProcessingRequest],
+        context: grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse],
+    ) -> AsyncIterator[pb.ProcessingResponse]:
+        """Take one response's messages; see ``Exchange``."""
+        exchange = Exchange(self._rulebook, self._sink, self._sealer, now_us, new_id)
+        try:
+            async for message in request_iterator:
+                async for reply in exchange.step(message):
+                    yield reply
+        except Reset as error:
+            await self._record_quietly(exchange.cut(str(error)))
+            await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
+        except Exception as error:
+            # The message of an unforeseen error may quote the answer: log its type and place only.
+            log.error("masking failed: %s at %s", type(error).__name__, place_of(error))  # noqa: TRY400
+            await self._record_quietly(exchange.cut("masking failed"))
+            await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
+        finally:
+            # Runs when Envoy closed the stream, too (cancelled): the caller went away.
+            farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
+
+    async def settle(self) -> None:
+        """Wait until the ends of all abandoned answers are recorded."""
+        if self._farewells:
+            await asyncio.wait(self._farewells)
+
+    async def _record_quietly(self, recording: Coroutine[Any, Any, None]) -> None:
+        try:
+            await recording
+        except NotRecorded as error:
+            log.warning("the end of an answer could not be recorded: %s", error)

@@ -1,0 +1,79 @@
+"""What authz tells masker of a call, so that masker keeps no state between calls.
+
+Travels as one string in ext_authz's dynamic metadata, which only Envoy and our services can write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from countersign.model.principal import Principal, PrincipalKind
+
+
+@dataclass(frozen=True, slots=True)
+class HandedCall:
+    """One call of the request: its id as JSON text (empty for a notification), its method and name."""
+
+    id_json: str
+    method: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """Who asked what of which target, when (microseconds since the epoch), and which masks apply to the answer.
+
+    ``era`` is the value of ``countersign.mcp.Era``.
+    """
+
+    session_id: str
+    call_id: str
+    arrived_us: int
+    target: str
+    era: str
+    principal: Principal
+    calls: tuple[HandedCall, ...]
+    masks: tuple[str, ...]
+    policy_version: str
+    traceparent: str = ""
+
+    def to_json(self) -> str:
+        """Return the text that ``from_json`` reads."""
+        p = self.principal
+        return json.dumps(
+            [
+                self.session_id,
+                self.call_id,
+                self.arrived_us,
+                self.target,
+                self.era,
+                [p.issuer, p.subject, p.groups, p.kind.value, p.token_id],
+                [[c.id_json, c.method, c.name] for c in self.calls],
+                self.masks,
+                self.policy_version,
+                self.traceparent,
+            ],
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Handoff:
+        """Read what ``to_json`` wrote; raises ``ValueError`` on anything else."""
+        try:
+            session, call, arrived, target, era, principal, calls, masks, version, traceparent = json.loads(text)
+            issuer, subject, groups, kind, token_id = principal
+            return cls(
+                session_id=session,
+                call_id=call,
+                arrived_us=arrived,
+                target=target,
+                era=era,
+                principal=Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id),
+                calls=tuple(HandedCall(*fields) for fields in calls),
+                masks=tuple(masks),
+                policy_version=version,
+                traceparent=traceparent,
+            )
+        except TypeError as error:
+            raise ValueError("not a handoff of authz") from error

@@ -1,0 +1,94 @@
+"""The version of gateway.yaml in force, compiled, and the few before it that calls under way may still need."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.masking import MaskCatalog
+from countersign.policy import Policy
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One version of gateway.yaml with its rules and masks compiled."""
+
+    config: GatewayConfig
+    policy: Policy
+    masks: MaskCatalog
+
+
+class Rulebook:
+    """Loads gateway.yaml, follows its edits, and finds recent versions by their name.
+
+    Raises ``ConfigRefused`` at construction when the file is refused; later a refused edit leaves the version in
+    force and is logged.
+    """
+
+    def __init__(self, path: Path, env: Mapping[str, str], cache_dir: Path) -> None:
+        self._watcher = ConfigWatcher(path, env)
+        self._cache_dir = cache_dir
+        self._compiled: OrderedDict[str, InForce] = OrderedDict()
+        self._current = self._compile(self._watcher.current)
+        self._refused_before = ""
+
+    @property
+    def current(self) -> InForce:
+        """The version that judges new calls."""
+        return self._current
+
+    @property
+    def refused(self) -> bool:
+        """Whether the newest edit of the file is not in force because it was refused."""
+        return self._watcher.problem is not None
+
+    def find(self, version: str) -> InForce | None:
+        """Return the version that judged a call, or ``None`` when it is neither in force nor among the last few."""
+        if version not in self._compiled:
+            # Another replica may have seen an edit before us.
+            self.poll()
+        return self._compiled.get(version)
+
+    def poll(self) -> GatewayConfig | None:
+        """Look at the file once; return the new version when one took force."""
+        changed = self._watcher.poll()
+        if changed is not None:
+            self._current = self._compile(changed)
+            log.info("gateway.yaml took force", extra={"policy_version": changed.version})
+        problem = "" if self._watcher.problem is None else str(self._watcher.problem)
+        if problem and problem != self._refused_before:
+            log.error(
+                "gateway.yaml was edited and refused; the version before it stays in force",
+                extra={"problems": problem, "policy_version": self._current.config.version},
+            )
+        self._refused_before = problem
+        return changed
+
+    async def follow(self, changed: Callable[[InForce], None] | None = None) -> None:
+        """Poll once a second until cancelled; tell ``changed`` of each version that takes force."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            if self.poll() is not None and changed is not None:
+                changed(self._current)
+
+    def _compile(self, config: GatewayConfig) -> InForce:
+        compiled = InForce(
+            config=config,
+            policy=Policy(config.rules, version=config.version),
+            masks=MaskCatalog(config.masks.values(), cache_dir=self._cache_dir, max_depth=config.limits.json_depth),
+        )
+        self._compiled[config.version] = compiled
+        self._compiled.move_to_end(config.version)
+        while len(self._compiled) > _KEPT:
+            self._compiled.popitem(last=False)
+        return compiled
