@@ -19,17 +19,18 @@ from countersign.model.rule import DETECTORS, Mask
 RESERVED_TARGETS = frozenset({"mcp"})
 """Names that a path at the gateway would confuse with the endpoint itself."""
 
-_FIELD = re.compile(r"[^\s.*?\[\]{}\"'\\$]+\Z")
+_NO_KEY = re.compile(r"[*?\[\]{}\"'\\$]")
 _PLACEHOLDER = re.compile(r"\{label\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Names that the file declares and positions of its usable rules, among them those whose entries are refused."""
+    """Names that the file declares, also those whose entries are refused, and the positions of its usable rules."""
 
     targets: Collection[str]
     masks: Collection[str]
     rules: tuple[int, ...]
+    all_rules: bool
 
 
 class Assembly:
@@ -44,9 +45,9 @@ class Assembly:
     def config(self, file: File, declared: Declared, version: str) -> GatewayConfig:
         """The whole configuration; to be used only if ``problems`` stayed empty."""
         url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
-        indexed = list(zip(declared.rules, file.rules, strict=True))
+        indexed = list(zip(declared.rules, file.rules, strict=False))  # none where a stand-in took the rules' place
         checked = rules.check(indexed, self._root, declared.targets, declared.masks, self._problems)
-        if not any(shape.allow for shape in file.rules) and len(file.rules) == len(declared.rules):
+        if declared.all_rules and not any(shape.allow for shape in file.rules):
             what, remedy = "no rule allows anything: every call would be denied", "add a rule with `allow`"
             self._problems.add(self._root.key_place(("rules",)), what, remedy)
         return GatewayConfig(
@@ -125,7 +126,7 @@ class Assembly:
                 self._add((*path, "detect", index), f"there is no detector `{detector}`", remedy)
         for index, field in enumerate(shape.fields or ()):
             steps = field.split(".")
-            if not all(step == "*" or _FIELD.match(step) for step in steps) or steps[-1] == "*":
+            if not all(step == "*" or _is_key(step) for step in steps) or steps[-1] == "*":
                 remedy = "write keys joined by dots, such as ssn or customer.*.card, the last one a name"
                 self._add((*path, "fields", index), f"`{field}` is no path of keys", remedy)
         rest = _PLACEHOLDER.sub("", shape.replace)
@@ -162,6 +163,10 @@ class Assembly:
         except secrets.Unreadable as error:
             self._add((*path, "env" if source.env is not None else "file"), error.what, error.remedy)
             return None
+
+
+def _is_key(step: str) -> bool:
+    return bool(step) and step.isprintable() and step == step.strip() and not _NO_KEY.search(step)
 
 
 def _same_origin(one: str, other: str) -> bool:

@@ -115,14 +115,17 @@ class _Reader:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
 
+    def _refuse(self, place: Place, what: str, remedy: str) -> None:
+        self._problems.add(place, what, remedy, final=True)
+
     def document(self, events: Iterator[Event]) -> Node | None:
         root: Node | None = None
         for event in events:
             if isinstance(event, DocumentStartEvent):
                 if event.version or event.tags:
-                    self._problems.add(_place(event), "a YAML directive", "remove it: the file is read as YAML 1.2")
+                    self._refuse(_place(event), "a YAML directive", "remove it: the file is read as YAML 1.2")
                 if root is not None:
-                    self._problems.add(_place(event), "a second YAML document", "keep one document in the file")
+                    self._refuse(_place(event), "a second YAML document", "keep one document in the file")
                     return root
             elif isinstance(event, NodeEvent):
                 root = self._node(event, events, 1)
@@ -146,7 +149,7 @@ class _Reader:
         """A node that must hold something: an empty ``mask:`` would otherwise pass for a rule that needs none."""
         node = self._node(event, events, depth)
         if node.value is None:
-            self._problems.add(shown, "nothing stands here", "give a value, or remove the key or entry")
+            self._refuse(shown, "nothing stands here", "give a value, or remove the key or entry")
             return Node(shown, None, {})
         return node
 
@@ -156,23 +159,23 @@ class _Reader:
             key = self._node(event, events, depth + 1)
             value = self._value(key.place, next(events), events, depth + 1)
             if isinstance(event, ScalarEvent) and event.value == "<<" and event.style is None:
-                self._problems.add(key.place, "a merge key", "write the keys out where they are needed")
+                self._refuse(key.place, "a merge key", "write the keys out where they are needed")
             elif not isinstance(key.value, str):
-                self._problems.add(key.place, f"{kind_of(key.value)} where a key is needed", "put it in quotes")
+                self._refuse(key.place, f"{kind_of(key.value)} where a key is needed", "put it in quotes")
             elif key.value in values:
                 first = keys[key.value].line
-                self._problems.add(key.place, f"this key stands on line {first} already", "keep one of them")
+                self._refuse(key.place, f"this key stands on line {first} already", "keep one of them")
             else:
                 values[key.value], keys[key.value] = value, key.place
         return Node(place, values, keys)
 
     def _refuse_indirection(self, event: Event, place: Place) -> None:
         if isinstance(event, AliasEvent):
-            self._problems.add(place, "an alias", "write the value out where it is needed")
+            self._refuse(place, "an alias", "write the value out where it is needed")
         elif getattr(event, "anchor", None):
-            self._problems.add(place, "an anchor", "remove it and write values out where they are needed")
+            self._refuse(place, "an anchor", "remove it and write values out where they are needed")
         elif getattr(event, "tag", None):
-            self._problems.add(place, "a tag", "remove it: types follow from the values")
+            self._refuse(place, "a tag", "remove it: types follow from the values")
 
 
 def kind_of(value: object) -> str:

@@ -26,8 +26,10 @@ _STAND_IN: dict[str, Plain] = {
     "version": 1,
     "gateway": {"url": "https://gateway.invalid"},
     "identity": {"oidc": [{"issuer": "https://issuer.invalid"}]},
+    "targets": {"target": {"mcp": "https://target.invalid"}},
+    "rules": [{"name": "rule", "allow": {"groups": ["*"]}}],
 }
-"""What takes the place of a refused section, so that the rest of the file can still be checked against the whole."""
+"""What takes the place of a refused section, so that the rest of the file can still be checked."""
 
 
 def load(path: FilePath, env: Mapping[str, str]) -> GatewayConfig:
@@ -99,18 +101,17 @@ def _shaped(root: Node, problems: Problems) -> tuple[File, Declared] | None:
     plain = root.plain()
     assert isinstance(plain, dict)
     try:
-        return File.model_validate(plain), _declared(plain, ())
+        return File.model_validate(plain), _declared(plain, [])
     except ValidationError as error:
         broken = wording.explain(error, root, problems)
-    try:
-        return File.model_validate(_usable(plain, broken)), _declared(plain, broken)
-    except ValidationError:
-        return None
+    if ("targets",) in broken or ("masks",) in broken:
+        return None  # every name would seem to dangle
+    return File.model_validate(_usable(plain, broken)), _declared(plain, broken)
 
 
 def _usable(plain: dict[str, Plain], broken: list[Path]) -> dict[str, Plain]:
     """The file without its broken entries, and with something sound in place of broken sections."""
-    refused = {path[:2] if path[0] in _ENTRIES else path[:1] for path in broken if path}
+    refused = {path[:2] if path[0] in _ENTRIES else path[:1] for path in broken}
     usable: dict[str, Plain] = {}
     for key, value in plain.items():
         if (key,) in refused:
@@ -121,15 +122,16 @@ def _usable(plain: dict[str, Plain], broken: list[Path]) -> dict[str, Plain]:
             usable[key] = [entry for index, entry in enumerate(value) if (key, index) not in refused]
         else:
             usable[key] = value
-    return _STAND_IN | usable
+    return _STAND_IN | {key: value for key, value in usable.items() if value}
 
 
-def _declared(plain: dict[str, Plain], broken: list[Path] | tuple[()]) -> Declared:
+def _declared(plain: dict[str, Plain], broken: list[Path]) -> Declared:
     targets, rules, masks = (plain.get(key) for key in _ENTRIES)
     refused = {path[1] for path in broken if len(path) > 1 and path[0] == "rules"}
-    count = len(rules) if isinstance(rules, list) else 0
+    indices = range(len(rules)) if isinstance(rules, list) else range(0)
     return Declared(
         targets=tuple(targets) if isinstance(targets, dict) else (),
         masks=tuple(masks) if isinstance(masks, dict) else (),
-        rules=tuple(index for index in range(count) if index not in refused),
+        rules=tuple(index for index in indices if index not in refused),
+        all_rules=not any(path[0] == "rules" for path in broken),
     )

@@ -17,6 +17,8 @@ class Place:
 START = Place(1, 1)
 """Where a problem of the whole file is shown."""
 
+_SHOWN = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -41,19 +43,29 @@ class ConfigRefused(ValueError):
 
 
 class Problems:
-    """A list of problems in the making. The first at a place stands for those that follow from it."""
+    """A list of problems in the making."""
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._found: dict[Place, Problem] = {}
+        self._found: dict[Problem, None] = {}
+        self._final: set[Place] = set()
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, place: Place, what: str, remedy: str) -> None:
-        """Note what is wrong at a place and what to do about it, unless something is noted there already."""
-        self._found.setdefault(place, Problem(self._file, place.line, place.column, what, remedy))
+    def add(self, place: Place, what: str, remedy: str, *, final: bool = False) -> None:
+        """Note what is wrong at a place. After a ``final`` one, later ones there count as its consequences."""
+        if place not in self._final:
+            self._found[Problem(self._file, place.line, place.column, _shown(what), _shown(remedy))] = None
+        if final:
+            self._final.add(place)
 
     def refusal(self) -> ConfigRefused:
         """All of them as one error."""
-        return ConfigRefused(sorted(self._found.values(), key=lambda problem: (problem.line, problem.column)))
+        return ConfigRefused(sorted(self._found, key=lambda problem: (problem.line, problem.column)))
+
+
+def _shown(text: str) -> str:
+    """One line, whatever keys and names the file holds."""
+    cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)

@@ -69,7 +69,9 @@ def _rule(shape: RuleShape, node: Node, targets: Collection[str], masks: Collect
             out.add(node.keys["allow"], f"{title} allows without saying whom", everyone)
         if shape.message is not None:
             out.add(node.keys["message"], f"{title} allows, so nobody reads its `message`", "remove it")
-    elif shape.mask is not None:
+    elif shape.message is not None and not shape.message.replace("\n", " ").isprintable():
+        out.add(node.find(("message",)).place, "the message has unprintable characters", "remove them")
+    if effect is Effect.DENY and shape.mask is not None:
         out.add(node.keys["mask"], f"{title} denies, so there is nothing to mask", "remove `mask`")
     for position, mask in enumerate(shape.mask or ()):
         if mask not in masks:

@@ -55,7 +55,8 @@ class ConfigWatcher:
             if read(self._path) != data:
                 return None  # still being written: half a file may be sound and lack the denials that follow
         except ConfigRefused as refused:
-            self._problem = refused
+            if self._problem is None or self._problem.problems != refused.problems:
+                self._problem = refused  # the same object while nothing changes, so that it can be reported once
             return None
         self._problem = None
         self._current = self._take(config)

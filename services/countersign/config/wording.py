@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from countersign.config.document import Node, Path, kind_of
 from countersign.config.problem import Place, Problems
-from countersign.config.shape import File, SecretSource
+from countersign.config.shape import Credential, File, SecretSource
 
 NEVER_LITERAL = "never a literal: use {env: NAME} or {file: path}"
 
@@ -56,11 +56,13 @@ def _said(detail: ErrorDetails, root: Node) -> tuple[Place, str, str]:
     hint = field.description if field and field.description else ""
     if kind == "extra_forbidden":
         return root.key_place(path), *_unknown(str(path[-1]), model)
+    if name == "version" and kind in ("greater_than_equal", "less_than_equal"):
+        return node.place, "this version of the format is not known", "write `version: 1`"
     if kind == "missing":
         return _holder(path, root), f"missing key `{name}`", f"add it: {hint}" if hint else "add it"
     if kind in _WANTED:
         wanted, remedy = _WANTED[kind]
-        if _is_secret(path, field):
+        if any(_is_secret(_schema_of(part)) for part in (path, path[:-1])):
             return node.place, f"`{name}` holds {kind_of(node.value)}", NEVER_LITERAL
         return node.place, f"`{name}` is {kind_of(node.value)} where {wanted} is needed", remedy
     return node.place, *_bounded(kind, name, context, hint)
@@ -92,14 +94,13 @@ def _unknown(key: str, model: type[BaseModel] | None) -> tuple[str, str]:
     meant = nearest(key, known)
     if meant:
         return f"unknown key `{key}`", f"did you mean `{meant}`?"
-    if model is not None and issubclass(model, SecretSource):
-        return "a key that is neither env nor file", NEVER_LITERAL  # the key may be the credential itself
+    if _is_secret(model):
+        return f"a key that is none of {', '.join(known)}", NEVER_LITERAL  # the key may be the credential itself
     return f"unknown key `{key}`", f"remove it; known here: {', '.join(known)}"
 
 
-def _is_secret(path: Path, field: FieldInfo | None) -> bool:
-    model = _schema_of(path)
-    return "credential" in path or (field is not None and model is not None and issubclass(model, SecretSource))
+def _is_secret(model: type[BaseModel] | None) -> bool:
+    return model is not None and issubclass(model, Credential | SecretSource)
 
 
 def _holder(path: Path, root: Node) -> Place:

@@ -1,0 +1,199 @@
+"""What rules allow, deny, mask and say."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from countersign.model.call import Call, NameKind
+from countersign.model.decision import Outcome
+from countersign.model.methods import CONNECTION_METHODS, NAMED_METHODS
+from countersign.model.principal import Principal
+from countersign.model.rule import Rule
+from countersign.policy import NAME_LIMIT, Policy
+from tests.unit.policy.calls import allow, deny, person, prompt, resource, tool
+
+ALICE = person("analysts")
+CONNECTIONS = [*(m for m in CONNECTION_METHODS if "*" not in m), "notifications/initialized", "notifications/x/y"]
+
+
+def allowed(rules: list[Rule], call: Call, principal: Principal = ALICE) -> bool:
+    return Policy(rules, version="v1").decide(principal, call).allowed
+
+
+def test_what_no_rule_matches_is_denied() -> None:
+    decision = Policy([allow(tools=("query",))], version="v1").decide(ALICE, tool("drop"))
+    assert decision.outcome is Outcome.DENY
+    assert (decision.rules, decision.masks, decision.policy_version) == ((), (), "v1")
+
+
+def test_no_rules_allow_nothing() -> None:
+    assert not any(allowed([], call) for call in (tool("query"), Call("orders", "initialize"), Call("orders", "GET")))
+
+
+def test_any_deny_beats_any_allow_in_either_order() -> None:
+    rules = [allow(tools=("*",)), deny(tools=("export_*",))]
+    for order in (rules, rules[::-1]):
+        assert not allowed(order, tool("export_orders"))
+        assert allowed(order, tool("query"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "call", "expected"),
+    [
+        (allow(groups=("analysts",)), tool("query"), True),
+        (allow(groups=("Analysts",)), tool("query"), False),
+        (allow(groups=("support", "ana*")), tool("query"), True),
+        (allow(groups=("?nalysts",)), tool("query"), True),
+        (allow(groups=("analyst",)), tool("query"), False),
+        (allow(targets=("orders",)), tool("query"), True),
+        (allow(targets=("ord?rs",)), tool("query"), True),
+        (allow(targets=("stock",)), tool("query"), False),
+        (allow(tools=("list_*",)), tool("list_tables"), True),
+        (allow(tools=("list_*",)), tool("LIST_tables"), False),
+        (allow(tools=("list_*",)), tool("x_list_tables"), False),
+        (allow(tools=("*",)), prompt("query"), False),
+        (allow(prompts=("*",)), tool("query"), False),
+        (allow(tools=("a",), prompts=("b",)), prompt("b"), True),
+        (allow(tools=("a",), prompts=("b",)), prompt("a"), False),
+        (allow(tools=("a",), prompts=("b",)), resource("a"), False),
+        (allow(resources=("file:///pub/*",)), resource("file:///pub/x"), True),
+        (allow(resources=("file:///pub/*",)), resource("file:///etc/x"), False),
+        (allow(resources=("*",)), resource("u", "resources/subscribe"), True),
+        (allow(resources=("*",)), resource("u", "resources/unsubscribe"), True),
+        (allow(methods=("tools/call",)), tool("query"), True),
+        (allow(methods=("tools/call",)), prompt("p"), False),
+        (allow(methods=("resources/*",), resources=("u",)), resource("u"), True),
+        (allow(methods=("resources/read",), resources=("u",)), resource("u", "resources/subscribe"), False),
+        (allow(), Call("orders", "vendor/anything"), True),
+        (allow(methods=("vendor/*",)), Call("orders", "vendor/anything"), True),
+        (allow(tools=("*",), prompts=("*",), resources=("*",)), Call("orders", "vendor/anything"), False),
+        (allow(prompts=("p",)), Call("orders", "completion/complete", "p", NameKind.PROMPT), True),
+        (allow(resources=("u",)), Call("orders", "completion/complete", "u", NameKind.RESOURCE), True),
+        (allow(tools=("p",)), Call("orders", "completion/complete", "p", NameKind.PROMPT), False),
+    ],
+)
+def test_a_rule_selects_when_every_field_matches(rule: Rule, call: Call, expected: bool) -> None:
+    assert allowed([rule], call) is expected
+    assert allowed([allow("everything"), deny(
+        groups=rule.selector.groups, targets=rule.selector.targets, methods=rule.selector.methods,
+        tools=rule.selector.tools, prompts=rule.selector.prompts, resources=rule.selector.resources,
+    )], call) is not expected  # fmt: skip
+
+
+def test_a_star_as_group_means_also_those_in_no_group() -> None:
+    nobody = person()
+    assert allowed([allow(groups=("*",))], tool("query"), nobody)
+    assert not allowed([allow(groups=("?*",))], tool("query"), nobody)
+    assert not allowed([allow("all"), deny(groups=("*",))], tool("query"), nobody)
+
+
+@pytest.mark.parametrize("method", CONNECTIONS)
+def test_connection_methods_are_open_to_whom_some_rule_admits(method: str) -> None:
+    call = Call("orders", method)
+    assert allowed([allow(groups=("analysts",), targets=("orders",), tools=("query",))], call)
+    assert allowed([allow(methods=("prompts/get",))], call)
+    assert not allowed([allow(targets=("stock",))], call)
+    assert not allowed([allow(groups=("support",))], call)
+
+
+@pytest.mark.parametrize("method", CONNECTIONS)
+def test_connection_methods_are_closed_by_denials_that_name_no_things(method: str) -> None:
+    call, admitted = Call("orders", method), allow(tools=("query",))
+    assert not allowed([admitted, deny(groups=("analysts",))], call)
+    assert not allowed([admitted, deny(methods=(method,))], call)
+    assert allowed([admitted, deny(methods=("tools/call",))], call)
+    assert allowed([admitted, deny(tools=("*",))], call)
+    assert allowed([admitted, deny(resources=("*",), methods=("*",))], call)
+    assert allowed([admitted, deny(groups=("support",))], call)
+
+
+def test_masks_are_the_union_of_all_allows_that_matched() -> None:
+    rules = [
+        allow("c", tools=("query",), masks=("pii", "secrets")),
+        allow("a", tools=("q*",), masks=("cards", "pii")),
+        allow("b", tools=("other",), masks=("never",)),
+    ]
+    decision = Policy(rules, version="v1").decide(ALICE, tool("query"))
+    assert decision.masks == ("cards", "pii", "secrets")
+    assert decision.rules == ("a", "c")
+    assert Policy(rules, version="v1").decide(ALICE, Call("orders", "tools/list")).masks == (
+        "cards", "never", "pii", "secrets",
+    )  # fmt: skip
+
+
+def test_a_denial_names_the_denying_rules_and_says_their_messages() -> None:
+    rules = [
+        allow("read", tools=("*",), masks=("pii",)),
+        deny("z", tools=("export_*",), message="Exports go through the data team."),
+        deny("a", tools=("*_all",), message="Ask for less."),
+        deny("m", tools=("export_all",)),
+    ]
+    decision = Policy(rules, version="v1").decide(ALICE, tool("export_all"))
+    assert decision.rules == ("a", "m", "z")
+    assert decision.masks == ()
+    assert decision.message == "Ask for less. Exports go through the data team."
+    assert decision.reason == 'denied by "a", "m", "z"'
+
+
+def test_a_general_message_names_the_call() -> None:
+    decision = Policy([], version="v1").decide(ALICE, tool("export_orders"))
+    assert decision.message == "No rule allows alice to call tools/call export_orders on orders."
+    silent = Policy([deny(tools=("*",))], version="v1").decide(ALICE, tool("export_orders"))
+    assert silent.message == "The rules do not let alice call tools/call export_orders on orders."
+
+
+def test_messages_repeat_neither_arguments_nor_uris_nor_what_breaks_a_line() -> None:
+    policy = Policy([], version="v1")
+    argued = Call("orders", "tools/call", "query", NameKind.TOOL, params_json='{"arguments":{"q":"hunter2"}}')
+    for call in (argued, resource("https://u:hunter2@host/?key=hunter2")):
+        decision = policy.decide(ALICE, call)
+        assert "hunter2" not in decision.message + decision.reason
+    hostile = policy.decide(person(subject="a\x1b[31m\n" * 100), tool("x\r\ny\u202e" * 2_000))
+    assert hostile.message.isprintable()
+    assert len(hostile.message) < 500
+
+
+@pytest.mark.parametrize("method", [*NAMED_METHODS, "tools/list", "vendor/x"])
+def test_a_call_whose_name_is_not_of_its_methods_kind_is_denied(method: str) -> None:
+    for kind in NameKind:
+        fits = kind in NAMED_METHODS.get(method, {NameKind.NONE})
+        assert allowed([allow()], Call("orders", method, "n", kind)) is fits
+
+
+def test_a_call_too_long_to_judge_is_denied() -> None:
+    fits, long = "n" * NAME_LIMIT, "n" * (NAME_LIMIT + 1)
+    assert all(allowed([allow()], call) for call in (Call(fits, "vendor/x"), Call("orders", fits), tool(fits)))
+    assert not any(allowed([allow()], call) for call in (Call(long, "vendor/x"), Call("orders", long), tool(long)))
+    assert not Policy([allow()], version="v").offers(ALICE, "orders", NameKind.TOOL, long)
+
+
+def test_an_offer_is_made_exactly_when_the_call_would_be_allowed() -> None:
+    policy = Policy([allow(tools=("query", "export_*"), prompts=("p",)), deny(tools=("export_*",))], version="v1")
+    assert policy.offers(ALICE, "orders", NameKind.TOOL, "query")
+    assert policy.offers(ALICE, "orders", NameKind.PROMPT, "p")
+    assert not policy.offers(ALICE, "orders", NameKind.TOOL, "export_all")
+    assert not policy.offers(ALICE, "orders", NameKind.TOOL, "p")
+    assert not policy.offers(ALICE, "orders", NameKind.RESOURCE, "query")
+    assert not policy.offers(ALICE, "orders", NameKind.NONE, "query")
+
+
+def test_a_decision_over_twenty_rules_is_quick() -> None:
+    rules = [
+        *(
+            allow(f"a{i}", groups=(f"g{i}", "analysts"), targets=("orders", "t*"), tools=("query", "l*"))
+            for i in range(14)
+        ),
+        *(deny(f"d{i}", targets=("*",), tools=("export_*", f"x{i}")) for i in range(6)),
+    ]
+    policy, principal, call = Policy(rules, version="v1"), person("a", "b", "analysts"), tool("list_tables")
+    best = min(_seconds(policy, principal, call) for _ in range(5))
+    assert best / 500 < 200e-6  # ten times the budget: what is caught is a change of kind, not a busy machine
+
+
+def _seconds(policy: Policy, principal: Principal, call: Call) -> float:
+    start = time.process_time()
+    for _ in range(500):
+        policy.decide(principal, call)
+    return time.process_time() - start
