@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli import check, serve, up
+from countersign.cli import call, check, demo, serve, up
 
 app = typer.Typer(
     name="countersign",
@@ -17,6 +17,8 @@ app = typer.Typer(
 up.register(app)
 check.register(app)
 serve.register(app)
+call.register(app)
+demo.register(app)
 
 
 if __name__ == "__main__":

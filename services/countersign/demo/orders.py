@@ -125,7 +125,8 @@ def _distinct(names: list[str]) -> list[str]:
 
 def build(database: Database, journal: Journal) -> MCPServer:
     """The MCP server: five tools, one prompt, one resource. Every executed one is journalled first."""
-    server: MCPServer = MCPServer("orders", version="1", instructions="Orders, customers, cards and notes of a shop.")
+    about = "Orders, customers, cards and notes of a shop."
+    server: MCPServer = MCPServer("orders", version="1", instructions=about, log_level="WARNING")
 
     def executed(name: str, **arguments: object) -> None:
         journal.add(Entry("call", name=name, arguments=arguments))
