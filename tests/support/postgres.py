@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 STARTUP_S = 30.0
 
@@ -125,3 +126,10 @@ def running_postgres() -> Iterator[Postgres]:
     finally:
         postgres.stop(signal.SIGQUIT)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A cluster for a test session; use ``database()`` of it for a database of the test's own."""
+    with running_postgres() as cluster:
+        yield cluster

@@ -1,0 +1,68 @@
+"""Events to record, as the gateway's services would make them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from countersign.model.decision import Decision, Outcome
+from countersign.model.event import Event, EventKind
+from countersign.model.principal import Principal, PrincipalKind
+
+ALICE = Principal(
+    issuer="https://issuer.example",
+    subject="alice",
+    groups=("analysts",),
+    kind=PrincipalKind.PERSON,
+    token_id="token-1",
+)
+START_US = 1_790_000_000_000_000
+
+
+def decision(outcome: Outcome = Outcome.ALLOW, rule: str = "analysts read") -> Decision:
+    """A decision of one rule."""
+    return Decision(outcome=outcome, rules=(rule,), masks=("pii",), reason="", message="", policy_version="v1")
+
+
+def new_id() -> str:
+    """A fresh UUID."""
+    return str(uuid.uuid4())
+
+
+def request(session_id: str | None = None, **changes: object) -> Event:
+    """A request event of alice's, with a new id."""
+    event = Event(
+        event_id=new_id(),
+        session_id=session_id or new_id(),
+        call_id=new_id(),
+        kind=EventKind.REQUEST,
+        time_us=START_US,
+        target="orders",
+        method="tools/call",
+        name="query",
+        principal=ALICE,
+        source_address="192.0.2.7",
+        decision=decision(),
+        size_bytes=20,
+        body=b'{"name":"query"}',
+        body_type="application/json",
+    )
+    return replace(event, **changes)  # type: ignore[arg-type]  # each test names the fields it means
+
+
+def response(session_id: str, **changes: object) -> Event:
+    """A response event, with a new id."""
+    event = Event(
+        event_id=new_id(),
+        session_id=session_id,
+        call_id=new_id(),
+        kind=EventKind.RESPONSE,
+        time_us=START_US + 1_000,
+        target="orders",
+        method="tools/call",
+        name="query",
+        status=200,
+        body=b'{"result":{}}',
+        body_type="application/json",
+    )
+    return replace(event, **changes)  # type: ignore[arg-type]  # as above

@@ -1,0 +1,112 @@
+"""A store in memory that keeps the promises of the real one, for tests of what stands before it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from countersign.recorder.entry import Entry, Verdict, searchable
+from countersign.recorder.plan import Known, SessionChange, plan
+from countersign.recorder.ports import SessionFilter, SessionRow, StoredEvent, Unstorable
+from countersign.runtime.postgres import DatabaseUnavailable
+
+PAGE_EVENTS = 3
+
+
+class MemoryStore:
+    """Both sides of the store. Set ``away`` to make it unavailable; ``poison`` holds event ids that it refuses."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.lose_acknowledgement = False
+        self.poison: set[UUID] = set()
+        self.commits: list[int] = []
+        self.rows: list[tuple[int, int, Entry]] = []
+        self._sessions: dict[UUID, SessionRow] = {}
+
+    async def open(self) -> None:
+        """See ``AppendStore``."""
+        await self.ping()
+
+    async def ping(self) -> None:
+        """See ``AppendStore``."""
+        if self.away:
+            raise DatabaseUnavailable("away")
+
+    async def close(self) -> None:
+        """See ``AppendStore``."""
+
+    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+        """See ``AppendStore``."""
+        await self.ping()
+        if any(entry.event_id in self.poison for entry in entries):
+            raise Unstorable("poison")
+        todo = plan(
+            entries,
+            next_index=len(self.rows),
+            known={entry.event_id: Known(entry.record, hashlib.sha256(entry.body).digest()) for *_, entry in self.rows},
+            lengths={session_id: row.event_count for session_id, row in self._sessions.items()},
+        )
+        self.rows += [(row.index, row.sequence, row.entry) for row in todo.rows]
+        for change in todo.sessions:
+            self._change(change)
+        self.commits.append(len(todo.rows))
+        if self.lose_acknowledgement:
+            self.lose_acknowledgement = False
+            raise DatabaseUnavailable("the connection was lost after COMMIT")
+        return todo.verdicts
+
+    def _change(self, change: SessionChange) -> None:
+        old = self._sessions.get(change.session_id) or SessionRow(
+            *(change.session_id, change.first_index, change.who, change.target),
+            *(change.first_time_us, change.last_time_us, 0, 0, 0, 0, 0),
+        )
+        self._sessions[change.session_id] = replace(
+            old,
+            who=old.who if old.who.subject else change.who,
+            first_time_us=min(old.first_time_us, change.first_time_us),
+            last_time_us=max(old.last_time_us, change.last_time_us),
+            event_count=old.event_count + change.event_count,
+            allowed_count=old.allowed_count + change.allowed_count,
+            denied_count=old.denied_count + change.denied_count,
+            refused_count=old.refused_count + change.refused_count,
+            finding_count=old.finding_count + change.finding_count,
+        )
+
+    async def sessions(self, wanted: SessionFilter, *, before: int | None, limit: int) -> list[SessionRow]:
+        """See ``ReadStore``."""
+        await self.ping()
+        newest = sorted(self._sessions.values(), key=lambda row: -row.first_index)
+        found = [row for row in newest if (before is None or row.first_index < before) and self._matches(row, wanted)]
+        return found[:limit]
+
+    def _matches(self, row: SessionRow, wanted: SessionFilter) -> bool:
+        mine = [entry for *_, entry in self.rows if entry.session_id == row.session_id]
+        counts = {0: 1, 1: row.allowed_count, 2: row.denied_count, 3: row.refused_count}
+        since = wanted.since_us if wanted.since_us is not None else -(2**62)
+        until = wanted.until_us if wanted.until_us is not None else 2**62
+        return (
+            wanted.subject in ("", row.who.subject)
+            and wanted.target in ("", row.target)
+            and counts[wanted.outcome] > 0
+            and (not wanted.name or any(one.kind == 1 and one.name == searchable(wanted.name) for one in mine))
+            and any(since <= one.time_us < until for one in mine)
+        )
+
+    async def session(self, session_id: UUID) -> SessionRow | None:
+        """See ``ReadStore``."""
+        await self.ping()
+        return self._sessions.get(session_id)
+
+    async def events(self, session_id: UUID, *, start: int, stop: int) -> list[StoredEvent]:
+        """See ``ReadStore``."""
+        await self.ping()
+        found = [
+            StoredEvent(index, sequence, datetime.now(UTC), entry.record, entry.body)
+            for index, sequence, entry in self.rows
+            if entry.session_id == session_id and start <= sequence < stop
+        ]
+        return found[:PAGE_EVENTS]
