@@ -37,7 +37,8 @@ class KnownKeys:
 
     def twin_in(self, members: dict[str, JsonValue]) -> bool:
         """Whether some key differs from a known one only in case (by Unicode's full case folding)."""
-        return any(key not in self._keys and key.casefold() in self._folded for key in members)
+        unknown = members.keys() - self._keys
+        return bool(unknown) and any(key.casefold() in self._folded for key in unknown)
 
 
 PARAMS_KEYS = KnownKeys(

@@ -52,20 +52,19 @@ def filter_answer(
 ) -> list[Edit]:
     """Do what :func:`filter_listing` does for one of the answers that ``check_answer`` read from this document.
 
-    ``method`` is ``None`` where it is not known what was asked (a replayed answer): then a result that has the shape
-    of a listing is treated as one.
+    ``method`` is ``None`` where it is not known what was asked (a replayed answer): then whatever in the result could
+    be a listing is treated as one.
     """
     if answer.kind is not AnswerKind.RESULT or (method is not None and method not in CACHEABLE_METHODS):
         return []
     result = _result_of(document, answer)
-    if method is None:
-        method = next((name for name, listing in _LISTINGS.items() if listing.key in result), "")
     if _RESULT_KEYS.twin_in(result):
         raise AnswerRefused("a key of result differs from a known one only in case")
     path: tuple[str | int, ...] = (*answer.path, "result")
     edits = _privacy_edits(document, path, result)
-    listing = _LISTINGS.get(method)
-    if listing is not None:
+    for asked, listing in _LISTINGS.items():
+        if asked != method and (method is not None or listing.key not in result):
+            continue
         names = _names(result, listing)
         hidden = {index for index, name in enumerate(names) if not offers(listing.kind, name)}
         edits += drop_elements(document, (*path, listing.key), hidden)

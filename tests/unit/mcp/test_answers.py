@@ -190,6 +190,24 @@ def test_a_listing_that_cannot_be_filtered_is_refused(result: str) -> None:
         filtered(listing(result), "tools/list", only("a"))
 
 
+def test_an_answer_to_an_unknown_question_is_filtered_by_its_shape() -> None:
+    text = listing('{"tools":[{"name":"a"},{"name":"b"}],"prompts":[{"name":"a"}],"ttlMs":1,"cacheScope":"public"}')
+    document = parse(text)
+    edits = filter_answer(document, classify(document), None, only("b"))
+    assert json.loads(apply_edits(text, edits))["result"] == {
+        "tools": [{"name": "b"}],
+        "prompts": [],
+        "ttlMs": 1,
+        "cacheScope": "private",
+    }
+    tool_result = parse(listing('{"content":[],"structuredContent":{"tools":[1]}}'))
+    assert filter_answer(tool_result, classify(tool_result), None, only()) == []
+    for result in ('{"tools":[1]}', '{"Tools":[]}'):
+        document = parse(listing(result))
+        with pytest.raises(AnswerRefused):
+            filter_answer(document, classify(document), None, only())
+
+
 def test_each_answer_of_a_batch_is_filtered_by_its_own_method() -> None:
     text = f'[{listing("{}")}, {{"jsonrpc":"2.0","id":2,"result":{{"tools":[{{"name":"a"}},{{"name":"b"}}]}}}}]'
     document = parse(text)
