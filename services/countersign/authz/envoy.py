@@ -16,13 +16,17 @@ _OVERWRITE = 2  # HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What Envoy asks about: the request, on which route of ours, for which target, from where."""
+    """What Envoy asks about: the request, on which route of ours, for which target, from where.
+
+    ``traceparent`` is the W3C trace context of the call; empty when it is not traced.
+    """
 
     route: str
     target: str
     http: HttpRequest
     path: str
     source_address: str
+    traceparent: str
 
     @property
     def authorization(self) -> str | None:
@@ -58,8 +62,11 @@ class Answer:
     summary: Summary
 
 
-def read_inquiry(request: pb.CheckRequest) -> Inquiry:
-    """Read a CheckRequest. Headers that come twice are joined by a comma, so that they can be told from one."""
+def read_inquiry(request: pb.CheckRequest, traceparent: str) -> Inquiry:
+    """Read a CheckRequest; ``traceparent`` is Envoy's for this check, in its absence the caller's own is taken.
+
+    Headers that come twice are joined by a comma, so that they can be told from one.
+    """
     attributes = request.attributes
     http = attributes.request.http
     headers: dict[str, str] = {}
@@ -74,6 +81,7 @@ def read_inquiry(request: pb.CheckRequest) -> Inquiry:
         http=HttpRequest(verb=http.method, headers=headers, body=http.raw_body or http.body.encode()),
         path=http.path,
         source_address=attributes.source.address.socket_address.address,
+        traceparent=traceparent or headers.get("traceparent", ""),
     )
 
 

@@ -203,7 +203,7 @@ class Judge:
             calls=tuple(_handed(message) for message in request.messages),
             masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
             policy_version=decisions[0].policy_version,
-            traceparent=sent.get("traceparent", ""),
+            traceparent=record.inquiry.traceparent,
         )
         return Forward(headers, removed, summary, handoff)
 

@@ -59,7 +59,7 @@ class EventMaker:
             findings=findings + found,
             body=body,
             body_type="application/json" if body else "",
-            traceparent=record.inquiry.http.headers.get("traceparent", ""),
+            traceparent=record.inquiry.traceparent,
         )
 
     def unreadable(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import grpc
 from envoy.service.auth.v3 import external_auth_pb2 as pb
 from envoy.service.auth.v3 import external_auth_pb2_grpc as pb_grpc
 
 from countersign.authz.audit import AuditDoor
-from countersign.authz.envoy import read_inquiry, respond
+from countersign.authz.envoy import Answer, Forward, Inquiry, read_inquiry, respond
 from countersign.authz.judge import Judge
+from countersign.runtime import telemetry
 from countersign.runtime.logs import place_of
 
 log = logging.getLogger(__name__)
@@ -29,14 +31,22 @@ class AuthzService(pb_grpc.AuthorizationServicer):
         self, request: pb.CheckRequest, context: grpc.aio.ServicerContext[pb.CheckRequest, pb.CheckResponse]
     ) -> pb.CheckResponse:
         """Say whether the request may pass, and with which changes."""
+        began = time.perf_counter()
+        traceparent = telemetry.traceparent_of(context.invocation_metadata())
         try:
-            inquiry = read_inquiry(request)
-            if inquiry.route == MCP_ROUTE:
-                return respond(await self._judge.judge(inquiry))
-            if inquiry.route == AUDIT_ROUTE:
-                return respond(await self._audit.admit(inquiry))
-            log.error("Envoy asks about a route that authz does not know")
+            with telemetry.span("authz.check", traceparent):
+                result = await self._result(read_inquiry(request, traceparent))
+            telemetry.decisions.add(1, {"outcome": result.summary.decision, "rule": result.summary.rules})
+            telemetry.check_seconds.record(time.perf_counter() - began)
+            return respond(result)
         except Exception as error:
             # The message of an unforeseen error may quote the request: log its type and place only.
             log.error("judging failed: %s at %s", type(error).__name__, place_of(error))  # noqa: TRY400
         return await context.abort(grpc.StatusCode.INTERNAL, "the request could not be judged")
+
+    async def _result(self, inquiry: Inquiry) -> Forward | Answer:
+        if inquiry.route == MCP_ROUTE:
+            return await self._judge.judge(inquiry)
+        if inquiry.route == AUDIT_ROUTE:
+            return await self._audit.admit(inquiry)
+        raise LookupError("Envoy asks about a route that authz does not know")

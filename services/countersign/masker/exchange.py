@@ -17,7 +17,7 @@ from countersign.masker.content import Content, ContentMasker, Withheld
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
-from countersign.masking import NotMaskable, SseEvent, SseSplitter, mask_event
+from countersign.masking import NotMaskable, SseEvent, SseSplitter, check_other_lines
 from countersign.mcp import Failure, failed
 from countersign.model.event import Event, EventKind
 from countersign.model.handoff import Handoff
@@ -269,8 +269,9 @@ class _Streamed:
         await self._sink.record(self._end(reason))
 
     def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
+        check_other_lines(self._masker.for_caller, event)
         if not event.data:
-            return mask_event(self._masker.for_caller, event).data, None
+            return event.raw, None
         content = self._masker.event_data(event.data)
         text = content.released.decode()
         raw = event.raw if text == event.data else event.with_data(text)

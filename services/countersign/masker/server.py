@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -12,6 +13,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker.exchange import EventSink, Exchange, Reset
+from countersign.runtime import telemetry
 from countersign.runtime.logs import place_of
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import NotRecorded
@@ -37,10 +39,13 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
     ) -> AsyncIterator[pb.ProcessingResponse]:
         """Take one response's messages; see ``Exchange``."""
         exchange = Exchange(self._rulebook, self._sink, self._sealer, now_us, new_id)
+        began_ns = time.time_ns()
+        traceparent = telemetry.traceparent_of(context.invocation_metadata())
         try:
             async for message in request_iterator:
                 async for reply in exchange.step(message):
                     yield reply
+            telemetry.span_of_past("masker.answer", traceparent, began_ns, time.time_ns())
         except Reset as error:
             await self._record_quietly(exchange.cut(str(error)))
             await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from countersign.api.recorder.v1 import event_pb2, recorder_pb2, recorder_pb2_gr
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal
+from countersign.runtime import telemetry
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +121,7 @@ class Recorder:
 
         After a timeout or a cancellation the event may yet become durable.
         """
+        began = time.perf_counter()
         message = to_message(event)
         size = message.ByteSize()
         if self._closed:
@@ -140,6 +143,9 @@ class Recorder:
             raise NotRecorded(f"the recorder did not acknowledge within {self._timeout_s:g} s") from None
         if refused is not None:
             raise NotRecorded(refused)
+        telemetry.record_seconds.record(time.perf_counter() - began)
+        for finding in event.findings:
+            telemetry.findings.add(finding.count, {"label": finding.label})
 
     async def _run(self) -> None:
         wait_s = FIRST_WAIT_S
