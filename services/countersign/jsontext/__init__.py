@@ -3,11 +3,12 @@
 from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
 from countersign.jsontext.parsing import parse
 from countersign.jsontext.spans import Literal, element_spans, literals, value_span
-from countersign.jsontext.values import Document, JsonRefused, JsonValue, Number
+from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonValue, Number
 
 __all__ = [
     "Document",
     "Edit",
+    "JsonAmbiguous",
     "JsonRefused",
     "JsonValue",
     "Literal",

@@ -6,7 +6,7 @@ import re
 from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
-from countersign.jsontext.values import Document, JsonRefused, JsonValue, Number
+from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonValue, Number
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRUCTURE = re.compile(r'(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")(?P<colon>[ \t\n\r]*:)?|[{}\[\]]')
@@ -20,15 +20,18 @@ class _NotANumberError(Exception):
     """``NaN``, ``Infinity`` and ``-Infinity``: Python reads them, RFC 8259 section 6 does not permit them."""
 
 
-def parse(data: bytes | str, *, max_depth: int = 64) -> Document:
+def parse(data: bytes | str, *, max_depth: int = 64, permit_nan: bool = False) -> Document:
     """Read one JSON text strictly.
 
     Refused: anything outside RFC 8259, bytes that are not UTF-8, a byte order mark, lone surrogates (raw or escaped),
     a key repeated within its object (compared after unescaping), more than ``max_depth`` nested containers, and
-    anything but whitespace after the value. Raises :class:`JsonRefused`, and nothing else.
+    anything but whitespace after the value. Raises :class:`JsonRefused`, and nothing else; its kind
+    :class:`JsonAmbiguous` when a more lenient parser would have read the text.
+
+    ``permit_nan`` reads ``NaN``, ``Infinity`` and ``-Infinity`` as numbers, for texts that only travel through us.
     """
     text = data if isinstance(data, str) else _decode(data)
-    root = _read(text)
+    root = _read(text, _LENIENT_DECODER if permit_nan else _DECODER)
     if text.count("{") + text.count("[") > max_depth:
         _check_depth(root, max_depth)
     if isinstance(data, str) and not text.isascii():
@@ -49,9 +52,8 @@ def _constant(_: str) -> NoReturn:
     raise _NotANumberError
 
 
-_DECODER = JSONDecoder(
-    object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant, strict=True
-)
+_DECODER = JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_constant)
+_LENIENT_DECODER = JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=Number)
 
 
 def _decode(data: bytes) -> str:
@@ -63,18 +65,19 @@ def _decode(data: bytes) -> str:
     raise refusal
 
 
-def _read(text: str) -> JsonValue:
+def _read(text: str, decoder: JSONDecoder) -> JsonValue:
+    refusal: JsonRefused
     try:
-        root: JsonValue = _DECODER.decode(text)
+        root: JsonValue = decoder.decode(text)
     except JSONDecodeError as error:
         bom = text.startswith("\ufeff")
         refusal = JsonRefused("starts with a byte order mark", 0) if bom else JsonRefused(error.msg, error.pos)
     except _RepeatedKeyError:
-        refusal = JsonRefused("a key is repeated in its object", _repeated_key(text))
+        refusal = JsonAmbiguous("a key is repeated in its object", _repeated_key(text))
     except _NotANumberError:
-        refusal = JsonRefused("NaN and Infinity are not JSON", 0)
+        refusal = JsonAmbiguous("NaN and Infinity are not JSON", 0)
     except RecursionError:
-        refusal = JsonRefused("nested too deeply", 0)
+        refusal = JsonAmbiguous("nested too deeply", 0)
     else:
         return root
     raise refusal
@@ -86,7 +89,7 @@ def _check_depth(root: JsonValue, max_depth: int) -> None:
     while level:
         depth += 1
         if depth > max_depth:
-            raise JsonRefused("nested too deeply", 0)
+            raise JsonAmbiguous("nested too deeply", 0)
         level = [
             child
             for container in level
@@ -99,7 +102,7 @@ def _check_surrogates(value: str, offset: int) -> None:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        refusal = JsonRefused("a surrogate without its partner", offset + error.start)
+        refusal = JsonAmbiguous("a surrogate without its partner", offset + error.start)
     else:
         return
     raise refusal
@@ -117,7 +120,7 @@ def _check_escaped_surrogates(text: str) -> None:
                 reason = refusal.reason
             else:
                 continue
-            raise JsonRefused(reason, position)
+            raise JsonAmbiguous(reason, position)
 
 
 def _repeated_key(text: str) -> int:

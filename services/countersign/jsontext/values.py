@@ -18,6 +18,10 @@ class JsonRefused(ValueError):
         self.position = position
 
 
+class JsonAmbiguous(JsonRefused):
+    """Refused although some parser would read it: a repeated key, a lone surrogate, NaN, or nested too deeply."""
+
+
 class Number(str):
     """A number exactly as it was written; never a float. Test for it before ``str``, of which it is a kind."""
 

@@ -1,0 +1,52 @@
+"""What every detector is, and the one door to RE2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import re2
+
+ByteSpan = tuple[int, int]
+
+
+class Detector(Protocol):
+    """Finds one family of values in UTF-8 text, in time that grows no faster than the text."""
+
+    @property
+    def label(self) -> str:
+        """What a finding is called: upper case, as in ``EMAIL``."""
+        ...
+
+    def find(self, data: bytes) -> list[ByteSpan]:
+        """Where the values stand: byte offsets, end exclusive, on character boundaries; they may overlap."""
+        ...
+
+
+class Pattern:
+    """A regular expression that cannot be made to hang (RE2), over bytes of UTF-8.
+
+    It must not need to look far past the end of a match to know that end: a search after each match would look again.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        self._regexp = re2.compile(pattern, options)
+
+    def spans(self, data: bytes, group: int = 0) -> Iterator[ByteSpan]:
+        """Yield where the group stands in each match that has it."""
+        for match in self._regexp.finditer(data):
+            start, end = match.span(group)
+            if start >= 0:
+                yield start, end
+
+    def groups(self, data: bytes) -> Iterator[tuple[ByteSpan, ...]]:
+        """Yield the spans of each match and all its groups; a group that took no part is ``(-1, -1)``."""
+        for match in self._regexp.finditer(data):
+            yield tuple(match.span(group) for group in range(self._regexp.groups + 1))
+
+    def end_of_match(self, data: bytes, start: int) -> int:
+        """Where a match that begins exactly at ``start`` ends; ``start`` when there is none."""
+        match = self._regexp.match(data, start)
+        return start if match is None else int(match.end())

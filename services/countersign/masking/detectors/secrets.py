@@ -1,0 +1,82 @@
+"""Credentials: a kept-up catalogue of providers' formats, and our own patterns for what it misses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import kingfisher_sdk
+
+from countersign.masking.detectors import assignments, private_keys
+from countersign.masking.detectors.base import ByteSpan, Pattern
+
+_AWS_KEY_ID = Pattern(r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}")
+_JWT = Pattern(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*){1,3}")
+_URL_PASSWORD = Pattern(r"""[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#"'<>@:]*:([^\s/"'<>]+)@""")
+_AUTHORIZATION = Pattern(
+    r"""(?i)\bauthorization["']?\s{0,4}[:=]\s{0,4}["']{0,2}(?:bearer|basic|token|digest|negotiate|apikey)\s{1,4}"""
+    r"""([^\s"',;<>\[$*{][^\s"',;]+)"""
+)
+_BEARER = Pattern(r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/-]{16,}=*)")
+
+
+class NativeFinding(Protocol):
+    """What we read of a finding of the catalogue's scanner."""
+
+    @property
+    def location(self) -> dict[str, int]:
+        """Holds ``start_offset`` and ``end_offset``, in bytes."""
+        ...
+
+    @property
+    def secret(self) -> str:
+        """The text that was found."""
+        ...
+
+
+class NativeScanner(Protocol):
+    """What we use of the catalogue's scanner."""
+
+    def scan(self, data: bytes) -> list[NativeFinding]:
+        """Find credentials in UTF-8 text."""
+        ...
+
+
+class OddFindingError(ValueError):
+    """The scanner named a place where its finding does not stand; it says nothing of the finding."""
+
+
+class Secrets:
+    """Detects credentials."""
+
+    label = "SECRET"
+
+    def __init__(self, scanner: NativeScanner) -> None:
+        self._scanner = scanner
+
+    @classmethod
+    def load(cls, cache_dir: Path | None) -> Secrets:
+        """Load the catalogue: half a second from ``cache_dir``, five when it is compiled anew."""
+        rules = kingfisher_sdk.Rules(cache=cache_dir is not None, cache_dir=cache_dir)
+        # Base64 texts would be found by what they hold, at offsets that are not where it stands.
+        return cls(kingfisher_sdk.Scanner(rules, base64=False))
+
+    def find(self, data: bytes) -> list[ByteSpan]:
+        """See :class:`Detector`. Raises :class:`OddFindingError` when the scanner's offsets are not to be trusted."""
+        spans = [_checked(finding, data) for finding in self._scanner.scan(data)]
+        spans += _AWS_KEY_ID.spans(data)
+        spans += _JWT.spans(data)
+        if b"://" in data:
+            spans += _URL_PASSWORD.spans(data, 1)
+        spans += _AUTHORIZATION.spans(data, 1)
+        spans += (span for span in _BEARER.spans(data, 1) if any(48 <= byte <= 57 for byte in data[slice(*span)]))
+        spans += private_keys.find(data)
+        spans += assignments.find(data)
+        return spans
+
+
+def _checked(finding: NativeFinding, data: bytes) -> ByteSpan:
+    start, end = finding.location["start_offset"], finding.location["end_offset"]
+    if not 0 <= start < end <= len(data) or data[start:end] != finding.secret.encode():
+        raise OddFindingError("the scanner's finding is not where it says")
+    return start, end

@@ -1,0 +1,154 @@
+"""The texts within texts of a body: where a leaf of one stands in the text that holds it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Protocol
+
+from countersign.jsontext import Document, Edit, Literal, literals, quote
+from countersign.masking.result import Span
+
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[^u]",
+)
+_NAME = re.compile(r"[A-Za-z_$@-][A-Za-z0-9_$@-]*")
+_LONGEST_KEY_SHOWN = 64
+
+
+class Layer(Protocol):
+    """A text whose leaves are masked. Leaves are numbered in the order of the text."""
+
+    parent: tuple[Layer, int] | None
+    """The layer and the leaf whose value this text is; ``None`` for the body itself."""
+
+    edits: list[Edit]
+    """What to change in this layer's own text."""
+
+    def write(self, leaf: int, spans: Sequence[Span]) -> None:
+        """Replace spans of a leaf's value."""
+        ...
+
+    def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
+        """Take over edits of the text that is this leaf's value."""
+        ...
+
+    def place(self, leaf: int) -> str:
+        """Name the leaf by its path, in which keys that held a finding are masked."""
+        ...
+
+
+class TextLayer:
+    """A text that is one leaf."""
+
+    def __init__(self) -> None:
+        self.parent: tuple[Layer, int] | None = None
+        self.edits: list[Edit] = []
+
+    def write(self, leaf: int, spans: Sequence[Span]) -> None:
+        """See :class:`Layer`."""
+        self.edits += (Edit(span.start, span.end, span.replacement) for span in spans)
+
+    def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
+        """See :class:`Layer`."""
+        self.edits += edits
+
+    def place(self, leaf: int) -> str:
+        """See :class:`Layer`."""
+        return ""
+
+
+class JsonLayer:
+    """A JSON text; its leaves are its strings, keys among them, and its numbers."""
+
+    def __init__(self, document: Document, parent: tuple[Layer, int] | None) -> None:
+        self.document = document
+        self.parent = parent
+        self.edits: list[Edit] = []
+        self._literals: list[Literal] | None = None
+        self._renamed: dict[tuple[str | int, ...], str] = {}
+        self._taken: dict[tuple[str | int, ...], dict[str, int]] | None = None
+
+    def write(self, leaf: int, spans: Sequence[Span]) -> None:
+        """See :class:`Layer`. A number becomes 0; keys stay distinct within their object."""
+        literal = self._literal(leaf)
+        if literal.is_number:
+            self.edits.append(Edit(literal.start, literal.end, "0"))
+            return
+        edits = [Edit(span.start, span.end, span.replacement) for span in spans]
+        if literal.is_key:
+            suffix = self._rename(literal, edits)
+            if suffix:
+                edits.append(Edit(len(literal.value), len(literal.value), suffix))
+        self.embed(leaf, edits)
+
+    def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
+        """See :class:`Layer`."""
+        literal = self._literal(leaf)
+        positions = _RawPositions(self.document.text[literal.start : literal.end], literal.start)
+        self.edits += (Edit(positions.of(edit.start), positions.of(edit.end), quote(edit.text)[1:-1]) for edit in edits)
+
+    def place(self, leaf: int) -> str:
+        """See :class:`Layer`."""
+        path = self._literal(leaf).path
+        steps = [self._prefix()]
+        for depth, step in enumerate(path):
+            if isinstance(step, int):
+                steps.append(f"[{step}]")
+            else:
+                steps.append(_key_step(self._renamed.get(path[: depth + 1], step) if self._renamed else step))
+        return "".join(steps)
+
+    def _prefix(self) -> str:
+        return "$" if self.parent is None else self.parent[0].place(self.parent[1]) + "$"
+
+    def _literal(self, leaf: int) -> Literal:
+        if self._literals is None:
+            self._literals = literals(self.document)
+        return self._literals[leaf]
+
+    def _rename(self, literal: Literal, edits: Sequence[Edit]) -> str:
+        """Note a key's new name; return what to append so that no other key of its object has the same."""
+        if self._taken is None:
+            self._taken = {}
+            for other in self._literals or ():
+                if other.is_key:
+                    self._taken.setdefault(other.path[:-1], {})[other.value] = 1
+        taken = self._taken[literal.path[:-1]]
+        name = literal.value
+        for edit in reversed(edits):
+            name = name[: edit.start] + edit.text + name[edit.end :]
+        suffix = ""
+        while name + suffix in taken:
+            taken[name] = taken.get(name, 1) + 1
+            suffix = f"#{taken[name]}"
+        taken[name + suffix] = 1
+        self._renamed[literal.path] = name + suffix
+        return suffix
+
+
+def _key_step(key: str) -> str:
+    if len(key) > _LONGEST_KEY_SHOWN:
+        key = key[:_LONGEST_KEY_SHOWN] + "…"
+    return f".{key}" if _NAME.fullmatch(key) else f"[{quote(key)}]"
+
+
+class _RawPositions:
+    """Where the code points of a string's value stand in its literal."""
+
+    def __init__(self, raw: str, offset: int) -> None:
+        # One entry for the opening quote and one after each escape; between two, both sides advance alike.
+        self._decoded = [0]
+        self._raw = [offset + 1]
+        if "\\" in raw:
+            decoded, done = 0, 1
+            for match in _ESCAPE.finditer(raw):
+                decoded += match.start() - done + 1
+                done = match.end()
+                self._decoded.append(decoded)
+                self._raw.append(offset + done)
+
+    def of(self, position: int) -> int:
+        index = bisect_right(self._decoded, position) - 1
+        return self._raw[index] + position - self._decoded[index]

@@ -1,0 +1,177 @@
+"""Masks bodies: every leaf is looked at as it reads once decoded, and nothing outside a finding changes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from countersign.jsontext import Document, JsonRefused, apply_edits, parse
+from countersign.masking.detectors import Detector
+from countersign.masking.fields import Field
+from countersign.masking.key_rules import Cover, KeyRules
+from countersign.masking.leaves import Leaves
+from countersign.masking.places import summarise
+from countersign.masking.result import Masked, NotMaskable, Span, merge
+from countersign.masking.text_fields import TextFields
+from countersign.model.event import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A detector and what to put in place of what it finds."""
+
+    detector: Detector
+    replacement: str
+    reads_names: bool = False
+    """Whether it also masks whole what stands beside a telling key."""
+
+    @property
+    def cover(self) -> Cover:
+        """What masks a whole value on this rule's behalf."""
+        return Cover(self.detector.label, self.replacement)
+
+
+class Masker:
+    """Applies a set of detectors and fields. Nothing is ever returned half masked: :class:`NotMaskable` is raised."""
+
+    def __init__(self, rules: Sequence[Rule], fields: Sequence[Field], *, max_depth: int = 64) -> None:
+        self._rules = tuple(rules)
+        self._keys = KeyRules(fields, next((rule.cover for rule in rules if rule.reads_names), None))
+        self._text_fields = TextFields(fields)
+        self._idle = not rules and not fields
+        self.max_depth = max_depth
+
+    def json(self, data: bytes) -> Masked:
+        """Mask a JSON body. Raises :class:`NotMaskable` when it is not JSON, strictly read."""
+        try:
+            document = parse(data, max_depth=self.max_depth)
+        except JsonRefused as refused:
+            raise NotMaskable(f"not JSON: {refused}") from None
+        text, findings = self.json_document(document)
+        return Masked(text.encode() if findings else data, findings)
+
+    def json_document(self, document: Document) -> tuple[str, tuple[Finding, ...]]:
+        """Mask a parsed JSON body; the text is the document's own when there are no findings."""
+        if self._idle:
+            return document.text, ()
+        return self._guarded(document.text, lambda leaves: leaves.add_document(document))
+
+    def text(self, data: bytes) -> Masked:
+        """Mask a text body; one that is JSON after all is masked as JSON. Raises :class:`NotMaskable` if not UTF-8."""
+        text = _decode(data)
+        if self._idle:
+            return Masked(data)
+        masked, findings = self._guarded(text, lambda leaves: leaves.add_text(text))
+        return Masked(masked.encode() if findings else data, findings)
+
+    def _guarded(self, text: str, gather: Callable[[Leaves], None]) -> tuple[str, tuple[Finding, ...]]:
+        """Gather and mask; a mistake of ours must end the call like any other doubt, and must not show the text."""
+        try:
+            leaves = Leaves(self._keys, self.max_depth)
+            gather(leaves)
+            return self._mask(text, leaves)
+        except NotMaskable:
+            raise
+        except Exception as error:
+            refusal = NotMaskable(f"masking failed: {type(error).__name__}")
+        raise refusal
+
+    def _mask(self, text: str, leaves: Leaves) -> tuple[str, tuple[Finding, ...]]:
+        by_leaf: defaultdict[int, list[Span]] = defaultdict(list)
+        for leaf, cover in leaves.covered:
+            by_leaf[leaf].append(Span(0, len(leaves.value(leaf)), cover.label, cover.replacement))
+        for leaf, span in self._detected(leaves):
+            by_leaf[leaf].append(span)
+        if self._text_fields and leaves.prose:
+            for leaf, span in self._named_in_prose(leaves):
+                by_leaf[leaf].append(span)
+        if not by_leaf:
+            return text, ()
+        return _apply(text, leaves, {leaf: merge(by_leaf[leaf]) for leaf in sorted(by_leaf)})
+
+    def _detected(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
+        joined = leaves.joined()
+        # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text.
+        data = joined.encode().replace(b"\0", b"\1")
+        for rule in self._rules:
+            found = _find(rule.detector, data)
+            if found:
+                spans = iter(found) if len(data) == len(joined) else _in_code_points(data, found)
+                for leaf, start, end in leaves.locate(spans):
+                    yield leaf, Span(start, end, rule.detector.label, rule.replacement)
+
+    def _named_in_prose(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
+        values = [leaves.value(leaf) for leaf in leaves.prose]
+        # No value of a name goes past the end of a line, so one joined text is as good as many.
+        starts = list(accumulate((len(value) + 1 for value in values), initial=0))
+        index = 0
+        for span in self._text_fields.find("\n".join(values)):
+            while starts[index + 1] <= span.start:
+                index += 1
+            offset = starts[index]
+            yield leaves.prose[index], span._replace(start=span.start - offset, end=span.end - offset)
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        refusal = NotMaskable("not UTF-8")
+    # Raised out here so that no exception that holds the bytes rides along as the context.
+    raise refusal
+
+
+def _find(detector: Detector, data: bytes) -> list[tuple[int, int]]:
+    """Run a detector; whatever goes wrong in it, native panics among them, means that nothing may pass."""
+    try:
+        found = detector.find(data)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a native panic is no Exception
+        refusal = NotMaskable(f"the detector of {detector.label} failed: {type(error).__name__}")
+    else:
+        for start, end in found:
+            if not 0 <= start < end <= len(data):
+                raise NotMaskable(f"the detector of {detector.label} found something outside the text")
+        return found
+    raise refusal
+
+
+def _in_code_points(data: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Turn byte offsets into code points in one pass."""
+    spans = list(spans)
+    counted: dict[int, int] = {0: 0}
+    done = count = 0
+    for offset in sorted({offset for span in spans for offset in span}):
+        piece = data[done:offset]
+        # Continuation bytes are 10xxxxxx; every other byte begins a code point.
+        count += len(piece) - len(piece.translate(None, _NOT_CONTINUATION))
+        if offset < len(data) and data[offset] & 0xC0 == 0x80:
+            raise NotMaskable("a detector cut a character in two")
+        counted[offset] = count
+        done = offset
+    return ((counted[start], counted[end]) for start, end in spans)
+
+
+_NOT_CONTINUATION = bytes(byte for byte in range(256) if byte & 0xC0 != 0x80)
+
+
+def _apply(text: str, leaves: Leaves, spans: dict[int, list[Span]]) -> tuple[str, tuple[Finding, ...]]:
+    for leaf, found in spans.items():
+        layer, number = leaves.place(leaf)
+        layer.write(number, found)
+    # Only now are all masked keys known, without which no place may be told.
+    findings = summarise(
+        (span.label, layer.place(number))
+        for leaf, found in spans.items()
+        for layer, number in (leaves.place(leaf),)
+        for span in found
+    )
+    # An inner text comes after the one that holds it, so its edits are complete before they are handed out.
+    for layer in reversed(leaves.layers):
+        if layer.parent is not None and layer.edits:
+            outer, number = layer.parent
+            outer.embed(number, layer.edits)
+    return apply_edits(text, leaves.layers[0].edits), findings

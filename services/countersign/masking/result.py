@@ -1,0 +1,59 @@
+"""What masking yields, and the one way in which it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from countersign.model.event import Finding
+
+
+class NotMaskable(ValueError):
+    """It cannot be promised that nothing is left in these bytes: they must not be passed on.
+
+    ``reason`` says why, and never quotes what was looked at.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Bytes that may be released, and where something was replaced in them."""
+
+    data: bytes
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was replaced; if not, ``data`` is what was given."""
+        return bool(self.findings)
+
+
+class Span(NamedTuple):
+    """A stretch of a leaf's decoded value (code points, end exclusive) and what to put in its place."""
+
+    start: int
+    end: int
+    label: str
+    replacement: str
+
+
+def merge(spans: list[Span]) -> list[Span]:
+    """Unite spans that overlap, in order; each union takes the label of its longest part, the earliest of equals."""
+    merged: list[Span] = []
+    longest = 0
+    for span in sorted(spans, key=lambda item: (item.start, -item.end)):
+        if merged and span.start < merged[-1].end:
+            last = merged[-1]
+            length = span.end - span.start
+            if length > longest:
+                longest = length
+                last = last._replace(label=span.label, replacement=span.replacement)
+            merged[-1] = last._replace(end=max(last.end, span.end))
+        else:
+            longest = span.end - span.start
+            merged.append(span)
+    return merged
