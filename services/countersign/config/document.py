@@ -38,6 +38,7 @@ _INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _FLOAT_WORD = re.compile(r"(?:([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DIGITS_LIMIT = 400
 
 
@@ -91,7 +92,7 @@ def read(text: str, problems: Problems) -> Node | None:
         problems.add(place, "a character that YAML does not allow", "remove it")
         return None
     try:
-        return _Reader(problems).document(YAML(typ="safe", pure=True).parse(text))
+        return _Reader(problems).document(_events(text))
     except _TooDeep as error:
         problems.add(error.place, f"more than {DEPTH_LIMIT} levels of nesting", "nothing in gateway.yaml is that deep")
     except MarkedYAMLError as error:
@@ -101,6 +102,15 @@ def read(text: str, problems: Problems) -> Node | None:
     except YAMLError:
         problems.add(START, "this is not YAML", "mend it")
     return None
+
+
+def _events(text: str) -> Iterator[Event]:
+    try:
+        yield from YAML(typ="safe", pure=True).parse(text)
+    except YAMLError:
+        raise
+    except Exception as error:  # the parser stumbles over some malformed escapes: they are as refused as the others
+        raise YAMLError from error
 
 
 class _TooDeep(Exception):
@@ -135,7 +145,7 @@ class _Reader:
         place = _place(event)
         if depth > DEPTH_LIMIT:
             raise _TooDeep(place)
-        self._refuse_indirection(event, place)
+        self._refuse_hidden(event, place)
         if isinstance(event, MappingStartEvent):
             return self._mapping(place, events, depth)
         if isinstance(event, SequenceStartEvent):
@@ -169,7 +179,9 @@ class _Reader:
                 values[key.value], keys[key.value] = value, key.place
         return Node(place, values, keys)
 
-    def _refuse_indirection(self, event: Event, place: Place) -> None:
+    def _refuse_hidden(self, event: Event, place: Place) -> None:
+        if isinstance(event, ScalarEvent) and _SURROGATE.search(event.value):
+            self._refuse(place, "half a surrogate pair", "write the character itself")
         if isinstance(event, AliasEvent):
             self._refuse(place, "an alias", "write the value out where it is needed")
         elif getattr(event, "anchor", None):
