@@ -75,7 +75,7 @@ def test_what_is_no_message_is_refused(body: Any) -> None:
 
 def test_an_answer_must_have_the_id_that_was_asked() -> None:
     assert check(RESULT, expected=["1"])
-    for body in (RESULT, {**RESULT, "id": "1"}):
+    for body in (RESULT, {**RESULT, "id": "1"}, {**RESULT, "id": "server-error"}):
         with pytest.raises(AnswerRefused):
             check(body, expected=["2"])
     with pytest.raises(AnswerRefused):

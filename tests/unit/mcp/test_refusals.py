@@ -160,6 +160,7 @@ BAD_PARAMS = {
     "no version in the modern _meta": modern(modern_meta(version=...)),
     "a version that is a number": modern(modern_meta(version=20260728)),
     "a version that is null": modern(modern_meta(version=None)),
+    "a version that is null under a legacy header": legacy(modern_meta(version=None)),
     "no capabilities in the modern _meta": modern(modern_meta(capabilities=...)),
     "capabilities as a list": modern(modern_meta(capabilities=[])),
 }
