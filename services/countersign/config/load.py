@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from countersign.config import document, wording
+from countersign.config import document, files, wording
 from countersign.config.assemble import Assembly, Declared
 from countersign.config.document import Node, Path, Plain
 from countersign.config.problem import START, Place, Problems
-from countersign.config.secrets import errno_text
 from countersign.config.shape import File
 from countersign.config.types import MIB, GatewayConfig
 
@@ -42,21 +39,12 @@ def load(path: FilePath, env: Mapping[str, str]) -> GatewayConfig:
 
 def read(path: FilePath) -> bytes:
     """The file's bytes; at most ``FILE_LIMIT_BYTES``. Raises ``ConfigRefused``."""
-    problems = Problems(str(path))
     try:
-        # Without blocking, for a named pipe would hold the gateway for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                data = file.read(FILE_LIMIT_BYTES + 1)
-                if len(data) <= FILE_LIMIT_BYTES:
-                    return data
-                problems.add(START, f"the file is larger than {FILE_LIMIT_BYTES} bytes", "make it smaller")
-            else:
-                problems.add(START, "this is not a file", "name a file")
-    except (OSError, ValueError) as error:
-        problems.add(START, f"the file cannot be read ({errno_text(error)})", "mend its path or permissions")
-    raise problems.refusal()
+        return files.read(path, FILE_LIMIT_BYTES).data
+    except files.BadFile as error:
+        problems = Problems(str(path))
+        problems.add(START, str(error), "name a YAML file that the gateway may read")
+        raise problems.refusal() from None
 
 
 def version_of(data: bytes) -> str:

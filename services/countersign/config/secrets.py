@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from countersign.config import files
 from countersign.config.types import KIB, Secret
 
 FILE_LIMIT_BYTES = 16 * KIB
@@ -44,25 +42,13 @@ def from_env(name: str, env: Mapping[str, str]) -> str:
 def from_file(path: Path) -> str:
     """The single line that a private file holds, without its line end. Raises ``Unreadable``."""
     try:
-        # Without blocking, for a named pipe would hold the gateway for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = errno_text(error)
-        remedy = "mend the path (a relative one starts at the folder of gateway.yaml) or the file's permissions"
-        raise Unreadable(f"the file cannot be read ({reason})", remedy) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable("this is not a file", "name a file that holds the credential alone")
-        if status.st_mode & stat.S_IRWXO:
-            raise Unreadable("everyone on this machine can use the file", "take that away: chmod o-rwx FILE")
-        try:
-            data = file.read(FILE_LIMIT_BYTES + 1)
-        except OSError as error:
-            raise Unreadable(f"the file cannot be read ({errno_text(error)})", "mend the file") from None
-    if len(data) > FILE_LIMIT_BYTES:
-        raise Unreadable(f"the file is larger than {FILE_LIMIT_BYTES} bytes", "it must hold the credential alone")
-    return _single_line(data)
+        content = files.read(path, FILE_LIMIT_BYTES)
+    except files.BadFile as error:
+        remedy = "name a small file that the gateway may read; a relative path starts at the folder of gateway.yaml"
+        raise Unreadable(str(error), remedy) from None
+    if content.open_to_all:
+        raise Unreadable("everyone on this machine can use the file", "take that away: chmod o-rwx FILE")
+    return _single_line(content.data)
 
 
 def header_safe(value: str) -> Secret:
@@ -82,12 +68,6 @@ def dsn(value: str) -> Secret:
     if not value.startswith(("postgresql://", "postgres://")) and "=" not in value:
         raise Unreadable("this is no DSN of PostgreSQL", "store one, such as postgresql://USER:PASSWORD@HOST/DATABASE")
     return Secret(value)
-
-
-def errno_text(error: Exception) -> str:
-    """Why the system refused, without the path, which may be a credential by mistake."""
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number if number is not None else errno.EINVAL)
 
 
 def _single_line(data: bytes) -> str:
