@@ -174,9 +174,9 @@ async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -
 
 
 @asynccontextmanager
-async def scripted_target(script: Script) -> AsyncIterator[ScriptedTarget]:
-    """A running target; fails the test when its script failed."""
-    target = ScriptedTarget(script)
+async def scripted_target(script: Script, port: int = 0) -> AsyncIterator[ScriptedTarget]:
+    """A running target at a port (a free one by default); fails the test when its script failed."""
+    target = ScriptedTarget(script, port)
     await target.start()
     try:
         yield target

@@ -65,8 +65,8 @@ def told(places: Places, program: str) -> tuple[Step, ...]:
             "alice queries: the rows come back masked",
             (program, "call", "query", f"sql={SQL}", *_as("alice", places)),
             mcp_curl(places, "alice", "tools/call", {"name": "query", "arguments": {"sql": SQL}}),
-            all_of(ends(0), shows("[email]", "[us_ssn]", "[credit_card]", ignore_case=True), hides(raw)),
-            all_of(ends(0), shows("[email]", "[us_ssn]", "[credit_card]", ignore_case=True), hides(raw)),
+            all_of(ends(0), shows("[EMAIL]", "[SSN]", "[CARD]"), hides(raw)),
+            all_of(ends(0), shows("[EMAIL]", "[SSN]", "[CARD]"), hides(raw)),
         ),
         Step(
             "alice exports: denied, with the rule's message",
@@ -145,7 +145,7 @@ def grpc_curl(places: Places, method: str, message: bytes) -> str:
     return (
         f"printf '{octal}' | curl -s --http2-prior-knowledge {_curl_token(places, 'carol')} \\\n"
         f"  -H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- \\\n"
-        f"  {places.gateway}/countersign.api.recorder.v1.SessionService/{method} --output - | strings"
+        f"  {places.gateway}/countersign.api.recorder.v1.SessionService/{method} --output - | strings -n 3"
     )
 
 
@@ -173,12 +173,11 @@ def ends(code: int) -> Check:
     return lambda outcome: None if outcome.code == code else f"it ended with {outcome.code}, not {code}"
 
 
-def shows(*wanted: str, ignore_case: bool = False, ignore_spaces: bool = False) -> Check:
+def shows(*wanted: str, ignore_spaces: bool = False) -> Check:
     """All of these stand in what it printed."""
 
     def form(text: str) -> str:
-        text = re.sub(r"\s+", "", text) if ignore_spaces else text
-        return text.lower() if ignore_case else text
+        return re.sub(r"\s+", "", text) if ignore_spaces else text
 
     def check(outcome: Outcome) -> str | None:
         missing = [text for text in wanted if form(text) not in form(outcome.text)]

@@ -112,17 +112,18 @@ class _Walk:
         ]
         for part in started:
             parts.wait_ready(part, READY_S, self._show_part)
-        self._console.print(Text(f"$ {self._by_hand([self._program, *gateway])}", "cyan"))
+        self._console.print(Text(f"$ {self._by_hand([self._program, *gateway])}", "cyan"), soft_wrap=True)
         up = parts.start("up", [*_runnable(self._program), *gateway], with_credential)
         parts.wait_ready(up, READY_S, self._show_part)
 
     def _show_part(self, line: str) -> None:
-        self._console.print(Text(f"  {line}", "dim"))
+        self._console.print(Text(f"  {line}", "dim"), soft_wrap=True)
 
     def _fetch_tokens(self) -> None:
         """Get each person's token as anybody would, and keep it where only this user can read it."""
         places = self._places
-        self._console.print("\nThe people's tokens come from the demo's issuer and are kept in files (mode 0600):")
+        told = "\nThe people's tokens come from the demo's issuer and are kept in files (mode 0600):"
+        self._console.print(told, soft_wrap=True)
         for person, audience in ((ALICE, places.governed), (BOB, places.governed), (CAROL, places.gateway)):
             form = {
                 "grant_type": "client_credentials",
@@ -192,7 +193,8 @@ class _Walk:
 
     def _stay(self, parts: Parts) -> None:
         places = self._places
-        self._console.print(f"\nIt stays up: the gateway at {places.gateway}, files in {places.state}. Ctrl-C ends it.")
+        told = f"\nIt stays up: the gateway at {places.gateway}, files in {places.state}. Ctrl-C ends it."
+        self._console.print(told, soft_wrap=True)
         while (ended := parts.ended()) is None:
             time.sleep(0.5)
         raise PartFailed(f"{ended.name} ended with {ended.process.returncode} (see {ended.log})")
