@@ -45,6 +45,13 @@ class ContentMasker:
         """Treat the JSON body that answers the request."""
         return self._message(data, in_stream=False)
 
+    def error_body(self, data: bytes) -> Content:
+        """Treat the JSON body of a 4xx or 5xx: clients tell the era from it, whether it is JSON-RPC or not."""
+        try:
+            return self._content(self.for_caller.json(data), is_json=True)
+        except NotMaskable as error:
+            raise Withheld(error.reason) from error
+
     def event_data(self, data: str) -> Content:
         """Treat the JSON of one server-sent event."""
         return self._message(data.encode(), in_stream=True)

@@ -27,6 +27,7 @@ from countersign.runtime.sealing import SealedSession, Sealer
 
 # Masking a larger body would hold up the other calls of this process: it goes to a thread.
 _THREAD_FROM_BYTES = 128 * 1024
+_FIRST_ERROR = 400
 
 
 class EventSink(Protocol):
@@ -233,7 +234,9 @@ class _Collected:
         await self._sink.record(self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason))
 
     async def _mask(self, masker: ContentMasker, data: bytes) -> Content:
-        step = masker.answer if self._form is Form.JSON else masker.text
+        step = masker.text
+        if self._form is Form.JSON:
+            step = masker.answer if self._status < _FIRST_ERROR else masker.error_body
         if len(data) < _THREAD_FROM_BYTES:
             return step(data)
         return await asyncio.to_thread(step, data)

