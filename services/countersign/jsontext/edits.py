@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from json import JSONEncoder
 
 from countersign.jsontext.spans import element_spans
 from countersign.jsontext.values import Document
+
+_WRITER = JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +58,4 @@ def drop_elements(document: Document, path: Sequence[str | int], drop: Container
 
 def quote(value: str) -> str:
     """Write a JSON string literal that decodes to ``value``; what is not ASCII stays readable."""
-    return json.dumps(value, ensure_ascii=False)
+    return _WRITER.encode(value)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Protocol
 
 from countersign.jsontext import Document, Edit, Literal, literals, quote
+from countersign.masking.offsets import raw_offsets
 from countersign.masking.result import Span
 
-_ESCAPE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[^u]",
-)
 _NAME = re.compile(r"[A-Za-z_$@-][A-Za-z0-9_$@-]*")
 _LONGEST_KEY_SHOWN = 64
 
@@ -66,6 +63,7 @@ class JsonLayer:
         self.document = document
         self.parent = parent
         self.edits: list[Edit] = []
+        self._place: str | None = None
         self._literals: list[Literal] | None = None
         self._renamed: dict[tuple[str | int, ...], str] = {}
         self._taken: dict[tuple[str | int, ...], dict[str, int]] | None = None
@@ -86,22 +84,24 @@ class JsonLayer:
     def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
         literal = self._literal(leaf)
-        positions = _RawPositions(self.document.text[literal.start : literal.end], literal.start)
-        self.edits += (Edit(positions.of(edit.start), positions.of(edit.end), quote(edit.text)[1:-1]) for edit in edits)
+        raw = self.document.text[literal.start : literal.end]
+        offsets = {edit.start for edit in edits} | {edit.end for edit in edits}
+        at = raw_offsets(raw, literal.value, sorted(offsets))
+        start = literal.start
+        self.edits += (Edit(start + at[edit.start], start + at[edit.end], quote(edit.text)[1:-1]) for edit in edits)
 
     def place(self, leaf: int) -> str:
         """See :class:`Layer`."""
         path = self._literal(leaf).path
-        steps = [self._prefix()]
+        if self._place is None:
+            self._place = "$" if self.parent is None else self.parent[0].place(self.parent[1]) + "$"
+        steps = [self._place]
         for depth, step in enumerate(path):
             if isinstance(step, int):
                 steps.append(f"[{step}]")
             else:
                 steps.append(_key_step(self._renamed.get(path[: depth + 1], step) if self._renamed else step))
         return "".join(steps)
-
-    def _prefix(self) -> str:
-        return "$" if self.parent is None else self.parent[0].place(self.parent[1]) + "$"
 
     def _literal(self, leaf: int) -> Literal:
         if self._literals is None:
@@ -132,23 +132,3 @@ def _key_step(key: str) -> str:
     if len(key) > _LONGEST_KEY_SHOWN:
         key = key[:_LONGEST_KEY_SHOWN] + "…"
     return f".{key}" if _NAME.fullmatch(key) else f"[{quote(key)}]"
-
-
-class _RawPositions:
-    """Where the code points of a string's value stand in its literal."""
-
-    def __init__(self, raw: str, offset: int) -> None:
-        # One entry for the opening quote and one after each escape; between two, both sides advance alike.
-        self._decoded = [0]
-        self._raw = [offset + 1]
-        if "\\" in raw:
-            decoded, done = 0, 1
-            for match in _ESCAPE.finditer(raw):
-                decoded += match.start() - done + 1
-                done = match.end()
-                self._decoded.append(decoded)
-                self._raw.append(offset + done)
-
-    def of(self, position: int) -> int:
-        index = bisect_right(self._decoded, position) - 1
-        return self._raw[index] + position - self._decoded[index]
