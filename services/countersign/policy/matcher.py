@@ -51,10 +51,6 @@ class Matcher:
         names = self._names.get(call.name_kind)
         return names is not None and names.matches(call.name)
 
-    def covers_connection(self, method: str) -> bool:
-        """Whether the rule is about the method itself, and not about some of the things that the target offers."""
-        return not self._names and (self._methods is None or self._methods.matches(method))
-
 
 def _compiled(globs: tuple[str, ...] | None) -> GlobSet | None:
     return None if globs is None else GlobSet(globs)

@@ -73,10 +73,10 @@ class Policy:
         for matcher in self._reaching(call.target) if matchers is None else matchers:
             if not matcher.knows(principal):
                 continue
-            if matcher.allows:
-                if connects or matcher.covers(call):
-                    allows.append(matcher.rule)
-            elif matcher.covers_connection(call.method) if connects else matcher.covers(call):
+            covers = matcher.covers(call)  # never a connection method, for a rule that names things
+            if matcher.allows and (covers or connects):
+                allows.append(matcher.rule)
+            elif covers:
                 denies.append(matcher.rule)
         return denies, allows
 
