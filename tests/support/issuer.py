@@ -17,11 +17,10 @@ from countersign.demo.serving import ThreadedServer
 
 
 @dataclass(frozen=True, slots=True)
-class RunningIssuer:
-    """An issuer and its server: ``server.stop()`` and ``server.start()`` take it down and bring it back."""
+class Mint:
+    """Makes good tokens of an issuer, and bad ones in its name; needs no server."""
 
     issuer: Issuer
-    server: ThreadedServer
 
     @property
     def url(self) -> str:
@@ -55,6 +54,13 @@ class RunningIssuer:
         if how == "no signature":
             return self.issuer.sign(claims).rpartition(".")[0] + "."
         raise ValueError(how)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningIssuer(Mint):
+    """An issuer and its server: ``server.stop()`` and ``server.start()`` take it down and bring it back."""
+
+    server: ThreadedServer
 
 
 FORGERIES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -36,8 +37,8 @@ class IssuerKeys:
         self._client = client
         self._clock = clock
         self._keys: dict[str, PyJWK] = {}
-        self._fetched_at = -STALE_S
-        self._tried_at = -FLOOR_S
+        self._fetched_at = -math.inf
+        self._tried_at = -math.inf
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None) -> PyJWK | None:

@@ -41,7 +41,7 @@ class _Verified:
 class TokenVerifier:
     """Verifies tokens of the configured issuers; remembers good ones until they expire or their key goes.
 
-    ``clock`` gives seconds since the epoch.
+    ``clock`` gives seconds since the epoch, ``monotonic`` seconds that only grow.
     """
 
     def __init__(
@@ -51,9 +51,11 @@ class TokenVerifier:
         *,
         cached: int,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._clock = clock
+        self._monotonic = monotonic
         self._issuers: dict[str, Issuer] = {}
         self._keys: dict[str, IssuerKeys] = {}
         self._cache: OrderedDict[tuple[bytes, str], _Verified] = OrderedDict()
@@ -63,7 +65,7 @@ class TokenVerifier:
     def configure(self, issuers: Sequence[Issuer], *, cached: int) -> None:
         """Trust these issuers from now on, and no others; what was remembered is verified anew."""
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
-        self._keys = {name: self._keys.get(name) or IssuerKeys(name, self._client) for name in self._issuers}
+        self._keys = {name: self._keys.get(name) or IssuerKeys(name, self._client, self._monotonic) for name in self._issuers}
         self._cached = cached
         self._cache.clear()
 
