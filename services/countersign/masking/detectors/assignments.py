@@ -26,8 +26,9 @@ def find(data: bytes) -> list[ByteSpan]:
         quoted = max(double_quoted, single_quoted)
         start, end = quoted if quoted[0] >= 0 else _trim(data, bare)
         if start < end and not (quoted[0] < 0 and _is_said_of_it(data, start, end, kind)):
-            value = data[start:end].decode()
-            if holds_secret(kind, value):
+            # As written, too: the brace that was trimmed may close a placeholder.
+            written = data[slice(*max(quoted, bare))].decode()
+            if holds_secret(kind, written) and holds_secret(kind, data[start:end].decode()):
                 found.append((start, end))
     for span in _SAID.spans(data, 1):
         start, end = _trim(data, span)

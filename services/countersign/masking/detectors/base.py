@@ -46,7 +46,7 @@ class Pattern:
         for match in self._regexp.finditer(data):
             yield tuple(match.span(group) for group in range(self._regexp.groups + 1))
 
-    def end_of_match(self, data: bytes, start: int) -> int:
-        """Where a match that begins exactly at ``start`` ends; ``start`` when there is none."""
-        match = self._regexp.match(data, start)
+    def end_of_match(self, data: bytes, start: int, limit: int) -> int:
+        """Where a match that begins exactly at ``start`` ends, at the latest at ``limit``; ``start`` if there is none."""
+        match = self._regexp.match(data, start, limit)
         return start if match is None else int(match.end())

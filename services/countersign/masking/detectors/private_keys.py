@@ -20,5 +20,5 @@ def find(data: bytes) -> list[ByteSpan]:
         if opens and not next_opens and next_start - end <= _LONGEST_KEY_BYTES:
             found.append((start, next_end))
         elif opens:
-            found.append((start, max(end, min(_REST.end_of_match(data, end), next_start))))
+            found.append((start, _REST.end_of_match(data, end, next_start)))
     return found

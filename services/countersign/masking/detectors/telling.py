@@ -57,7 +57,8 @@ def classify(name: str) -> Telling | None:
 
 _PLACEHOLDER = re.compile(
     r"""(?isx)
-    [<\[(].*[>\])] | \$\{.*\} | \$\(.*\) | \$[A-Z_][A-Z0-9_]* | %\w+% | \{\{.*\}\} | \#\{.*\} | [*x.•_-]+
+    [<\[(].*[>\])] | \$\{.*\} | \$\(.*\) | (?-i:\$[A-Z_][A-Z0-9_]*) | %\w+% | \{\{.*\}\} | \#\{.*\}
+    | [*.•_-]+ | [*x.•_-]{3,} | <[a-z_-]+
     | (?:none|null|nil|undefined|true|false|empty|unset|required|optional|missing|disabled|enabled|default|n/a)
     | (?:string|str|text|varchar|bytes|integer|int|object|boolean|bool|secretstr|any)\??
     | (?:password|passwd|secret|token|api[_-]?key)s?
