@@ -42,6 +42,7 @@ bench: $(READY)  ## Speed against direct and plain Envoy; report in bench-report
 
 generate: $(READY)  ## Regenerate services/countersign/api and the published schema
 	sh .ci/generate services
+	$(BIN)/python -m countersign.config.schema > docs/gateway.schema.json
 
 lock: $(READY)  ## Refresh requirements.lock from pyproject.toml
 	sh .ci/lock

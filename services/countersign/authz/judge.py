@@ -229,9 +229,10 @@ def _strictest(decisions: Sequence[Decision]) -> Decision:
 
 
 def _denial(request: Request, verdict: Decision) -> Reply:
+    text = f"{verdict.message} (rule: {', '.join(verdict.rules)})" if verdict.rules else verdict.message
     if request.is_batch:
-        return denied_batch(request.messages, verdict.message)
-    return denied(request.messages[0], verdict.message)
+        return denied_batch(request.messages, text)
+    return denied(request.messages[0], text)
 
 
 def unavailable(error: IdentityUnavailable | NotRecorded) -> Answer:

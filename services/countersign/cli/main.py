@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli import call, check, demo, serve, up
+from countersign.cli import call, check, demo, serve, sessions, up
 
 app = typer.Typer(
     name="countersign",
@@ -18,6 +18,7 @@ up.register(app)
 check.register(app)
 serve.register(app)
 call.register(app)
+sessions.register(app)
 demo.register(app)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import uvloop
 
-from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
 from countersign.model.principal import Principal
 from countersign.runtime import telemetry
 from countersign.runtime.logs import configure_logs
@@ -25,7 +25,7 @@ def run_authz(settings: ServiceSettings) -> None:
     """Serve ext_authz until told to stop."""
     from countersign.authz.part import AuthzPart
 
-    rulebook = _begin("authz", settings)
+    rulebook = _begin("authz", settings, {SecretUse.TARGETS})
     recorder = _recorder_client(settings, rulebook.current.config)
     _serve("authz", settings, rulebook.current.config, AuthzPart(rulebook, recorder, Sealer(settings.sealing_key)))
 
@@ -34,7 +34,7 @@ def run_masker(settings: ServiceSettings) -> None:
     """Serve ext_proc until told to stop."""
     from countersign.masker.part import MaskerPart
 
-    rulebook = _begin("masker", settings)
+    rulebook = _begin("masker", settings, frozenset())
     recorder = _recorder_client(settings, rulebook.current.config)
     _serve("masker", settings, rulebook.current.config, MaskerPart(rulebook, recorder, Sealer(settings.sealing_key)))
 
@@ -45,7 +45,7 @@ def run_recorder(settings: ServiceSettings) -> None:
 
     configure_logs("recorder", settings.log_level)
     # Of gateway.yaml it needs neither rules nor masks compiled: only who may read, and where the database is.
-    watcher = ConfigWatcher(settings.config, settings.environment)
+    watcher = ConfigWatcher(settings.config, settings.environment, reads={SecretUse.POSTGRES})
     dsn = watcher.current.postgres_dsn
     text = dsn.reveal() if dsn is not None else settings.postgres_dsn
     if not text:
@@ -64,9 +64,9 @@ def run_recorder(settings: ServiceSettings) -> None:
     _serve("recorder", settings, watcher.current, part, follow)
 
 
-def _begin(service: str, settings: ServiceSettings) -> Rulebook:
+def _begin(service: str, settings: ServiceSettings, reads: Collection[SecretUse]) -> Rulebook:
     configure_logs(service, settings.log_level)
-    rulebook = Rulebook(settings.config, settings.environment, settings.cache_dir)
+    rulebook = Rulebook(settings.config, settings.environment, settings.cache_dir, reads=reads)
     telemetry.gauge("countersign.config.refused", "1 while an edit is refused", lambda: int(rulebook.refused))
     return rulebook
 

@@ -2,7 +2,18 @@
 
 from countersign.config.load import load
 from countersign.config.problem import ConfigRefused, Problem
-from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, Target
+from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
 from countersign.config.watch import ConfigWatcher
 
-__all__ = ["ConfigRefused", "ConfigWatcher", "GatewayConfig", "Issuer", "Limits", "Problem", "Secret", "Target", "load"]
+__all__ = [
+    "ConfigRefused",
+    "ConfigWatcher",
+    "GatewayConfig",
+    "Issuer",
+    "Limits",
+    "Problem",
+    "Secret",
+    "SecretUse",
+    "Target",
+    "load",
+]

@@ -12,7 +12,7 @@ from countersign.config import rules, secrets, urls
 from countersign.config.document import Node, Path
 from countersign.config.problem import Problems
 from countersign.config.shape import MASK_NAME, TARGET_NAME, File, MaskShape, SecretSource, TargetShape
-from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, Target
+from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
 from countersign.config.wording import NEVER_LITERAL, nearest
 from countersign.model.rule import DETECTORS, Mask
 
@@ -36,10 +36,13 @@ class Declared:
 class Assembly:
     """One pass over a file of right shape; what is wrong with it goes to ``problems``."""
 
-    def __init__(self, root: Node, folder: FilePath, env: Mapping[str, str], problems: Problems) -> None:
+    def __init__(
+        self, root: Node, folder: FilePath, env: Mapping[str, str], reads: Collection[SecretUse], problems: Problems
+    ) -> None:
         self._root = root
         self._folder = folder
         self._env = env
+        self._reads = reads
         self._problems = problems
 
     def config(self, file: File, declared: Declared, version: str) -> GatewayConfig:
@@ -96,7 +99,8 @@ class Assembly:
         self._url((*path, "mcp"), shape.mcp, lambda url: urls.target(url, has_credential=bearer is not None))
         if _same_origin(shape.mcp, gateway):
             self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
-        secret = self._secret((*path, "credential", "bearer"), bearer, secrets.header_safe) if bearer else None
+        credential = (*path, "credential", "bearer")
+        secret = self._secret(credential, bearer, secrets.header_safe, SecretUse.TARGETS) if bearer else None
         return Target(name, shape.mcp, secret, f"{gateway}/{name}/mcp")
 
     def _masks(self, shapes: Mapping[str, MaskShape]) -> dict[str, Mask]:
@@ -150,12 +154,16 @@ class Assembly:
             remedy = "write `mode: required`: what is not on record does not happen, and nothing switches that off"
             self._add(("recording", "mode"), "recording has no other mode", remedy)
         source = file.recording.postgres
-        return self._secret(("recording", "postgres"), source, secrets.dsn) if source else None
+        return self._secret(("recording", "postgres"), source, secrets.dsn, SecretUse.POSTGRES) if source else None
 
-    def _secret(self, path: Path, source: SecretSource, check: Callable[[str], Secret]) -> Secret | None:
+    def _secret(
+        self, path: Path, source: SecretSource, check: Callable[[str], Secret], use: SecretUse
+    ) -> Secret | None:
         if (source.env is None) == (source.file is None):
             self._add(path, "one of `env` and `file` is needed, and not both", NEVER_LITERAL)
             return None
+        if use not in self._reads:
+            return Secret.unread()
         try:
             if source.env is not None:
                 return check(secrets.from_env(source.env, self._env))

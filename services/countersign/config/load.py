@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from countersign.config.assemble import Assembly, Declared
 from countersign.config.document import Node, Path, Plain
 from countersign.config.problem import START, Place, Problems
 from countersign.config.shape import File
-from countersign.config.types import MIB, GatewayConfig
+from countersign.config.types import ALL_SECRETS, MIB, GatewayConfig, SecretUse
 
 FILE_LIMIT_BYTES = MIB
 VERSION_DIGITS = 16
@@ -29,12 +29,15 @@ _STAND_IN: dict[str, Plain] = {
 """What takes the place of a refused section, so that the rest of the file can still be checked."""
 
 
-def load(path: FilePath, env: Mapping[str, str]) -> GatewayConfig:
+def load(path: FilePath, env: Mapping[str, str], *, reads: Collection[SecretUse] = ALL_SECRETS) -> GatewayConfig:
     """The configuration that the file states. ``env`` is where credentials named by ``env:`` are looked up.
+
+    Credentials for other uses than ``reads`` are neither read nor demanded.
+
 
     Raises ``ConfigRefused`` with all the problems that can be found in one go, also when the file cannot be read.
     """
-    return parse(read(path), path, env)
+    return parse(read(path), path, env, reads)
 
 
 def read(path: FilePath) -> bytes:
@@ -52,14 +55,16 @@ def version_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:VERSION_DIGITS]
 
 
-def parse(data: bytes, path: FilePath, env: Mapping[str, str]) -> GatewayConfig:
+def parse(
+    data: bytes, path: FilePath, env: Mapping[str, str], reads: Collection[SecretUse] = ALL_SECRETS
+) -> GatewayConfig:
     """The configuration that these bytes state; ``path`` is for messages and for files named relatively."""
     problems = Problems(str(path))
     root = _root(data, problems)
     if root is not None:
         shaped = _shaped(root, problems)
         if shaped is not None:
-            config = Assembly(root, path.parent, env, problems).config(*shaped, version_of(data))
+            config = Assembly(root, path.parent, env, reads, problems).config(*shaped, version_of(data))
             if not problems:
                 return config
     raise problems.refusal()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from countersign.config.load import parse, read, version_of
 from countersign.config.problem import ConfigRefused
-from countersign.config.types import GatewayConfig
+from countersign.config.types import ALL_SECRETS, GatewayConfig, SecretUse
 
 
 class ConfigWatcher:
@@ -16,13 +16,20 @@ class ConfigWatcher:
     A refused edit never replaces what is in force. For use by one thread at a time; what it hands out is immutable.
     """
 
-    def __init__(self, path: Path, env: Mapping[str, str], *, keep: int = 8) -> None:
+    def __init__(
+        self,
+        path: Path,
+        env: Mapping[str, str],
+        *,
+        reads: Collection[SecretUse] = ALL_SECRETS,
+        keep: int = 8,
+    ) -> None:
         """Load the first version. Raises ``ConfigRefused``, and ``ValueError`` unless ``keep`` is at least 1."""
         if keep < 1:
             raise ValueError("keep must be at least 1: the version in force")
-        self._path, self._env, self._keep = path, env, keep
+        self._path, self._env, self._reads, self._keep = path, env, reads, keep
         self._versions: dict[str, GatewayConfig] = {}
-        self._current = self._take(parse(read(path), path, env))
+        self._current = self._take(parse(read(path), path, env, reads))
         self._problem: ConfigRefused | None = None
 
     @property
@@ -51,7 +58,7 @@ class ConfigWatcher:
             if version_of(data) == self._current.version:
                 self._problem = None
                 return None
-            config = parse(data, self._path, self._env)
+            config = parse(data, self._path, self._env, self._reads)
             if read(self._path) != data:
                 return None  # still being written: half a file may be sound and lack the denials that follow
         except ConfigRefused as refused:

@@ -46,18 +46,22 @@ from envoy_data_plane.google.protobuf import Any, Struct
 from countersign.config import GatewayConfig
 from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES
 from countersign.envoy.wiring import AUTHZ_CLUSTER, MASKER_CLUSTER, OTLP_CLUSTER, Wiring, address_of
+from countersign.mcp import Failure
 
 _NEVER = timedelta(0)
-# JSON-RPC bodies for answers that Envoy makes by itself, so that an MCP client can show them. Codes: countersign.mcp.
+# JSON-RPC bodies for answers that Envoy makes by itself, so that an MCP client can show them.
 _LOCAL_REPLIES = (
-    ("response.code == 413", 413, 4130, "the request is larger than this gateway takes"),
+    ("response.code == 413", Failure.TOO_LARGE, "the request is larger than this gateway takes"),
     (
         "response.code_details == 'ext_authz_error'",
-        503,
-        5030,
+        Failure.UNAVAILABLE,
         "the gateway cannot judge this call now; nothing was sent",
     ),
-    ("response.code_details.startsWith('ext_proc')", 502, 5020, "the answer could not be masked and is withheld"),
+    (
+        "response.code_details.startsWith('ext_proc')",
+        Failure.BAD_GATEWAY,
+        "the answer could not be masked and is withheld",
+    ),
 )
 # Envoy calls the matched metadata by the name of the filter that made it.
 _FROM_AUTHZ = f"%DYNAMIC_METADATA({AUTHZ_FILTER}:{{}})%"
@@ -152,8 +156,8 @@ def _service(cluster: str, timeout: timedelta) -> GrpcService:
     return GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster), timeout=timeout)
 
 
-def _local_reply(expression: str, status: int, code: int, text: str) -> ResponseMapper:
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": text}}
+def _local_reply(expression: str, failure: Failure, text: str) -> ResponseMapper:
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": failure.code, "message": text}}
     return ResponseMapper(
         filter=AccessLogFilter(
             extension_filter=ExtensionFilter(
@@ -161,7 +165,7 @@ def _local_reply(expression: str, status: int, code: int, text: str) -> Response
                 typed_config=Any.pack(ExpressionFilter(expression=expression)),
             )
         ),
-        status_code=status,
+        status_code=failure.status,
         body_format_override=SubstitutionFormatString(json_format=Struct.from_dict(body)),
     )
 

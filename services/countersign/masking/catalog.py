@@ -38,6 +38,9 @@ class MaskCatalog:
         name.
         """
         key = tuple(sorted(set(names)))
+        if len(key) == len(self._masks) and self._finds_secrets(key):
+            # The same set: what the caller may see and what the record may hold is masked once.
+            return self._for_records
         masker = self._selected.get(key)
         if masker is None:
             masker = self._union(self._in_order(key))
@@ -49,6 +52,9 @@ class MaskCatalog:
     def for_records(self) -> Masker:
         """Every mask there is, and the detector of secrets whatever the masks say: for what the record may hold."""
         return self._for_records
+
+    def _finds_secrets(self, names: Iterable[str]) -> bool:
+        return any(_SECRETS in mask.detectors for mask in self._in_order(names))
 
     def _in_order(self, names: Iterable[str]) -> list[Mask]:
         return [self._masks[name] for name in sorted(names)]

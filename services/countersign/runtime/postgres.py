@@ -21,8 +21,8 @@ _KEEPALIVE = MappingProxyType(
     {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 )
 
-# The pool writes why it cannot connect, and with it the host and user, to its own log.
-logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+# psycopg and its pool write why a connection broke, and with it host, user and the server's words, to their own logs.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 class DatabaseError(Exception):

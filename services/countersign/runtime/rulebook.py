@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
 from countersign.masking import MaskCatalog
 from countersign.policy import Policy
 
@@ -35,8 +35,8 @@ class Rulebook:
     force and is logged.
     """
 
-    def __init__(self, path: Path, env: Mapping[str, str], cache_dir: Path) -> None:
-        self._watcher = ConfigWatcher(path, env)
+    def __init__(self, path: Path, env: Mapping[str, str], cache_dir: Path, *, reads: Collection[SecretUse]) -> None:
+        self._watcher = ConfigWatcher(path, env, reads=reads)
         self._cache_dir = cache_dir
         self._compiled: OrderedDict[str, InForce] = OrderedDict()
         self._current = self._compile(self._watcher.current)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from countersign.config import Secret
+from countersign.config import ConfigRefused, Secret, SecretUse, load
 from tests.unit.config.files import ENV, GOOD, TOKEN, edited, loaded, pointed_at, refused
 
 SOURCE = "{env: ORDERS_TOKEN}"
@@ -163,3 +163,24 @@ def test_secrets_are_equal_by_value_and_to_nothing_else() -> None:
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert Secret("\udcff") == Secret("\udcff")
+
+
+def test_a_service_reads_only_the_credentials_that_it_uses(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        """
+version: 1
+gateway: {url: "https://gateway.test"}
+identity: {oidc: [{issuer: "https://idp.test"}]}
+targets: {orders: {mcp: "https://orders.test/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}}
+rules: [{name: r, allow: {groups: [g]}}]
+recording: {mode: required, postgres: {env: POSTGRES_DSN}}
+"""
+    )
+    config = load(path, {}, reads=frozenset())
+    unread = config.targets["orders"].credential
+    assert unread is not None
+    with pytest.raises(PermissionError):
+        unread.reveal()
+    with pytest.raises(ConfigRefused, match="ORDERS_TOKEN"):
+        load(path, {"POSTGRES_DSN": "postgresql://u@h/d"}, reads={SecretUse.TARGETS})

@@ -65,7 +65,9 @@ class TokenVerifier:
     def configure(self, issuers: Sequence[Issuer], *, cached: int) -> None:
         """Trust these issuers from now on, and no others; what was remembered is verified anew."""
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
-        self._keys = {name: self._keys.get(name) or IssuerKeys(name, self._client, self._monotonic) for name in self._issuers}
+        self._keys = {
+            name: self._keys.get(name) or IssuerKeys(name, self._client, self._monotonic) for name in self._issuers
+        }
         self._cached = cached
         self._cache.clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from countersign.masking.detectors.base import Detector
@@ -24,8 +25,13 @@ def names() -> tuple[str, ...]:
     return tuple(_MAKERS)
 
 
+@cache
 def make(name: str, cache_dir: Path | None) -> Detector:
-    """Make a detector; ``cache_dir`` may hold what is slow to compile. Raises :class:`KeyError` for an unknown name."""
+    """Make a detector; ``cache_dir`` may hold what is slow to compile. Raises :class:`KeyError` for an unknown name.
+
+    One for the whole process: a detector keeps no state between texts, and an edit of gateway.yaml must not load the
+    catalogue of secrets again.
+    """
     return _MAKERS[name](cache_dir)
 
 
