@@ -38,11 +38,6 @@ class StateDir:
         return self.root / "envoy"
 
     @property
-    def cache(self) -> Path:
-        """What can be made again."""
-        return self.root / "cache"
-
-    @property
     def postgres(self) -> Path:
         """The embedded database."""
         return self.root / "postgres"
@@ -65,7 +60,7 @@ def open_state(root: Path) -> StateDir:
         raise StateError(f"{state.root} is too long a path for Unix sockets: choose a shorter --state")
     try:
         # Others may pass through (the database's own user must), but neither list nor read.
-        for directory, mode in ((state.root, 0o711), (state.sockets, 0o711), (state.logs, 0o700), (state.cache, 0o700)):
+        for directory, mode in ((state.root, 0o711), (state.sockets, 0o711), (state.logs, 0o700)):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(mode)
         _lock(state.root)

@@ -69,8 +69,12 @@ class Up:
             dsn = postgres.dsn
         else:
             self.say("postgres", "the database that gateway.yaml names")
-        await supervisor.start(self._service("recorder", wiring.recorder, dsn))
-        await supervisor.start(self._service("authz", wiring.authz), self._service("masker", wiring.masker))
+        # Side by side: each is ready when it can do its own work, and finds the others by itself.
+        await supervisor.start(
+            self._service("recorder", wiring.recorder, dsn),
+            self._service("authz", wiring.authz),
+            self._service("masker", wiring.masker),
+        )
         await supervisor.start(self._envoy(files, wiring))
         self._announce(config)
         await self._follow(files)
@@ -106,7 +110,6 @@ class Up:
             PREFIX + "LISTEN": address,
             PREFIX + "RECORDER": self.state.socket("recorder"),
             PREFIX + "KEY_FILE": str(self.state.sealing_key),
-            PREFIX + "CACHE": str(self.state.cache),
             PREFIX + "PARENT": str(os.getpid()),
             PREFIX + "DRAIN_S": "2",
         }
