@@ -11,6 +11,7 @@ import uvloop
 from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
 from countersign.model.principal import Principal
 from countersign.runtime import telemetry
+from countersign.runtime.cache import private_cache
 from countersign.runtime.logs import configure_logs
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import POLL_S, Rulebook
@@ -66,7 +67,7 @@ def run_recorder(settings: ServiceSettings) -> None:
 
 def _begin(service: str, settings: ServiceSettings, reads: Collection[SecretUse]) -> Rulebook:
     configure_logs(service, settings.log_level)
-    rulebook = Rulebook(settings.config, settings.environment, settings.cache_dir, reads=reads)
+    rulebook = Rulebook(settings.config, settings.environment, private_cache(settings.cache_dir), reads=reads)
     telemetry.gauge("countersign.config.refused", "1 while an edit is refused", lambda: int(rulebook.refused))
     return rulebook
 

@@ -35,7 +35,9 @@ class Rulebook:
     force and is logged.
     """
 
-    def __init__(self, path: Path, env: Mapping[str, str], cache_dir: Path, *, reads: Collection[SecretUse]) -> None:
+    def __init__(
+        self, path: Path, env: Mapping[str, str], cache_dir: Path | None, *, reads: Collection[SecretUse]
+    ) -> None:
         self._watcher = ConfigWatcher(path, env, reads=reads)
         self._cache_dir = cache_dir
         self._compiled: OrderedDict[str, InForce] = OrderedDict()

@@ -32,7 +32,7 @@ class ServiceSettings:
     recorder: str
     sealing_key: bytes
     postgres_dsn: str | None
-    cache_dir: Path
+    cache_dir: Path | None
     log_level: str
     drain_s: float
     parent: int | None
@@ -58,7 +58,7 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
         recorder=recorder,
         sealing_key=_sealing_key(env),
         postgres_dsn=env.get(PREFIX + "POSTGRES_DSN") or None,
-        cache_dir=Path(env.get(PREFIX + "CACHE") or _default_cache(env)),
+        cache_dir=_cache(env),
         log_level=env.get(PREFIX + "LOG_LEVEL", "INFO").upper(),
         drain_s=_seconds(env, "DRAIN_S", 5.0),
         parent=int(parent) if parent.isdigit() else None,
@@ -96,6 +96,9 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
         raise SettingsError(f"{PREFIX}{name} is {text!r}: set it to a number of seconds") from None
 
 
-def _default_cache(env: Mapping[str, str]) -> Path:
-    base = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME", "/tmp")) / ".cache")  # noqa: S108 - only a cache
-    return Path(base) / "countersign"
+def _cache(env: Mapping[str, str]) -> Path | None:
+    if env.get(PREFIX + "CACHE"):
+        return Path(env[PREFIX + "CACHE"])
+    if env.get("XDG_CACHE_HOME"):
+        return Path(env["XDG_CACHE_HOME"]) / "countersign"
+    return Path(env["HOME"]) / ".cache" / "countersign" if env.get("HOME") else None
