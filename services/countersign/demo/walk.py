@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -36,7 +37,8 @@ class Ended(BaseException):
 
 
 def walk(state: Path, listen: str | None, *, once: bool) -> int:
-    """Run the demo; returns the exit code: 0 when every step was as told, 1 when not or a part failed.
+    """Run the demo; returns the exit code: 0 when every step was as told, 1 when not or a part failed, 130 when a
+    signal ended a walk that should have been whole.
 
     ``listen`` is HOST:PORT of the gateway; by default 127.0.0.1:8080, or a free port when that is taken.
     """
@@ -49,7 +51,8 @@ def walk(state: Path, listen: str | None, *, once: bool) -> int:
             return 1
         except Ended:
             console.print("stopped")
-            return 0
+            # Whoever asked for one walk was not given it.
+            return 130 if once else 0
 
 
 def _choose_places(state: Path, listen: str | None) -> Places:
@@ -76,6 +79,8 @@ class _Walk:
         self._console = console
         self._places = places
         self._program = _program()
+        # Of an earlier walk in the same state directory, sessions are on the record, too.
+        self._began = datetime.now(UTC)
         self._failed = 0
         self._number = 0
 
@@ -140,7 +145,7 @@ class _Walk:
     def _take(self, step: Step) -> Outcome:
         """Show a step, do it by both commands, and say whether it went as told."""
         self._number += 1
-        self._console.print(Text(f"\n{self._number}. {step.title}", "bold"))
+        self._console.print(Text(f"\n{self._number}. {step.title}", "bold"), soft_wrap=True)
         self._console.print(Text(f"$ {self._by_hand(step.command)}", "cyan"), soft_wrap=True)
         outcome = _run([*_runnable(step.command[0]), *step.command[1:]])
         lines = outcome.text.rstrip().splitlines()
@@ -164,10 +169,11 @@ class _Walk:
             self._take(steps.replay(self._places, self._program, session_id))
 
     def _session_of_alice(self) -> str | None:
-        """The newest session of alice, as the command line reports it."""
+        """The newest session of alice in this walk, as the command line reports it."""
         token_file = str(self._places.token_file(CAROL.name))
         asked = ["sessions", "--gateway", self._places.gateway, "--token-file", token_file, "--subject", ALICE.name]
-        return newest_session(_run([*_runnable(self._program), *asked, "--json"]).text)
+        asked += ["--since", self._began.isoformat(), "--json"]
+        return newest_session(_run([*_runnable(self._program), *asked]).text)
 
     def _look_at_target(self) -> None:
         """What reached the target: no denied call, and no credential but its own."""
