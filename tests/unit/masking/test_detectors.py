@@ -174,3 +174,11 @@ def test_no_text_makes_it_hang(masker: Masker, unit: str) -> None:
     started = time.process_time()
     masker.text(text)
     assert time.process_time() - started < 3.0
+
+
+@pytest.mark.parametrize("filler", ["x", "\u00e9", "word ", "a line\n"])
+def test_a_credential_is_found_wherever_a_long_text_is_cut_to_be_scanned(masker: Masker, filler: str) -> None:
+    for length in range(65_536 - 60, 65_536 + 20, 7):
+        before = (filler * length)[: length // len(filler[0].encode())]
+        masked = masker.text(f"{before} {canaries.GITHUB_TOKEN} {filler * 9_000}".encode())
+        assert canaries.GITHUB_TOKEN.encode() not in masked.data

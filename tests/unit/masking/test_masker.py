@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from countersign.jsontext import parse
 from countersign.masking import MaskCatalog, Masker, NotMaskable
+from countersign.masking.detectors.secrets import NativeFinding, Secrets
 from countersign.masking.masker import Rule
 from countersign.model.event import Finding
 from countersign.model.rule import Mask
@@ -263,10 +265,32 @@ def test_a_detector_that_fails_or_lies_ends_the_call(behave: Callable[[bytes], l
         assert caught.value.__context__ is None
 
 
-def test_a_scanner_whose_offsets_are_not_those_of_its_finding_ends_the_call(catalog: MaskCatalog) -> None:
-    masker = catalog.select(["secrets"])
-    wide = "".join(character + "\0" for character in canaries.GITHUB_TOKEN)
-    assert masker.json(json.dumps([wide]).encode()).data
+@dataclass(frozen=True)
+class LyingFinding:
+    location: dict[str, int]
+    secret: str
+
+
+@dataclass(frozen=True)
+class LyingScanner:
+    start: int
+    end: int
+
+    def scan(self, data: bytes) -> list[NativeFinding]:
+        return [LyingFinding({"start_offset": self.start, "end_offset": self.end}, "canary")]
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 6), (-1, 5), (2, 999), (4, 4), (3, 9)])
+def test_a_scanner_whose_finding_is_not_where_it_says_ends_the_call(start: int, end: int) -> None:
+    masker = Masker([Rule(Secrets(LyingScanner(start, end)), "[X]")], [])
+    with pytest.raises(NotMaskable) as caught:
+        masker.json(b'["a canary"]')
+    assert "canary" not in str(caught.value)
+
+
+def test_text_that_could_be_taken_for_another_encoding_is_still_scanned(masker: Masker) -> None:
+    text = "\0" * 100 + canaries.GITHUB_TOKEN
+    assert json.loads(masker.json(json.dumps([text]).encode()).data) == ["\0" * 100 + "[SECRET]"]
 
 
 def test_masks_combine_and_unknown_names_are_errors(catalog: MaskCatalog, cache_dir: Path) -> None:

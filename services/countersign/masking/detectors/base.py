@@ -47,6 +47,6 @@ class Pattern:
             yield tuple(match.span(group) for group in range(self._regexp.groups + 1))
 
     def end_of_match(self, data: bytes, start: int, limit: int) -> int:
-        """Where a match that begins exactly at ``start`` ends, at the latest at ``limit``; ``start`` if there is none."""
+        """Where a match that begins exactly at ``start`` ends, at most at ``limit``; ``start`` if there is none."""
         match = self._regexp.match(data, start, limit)
         return start if match is None else int(match.end())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,9 @@ _AUTHORIZATION = Pattern(
     r"""([^\s"',;<>\[$*{][^\s"',;]+)"""
 )
 _BEARER = Pattern(r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/-]{16,}=*)")
+
+_WINDOW_BYTES = 65_536
+_OVERLAP_BYTES = 8_192
 
 
 class NativeFinding(Protocol):
@@ -63,7 +67,11 @@ class Secrets:
 
     def find(self, data: bytes) -> list[ByteSpan]:
         """See :class:`Detector`. Raises :class:`OddFindingError` when the scanner's offsets are not to be trusted."""
-        spans = [_checked(finding, data) for finding in self._scanner.scan(data)]
+        spans = [
+            (at + start, at + end)
+            for at, window in _windows(data)
+            for start, end in (_checked(finding, window) for finding in self._scanner.scan(window))
+        ]
         spans += _AWS_KEY_ID.spans(data)
         spans += _JWT.spans(data)
         if b"://" in data:
@@ -73,6 +81,30 @@ class Secrets:
         spans += private_keys.find(data)
         spans += assignments.find(data)
         return spans
+
+
+def _windows(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Cut a long text into pieces that overlap, each with its offset.
+
+    The time of some of the catalogue's rules grows with the square of the text: a bound on each piece makes it linear.
+    Credentials longer than the overlap are for our own patterns.
+    """
+    start = 0
+    while len(data) - start > _WINDOW_BYTES:
+        end = _cut(data, start + _WINDOW_BYTES)
+        yield start, data[start:end]
+        start = _cut(data, end - _OVERLAP_BYTES)
+    yield start, data[start:] if start else data
+
+
+def _cut(data: bytes, near: int) -> int:
+    """Where to cut: after the end of a line not far before, else between two characters."""
+    after_line = data.rfind(b"\n", near - _OVERLAP_BYTES // 4, near) + 1
+    if after_line:
+        return after_line
+    while data[near] & 0xC0 == 0x80:
+        near -= 1
+    return near
 
 
 def _checked(finding: NativeFinding, data: bytes) -> ByteSpan:
