@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -19,6 +20,13 @@ import psycopg
 import pytest
 
 STARTUP_S = 30.0
+# Postgres refuses to run as root. Popen's own ``user`` would fork with gRPC's threads running, which crashes.
+_AS_OTHER = """
+import os, sys
+user = int(sys.argv[1])
+os.setgroups([]), os.setgid(user), os.setuid(user)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def binaries() -> Path:
@@ -35,25 +43,20 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._data = folder / "data"
-        self._user = "nobody" if os.geteuid() == 0 else None
+        self._prefix: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
-        if self._user is not None:
-            entry = pwd.getpwnam(self._user)
-            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody").pw_uid
+            os.chown(folder, user, user)
+            self._prefix = [sys.executable, "-c", _AS_OTHER, str(user)]
         subprocess.run(
             [
+                *self._prefix,
                 binaries() / "initdb",
-                "-D",
-                self._data,
-                "--auth=trust",
-                "--encoding=utf8",
-                "--locale=C",
-                "-U",
-                "postgres",
+                *("-D", self._data, "--auth=trust", "--encoding=utf8", "--locale=C", "-U", "postgres"),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
-            user=self._user,
             cwd=folder,
         )
 
@@ -63,16 +66,16 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        with (self._folder / "log").open("ab") as log:
+        with (self._folder / "log").open("ab") as file:
             self._process = subprocess.Popen(
                 [
+                    *self._prefix,
                     binaries() / "postgres",
                     *("-D", self._data, "-k", self._folder),
                     *("-c", "listen_addresses=", "-c", "max_connections=50", "-c", "shared_buffers=64MB"),
                 ],
-                stdout=log,
-                stderr=log,
-                user=self._user,
+                stdout=file,
+                stderr=file,
                 cwd=self._folder,
             )
         deadline = time.monotonic() + STARTUP_S
@@ -81,7 +84,8 @@ class Postgres:
                 psycopg.connect(self.dsn()).close()
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise
+                    log = (self._folder / "log").read_text(errors="replace")
+                    raise AssertionError(f"Postgres did not start:\n{log[-2000:]}") from None
                 time.sleep(0.02)
             else:
                 return

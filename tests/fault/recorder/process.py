@@ -1,0 +1,29 @@
+"""``python -m tests.fault.recorder.process unix:PATH DSN``: the recorder alone, to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import grpc
+
+from countersign.recorder import RecorderPart
+from countersign.runtime.sealing import KEY_BYTES, Sealer
+
+
+async def main(address: str, dsn: str) -> None:
+    part = RecorderPart(dsn, sealer=Sealer(bytes(KEY_BYTES)), is_auditor=lambda _: True)
+    await part.open()
+    server = grpc.aio.server()
+    part.register(server)
+    server.add_insecure_port(address)
+    await server.start()
+
+    async def ignore(_: bool) -> None:
+        """Nobody asks this process for its health."""
+
+    await part.run(ignore)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

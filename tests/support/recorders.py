@@ -1,0 +1,125 @@
+"""Recorders and senders that run inside a test, and the check that a record is whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import psycopg
+
+from countersign.recorder import RecorderPart
+from countersign.runtime.recording import NotRecorded, Recorder
+from countersign.runtime.sealing import KEY_BYTES, Sealer
+from tests.support.events import new_id, request
+
+SEALER = Sealer(bytes(KEY_BYTES))
+
+
+async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
+    """Return as soon as ``condition`` holds; raises ``TimeoutError``."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - the conditions are of many kinds, and none has an event to wait for
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running_recorder(dsn: str, **limits: int) -> AsyncIterator[tuple[RecorderPart, str]]:
+    """A recorder in this process, and its address."""
+    part = RecorderPart(dsn, sealer=SEALER, is_auditor=lambda principal: "auditors" in principal.groups, **limits)
+    await part.open()
+    server = grpc.aio.server()
+    part.register(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+
+    async def ignore(_: bool) -> None:
+        """The tests look at ``available``."""
+
+    running = asyncio.ensure_future(part.run(ignore))
+    try:
+        yield part, f"127.0.0.1:{port}"
+    finally:
+        part.drain()
+        await server.stop(2)
+        await part.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running_sender(
+    address: str, *, timeout_s: float = 30.0, queue_events: int = 10_000
+) -> AsyncIterator[Recorder]:
+    """A sender towards ``address``."""
+    sender = Recorder(address, queue_events=queue_events, queue_bytes=2**27, timeout_s=timeout_s)
+    await sender.start()
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+@dataclass
+class Traffic:
+    """Callers that record event after event and remember which were acknowledged."""
+
+    senders: list[Recorder]
+    callers: int = 8
+    acknowledged: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    _stop: bool = False
+
+    async def _call(self, number: int) -> None:
+        session = new_id()
+        while not self._stop:
+            event = request(session)
+            try:
+                await self.senders[number % len(self.senders)].record(event)
+            except NotRecorded as error:
+                self.refused.append(str(error))
+            else:
+                self.acknowledged.append(event.event_id)
+
+    def stop(self) -> None:
+        """Let each caller end with the call that it is in."""
+        self._stop = True
+
+    async def more(self, count: int) -> None:
+        """Return when ``count`` more events were acknowledged."""
+        wanted = len(self.acknowledged) + count
+        await until(lambda: len(self.acknowledged) >= wanted, within_s=60)
+
+    @asynccontextmanager
+    async def flowing(self) -> AsyncIterator[None]:
+        """Callers call inside the block, and have ended after it."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.callers):
+                group.create_task(self._call(number))
+            try:
+                yield
+            finally:
+                self.stop()
+
+
+async def assert_whole(dsn: str, acknowledged: list[str]) -> None:
+    """Everything acknowledged is there exactly once, indices and sequences are dense, the sums are right."""
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        found = await connection.execute(
+            "SELECT index, event_id::text, session_id, sequence FROM countersign.events ORDER BY index"
+        )
+        rows = await found.fetchall()
+        sums = await connection.execute("SELECT session_id, event_count, allowed_count FROM countersign.sessions")
+        counted = {session: (events, allowed) for session, events, allowed in await sums.fetchall()}
+        head = await (await connection.execute("SELECT next_index FROM countersign.head")).fetchone()
+    assert [index for index, *_ in rows] == list(range(len(rows)))
+    assert head == (len(rows),)
+    assert set(acknowledged) <= {event_id for _, event_id, *_ in rows}
+    lengths: Counter[object] = Counter()
+    for _, _, session, sequence in rows:
+        assert sequence == lengths[session]
+        lengths[session] += 1
+    assert counted == {session: (length, length) for session, length in lengths.items()}
