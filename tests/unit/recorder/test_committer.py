@@ -1,0 +1,153 @@
+"""The queue and the group commit, over a store that can be away, slow and poisoned."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from countersign.recorder.committer import Closed, Committer
+from countersign.recorder.entry import Entry, Verdict, accept
+from countersign.runtime.recording import to_message
+from tests.support.events import request
+from tests.support.memory_store import MemoryStore
+from tests.support.recorders import until
+
+RECORDED = [Verdict.RECORDED]
+
+
+class SlowStore(MemoryStore):
+    """Commits only when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Semaphore(0)
+
+    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+        await self.go.acquire()
+        return await super().append(entries)
+
+
+def entries(count: int, **changes: object) -> list[Entry]:
+    return [accept(to_message(request(**changes))) for _ in range(count)]  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def running(
+    store: MemoryStore, *, queue_events: int = 100, queue_bytes: int = 10**7
+) -> AsyncIterator[tuple[Committer, list[bool]]]:
+    committer = Committer(store, queue_events=queue_events, queue_bytes=queue_bytes)
+    told: list[bool] = []
+
+    async def tell(available: bool) -> None:
+        told.append(available)
+
+    task = asyncio.ensure_future(committer.run(tell))
+    try:
+        yield committer, told
+    finally:
+        await committer.close(grace_s=0.2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_queued_during_a_commit_is_one_group() -> None:
+    store = SlowStore()
+    async with running(store) as (committer, _):
+        first = await committer.put(entries(1))
+        await asyncio.sleep(0)
+        others = [await committer.put(entries(2)) for _ in range(5)]
+        for _ in range(2):
+            store.go.release()
+        await asyncio.gather(first, *others)
+    assert store.commits == [1, 10]
+
+
+async def test_nothing_is_acknowledged_while_the_store_is_away_and_all_is_when_it_is_back() -> None:
+    store = MemoryStore()
+    async with running(store) as (committer, told):
+        await until(lambda: committer.available)
+        store.away = True
+        waiting = [await committer.put(entries(1)) for _ in range(5)]
+        await until(lambda: not committer.available)
+        assert not any(one.done() for one in waiting)
+        assert committer.queue_depth == 5
+        store.away = False
+        assert await asyncio.gather(*waiting) == [RECORDED] * 5
+    assert told[:3] == [True, False, True]
+    assert committer.queue_depth == 0
+
+
+async def test_lost_acknowledgement_doubles_nothing() -> None:
+    store = MemoryStore()
+    store.lose_acknowledgement = True
+    async with running(store) as (committer, _):
+        assert await (await committer.put(entries(3))) == RECORDED * 3
+    assert len(store.rows) == 3
+
+
+@pytest.mark.parametrize("limits", [{"queue_events": 4}, {"queue_bytes": 4 * 2_000}])
+async def test_full_queue_holds_senders_back_in_order_and_drops_nothing(limits: dict[str, int]) -> None:
+    store = SlowStore()
+    async with running(store, **limits) as (committer, _):
+        putting = [asyncio.ensure_future(committer.put(entries(1))) for _ in range(12)]
+        await until(lambda: committer.queue_depth >= 4)
+        await asyncio.sleep(0)
+        taken = sum(one.done() for one in putting)
+        assert taken < 12
+        assert committer.queue_depth == taken
+        for _ in range(12):
+            store.go.release()
+        assert await asyncio.gather(*[await one for one in putting]) == [RECORDED] * 12
+
+
+async def test_batch_larger_than_the_queue_is_taken_alone() -> None:
+    async with running(MemoryStore(), queue_events=2, queue_bytes=10) as (committer, _):
+        assert await (await committer.put(entries(9))) == RECORDED * 9
+
+
+async def test_poisoned_event_is_refused_alone(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    batch = entries(9)
+    store.poison = {batch[6].event_id}
+    async with running(store) as (committer, _):
+        verdicts = await (await committer.put(batch))
+    assert [index for index, verdict in enumerate(verdicts) if verdict is not Verdict.RECORDED] == [6]
+    assert "event refused" in caplog.text
+
+
+async def test_sender_that_went_away_harms_nobody() -> None:
+    store = SlowStore()
+    async with running(store) as (committer, _):
+        gone, stays = await committer.put(entries(1)), await committer.put(entries(1))
+        gone.cancel()
+        store.go.release()
+        store.go.release()
+        assert await stays == RECORDED
+
+
+async def test_close_fails_what_cannot_become_durable_and_takes_nothing_more() -> None:
+    store = MemoryStore()
+    store.away = True
+    async with running(store) as (committer, _):
+        waiting = await committer.put(entries(1))
+    with pytest.raises(Closed):
+        await waiting
+    with pytest.raises(Closed):
+        await committer.put(entries(1))
+
+
+async def test_outage_is_told_loudly_and_once(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryStore()
+    store.away = True
+    caplog.set_level(logging.INFO)
+    async with running(store) as (committer, _):
+        waiting = await committer.put(entries(1))
+        await asyncio.sleep(0.2)
+        store.away = False
+        await waiting
+    messages = [record.message for record in caplog.records]
+    assert messages == ["the record is not available: away", "the record is available"]
