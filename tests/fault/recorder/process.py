@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import grpc
+import uvloop
 
 from countersign.recorder import RecorderPart
 from countersign.runtime.sealing import KEY_BYTES, Sealer
@@ -26,4 +26,4 @@ async def main(address: str, dsn: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    uvloop.run(main(sys.argv[1], sys.argv[2]))
