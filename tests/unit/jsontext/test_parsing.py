@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.jsontext import JsonRefused, Number, parse
+from countersign.jsontext import JsonAmbiguous, JsonRefused, Number, literals, parse
 
 SECRET = "hunter2-canary"  # a value that no message may repeat
 
@@ -128,3 +128,17 @@ def test_only_the_declared_error_escapes(data: bytes) -> None:
         return
     assert document.text.encode() == data
     assert json.loads(data) is not Ellipsis
+
+
+def test_numbers_that_are_none_are_read_only_on_request() -> None:
+    text = '[NaN, -Infinity, {"a": Infinity}]'
+    with pytest.raises(JsonAmbiguous):
+        parse(text)
+    document = parse(text, permit_nan=True)
+    assert [text[item.start : item.end] for item in literals(document)] == ["NaN", "-Infinity", '"a"', "Infinity"]
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2}', '"\\ud800"', "[" * 65 + "]" * 65])
+def test_what_a_lenient_parser_would_read_is_told_apart(text: str) -> None:
+    with pytest.raises(JsonAmbiguous):
+        parse(text)
