@@ -144,9 +144,11 @@ class Exchange:
             raise Reset("a body without a head")
         answer = self._answer
         try:
-            for reply in await answer.take(data, ends):
-                yield reply
+            replies = await answer.take(data, ends)
+            # Before the replies are out: Envoy closes the stream as soon as it has the last one.
             self._done = ends
+            for reply in replies:
+                yield reply
         except (Withheld, NotMaskable, NotRecorded) as error:
             if answer.released_head:
                 raise Reset(_reason(error)) from error
