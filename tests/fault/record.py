@@ -1,0 +1,113 @@
+"""The record as it lies in Postgres: what a test compares with what a target and a caller saw."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from countersign.local.state import StateDir
+from tests.support.gateway import Gateway
+
+ANSWERS = frozenset({"response", "stream_end"})
+"""The kinds of event that end a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event. ``text`` is everything that is kept of it, the body included."""
+
+    index: int
+    sequence: int
+    session: str
+    call: str
+    event: str
+    kind: str
+    outcome: str
+    status: int
+    method: str
+    name: str
+    reason: str
+    body: str
+    text: str
+
+
+class Record:
+    """The events of a gateway's embedded database; every method reads anew, and raises ``psycopg.Error``."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._dsn = f"host={StateDir(gateway.state.resolve()).sockets / 'pg'} user=countersign dbname=postgres"
+
+    def size(self) -> int:
+        """How many events there are."""
+        return len(self.rows())
+
+    def rows(self, since: int = 0) -> list[Row]:
+        """The events from that index on, in their order."""
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            found = connection.execute(
+                "SELECT index, sequence, record, body FROM countersign.events WHERE index >= %s ORDER BY index",
+                (since,),
+            ).fetchall()
+        return [_row(*columns) for columns in found]
+
+    def call(self, marker: str, since: int = 0) -> list[Row]:
+        """All events of the call whose arguments hold ``marker``; empty when there is none."""
+        rows = self.rows(since)
+        calls = {row.call for row in rows if row.kind == "request" and marker in row.text}
+        assert len(calls) <= 1, "one marker, one call"
+        return [row for row in rows if row.call in calls]
+
+    def everything(self) -> Iterator[str]:
+        """Every value of every table, as text."""
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            tables = connection.execute(
+                "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
+                " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+            ).fetchall()
+            for (table,) in tables:
+                for (text,) in connection.execute(f"SELECT t::text FROM {table} t".encode()):
+                    yield text
+            for (body,) in connection.execute("SELECT body FROM countersign.events WHERE body IS NOT NULL"):
+                yield body.decode("utf-8", "replace")
+
+
+def assert_whole(rows: Sequence[Row]) -> None:
+    """Nothing lost and nothing doubled: dense indices and sequences, one request and at most one answer a call."""
+    assert [row.index for row in rows] == list(range(len(rows)))
+    sequences: dict[str, list[int]] = {}
+    for row in rows:
+        sequences.setdefault(row.session, []).append(row.sequence)
+    assert all(found == list(range(len(found))) for found in sequences.values())
+    assert len({row.event for row in rows}) == len(rows)
+    assert _doubled([row for row in rows if row.kind in ("request", "refused")]) == []
+    # A durable answer may be followed by the fact that it could not be handed over.
+    assert _doubled([row for row in rows if row.kind in ANSWERS and not row.reason]) == []
+
+
+def _doubled(rows: Sequence[Row]) -> list[Row]:
+    counted = Counter(row.call for row in rows)
+    return [row for row in rows if counted[row.call] > 1]
+
+
+def _row(index: int, sequence: int, record: str, body: bytes | None) -> Row:
+    fact = json.loads(record)
+    text = (body or b"").decode("utf-8", "replace")
+    return Row(
+        index=index,
+        sequence=sequence,
+        session=fact["session_id"],
+        call=fact["call_id"],
+        event=fact["event_id"],
+        kind=fact["kind"],
+        outcome=fact.get("decision", {}).get("outcome", ""),
+        status=fact.get("status", 0),
+        method=fact.get("method", ""),
+        name=fact.get("name", ""),
+        reason=fact.get("reason", ""),
+        body=text,
+        text=record + text,
+    )
