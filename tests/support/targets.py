@@ -55,6 +55,7 @@ class Exchange:
     """A request and the means to answer it, byte by byte."""
 
     request: Received
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     chunked: bool = False
 
@@ -133,7 +134,7 @@ class ScriptedTarget:
             with suppress(ConnectionError, asyncio.CancelledError):
                 while (request := await self._read(reader)) is not None:
                     self.received.append(request)
-                    await self.script(Exchange(request, writer))
+                    await self.script(Exchange(request, reader, writer))
                     if writer.is_closing():
                         break
         except Exception as error:
