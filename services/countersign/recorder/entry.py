@@ -34,6 +34,8 @@ _OUTCOMES = MappingProxyType(
     {event_pb2.OUTCOME_ALLOW: "allow", event_pb2.OUTCOME_DENY: "deny", event_pb2.OUTCOME_REFUSED: "refused"}
 )
 _OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.items()})
+# Made once: json.dumps makes one a call when it is given options.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent")
 _JUDGED = frozenset({event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_AUDIT_READ})
 _CALLS = _JUDGED | {event_pb2.EVENT_KIND_REFUSED}
@@ -171,7 +173,7 @@ def canonical_record(event: event_pb2.Event) -> str:
         fact["decision"] = _decision(event.decision)
     if event.findings:
         fact["findings"] = [{"label": one.label, "place": one.place, "count": one.count} for one in event.findings]
-    return json.dumps(fact, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(fact)
 
 
 def to_event(record: str, body: bytes | None) -> event_pb2.Event:

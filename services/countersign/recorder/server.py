@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 import grpc
@@ -71,6 +70,8 @@ class RecorderServer(recorder_pb2_grpc.RecorderServiceServicer):
         room = asyncio.Semaphore(MAX_BATCHES_UNDER_WAY)
         reader = asyncio.ensure_future(self._read(request_iterator, answers, room))
         self._readers.add(reader)
+        # Not in the reader itself: one that is cancelled before it began runs nothing, and nobody would be told.
+        reader.add_done_callback(lambda _: answers.put_nowait(None))
         reader.add_done_callback(_seen)
         if self._draining:
             reader.cancel()
@@ -78,8 +79,8 @@ class RecorderServer(recorder_pb2_grpc.RecorderServiceServicer):
             while (answer := await answers.get()) is not None:
                 yield await answer.message()
                 room.release()
-            with suppress(asyncio.CancelledError):
-                await reader
+            if not reader.cancelled():
+                reader.result()
         except Closed:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the recorder is stopping")
         except _BadBatch as error:
@@ -89,13 +90,10 @@ class RecorderServer(recorder_pb2_grpc.RecorderServiceServicer):
             reader.cancel()
 
     async def _read(self, requests: Requests, answers: asyncio.Queue[_Answer | None], room: asyncio.Semaphore) -> None:
-        try:
+        await room.acquire()
+        async for request in requests:
+            answers.put_nowait(await self._take(request))
             await room.acquire()
-            async for request in requests:
-                answers.put_nowait(await self._take(request))
-                await room.acquire()
-        finally:
-            answers.put_nowait(None)
 
     async def _take(self, request: recorder_pb2.AppendRequest) -> _Answer:
         if len(request.events) > MAX_BATCH_EVENTS:

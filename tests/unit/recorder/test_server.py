@@ -1,0 +1,153 @@
+"""The Append stream: who is refused, who is not harmed by it, and how a stream ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from countersign.api.recorder.v1 import event_pb2, recorder_pb2, recorder_pb2_grpc
+from countersign.recorder.committer import Committer
+from countersign.recorder.server import RecorderServer
+from countersign.runtime.recording import to_message
+from tests.support.events import new_id, request
+from tests.support.memory_store import MemoryStore
+from tests.support.recorders import until
+
+Stream = grpc.aio.StreamStreamCall[recorder_pb2.AppendRequest, recorder_pb2.AppendResponse]
+
+
+@dataclass
+class House:
+    store: MemoryStore
+    committer: Committer
+    server: RecorderServer
+    stub: recorder_pb2_grpc.RecorderServiceAsyncStub
+    running: asyncio.Task[None]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    store = MemoryStore()
+    committer = Committer(store, queue_events=20, queue_bytes=10**7)
+
+    async def ignore(_: bool) -> None:
+        """Nobody asks for health here."""
+
+    running = asyncio.ensure_future(committer.run(ignore))
+    service = RecorderServer(committer)
+    server = grpc.aio.server()
+    recorder_pb2_grpc.add_RecorderServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield House(store, committer, service, recorder_pb2_grpc.RecorderServiceStub(channel), running)
+    await server.stop(None)
+    await committer.close(grace_s=0.1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def message(event_id: str | None = None, **changes: object) -> event_pb2.Event:
+    return to_message(request(event_id=event_id or new_id(), **changes))  # type: ignore[arg-type]
+
+
+async def answer(stream: Stream) -> recorder_pb2.AppendResponse:
+    read = await stream.read()
+    assert isinstance(read, recorder_pb2.AppendResponse)
+    return read
+
+
+async def send(stream: Stream, batch_id: int, *events: event_pb2.Event) -> None:
+    await stream.write(recorder_pb2.AppendRequest(batch_id=batch_id, events=events))
+
+
+async def test_bad_event_is_refused_alone_and_told_why(house: House) -> None:
+    stream = house.stub.Append()
+    bad = message(time_us=0, body=b"never shown")
+    await send(stream, 1, message(), bad, message())
+    answered = await answer(stream)
+    [refused] = answered.refusals
+    assert (refused.event_id, refused.code) == (bad.event_id, recorder_pb2.REFUSAL_CODE_INVALID)
+    assert "time_us" in refused.message
+    assert "never shown" not in refused.message
+    assert len(house.store.rows) == 2
+
+
+async def test_conflict_is_refused_alone_and_told_loudly(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    stream = house.stub.Append()
+    event_id = new_id()
+    await send(stream, 1, message(event_id))
+    await answer(stream)
+    await send(stream, 2, message(event_id, body=b"other"), message())
+    [refused] = (await answer(stream)).refusals
+    assert (refused.event_id, refused.code) == (event_id, recorder_pb2.REFUSAL_CODE_CONFLICT)
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+    assert len(house.store.rows) == 2
+
+
+async def test_each_batch_is_answered_once_in_order_the_empty_ones_too(house: House) -> None:
+    stream = house.stub.Append()
+    for number in (7, 5, 9):
+        await send(stream, number, *([message()] if number != 5 else []))
+    assert [(await answer(stream)).batch_id for _ in range(3)] == [7, 5, 9]
+    await stream.done_writing()
+    assert await stream.code() is grpc.StatusCode.OK
+
+
+async def test_too_large_batch_ends_the_stream(house: House) -> None:
+    stream = house.stub.Append()
+    await send(stream, 1, *[event_pb2.Event()] * 1_001)
+    assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert house.store.rows == []
+
+
+async def test_full_queue_stops_the_reading_and_drops_nothing(house: House) -> None:
+    house.store.away = True
+    streams = [house.stub.Append() for _ in range(6)]
+    for stream in streams:
+        for number in range(5):
+            await send(stream, number, message(), message())
+    await until(lambda: house.committer.queue_depth == 20)
+    house.store.away = False
+    for stream in streams:
+        assert [(await answer(stream)).batch_id for _ in range(5)] == list(range(5))
+    assert len(house.store.rows) == 60
+
+
+async def test_drained_stream_ends_well_once_everything_taken_is_answered(house: House) -> None:
+    house.store.away = True
+    stream = house.stub.Append()
+    await send(stream, 1, message())
+    await until(lambda: house.committer.queue_depth == 1)
+    house.server.drain()
+    house.store.away = False
+    assert (await answer(stream)).batch_id == 1
+    assert await stream.code() is grpc.StatusCode.OK
+    late = house.stub.Append()
+    assert await late.read() is grpc.aio.EOF
+
+
+async def test_stopping_recorder_acknowledges_nothing_that_is_not_durable(house: House) -> None:
+    house.store.away = True
+    stream = house.stub.Append()
+    await send(stream, 1, message())
+    await until(lambda: house.committer.queue_depth == 1)
+    house.running.cancel()
+    assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+    assert await stream.details() == "the recorder is stopping"
+    assert house.store.rows == []
+
+
+async def test_sender_that_hangs_up_leaves_nothing_behind(house: House) -> None:
+    house.store.away = True
+    stream = house.stub.Append()
+    await send(stream, 1, message())
+    await until(lambda: house.committer.queue_depth == 1)
+    stream.cancel()
+    await until(lambda: not house.server._readers)
+    house.store.away = False
+    await until(lambda: house.committer.queue_depth == 0)
