@@ -5,27 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from countersign.cli.access import (
+    DEFAULT_GATEWAY,
+    REFUSED,
+    UNREACHABLE,
+    USAGE,
+    GatewayUrl,
+    Token,
+    TokenFile,
+    bearer,
+    stop,
+)
+
 if TYPE_CHECKING:
     from mcp import Client
-
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
-"""Exit codes: the gateway or the tool said no; the command line is wrong; nobody answered."""
 
 _TIMEOUT_S = 60.0
 
 Target = Annotated[str, typer.Option(help="The target's name in gateway.yaml.")]
-GatewayUrl = Annotated[str, typer.Option("--gateway", envvar="COUNTERSIGN_GATEWAY", help="The gateway's URL.")]
-TokenFile = Annotated[Path | None, typer.Option(help="A file that holds the bearer token.")]
-Token = Annotated[
-    # Hidden: a token on a command line is seen by everybody on the machine.
-    str | None, typer.Option("--token", envvar="COUNTERSIGN_TOKEN", hidden=True)
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
 
 
@@ -37,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def tools(
     target: Target = "orders",
-    gateway: GatewayUrl = "http://127.0.0.1:8080",
+    gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -53,7 +55,7 @@ def tools(
         for tool in listed.tools:
             console.print(f"[bold]{tool.name}[/bold]", tool.description or "", highlight=False)
 
-    _run(f"{gateway.rstrip('/')}/{target}/mcp", _bearer(token_file, token), ask)
+    _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
 
 
 def call(
@@ -62,7 +64,7 @@ def call(
         list[str] | None, typer.Argument(help="Arguments as name=value; a value that is JSON is taken as JSON.")
     ] = None,
     target: Target = "orders",
-    gateway: GatewayUrl = "http://127.0.0.1:8080",
+    gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -84,7 +86,7 @@ def call(
         if answer.is_error:
             raise typer.Exit(REFUSED)
 
-    _run(f"{gateway.rstrip('/')}/{target}/mcp", _bearer(token_file, token), ask)
+    _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
 
 
 def _parse(arguments: list[str]) -> dict[str, object]:
@@ -92,23 +94,12 @@ def _parse(arguments: list[str]) -> dict[str, object]:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or not name or name in parsed:
-            raise _stop(f"{name!r} is not name=value, or stands twice: write for example customer_id=7", USAGE)
+            raise stop(f"{name!r} is not name=value, or stands twice: write for example customer_id=7", USAGE)
         try:
             parsed[name] = json.loads(value)
         except ValueError:
             parsed[name] = value
     return parsed
-
-
-def _bearer(token_file: Path | None, token: str | None) -> str:
-    if token_file is not None:
-        try:
-            token = token_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise _stop(f"the token in {token_file} cannot be read: {type(error).__name__}", USAGE) from None
-    if not token:
-        raise _stop("no token: give --token-file PATH, or set COUNTERSIGN_TOKEN", USAGE)
-    return token
 
 
 def _run(url: str, token: str, ask: Callable[[Client], Awaitable[None]]) -> None:
@@ -118,7 +109,7 @@ def _run(url: str, token: str, ask: Callable[[Client], Awaitable[None]]) -> None
         import httpx2
         from mcp.shared.exceptions import MCPError
     except ImportError:
-        raise _stop("this command needs the MCP SDK: pip install 'countersign[demo]'", USAGE) from None
+        raise stop("this command needs the MCP SDK: pip install 'countersign[demo]'", USAGE) from None
 
     statuses: list[int] = []
     try:
@@ -129,9 +120,9 @@ def _run(url: str, token: str, ask: Callable[[Client], Awaitable[None]]) -> None
             raise cause from None
         if isinstance(cause, MCPError):
             status = f" (HTTP {statuses[-1]})" if statuses else ""
-            raise _stop(f"refused: {cause.error.message}{status}", REFUSED) from None
+            raise stop(f"refused: {cause.error.message}{status}", REFUSED) from None
         if isinstance(cause, httpx2.TransportError | TimeoutError):
-            raise _stop(f"{url} does not answer: is the gateway up?", UNREACHABLE) from None
+            raise stop(f"{url} does not answer: is the gateway up?", UNREACHABLE) from None
         raise
 
 
@@ -157,8 +148,3 @@ def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _stop(message: str, code: int) -> typer.Exit:
-    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(code)

@@ -17,10 +17,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2, session_pb2_grpc
+from countersign.cli.access import (
+    DEFAULT_GATEWAY,
+    REFUSED,
+    UNREACHABLE,
+    USAGE,
+    GatewayUrl,
+    Token,
+    TokenFile,
+    bearer,
+    stop,
+)
 from countersign.cli.replayed import event_lines, session_table, visible
-
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
-"""Exit codes: the gateway said no, or there is no such session; the command line is wrong; nobody answered."""
 
 _PAGE = 500
 _TIMEOUT_S = 30.0
@@ -50,12 +58,6 @@ _OUTCOMES = {
     OutcomeName.REFUSED: event_pb2.OUTCOME_REFUSED,
 }
 
-GatewayUrl = Annotated[str, typer.Option("--gateway", envvar="COUNTERSIGN_GATEWAY", help="The gateway's URL.")]
-TokenFile = Annotated[Path | None, typer.Option(help="A file that holds the bearer token.")]
-Token = Annotated[
-    # Hidden: a token on a command line is seen by everybody on the machine.
-    str | None, typer.Option("--token", envvar="COUNTERSIGN_TOKEN", hidden=True)
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 When = Annotated[str | None, typer.Option(help="A time, ISO 8601; UTC unless it says otherwise.")]
 
@@ -74,7 +76,7 @@ def sessions(
     since: When = None,
     until: When = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to list, the newest first.")] = 50,
-    gateway: GatewayUrl = "http://127.0.0.1:8080",
+    gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,
     token: Token = None,
     as_json: AsJson = False,
@@ -105,7 +107,7 @@ def replay(
     start: Annotated[int, typer.Option("--from", min=0, help="The first sequence number to show.")] = 0,
     pace: Annotated[bool, typer.Option("--pace", help="As fast as it was then (no wait above 10 s).")] = False,
     bodies: Annotated[bool, typer.Option("--bodies", help="Whole bodies, not only their beginnings.")] = False,
-    gateway: GatewayUrl = "http://127.0.0.1:8080",
+    gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,
     token: Token = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
@@ -150,18 +152,18 @@ class _Service:
 @contextmanager
 def _service(url: str, token_file: Path | None, token: str | None) -> Iterator[_Service]:
     """Connect; what goes wrong inside becomes one line and an exit code."""
-    bearer = _bearer(token_file, token)
+    sent = bearer(token_file, token)
     try:
         with _channel(url) as channel:
-            yield _Service(channel, bearer)
+            yield _Service(channel, sent)
     except grpc.RpcError as error:
         # Every error of a call is both, which the types do not say.
         call: object = error
         status = call.code() if isinstance(call, grpc.Call) else grpc.StatusCode.UNKNOWN
         if status is grpc.StatusCode.INVALID_ARGUMENT and isinstance(call, grpc.Call):
-            raise _stop(f"the gateway refuses the request: {visible(call.details())}", USAGE) from None
+            raise stop(f"the gateway refuses the request: {visible(call.details())}", USAGE) from None
         code, remedy = _REMEDIES.get(status, (REFUSED, f"the gateway answered {status.name}: see its logs"))
-        raise _stop(remedy.format(url=url), code) from None
+        raise stop(remedy.format(url=url), code) from None
 
 
 def _channel(url: str) -> grpc.Channel:
@@ -171,32 +173,18 @@ def _channel(url: str) -> grpc.Channel:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-        raise _stop(f"{url!r} is not a gateway's URL: write http://HOST:PORT or https://HOST", USAGE)
+        raise stop(f"{url!r} is not a gateway's URL: write http://HOST:PORT or https://HOST", USAGE)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     if parts.scheme == "https":
         return grpc.secure_channel(f"{host}:{port or 443}", grpc.ssl_channel_credentials(), options=_OPTIONS)
     return grpc.insecure_channel(f"{host}:{port or 80}", options=_OPTIONS)
 
 
-def _bearer(token_file: Path | None, token: str | None) -> str:
-    if token_file is not None:
-        try:
-            token = token_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise _stop(f"the token in {token_file} cannot be read: {type(error).__name__}", USAGE) from None
-    token = (token or "").strip()
-    if not token:
-        raise _stop("no token: give --token-file PATH, or set COUNTERSIGN_TOKEN", USAGE)
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise _stop("what was given as a token is none: it holds blanks or signs that no token has", USAGE)
-    return token
-
-
 def _time(option: str, text: str) -> Timestamp:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise _stop(f"--{option} {text!r} is not a time: write for example 2026-11-21T10:00:00Z", USAGE) from None
+        raise stop(f"--{option} {text!r} is not a time: write for example 2026-11-21T10:00:00Z", USAGE) from None
     stamp = Timestamp()
     stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     return stamp
@@ -206,8 +194,3 @@ def _console() -> Console:
     console = Console(highlight=False)
     # Nothing is cut where the output goes to a file or a pipe.
     return console if console.is_terminal else Console(highlight=False, width=200)
-
-
-def _stop(message: str, code: int) -> typer.Exit:
-    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(code)

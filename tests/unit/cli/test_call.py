@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from countersign.cli import call
+from countersign.cli import access, call
 from countersign.demo import orders
 from countersign.demo.serving import ThreadedServer
 from tests.support.gateway import free_port
@@ -56,7 +56,7 @@ def test_arguments_may_hold_equal_signs_and_are_else_text(shop: list[str]) -> No
 
 def test_a_tool_that_says_no_is_exit_1(shop: list[str]) -> None:
     result = run("call", "describe_table", "table=nothing", *shop)
-    assert result.exit_code == call.REFUSED
+    assert result.exit_code == access.REFUSED
     assert "there is no table" in result.stdout
 
 
@@ -64,7 +64,7 @@ def test_a_refused_token_is_exit_1_and_never_shown(shop: list[str], tmp_path: Pa
     wrong = tmp_path / "wrong"
     wrong.write_text("not-the-token")
     result = run("call", "list_tables", *shop[:2], "--token-file", str(wrong))
-    assert result.exit_code == call.REFUSED
+    assert result.exit_code == access.REFUSED
     assert "401" in result.stderr
     assert "not-the-token" not in result.output
 
@@ -72,18 +72,18 @@ def test_a_refused_token_is_exit_1_and_never_shown(shop: list[str], tmp_path: Pa
 @pytest.mark.parametrize("arguments", [["nothing"], ["=1"], ["a=1", "a=2"]])
 def test_what_is_not_name_equals_value_is_a_usage_error(shop: list[str], arguments: list[str]) -> None:
     result = run("call", "query", *arguments, *shop)
-    assert result.exit_code == call.USAGE
+    assert result.exit_code == access.USAGE
     assert "name=value" in result.stderr
 
 
 def test_no_token_is_a_usage_error_with_a_remedy(tmp_path: Path) -> None:
     assert "--token-file" in run("tools").stderr
     missing = run("tools", "--token-file", str(tmp_path / "none"))
-    assert missing.exit_code == call.USAGE
+    assert missing.exit_code == access.USAGE
     assert "cannot be read" in missing.stderr
 
 
 def test_nobody_there_is_exit_3_and_one_line(shop: list[str]) -> None:
     result = run("tools", "--gateway", f"http://127.0.0.1:{free_port()}", *shop[2:])
-    assert result.exit_code == call.UNREACHABLE
+    assert result.exit_code == access.UNREACHABLE
     assert len(result.stderr.strip().splitlines()) == 1
