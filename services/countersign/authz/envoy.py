@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,13 +13,16 @@ from countersign.mcp import HttpRequest, Reply
 from countersign.model.handoff import Handoff
 
 _OVERWRITE = 2  # HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+# W3C Trace Context, section 3.2, version 00.
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What Envoy asks about: the request, on which route of ours, for which target, from where.
 
-    ``traceparent`` is the W3C trace context of the call; empty when it is not traced.
+    ``traceparent`` is the W3C trace context of the call; empty when it is not traced, or not well formed: it is
+    recorded as it stands, so it must not be a way to put other text there.
     """
 
     route: str
@@ -81,8 +85,12 @@ def read_inquiry(request: pb.CheckRequest, traceparent: str) -> Inquiry:
         http=HttpRequest(verb=http.method, headers=headers, body=http.raw_body or http.body.encode()),
         path=http.path,
         source_address=attributes.source.address.socket_address.address,
-        traceparent=traceparent or headers.get("traceparent", ""),
+        traceparent=_trace_of(traceparent or headers.get("traceparent", "")),
     )
+
+
+def _trace_of(text: str) -> str:
+    return text if _TRACEPARENT.fullmatch(text) else ""
 
 
 def respond(result: Forward | Answer) -> pb.CheckResponse:
