@@ -22,6 +22,8 @@ from countersign.runtime.sealing import Unsealable
 
 PRINCIPAL_METADATA = "x-countersign-principal"
 MAX_REPLAYS = 32
+# What is asked is recorded, also of those who may not ask: nobody shall fill the record with it.
+MAX_REQUEST_BYTES = 16 * 1024
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -123,6 +125,8 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
             principal = self._open_principal(",".join(given))
         except Unsealable:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "come through the gateway, with a bearer token")
+        if request.ByteSize() > MAX_REQUEST_BYTES:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"request: larger than {MAX_REQUEST_BYTES} bytes")
         if not self._is_auditor(principal):
             try:
                 await self._audited(principal, request, name, context, allowed=False)

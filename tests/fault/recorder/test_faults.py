@@ -165,4 +165,5 @@ async def test_two_recorders_on_one_database_agree_on_indices(postgres: Postgres
             shared = [request() for _ in range(200)]
             # The same events over both at once: each is recorded once.
             await asyncio.gather(*[sender.record(event) for event in shared for sender in (first, second)])
+    assert traffic.refused == []
     await assert_whole(dsn, traffic.acknowledged + [event.event_id for event in shared])

@@ -126,9 +126,20 @@ async def test_others_are_refused_and_their_attempts_recorded(house: House) -> N
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
-    assert [(one.method, one.decision.outcome, one.principal.subject) for one in house.audits()] == [
+    # The three calls began together.
+    assert {(one.method, one.decision.outcome, one.principal.subject) for one in house.audits()} == {
         (method, event_pb2.OUTCOME_DENY, "alice") for method in ("ListSessions", "GetSession", "ReplaySession")
-    ]
+    }
+    assert len(house.audits()) == 3
+
+
+@pytest.mark.parametrize("principal", [ALICE, CAROL])
+async def test_oversize_question_is_refused_and_cannot_fill_the_record(house: House, principal: Principal) -> None:
+    asked = session_pb2.GetSessionRequest(session_id="x" * 20_000)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await house.stub.GetSession(asked, metadata=by(principal))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert house.audits() == []
 
 
 async def test_every_reading_is_recorded_in_the_auditors_own_session(house: House) -> None:
