@@ -9,10 +9,11 @@ from typing import Protocol
 
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
-from countersign.authz.records import CallRecord, EventMaker
+from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.config import Target
 from countersign.mcp import (
+    INVALID_PARAMS,
     Era,
     Failure,
     McpRefused,
@@ -41,12 +42,9 @@ _FORWARDED = frozenset(
         "content-length",
         "content-type",
         "host",
-        "last-event-id",
         "mcp-method",
         "mcp-name",
         "mcp-protocol-version",
-        "traceparent",
-        "tracestate",
         "transfer-encoding",
         "user-agent",
         "x-forwarded-for",
@@ -56,6 +54,10 @@ _FORWARDED = frozenset(
 )
 _FORWARDED_PREFIXES = (":", "mcp-param-")
 _SESSION_HEADER = "mcp-session-id"
+# Masking a larger body for the record would hold up the other calls of this process: it goes to a thread, and only a
+# few do so at once, so that callers of large ones wait for one another and for nobody else.
+_THREAD_FROM_BYTES = 32 * 1024
+_LARGE_AT_ONCE = 2
 
 
 class EventSink(Protocol):
@@ -84,6 +86,7 @@ class Judge:
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def judge(self, inquiry: Inquiry) -> Forward | Answer:
         """Judge a request on an MCP route. Raises nothing but ``CancelledError``, when the caller went away."""
@@ -138,25 +141,39 @@ class Judge:
         decisions = [in_force.policy.decide(principal, _call(message)) for message in request.messages]
         verdict = _strictest(decisions)
         reply = None if verdict.allowed else _denial(request, verdict)
-        await self._record_all(in_force, record, request.messages, decisions, reply.status if reply else 0)
+        status = reply.status if reply else 0
+        try:
+            events = await self._events_of(in_force, record, request.messages, decisions, status)
+        except NotRecordable as error:
+            reason = str(error)
+            return await self._refuse(in_force, record, reason, refused(McpRefused(400, INVALID_PARAMS, reason)))
+        await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
             return Answer(reply, summary)
-        return self._forward(target, record, request, session, decisions, summary)
+        return self._forward(target, record, request, session, decisions, [event.name for event in events], summary)
 
-    async def _record_all(
+    async def _events_of(
         self,
         in_force: InForce,
         record: CallRecord,
         messages: Sequence[Message],
         decisions: Sequence[Decision],
         status: int,
-    ) -> None:
-        masker = in_force.masks.for_records()
-        events = [
-            self._events.judged(record, message, decision, masker, status)
-            for message, decision in zip(messages, decisions, strict=True)
-        ]
+    ) -> list[Event]:
+        def make() -> list[Event]:
+            masker = in_force.masks.for_records()
+            return [
+                self._events.judged(record, message, decision, masker, status)
+                for message, decision in zip(messages, decisions, strict=True)
+            ]
+
+        if len(record.inquiry.http.body) < _THREAD_FROM_BYTES:
+            return make()
+        async with self._large:
+            return await asyncio.to_thread(make)
+
+    async def _record_all(self, events: Sequence[Event]) -> None:
         if len(events) == 1:
             await self._sink.record(events[0])
         else:
@@ -180,6 +197,7 @@ class Judge:
         request: Request,
         session: SessionOfCall,
         decisions: Sequence[Decision],
+        recorded_names: Sequence[str],
         summary: Summary,
     ) -> Forward:
         headers = {"accept-encoding": "identity"}
@@ -187,11 +205,17 @@ class Judge:
             headers["authorization"] = f"Bearer {target.credential.reveal()}"
         if session.target_session:
             headers[_SESSION_HEADER] = session.target_session
-        sent = record.inquiry.http.headers
+        inquiry = record.inquiry
+        passed = set(_FORWARDED)
+        if inquiry.http.verb == "GET" and session.target_session:
+            # Ids of events are the target's own: without a session they could resume another caller's stream.
+            passed.add("last-event-id")
+        if inquiry.traceparent:
+            passed.update(("traceparent", "tracestate"))
         removed = tuple(
             name
-            for name in sent
-            if name not in _FORWARDED and name not in headers and not name.startswith(_FORWARDED_PREFIXES)
+            for name in inquiry.http.headers
+            if name not in passed and name not in headers and not name.startswith(_FORWARDED_PREFIXES)
         )
         handoff = Handoff(
             session_id=record.session_id,
@@ -200,10 +224,10 @@ class Judge:
             target=target.name,
             era=request.era.value,
             principal=record.principal,
-            calls=tuple(_handed(message) for message in request.messages),
+            calls=tuple(map(_handed, request.messages, recorded_names)),
             masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
             policy_version=decisions[0].policy_version,
-            traceparent=record.inquiry.traceparent,
+            traceparent=inquiry.traceparent,
         )
         return Forward(headers, removed, summary, handoff)
 
@@ -218,9 +242,9 @@ def _call(message: Message) -> Call:
     return message.call
 
 
-def _handed(message: Message) -> HandedCall:
+def _handed(message: Message, recorded_name: str) -> HandedCall:
     call = _call(message)
-    return HandedCall(message.id_json, call.method, call.name if call.name_kind is NameKind.TOOL else "")
+    return HandedCall(message.id_json, call.method, recorded_name if call.name_kind is NameKind.TOOL else "")
 
 
 def _strictest(decisions: Sequence[Decision]) -> Decision:

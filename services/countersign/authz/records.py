@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,11 @@ from countersign.model.event import Event, EventKind, Finding
 from countersign.model.principal import Principal
 
 _DAY_US = 24 * 3600 * 1_000_000
-_WITHHELD = b'"[not recorded: it could not be masked]"'
+_WITHHELD = "[not recorded: it could not be masked]"
+
+
+class NotRecordable(ValueError):
+    """What the caller sent cannot be masked for the record, so the call must not be made. Safe to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,21 @@ class EventMaker:
     new_id: Callable[[], str]
 
     def judged(self, record: CallRecord, message: Message, decision: Decision, masker: Masker, status: int) -> Event:
-        """Return the request event of one judged message; arguments and names are masked with ``masker``."""
+        """Return the request event of one judged message; arguments and names are masked with ``masker``.
+
+        Raises ``NotRecordable`` for an allowed message that cannot be masked: whoever could have a call made that the
+        record does not show would need no permission. A denied one is recorded without what cannot be masked.
+        """
         call = message.call
         params = call.params_json.encode() if call is not None else b""
-        body, findings = _masked_json(masker, params)
-        name, found = _masked_name(masker, message)
+        try:
+            body, findings = _masked_json(masker, params)
+            name, found = _masked_name(masker, message)
+        except (NotMaskable, JsonRefused) as error:
+            if decision.allowed:
+                reason = "the call cannot be masked for the record; its arguments may hold a text of ambiguous JSON"
+                raise NotRecordable(reason) from error
+            body, findings, name, found = json.dumps(_WITHHELD).encode(), (), _WITHHELD, ()
         return Event(
             event_id=self.new_id(),
             session_id=record.session_id,
@@ -103,10 +118,7 @@ class EventMaker:
 def _masked_json(masker: Masker, data: bytes) -> tuple[bytes, tuple[Finding, ...]]:
     if not data:
         return b"", ()
-    try:
-        masked = masker.json(data)
-    except (NotMaskable, JsonRefused):
-        return _WITHHELD, ()
+    masked = masker.json(data)
     return masked.data, masked.findings
 
 
@@ -114,10 +126,7 @@ def _masked_name(masker: Masker, message: Message) -> tuple[str, tuple[Finding, 
     """Mask the name: a resource's URI may hold a credential, and any name is the caller's own text."""
     if message.call is None or message.call.name_kind is NameKind.NONE:
         return "", ()
-    try:
-        masked = masker.text(message.call.name.encode())
-    except NotMaskable:
-        return "[not recorded: it could not be masked]", ()
+    masked = masker.text(message.call.name.encode())
     return masked.data.decode(), masked.findings
 
 

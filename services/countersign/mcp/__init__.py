@@ -2,7 +2,7 @@
 
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.eras import Era
-from countersign.mcp.errors import DENIED, AnswerRefused, Failure, McpRefused
+from countersign.mcp.errors import DENIED, INVALID_PARAMS, AnswerRefused, Failure, McpRefused
 from countersign.mcp.listing import CACHEABLE_METHODS, LISTING_METHODS, filter_answer, filter_listing
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
@@ -11,6 +11,7 @@ from countersign.mcp.request import HttpRequest, Request, read_request
 __all__ = [
     "CACHEABLE_METHODS",
     "DENIED",
+    "INVALID_PARAMS",
     "LISTING_METHODS",
     "Answer",
     "AnswerKind",

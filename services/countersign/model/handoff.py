@@ -13,7 +13,7 @@ from countersign.model.principal import Principal, PrincipalKind
 
 @dataclass(frozen=True, slots=True)
 class HandedCall:
-    """One call of the request: its id as JSON text (empty for a notification), its method and name."""
+    """One call of the request: its id as JSON text (empty for a notification), its method, its name as recorded."""
 
     id_json: str
     method: str

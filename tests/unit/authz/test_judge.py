@@ -1,0 +1,240 @@
+"""Nothing is forwarded before its event is durable, whatever fails or is cancelled, and nothing goes along unjudged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from countersign.authz.envoy import Answer, Forward, Inquiry
+from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
+from countersign.authz.judge import Judge
+from countersign.config import SecretUse
+from countersign.mcp import HttpRequest
+from countersign.model.event import Event, EventKind
+from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.moments import new_id
+from countersign.runtime.recording import NotRecorded
+from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import SealedSession, Sealer
+
+CREDENTIAL = "target-" + "credential"
+CLOUD_KEY = "AK" + "IA" + "QWERTYUIOPASDF34"
+ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERSON, "t1")
+SEALER = Sealer(bytes(range(32)))
+GATEWAY = """
+version: 1
+gateway: {url: "https://gateway.test"}
+identity: {oidc: [{issuer: "https://idp.test"}]}
+targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}}
+rules:
+  - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query, "tool_*"]}, mask: [pii]}
+masks: {pii: {detect: [email]}}
+"""
+
+
+class Sink:
+    """A recorder of which a test holds the lever: ``open`` lets events become durable, ``refuse`` never does."""
+
+    def __init__(self) -> None:
+        self.handed_in: list[Event] = []
+        self.durable: list[Event] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.asked = asyncio.Event()
+        self.refuse: Callable[[Event], bool] = lambda _: False
+
+    async def record(self, event: Event) -> None:
+        self.handed_in.append(event)
+        self.asked.set()
+        await self.open.wait()
+        if self.refuse(event):
+            raise NotRecorded("refused")
+        self.durable.append(event)
+
+
+class Verifier(TokenVerifier):
+    """Takes everybody for alice, unless told what to raise."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    async def verify(self, authorization: str | None, audience: str) -> Principal:
+        if self.error is not None:
+            raise self.error
+        return ALICE
+
+
+@pytest.fixture(scope="module")
+def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+    path = tmp_path_factory.mktemp("judge") / "gateway.yaml"
+    path.write_text(GATEWAY)
+    return Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, None, reads={SecretUse.TARGETS})
+
+
+class Bench:
+    """A judge between a verifier and a sink that the test controls."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.sink, self.verifier = Sink(), Verifier()
+        self.judge = Judge(rulebook, self.verifier, self.sink, SEALER, lambda: 1_790_000_000_000_000, new_id)
+
+    async def ask(self, inquiry: Inquiry) -> Forward | Answer:
+        return await self.judge.judge(inquiry)
+
+
+@pytest.fixture
+def bench(rulebook: Rulebook) -> Bench:
+    return Bench(rulebook)
+
+
+HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+
+
+def inquiry(
+    body: object = None, *, verb: str = "POST", path: str = "/orders/mcp", target: str = "orders", **headers: str
+) -> Inquiry:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = b"" if body is None else json.dumps(body).encode()
+    return Inquiry("mcp", target, HttpRequest(verb, {**HEADERS, **named}, data), path, "192.0.2.7", "")
+
+
+def call(tool: str = "query", arguments: Mapping[str, object] | None = None, rpc_id: int = 1) -> dict[str, object]:
+    params = {"name": tool, "arguments": dict(arguments or {})}
+    return {"jsonrpc": "2.0", "id": rpc_id, "method": "tools/call", "params": params}
+
+
+async def test_a_call_is_forwarded_only_once_its_event_is_durable(bench: Bench) -> None:
+    bench.sink.open.clear()
+    asked = asyncio.ensure_future(bench.ask(inquiry(call())))
+    await bench.sink.asked.wait()
+    done, _ = await asyncio.wait({asked}, timeout=0.05)
+    assert not done
+    bench.sink.open.set()
+    assert isinstance(await asked, Forward)
+    assert [event.kind for event in bench.sink.durable] == [EventKind.REQUEST]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        inquiry(call()),
+        inquiry(call("export_table")),
+        inquiry([call(), call(rpc_id=2)]),
+        inquiry({"jsonrpc": "1.0"}),
+        inquiry(call(), path="/orders/mcp?x=1"),
+        inquiry(verb="PUT"),
+        inquiry(call(), mcp_session_id="cs1.AAAA"),
+    ],
+)
+async def test_what_cannot_be_recorded_is_unavailable(bench: Bench, asked: Inquiry) -> None:
+    bench.sink.refuse = lambda _: True
+    answer = await bench.ask(asked)
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+
+
+async def test_a_batch_is_forwarded_only_when_all_of_it_is_durable(bench: Bench) -> None:
+    bench.sink.refuse = lambda event: bench.sink.handed_in.index(event) == 1
+    answer = await bench.ask(inquiry([call(rpc_id=number) for number in range(3)]))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+
+
+async def test_a_cancelled_check_never_ends_in_a_forward(bench: Bench) -> None:
+    bench.sink.open.clear()
+    asked = asyncio.ensure_future(bench.ask(inquiry(call())))
+    await bench.sink.asked.wait()
+    asked.cancel()
+    bench.sink.open.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kinds"),
+    [
+        (Unidentified("no bearer token", presented=False), 401, [EventKind.REFUSED]),
+        (IdentityUnavailable("no keys"), 503, []),
+    ],
+)
+async def test_nobody_unidentified_is_forwarded(
+    bench: Bench, error: Exception, status: int, kinds: list[EventKind]
+) -> None:
+    bench.verifier.error = error
+    answer = await bench.ask(inquiry(call()))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == status
+    assert [event.kind for event in bench.sink.durable] == kinds
+
+
+async def test_an_attempt_by_nobody_that_cannot_be_recorded_is_unavailable(bench: Bench) -> None:
+    bench.verifier.error = Unidentified("no bearer token", presented=False)
+    bench.sink.refuse = lambda _: True
+    answer = await bench.ask(inquiry(call()))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+    assert answer.reply.headers == ()
+
+
+async def test_a_target_that_is_not_in_force_is_not_reached(bench: Bench) -> None:
+    answer = await bench.ask(inquiry(call(), target="new"))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+
+
+async def test_only_judged_headers_and_the_targets_own_credential_go_along(bench: Bench) -> None:
+    extra = {"authorization": "Bearer caller", "cookie": "a=b", "x_evil": "1", "x_countersign_principal": "p"}
+    extra |= {"last_event_id": "stream-1", "traceparent": "anything", "tracestate": "anything"}
+    answer = await bench.ask(inquiry(call(), **extra))
+    assert isinstance(answer, Forward)
+    assert answer.set_headers["authorization"] == f"Bearer {CREDENTIAL}"
+    assert {"cookie", "x-evil", "x-countersign-principal"} < set(answer.remove_headers)
+    assert {"last-event-id", "traceparent", "tracestate"} < set(answer.remove_headers)
+
+
+async def test_only_the_stream_of_ones_own_session_can_be_resumed(bench: Bench) -> None:
+    sealed = SEALER.seal_session(ALICE, "orders", SealedSession("theirs", new_id()))
+    without = await bench.ask(inquiry(verb="GET", last_event_id="stream-1"))
+    within = await bench.ask(inquiry(verb="GET", last_event_id="stream-1", mcp_session_id=sealed))
+    assert isinstance(without, Forward)
+    assert isinstance(within, Forward)
+    assert "last-event-id" in without.remove_headers
+    assert "last-event-id" not in within.remove_headers
+    assert within.set_headers["mcp-session-id"] == "theirs"
+
+
+async def test_a_call_whose_arguments_the_record_could_not_show_is_not_made(bench: Bench) -> None:
+    hidden = {"sql": "drop table hidden", "x": '{"a": 1, "a": 2}'}
+    answer = await bench.ask(inquiry(call(arguments=hidden)))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 400
+    (event,) = bench.sink.durable
+    assert event.decision is not None
+    assert (event.decision.outcome.value, event.body) == ("refused", b"")
+    denied = await bench.ask(inquiry(call("export_table", hidden)))
+    assert isinstance(denied, Answer)
+    assert b"hidden" not in bench.sink.durable[-1].body
+
+
+async def test_a_secret_in_a_name_is_masked_in_the_record_and_for_the_masker(bench: Bench) -> None:
+    answer = await bench.ask(inquiry(call(f"tool_{CLOUD_KEY}")))
+    assert isinstance(answer, Forward)
+    assert answer.handoff is not None
+    (event,) = bench.sink.durable
+    assert CLOUD_KEY not in repr(event)
+    assert CLOUD_KEY not in answer.handoff.to_json()
+    assert answer.handoff.calls[0].name == event.name
+
+
+async def test_judging_a_large_call_holds_up_no_small_one(bench: Bench) -> None:
+    large = asyncio.ensure_future(bench.ask(inquiry(call(arguments={"x": ["{}"] * 150_000}))))
+    order: list[str] = []
+    large.add_done_callback(lambda _: order.append("large"))
+    await asyncio.sleep(0)
+    assert isinstance(await bench.ask(inquiry(call())), Forward)
+    order.append("small")
+    assert isinstance(await large, Forward)
+    assert order == ["small", "large"]
