@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
@@ -54,10 +54,11 @@ _FORWARDED = frozenset(
 )
 _FORWARDED_PREFIXES = (":", "mcp-param-")
 _SESSION_HEADER = "mcp-session-id"
-# Masking a larger body for the record would hold up the other calls of this process: it goes to a thread, and only a
-# few do so at once, so that callers of large ones wait for one another and for nobody else.
+# Reading a larger body and masking it for the record would hold up the other calls of this process: that goes to a
+# thread, and only a few do so at once, so that callers of large ones wait for one another and for nobody else.
 _THREAD_FROM_BYTES = 32 * 1024
 _LARGE_AT_ONCE = 2
+_T = TypeVar("_T")
 
 
 class EventSink(Protocol):
@@ -128,7 +129,8 @@ class Judge:
         try:
             if "?" in inquiry.path:
                 raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
-            request = read_request(target.name, inquiry.http, max_depth=in_force.config.limits.json_depth)
+            depth = in_force.config.limits.json_depth
+            request = await self._aside(inquiry, lambda: read_request(target.name, inquiry.http, max_depth=depth))
             session = session_of(request, principal, target.name, self._sealer, self._new_id)
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
@@ -168,10 +170,14 @@ class Judge:
                 for message, decision in zip(messages, decisions, strict=True)
             ]
 
-        if len(record.inquiry.http.body) < _THREAD_FROM_BYTES:
-            return make()
+        return await self._aside(record.inquiry, make)
+
+    async def _aside(self, inquiry: Inquiry, work: Callable[[], _T]) -> _T:
+        """Do what takes long with a large body where it holds up nobody else."""
+        if len(inquiry.http.body) < _THREAD_FROM_BYTES:
+            return work()
         async with self._large:
-            return await asyncio.to_thread(make)
+            return await asyncio.to_thread(work)
 
     async def _record_all(self, events: Sequence[Event]) -> None:
         if len(events) == 1:

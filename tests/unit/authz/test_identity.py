@@ -228,6 +228,17 @@ async def test_a_removed_issuer_is_trusted_no_more(world: World) -> None:
         await world.verify(token)
 
 
+async def test_an_issuer_removed_while_its_keys_are_fetched_is_trusted_no_more(world: World) -> None:
+    token = world.mint.token("alice", RESOURCE)
+    under_way = asyncio.ensure_future(world.verify(token))
+    await asyncio.sleep(0)
+    world.verifier.configure((ConfiguredIssuer("https://other.test"),), cached=100)
+    with pytest.raises(Unidentified):
+        await under_way
+    with pytest.raises(Unidentified):
+        await world.verify(token)
+
+
 async def test_a_caller_that_goes_away_does_not_take_the_fetch_along(world: World) -> None:
     token = world.mint.token("alice", RESOURCE)
     impatient = asyncio.ensure_future(world.verify(token))

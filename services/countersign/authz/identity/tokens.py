@@ -87,7 +87,11 @@ class TokenVerifier:
         if known is not None and known.not_after_s > self._clock() and self._keys[known.issuer].trusts(known.key):
             self._cache.move_to_end(cache_key)
             return known.principal
+        issuers = self._issuers
         verified = await self._verify(token, audience, cache_key[0])
+        if self._issuers is not issuers:
+            # Issuers changed while keys were fetched: what was verified by the old ones must not be remembered.
+            return await self.verify(authorization, audience)
         self._cache[cache_key] = verified
         while len(self._cache) > self._cached:
             self._cache.popitem(last=False)
