@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, ExtensionFilter
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
 from envoy_data_plane.envoy.config.core.v3 import (
     ConfigSource,
     GrpcService,
@@ -149,6 +150,8 @@ def _masker() -> ExternalProcessor:
         message_timeout=timedelta(hours=1),
         max_message_timeout=timedelta(hours=1),
         disable_clear_route_cache=True,
+        # By default Envoy quietly keeps a target's x-envoy-* and host headers, whatever the masker removes.
+        mutation_rules=HeaderMutationRules(allow_envoy=True, allow_all_routing=True, disallow_is_error=True),
     )
 
 

@@ -81,9 +81,9 @@ class Exchange:
             raise Reset(f"unexpected message {what}")
 
     async def abandoned(self) -> None:
-        """Record that the caller went away before the answer was complete. Call when Envoy closed the stream early."""
+        """Record that the answer broke off. Call when Envoy closed the stream, which does not say who left."""
         if self._answer is not None and not self._done:
-            await self._answer.cut("the caller went away before the answer was complete")
+            await self._answer.cut("the answer broke off: the target or the caller ended it early")
 
     async def cut(self, reason: str) -> None:
         """Record that the answer was cut by us after its head was released."""

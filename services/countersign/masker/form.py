@@ -32,7 +32,7 @@ class Treatment:
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _CANONICAL = {_JSON: "application/json", _EVENTS: "text/event-stream"}
-_CHARSET = re.compile(r'\s*charset\s*=\s*"?([a-z0-9-]+)"?\s*\Z', re.IGNORECASE)
+_CHARSET = re.compile(r'charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 # Headers of a target that reach the caller, and what they may hold; all others are removed, since a header is as good
 # a way out as a body. Mcp-Session-Id is replaced by its sealed form.
 _PASSED = {
@@ -70,8 +70,7 @@ def _why_lost(head: Head) -> str:
 def _by_content_type(content_type: str) -> Treatment:
     media, _, parameters = content_type.partition(";")
     media = media.strip().lower()
-    charset = _CHARSET.match(parameters)
-    if parameters.strip() and charset is not None and charset.group(1).lower() not in ("utf-8", "us-ascii"):
+    if any(charset.lower() not in ("utf-8", "us-ascii") for charset in _CHARSET.findall(parameters)):
         return Treatment(Form.REFUSED, "the answer's charset is not UTF-8")
     if media == _JSON:
         return Treatment(Form.JSON)

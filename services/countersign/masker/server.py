@@ -55,7 +55,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             await self._record_quietly(exchange.cut("masking failed"))
             await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
         finally:
-            # Runs when Envoy closed the stream, too (cancelled): the caller went away.
+            # Runs when Envoy closed the stream, too (cancelled): the caller or the target went away.
             farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
             self._farewells.add(farewell)
             farewell.add_done_callback(self._farewells.discard)
