@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from countersign.jsontext import JsonValue
 from countersign.mcp.eras import MIRRORED_PARAMS
@@ -18,6 +18,7 @@ _SESSION_ID = re.compile(rf"[!-+\--~]{{1,{MAX_SESSION_ID_LENGTH}}}")  # visible 
 _JSON_TYPE = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|\"utf-8\")[ \t]*)?", re.IGNORECASE)
 _PLAIN = re.compile(r"[ -~]*")
 _ENCODED = re.compile(r"=\?base64\?(.*)\?=")
+_INTEGRAL = re.compile(r"-?[0-9]+\.0+")
 _STREAM_RANGES = frozenset({"text/event-stream", "text/*", "*/*"})
 
 
@@ -62,9 +63,9 @@ def check_no_encoding(headers: Mapping[str, str]) -> None:
 
 
 def check_no_mirrors(headers: Mapping[str, str]) -> None:
-    """Refuse ``Mcp-Method`` and ``Mcp-Name`` where there is no one request that they could repeat."""
-    if "mcp-method" in headers or "mcp-name" in headers:
-        raise mismatch("the headers Mcp-Method and Mcp-Name have no request to describe")
+    """Refuse ``Mcp-Method``, ``Mcp-Name`` and ``Mcp-Param-*`` where there is no one request that they could repeat."""
+    if any(name in ("mcp-method", "mcp-name") or name.startswith("mcp-param-") for name in headers):
+        raise mismatch("the headers Mcp-Method, Mcp-Name and Mcp-Param-* have no request to describe")
 
 
 def check_mirrors(headers: Mapping[str, str], method: str, params: dict[str, JsonValue], *, required: bool) -> None:
@@ -89,6 +90,36 @@ def check_mirrors(headers: Mapping[str, str], method: str, params: dict[str, Jso
     name = decoded_header(claimed)
     if name is None or not any(type(value) is str and value == name for value in named):
         raise mismatch("the header Mcp-Name does not match the body")
+
+
+def check_param_mirrors(headers: Mapping[str, str], params: dict[str, JsonValue]) -> None:
+    """Demand that each ``Mcp-Param-*`` repeats some value in ``params.arguments`` (MCP 2026-07-28, x-mcp-header).
+
+    Which argument it stands for only the tool's schema tells, so any will do: what matters is that nothing reaches the
+    target that was neither judged nor recorded. Raises :class:`McpRefused` with -32020.
+    """
+    claimed = [value for name, value in headers.items() if name.startswith("mcp-param-")]
+    if not claimed:
+        return
+    held = {_plain_number(text) for text in _texts(params.get("arguments"))}
+    texts = [decoded_header(value) for value in claimed]
+    if not all(text is not None and _plain_number(text) in held for text in texts):
+        raise mismatch("a header Mcp-Param-* does not match the arguments")
+
+
+def _plain_number(text: str) -> str:
+    """Write 42.0 as 42: clients and servers may hold an integer either way."""
+    return text.partition(".")[0] if _INTEGRAL.fullmatch(text) else text
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _texts(child)
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
+    elif value is not None:
+        yield str(value)
 
 
 def decoded_header(value: str) -> str | None:

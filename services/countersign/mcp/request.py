@@ -14,6 +14,7 @@ from countersign.mcp.headers import (
     check_mirrors,
     check_no_encoding,
     check_no_mirrors,
+    check_param_mirrors,
     session_header,
     version_header,
 )
@@ -131,6 +132,7 @@ def _read_enveloped(target: str, headers: Mapping[str, str], envelope: Envelope)
         era, version = read_era(envelope, header_version)
         required = era is Era.MODERN and envelope.kind is MessageKind.REQUEST
         check_mirrors(headers, envelope.method, envelope.params, required=required)
+        check_param_mirrors(headers, envelope.params)
     message = to_message(target, envelope, era)
     if envelope.method == "initialize":
         version = read_offer(envelope.params)

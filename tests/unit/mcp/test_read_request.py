@@ -144,3 +144,10 @@ def test_headers_that_are_true_are_welcome_in_the_legacy_era_too() -> None:
 
 def test_meta_of_others_is_not_our_business() -> None:
     assert read(modern(rpc("tools/list", {"_meta": {**META, "vendor/x": 1, "progressToken": "p"}}))).era is Era.MODERN
+
+
+@pytest.mark.parametrize("value", ["eu", "10", "10.0", "true", "=?base64?Z3LDtsOfZQ==?="])
+def test_a_header_may_repeat_an_argument(value: str) -> None:
+    arguments = {"region": "eu", "limits": {"rows": 10, "exact": True, "unit": "größe"}}
+    request = read(modern(modern_rpc("tools/call", {"name": "query", "arguments": arguments}), mcp_param_x=value))
+    assert request.messages[0].call is not None

@@ -165,6 +165,8 @@ BAD_PARAMS = {
     "capabilities as a list": modern(modern_meta(capabilities=[])),
 }
 
+ARGUED = {"name": "query", "arguments": {"region": "eu", "limits": {"rows": 10, "exact": True}}}
+
 HEADERS_THAT_LIE = {
     "another method": modern(CALL, mcp_method="tools/list"),
     "a method in capitals": modern(CALL, mcp_method="Tools/Call"),
@@ -187,6 +189,13 @@ HEADERS_THAT_LIE = {
     "a method for a response": legacy({"jsonrpc": "2.0", "id": 1, "result": {}}, mcp_method="ping"),
     "a method for a batch": legacy([rpc("ping")], mcp_protocol_version=None, mcp_method="ping"),
     "a method for a GET": HttpRequest("GET", {"accept": "*/*", "mcp-method": "tools/call"}, b""),
+    "a parameter that is no argument": modern(
+        modern_rpc("tools/call", ARGUED), mcp_name="query", mcp_param_region="us"
+    ),
+    "a parameter without arguments": modern(modern_rpc("tools/list"), mcp_param_region="eu"),
+    "a parameter in bad base64": modern(modern_rpc("tools/call", ARGUED), mcp_param_region="=?base64?ZXU?="),
+    "a parameter for a batch": legacy([rpc("ping")], mcp_protocol_version=None, mcp_param_region="eu"),
+    "a parameter for a GET": HttpRequest("GET", {"accept": "*/*", "mcp-param-region": "eu"}, b""),
     "a doubled version": modern(CALL, mcp_protocol_version=f"{MODERN},{MODERN}"),
     "two versions": modern(CALL, mcp_protocol_version=f"2025-06-18,{MODERN}"),
     "an empty version": legacy(rpc("ping"), mcp_protocol_version=""),
