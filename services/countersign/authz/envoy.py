@@ -19,7 +19,7 @@ _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What Envoy asks about: the request, on which route of ours, for which target, from where.
+    """What Envoy asks about: the request, on which route of ours, for which target at which URL, from where.
 
     ``traceparent`` is the W3C trace context of the call; empty when it is not traced, or not well formed: it is
     recorded as it stands, so it must not be a way to put other text there.
@@ -31,6 +31,7 @@ class Inquiry:
     path: str
     source_address: str
     traceparent: str
+    upstream: str = ""
 
     @property
     def authorization(self) -> str | None:
@@ -86,6 +87,7 @@ def read_inquiry(request: pb.CheckRequest, traceparent: str) -> Inquiry:
         path=http.path,
         source_address=attributes.source.address.socket_address.address,
         traceparent=_trace_of(traceparent or headers.get("traceparent", "")),
+        upstream=extensions.get("upstream", ""),
     )
 
 

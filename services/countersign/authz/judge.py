@@ -94,7 +94,8 @@ class Judge:
         arrived_us = self._now_us()
         in_force = self._rulebook.current
         target = in_force.config.targets.get(inquiry.target)
-        if target is None:
+        if target is None or target.mcp_url != inquiry.upstream:
+            # Envoy took up an edit before us or after us: the credential of one URL must not go to another.
             return Answer(failed(Failure.UNAVAILABLE, "this target is not in force yet"), Summary())
         try:
             principal = await self._verifier.verify(inquiry.authorization, target.resource)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -70,9 +71,13 @@ def service_cluster(name: str, address: str) -> Cluster:
     )
 
 
-def target_cluster_name(target: str) -> str:
-    """Return the name of a target's cluster."""
-    return f"target_{target}"
+def target_cluster_name(target: Target) -> str:
+    """Return the name of a target's cluster: another URL is another cluster.
+
+    So a request that was routed, judged and given a credential before an edit of gateway.yaml never ends up at the URL
+    that stands there after it.
+    """
+    return f"target_{target.name}_{hashlib.sha256(target.mcp_url.encode()).hexdigest()[:12]}"
 
 
 def target_cluster(target: Target) -> Cluster:
@@ -80,7 +85,7 @@ def target_cluster(target: Target) -> Cluster:
     url = urlsplit(target.mcp_url)
     host = url.hostname or ""
     port = url.port or (443 if url.scheme == "https" else 80)
-    name = target_cluster_name(target.name)
+    name = target_cluster_name(target)
     literal = host.replace(".", "").isdigit() or ":" in host
     return Cluster(
         name=name,

@@ -64,7 +64,7 @@ def routes(config: GatewayConfig) -> RouteConfiguration:
 def _mcp(config: GatewayConfig, target: Target) -> Route:
     url = urlsplit(target.mcp_url)
     check = CheckSettings(
-        context_extensions={"route": MCP_ROUTE, "target": target.name},
+        context_extensions={"route": MCP_ROUTE, "target": target.name, "upstream": target.mcp_url},
         with_request_body=BufferSettings(
             max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
         ),
@@ -73,7 +73,7 @@ def _mcp(config: GatewayConfig, target: Target) -> Route:
         name=f"mcp {target.name}",
         match=RouteMatch(path=f"/{target.name}/mcp"),
         route=RouteAction(
-            cluster=target_cluster_name(target.name),
+            cluster=target_cluster_name(target),
             prefix_rewrite=url.path or "/",
             host_rewrite_literal=url.netloc,
             timeout=_NEVER,

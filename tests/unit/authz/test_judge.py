@@ -94,11 +94,17 @@ HEADERS = {"content-type": "application/json", "accept": "application/json, text
 
 
 def inquiry(
-    body: object = None, *, verb: str = "POST", path: str = "/orders/mcp", target: str = "orders", **headers: str
+    body: object = None,
+    *,
+    verb: str = "POST",
+    path: str = "/orders/mcp",
+    target: str = "orders",
+    upstream: str = "http://127.0.0.1:9000/mcp",
+    **headers: str,
 ) -> Inquiry:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     data = b"" if body is None else json.dumps(body).encode()
-    return Inquiry("mcp", target, HttpRequest(verb, {**HEADERS, **named}, data), path, "192.0.2.7", "")
+    return Inquiry("mcp", target, HttpRequest(verb, {**HEADERS, **named}, data), path, "192.0.2.7", "", upstream)
 
 
 def call(tool: str = "query", arguments: Mapping[str, object] | None = None, rpc_id: int = 1) -> dict[str, object]:
@@ -179,8 +185,11 @@ async def test_an_attempt_by_nobody_that_cannot_be_recorded_is_unavailable(bench
     assert answer.reply.headers == ()
 
 
-async def test_a_target_that_is_not_in_force_is_not_reached(bench: Bench) -> None:
-    answer = await bench.ask(inquiry(call(), target="new"))
+@pytest.mark.parametrize(
+    "asked", [inquiry(call(), target="new"), inquiry(call(), upstream="http://127.0.0.1:9001/mcp")]
+)
+async def test_a_target_that_is_not_in_force_where_envoy_routes_is_not_reached(bench: Bench, asked: Inquiry) -> None:
+    answer = await bench.ask(asked)
     assert isinstance(answer, Answer)
     assert answer.reply.status == 503
 

@@ -95,3 +95,17 @@ def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
         "https://gateway.test",
         None,
     }
+
+
+def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, tmp_path: Path) -> None:
+    def clusters() -> set[str]:
+        return {each["name"] for each in json.loads(files.clusters.read_text())["resources"]}
+
+    before = clusters()
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GATEWAY.replace("127.0.0.1:9000", "127.0.0.1:9001"))
+    write_dynamic(load(path, {"ORDERS_TOKEN": CREDENTIAL}), files)
+    (table,) = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"]
+    routed = {route["route"]["cluster"] for route in table["routes"] if "cluster" in route.get("route", {})}
+    assert clusters() <= routed
+    assert len(clusters() - before) == 1
