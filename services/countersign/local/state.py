@@ -60,8 +60,12 @@ def open_state(root: Path) -> StateDir:
         raise StateError(f"{state.root} is too long a path for Unix sockets: choose a shorter --state")
     try:
         # Others may pass through (the database's own user must), but neither list nor read.
-        for directory, mode in ((state.root, 0o711), (state.sockets, 0o711), (state.logs, 0o700)):
+        modes = ((state.root, 0o711), (state.sockets, 0o711), (state.logs, 0o700), (state.envoy, 0o700))
+        for directory, mode in modes:
             directory.mkdir(parents=True, exist_ok=True)
+            if directory.stat().st_uid != os.geteuid():
+                # Whoever made it may have put a sealing key there that they know.
+                raise StateError(f"{directory} belongs to another user: choose another --state")
             directory.chmod(mode)
         _lock(state.root)
         _make_key(state.sealing_key)

@@ -33,21 +33,19 @@ class Supervisor:
 
     async def start(self, *specs: ChildSpec) -> None:
         """Start these side by side; return when all are ready. Raises ``CannotStart`` for the first that is not."""
+        results = await asyncio.gather(*map(self._start, specs), return_exceptions=True)
+        for result in results:
+            if result is not None:
+                raise result
+
+    async def _start(self, spec: ChildSpec) -> None:
         began = asyncio.get_running_loop().time()
-        starting = [asyncio.ensure_future(Child.start(spec)) for spec in specs]
-        results = await asyncio.gather(*starting, return_exceptions=True)
-        failure: BaseException | None = None
-        for spec, result in zip(specs, results, strict=True):
-            if isinstance(result, BaseException):
-                failure = failure or result
-                continue
-            took_s = asyncio.get_running_loop().time() - began
-            self._say(spec.name, f"ready after {took_s:.1f} s (pid {result.pid})")
-            kept = _Kept(spec, result)
-            kept.keeper = asyncio.ensure_future(self._keep(kept, result))
-            self._kept.append(kept)
-        if failure is not None:
-            raise failure
+        child = await Child.start(spec)
+        # Kept as soon as it runs: should the others fail or be cancelled, ``stop`` must find it.
+        kept = _Kept(spec, child)
+        kept.keeper = asyncio.ensure_future(self._keep(kept, child))
+        self._kept.append(kept)
+        self._say(spec.name, f"ready after {asyncio.get_running_loop().time() - began:.1f} s (pid {child.pid})")
 
     async def stop(self) -> None:
         """Stop all, the last started first, within ``STOP_WITHIN_S`` altogether."""
@@ -83,6 +81,10 @@ class Supervisor:
                 child = await Child.start(kept.spec)
             except CannotStart as error:
                 reason = str(error)
+                continue
+            except OSError as error:
+                # No room for a log, no more descriptors: that may pass, and nobody else would try again.
+                reason = f"{kept.spec.name} cannot be started: {error.strerror}"
                 continue
             kept.child = child
             self._say(kept.spec.name, f"ready again (pid {child.pid})")

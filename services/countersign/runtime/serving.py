@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -104,10 +105,13 @@ async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Await
 
 
 def _listen(server: grpc.aio.Server, address: str) -> None:
-    if address.startswith("unix:"):
-        # A socket that a killed process left behind would refuse us for ever.
-        Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+    before = os.umask(0o077)  # whoever may connect to a socket may append to the record, or ask in Envoy's place
     try:
+        if address.startswith("unix:"):
+            # A socket that a killed process left behind would refuse us for ever.
+            Path(address.removeprefix("unix:")).unlink(missing_ok=True)
         server.add_insecure_port(address)
     except RuntimeError as error:
         raise CannotListen(f"cannot listen on {address}: it is taken, or not an address of this machine") from error
+    finally:
+        os.umask(before)

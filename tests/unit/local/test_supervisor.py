@@ -1,0 +1,133 @@
+"""Whatever was started is stopped, also when the others do not start, are cancelled, or end by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from countersign.local.child import CannotStart, ChildSpec
+from countersign.local.supervisor import Supervisor
+
+FOREVER = (sys.executable, "-c", "import signal; signal.pause()")
+
+
+class Told:
+    """What a supervisor said, and the means to wait for it."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, part: str, what: str) -> None:
+        self.lines.append((part, what))
+        self._more.set()
+
+    async def line(self, part: str, start: str) -> str:
+        async with asyncio.timeout(10):
+            while True:
+                found = [what for name, what in self.lines if name == part and what.startswith(start)]
+                if found:
+                    return found[0]
+                self._more.clear()
+                await self._more.wait()
+
+    async def pid(self, part: str, start: str = "ready") -> int:
+        return int((await self.line(part, start)).rpartition("pid ")[2].rstrip(")"))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+async def supervisor(told: Told) -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(told)
+    yield supervisor
+    await supervisor.stop()
+
+
+def spec(folder: Path, name: str, *, ready: bool = True, command: tuple[str, ...] = FOREVER) -> ChildSpec:
+    async def probe() -> bool:
+        return ready
+
+    return ChildSpec(name, command, {"PATH": os.environ["PATH"]}, folder / f"{name}.log", probe)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_what_is_ready_is_stopped_when_the_start_of_others_is_cancelled(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    starting = asyncio.ensure_future(supervisor.start(spec(tmp_path, "fast"), spec(tmp_path, "slow", ready=False)))
+    pid = await told.pid("fast")
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await supervisor.stop()
+    assert is_gone(pid)
+
+
+async def test_what_is_ready_is_stopped_when_another_does_not_start(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    broken = spec(tmp_path, "broken", ready=False, command=(sys.executable, "-c", "raise SystemExit('no disk')"))
+    with pytest.raises(CannotStart, match="no disk"):
+        await supervisor.start(spec(tmp_path, "sound"), broken)
+    pid = await told.pid("sound")
+    await supervisor.stop()
+    assert is_gone(pid)
+
+
+async def test_a_part_that_was_killed_runs_again_and_is_stopped(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    await supervisor.start(spec(tmp_path, "part"))
+    os.kill(await told.pid("part"), 9)
+    again = await told.pid("part", "ready again")
+    await supervisor.stop()
+    assert is_gone(again)
+
+
+async def test_a_part_is_tried_again_when_even_its_log_cannot_be_opened(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    await supervisor.start(spec(tmp_path, "part"))
+    log = tmp_path / "part.log"
+    log.unlink()
+    log.mkdir()
+    os.kill(await told.pid("part"), 9)
+    await told.line("part", "part cannot be started")
+    log.rmdir()
+    await told.pid("part", "ready again")
+
+
+async def test_stopping_while_a_part_is_restarted_leaves_nothing(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    marker = tmp_path / "pids"
+    code = f"import os,signal; open({str(marker)!r}, 'a').write(str(os.getpid()) + chr(10)); signal.pause()"
+
+    async def ready() -> bool:
+        # Only the first process ever becomes ready.
+        return marker.exists() and len(marker.read_text().splitlines()) == 1
+
+    part = ChildSpec("part", (sys.executable, "-c", code), {}, tmp_path / "part.log", ready)
+    await supervisor.start(part)
+    os.kill(await told.pid("part"), 9)
+    async with asyncio.timeout(10):
+        while len(marker.read_text().splitlines()) < 2:  # noqa: ASYNC110 - a file has no event to wait for
+            await asyncio.sleep(0.01)
+    await supervisor.stop()
+    assert all(is_gone(int(pid)) for pid in marker.read_text().splitlines())
