@@ -2,7 +2,7 @@
 
 from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
 from countersign.jsontext.parsing import parse
-from countersign.jsontext.spans import Literal, element_spans, literals, value_span
+from countersign.jsontext.spans import Literal, element_spans, literals, pick_literals, value_span
 from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonValue, Number
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "element_spans",
     "literals",
     "parse",
+    "pick_literals",
     "quote",
     "value_span",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from json import JSONDecoder
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from countersign.jsontext.values import Document, JsonValue, Number
 Path = tuple[str | int, ...]
 
 _ESCAPE = re.compile(r"\\.")
+# Only for text that was parsed and whose escapes were blanked out: a quotation mark is the end, a number stands alone.
+_LITERAL = re.compile(r'"[^"]*"|-?[0-9][0-9.eE+-]*|NaN|-?Infinity')
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SKIPPER = JSONDecoder(parse_int=str, parse_float=str)
 
@@ -61,6 +63,39 @@ def literals(document: Document) -> list[Literal]:
             for index, child in enumerate(value):
                 if child is not None:
                     collect(child, (*path, index))
+
+    collect(document.root, ())
+    return found
+
+
+def pick_literals(document: Document, wanted: Container[int]) -> dict[int, Literal]:
+    """List some of the ``literals`` by their number, in a fraction of the time that all of them take."""
+    text = _ESCAPE.sub("__", document.text) if "\\" in document.text else document.text
+    spans = [match.span() for match in _LITERAL.finditer(text)]
+    found: dict[int, Literal] = {}
+    number = 0
+
+    def collect(value: JsonValue, path: Path) -> None:
+        nonlocal number
+        if isinstance(value, dict):
+            for key, child in value.items():
+                if number in wanted:
+                    found[number] = Literal(*spans[number], key, (*path, key), True, False)
+                number += 1
+                if isinstance(child, str):
+                    if number in wanted:
+                        found[number] = Literal(*spans[number], child, (*path, key), False, type(child) is Number)
+                    number += 1
+                elif isinstance(child, (dict, list)):
+                    collect(child, (*path, key))
+        elif isinstance(value, list):
+            for index, child in enumerate(value):
+                if isinstance(child, (str, dict, list)):
+                    collect(child, (*path, index))
+        elif isinstance(value, str):
+            if number in wanted:
+                found[number] = Literal(*spans[number], value, path, False, type(value) is Number)
+            number += 1
 
     collect(document.root, ())
     return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from countersign.jsontext import Document, Edit, Literal, literals, quote
+from countersign.jsontext import Document, Edit, Literal, literals, pick_literals, quote
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.result import Span
 
@@ -22,6 +22,10 @@ class Layer(Protocol):
 
     edits: list[Edit]
     """What to change in this layer's own text."""
+
+    def expect(self, leaves: set[int]) -> None:
+        """Look up where these leaves stand; no others may be written, embedded or placed."""
+        ...
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """Replace spans of a leaf's value."""
@@ -42,6 +46,9 @@ class TextLayer:
     def __init__(self) -> None:
         self.parent: tuple[Layer, int] | None = None
         self.edits: list[Edit] = []
+
+    def expect(self, leaves: set[int]) -> None:
+        """See :class:`Layer`."""
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`."""
@@ -64,13 +71,17 @@ class JsonLayer:
         self.parent = parent
         self.edits: list[Edit] = []
         self._place: str | None = None
-        self._literals: list[Literal] | None = None
+        self._literals: dict[int, Literal] = {}
         self._renamed: dict[tuple[str | int, ...], str] = {}
         self._taken: dict[tuple[str | int, ...], dict[str, int]] | None = None
 
+    def expect(self, leaves: set[int]) -> None:
+        """See :class:`Layer`."""
+        self._literals = pick_literals(self.document, leaves)
+
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`. A number becomes 0; keys stay distinct within their object."""
-        literal = self._literal(leaf)
+        literal = self._literals[leaf]
         if literal.is_number:
             self.edits.append(Edit(literal.start, literal.end, "0"))
             return
@@ -83,7 +94,7 @@ class JsonLayer:
 
     def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
-        literal = self._literal(leaf)
+        literal = self._literals[leaf]
         raw = self.document.text[literal.start : literal.end]
         offsets = {edit.start for edit in edits} | {edit.end for edit in edits}
         at = raw_offsets(raw, literal.value, sorted(offsets))
@@ -92,7 +103,7 @@ class JsonLayer:
 
     def place(self, leaf: int) -> str:
         """See :class:`Layer`."""
-        path = self._literal(leaf).path
+        path = self._literals[leaf].path
         if self._place is None:
             self._place = "$" if self.parent is None else self.parent[0].place(self.parent[1]) + "$"
         steps = [self._place]
@@ -103,16 +114,11 @@ class JsonLayer:
                 steps.append(_key_step(self._renamed.get(path[: depth + 1], step) if self._renamed else step))
         return "".join(steps)
 
-    def _literal(self, leaf: int) -> Literal:
-        if self._literals is None:
-            self._literals = literals(self.document)
-        return self._literals[leaf]
-
     def _rename(self, literal: Literal, edits: Sequence[Edit]) -> str:
         """Note a key's new name; return what to append so that no other key of its object has the same."""
         if self._taken is None:
             self._taken = {}
-            for other in self._literals or ():
+            for other in literals(self.document):
                 if other.is_key:
                     self._taken.setdefault(other.path[:-1], {})[other.value] = 1
         taken = self._taken[literal.path[:-1]]

@@ -11,6 +11,7 @@ from countersign.jsontext import Document, JsonRefused, apply_edits, parse
 from countersign.masking.detectors import Detector
 from countersign.masking.fields import Field
 from countersign.masking.key_rules import Cover, KeyRules
+from countersign.masking.layers import Layer
 from countersign.masking.leaves import Leaves
 from countersign.masking.places import summarise
 from countersign.masking.result import Masked, NotMaskable, Span, merge
@@ -159,6 +160,16 @@ _NOT_CONTINUATION = bytes(byte for byte in range(256) if byte & 0xC0 != 0x80)
 
 
 def _apply(text: str, leaves: Leaves, spans: dict[int, list[Span]]) -> tuple[str, tuple[Finding, ...]]:
+    expected: defaultdict[Layer, set[int]] = defaultdict(set)
+    for leaf in spans:
+        layer, number = leaves.place(leaf)
+        expected[layer].add(number)
+    # An inner text comes after the one that holds it, which must know where it stands.
+    for layer in reversed(leaves.layers):
+        if layer in expected:
+            if layer.parent is not None:
+                expected[layer.parent[0]].add(layer.parent[1])
+            layer.expect(expected[layer])
     for leaf, found in spans.items():
         layer, number = leaves.place(leaf)
         layer.write(number, found)

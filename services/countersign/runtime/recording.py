@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 BATCH_EVENTS = 1_000
 # With the largest single event on top a message stays below the server's 80 MiB.
 BATCH_BYTES = 4 * 1024 * 1024
-BATCHES_UNDER_WAY = 64
+BATCHES_UNDER_WAY = 1
 MAX_EVENT_BYTES = 76 * 1024 * 1024
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0

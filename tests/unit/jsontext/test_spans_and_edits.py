@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from countersign.jsontext import (
     element_spans,
     literals,
     parse,
+    pick_literals,
     quote,
     value_span,
 )
@@ -127,3 +129,11 @@ def test_edits_that_overlap_or_lie_outside_are_refused(edits: list[Edit]) -> Non
 @given(st.text())
 def test_a_quoted_string_reads_back(value: str) -> None:
     assert parse(quote(value)).root == value
+
+
+@given(TEXTS, st.randoms(use_true_random=False))
+def test_picked_literals_are_those_of_the_whole_list(text: str, random: Random) -> None:
+    document = parse(text)
+    every = literals(document)
+    wanted = {number for number in range(len(every)) if random.random() < 0.5}
+    assert pick_literals(document, wanted) == {number: every[number] for number in wanted}

@@ -13,12 +13,16 @@ _ASSIGNMENT = Pattern(
 _SAID = Pattern(
     r"""(?i)\b(?:password|passphrase|passcode|pwd|api key|token|secret)\s+(?:is|was)[\s:]{1,3}["'`]?([^\s"'`]{6,})"""
 )
+# Each name that the patterns know holds one of these.
+_WORDS = (b"pass", b"pwd", b"secret", b"token", b"key")
 _TRAILING = b".,;:!?)]}"
 
 
-def find(data: bytes) -> list[ByteSpan]:
-    """Where the values stand that are assigned to telling names."""
+def find(data: bytes, lower: bytes) -> list[ByteSpan]:
+    """Where the values stand that are assigned to telling names; ``lower`` is ``data`` in lower case."""
     found: list[ByteSpan] = []
+    if not any(word in lower for word in _WORDS):
+        return found
     for _, name, double_quoted, single_quoted, bare in _ASSIGNMENT.groups(data):
         kind = classify(data[slice(*name)].decode())
         if kind is None:
