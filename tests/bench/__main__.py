@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from tests.bench.figures import NothingAnswered
 from tests.bench.load import LoadFailed, generator
 from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
@@ -31,6 +32,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
 
     Raises:
         LoadFailed: when the load generator, or the recorder's own benchmark, did not work.
+        NothingAnswered: when a path gave no right answer at all.
         NotReady: when the gateway or plain Envoy did not come up.
         psutil.NoSuchProcess: when a part ended meanwhile.
     """
@@ -76,7 +78,7 @@ if __name__ == "__main__":
     options = arguments_of(sys.argv[1:])
     try:
         found = main(options, terminal)
-    except (LoadFailed, NotReady, psutil.Error) as error:
+    except (LoadFailed, NothingAnswered, NotReady, psutil.Error) as error:
         sys.exit(f"the benchmark could not be carried out: {error}")
     for table in tables(found):
         terminal.print(table)

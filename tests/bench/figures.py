@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
+class NothingAnswered(ValueError):
+    """No call of a path was answered rightly, so there is nothing to make figures of."""
+
+
 class Latencies:
     """Counted latencies in microseconds, each kept to three significant digits."""
 
@@ -92,11 +96,12 @@ def summed(path: str, size_kb: int, clients: int, slices: Sequence[Slice]) -> Fi
     """Pool the slices: the throughput is the median over them, the percentiles are those of all their calls.
 
     Raises:
-        ValueError: when no call was answered at all.
+        NothingAnswered: when no call was answered rightly; the message holds the first problem.
     """
     calls = sum(one.calls for one in slices)
+    problem = next((one.problem for one in slices if one.problem), "")
     if not calls:
-        raise ValueError(f"no call was answered on the path {path}")
+        raise NothingAnswered(f"{path}, {size_kb} KB, {clients} clients: no right answer at all ({problem})")
     latencies = Latencies.merged(one.latencies for one in slices)
     rates = [one.calls / one.seconds for one in slices]
     names = list(dict.fromkeys(name for one in slices for name in one.cpu_s))
@@ -106,7 +111,7 @@ def summed(path: str, size_kb: int, clients: int, slices: Sequence[Slice]) -> Fi
         clients=clients,
         calls=calls,
         wrong=sum(one.wrong for one in slices),
-        problem=next((one.problem for one in slices if one.problem), ""),
+        problem=problem,
         calls_per_s=statistics.median(rates),
         calls_per_s_least=min(rates),
         calls_per_s_most=max(rates),

@@ -34,7 +34,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a plan: ``problem`` describes the first wrong answer, without its content."""
+    """What came of a plan: ``calls`` were answered rightly, ``wrong`` were not; ``problem`` describes the first of these
+    without its content."""
 
     calls: int
     wrong: int
@@ -43,7 +44,7 @@ class Outcome:
     latencies_us: Mapping[int, int]
 
     def latencies(self) -> Latencies:
-        """The latencies of all calls that were answered rightly."""
+        """The latencies of the calls."""
         return Latencies(self.latencies_us)
 
 

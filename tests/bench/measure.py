@@ -94,6 +94,7 @@ class Measuring:
 
         Raises:
             LoadFailed: when the generator does not work.
+            NothingAnswered: when a path gave no right answer at all.
             psutil.NoSuchProcess: when a part ended meanwhile.
         """
         for way in ways:

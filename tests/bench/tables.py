@@ -57,7 +57,7 @@ def _cpu(report: Report) -> Table:
 
 
 def _memory(report: Report) -> Table:
-    table = _table("Peak memory, MB (of a process with others below it: the largest)", "process")
+    table = _table("Peak memory of one process", "process")
     table.add_column("MB", justify="right")
     for name, peak in report.peak_memory_mb.items():
         table.add_row(name, f"{peak:.0f}")

@@ -31,6 +31,7 @@ function done(summary, latency, requests)
     wrong = wrong + thread:get("wrong")
     if problem == "" then problem = thread:get("problem") end
   end
+  local right = summary.requests - wrong
   local broken = summary.errors
   local lost = broken.connect + broken.read + broken.write + broken.timeout
   if lost > 0 then
@@ -43,13 +44,14 @@ function done(summary, latency, requests)
     counts[i] = string.format('"%%d":%%d', us, count)
   end
   print(string.format('{"calls":%%d,"wrong":%%d,"problem":"%%s","seconds":%%f,"latencies_us":{%%s}}',
-    summary.requests, wrong, problem, summary.duration / 1e6, table.concat(counts, ",")))
+    right, wrong, problem, summary.duration / 1e6, table.concat(counts, ",")))
 end
 """
 
 
 class Wrk:
-    """wrk, one thread. It abandons the calls that are under way at the end: at most one a client and slice."""
+    """wrk, one thread. It abandons the calls that are under way at the end, at most one a client and slice; its
+    latencies hold those of wrong answers too, which make the run invalid anyway."""
 
     name = "wrk"
 

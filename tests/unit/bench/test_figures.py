@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.figures import Figures, Latencies, Slice, ratio, summed
+from tests.bench.figures import Figures, Latencies, NothingAnswered, Slice, ratio, summed
 
 
 def one_slice(
@@ -77,9 +77,9 @@ def test_wrong_answers_of_any_slice_are_kept_with_the_first_reason() -> None:
     assert (found.wrong, found.problem) == (3, "status 503")
 
 
-def test_a_path_that_answered_nothing_has_no_figures() -> None:
-    with pytest.raises(ValueError, match="no call was answered on the path governed"):
-        summed("governed", 1, 16, [one_slice(0)])
+def test_a_path_that_answered_nothing_rightly_has_no_figures_and_says_why() -> None:
+    with pytest.raises(NothingAnswered, match=r"governed, 1 KB, 16 clients: .* \(status 503\)"):
+        summed("governed", 1, 16, [one_slice(0, wrong=9, problem="status 503")])
 
 
 def test_the_ratio_is_of_throughputs() -> None:
