@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from countersign.jsontext import Document, JsonRefused, apply_edits, parse
+from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
 from countersign.masking import MaskCatalog, Masked, NotMaskable
 from countersign.mcp import AnswerRefused, Era, check_answer, filter_answer
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
 from countersign.policy import Policy
+
+_BOM = b"\xef\xbb\xbf"
 
 
 class Withheld(Exception):
@@ -46,7 +48,12 @@ class ContentMasker:
         return self._message(data, in_stream=False)
 
     def error_body(self, data: bytes) -> Content:
-        """Treat the JSON body of a 4xx or 5xx: clients tell the era from it, whether it is JSON-RPC or not."""
+        """Treat the JSON body of a 4xx or 5xx: clients tell the era from it, whether it is JSON-RPC or not.
+
+        One that answers the request after all is treated as an answer.
+        """
+        if self._may_answer(data):
+            return self.answer(data)
         try:
             return self._content(self.for_caller.json(data), is_json=True)
         except NotMaskable as error:
@@ -57,11 +64,26 @@ class ContentMasker:
         return self._message(data.encode(), in_stream=True)
 
     def text(self, data: bytes) -> Content:
-        """Treat a plain text."""
+        """Treat a plain text; one that is an answer in JSON after all, whatever it was called, is treated as such."""
+        if self._may_answer(data):
+            return self.answer(data)
         try:
             return self._content(self.for_caller.text(data), is_json=False)
         except NotMaskable as error:
             raise Withheld(error.reason) from error
+
+    def _may_answer(self, data: bytes) -> bool:
+        """Whether somebody could take this for the result of a call, and so for a listing."""
+        try:
+            root = parse(data.removeprefix(_BOM), max_depth=self._max_depth).root
+        except JsonAmbiguous:
+            return True
+        except JsonRefused:
+            return False
+        return any(
+            isinstance(message, dict) and any(key.casefold() == "result" for key in message)
+            for message in (root if isinstance(root, list) else [root])
+        )
 
     def _message(self, data: bytes, *, in_stream: bool) -> Content:
         try:

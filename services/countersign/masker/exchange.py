@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
@@ -16,6 +16,7 @@ from countersign.masker import envoy
 from countersign.masker.content import Content, ContentMasker, Withheld
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
+from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
 from countersign.masking import NotMaskable, SseEvent, SseSplitter, check_other_lines
 from countersign.mcp import Failure, failed
@@ -27,7 +28,8 @@ from countersign.runtime.sealing import SealedSession, Sealer
 
 # Masking a larger body would hold up the other calls of this process: it goes to a thread.
 _THREAD_FROM_BYTES = 128 * 1024
-_FIRST_ERROR = 400
+_ACCEPTED, _FIRST_ERROR = 202, 400
+_T = TypeVar("_T")
 
 
 class EventSink(Protocol):
@@ -221,15 +223,17 @@ class _Collected:
             return []
         if self._masker is None or self._head is None:
             return [envoy.body(b"", ends=True)]
-        content = await self._mask(self._masker, b"".join(self._pieces))
+        content, body_type = None, ""
+        if self._size or self._status != _ACCEPTED:
+            content = await self._mask(self._masker, b"".join(self._pieces))
+            body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
         self._pieces.clear()
-        body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
         await self._sink.record(
             self.events.make(
                 EventKind.RESPONSE, status=self._status, size_bytes=self._size, content=content, body_type=body_type
             )
         )
-        return [self._head, envoy.body(content.released, ends=True)]
+        return [self._head, envoy.body(content.released if content else b"", ends=True)]
 
     async def cut(self, reason: str) -> None:
         """Record that the answer never reached the caller."""
@@ -239,9 +243,7 @@ class _Collected:
         step = masker.text
         if self._form is Form.JSON:
             step = masker.answer if self._status < _FIRST_ERROR else masker.error_body
-        if len(data) < _THREAD_FROM_BYTES:
-            return step(data)
-        return await asyncio.to_thread(step, data)
+        return await _aside(len(data), lambda: step(data))
 
 
 class _Streamed:
@@ -256,11 +258,12 @@ class _Streamed:
         self._masker = masker
         self._splitter = SseSplitter(limits.sse_event_bytes)
         self._size = 0
+        self._masked_size = 0
 
     async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
         """Mask and record the events that ``data`` completes; return them as one piece of body."""
         self._size += len(data)
-        masked = [self._mask(event) for event in self._splitter.feed(data)]
+        masked = await _aside(self._size - self._masked_size, lambda: self._masked(data))
         await self._record([event for _, event in masked if event is not None])
         released = b"".join(raw for raw, _ in masked)
         if not ends:
@@ -273,8 +276,15 @@ class _Streamed:
         """Record that the stream ended early."""
         await self._sink.record(self._end(reason))
 
+    def _masked(self, data: bytes) -> list[tuple[bytes, Event | None]]:
+        events = self._splitter.feed(data)
+        self._masked_size += sum(len(event.raw) for event in events)
+        return [self._mask(event) for event in events]
+
     def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
         check_other_lines(self._masker.for_caller, event)
+        size = len(event.raw)
+        event = without_remarks(event)
         if not event.data:
             return event.raw, None
         content = self._masker.event_data(event.data)
@@ -283,7 +293,7 @@ class _Streamed:
         record = self.events.make(
             EventKind.STREAM_EVENT,
             status=self._status,
-            size_bytes=len(event.raw),
+            size_bytes=size,
             content=content,
             body_type=JSON_TYPE,
         )
@@ -299,6 +309,11 @@ class _Streamed:
         return self.events.make(
             EventKind.STREAM_END, status=self._status, size_bytes=self._size, body_type=EVENTS_TYPE, reason=reason
         )
+
+
+async def _aside(size: int, work: Callable[[], _T]) -> _T:
+    """Do what takes long with many bytes where it holds up nobody else."""
+    return work() if size < _THREAD_FROM_BYTES else await asyncio.to_thread(work)
 
 
 def _reason(error: Withheld | NotMaskable | NotRecorded) -> str:

@@ -56,9 +56,15 @@ def treatment(head: Head) -> Treatment:
     encoding = head.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         return Treatment(Form.REFUSED, "the target encoded its answer although it was asked not to")
-    if head.ends or head.headers.get("content-length") == "0":
+    content_type = head.headers.get("content-type", "")
+    # Node announces chunks, and no type, for the empty body of a notification's 202.
+    if head.ends or head.headers.get("content-length") == "0" or (head.status == 202 and not content_type):
         return Treatment(Form.EMPTY)
-    return _by_content_type(head.headers.get("content-type", ""))
+    by_type = _by_content_type(content_type)
+    if by_type.form is Form.TEXT and head.status < 400 and any(call.id_json for call in head.handoff.calls):
+        # As text, a listing would pass unfiltered.
+        return Treatment(Form.REFUSED, "the target answered a call with plain text")
+    return by_type
 
 
 def _why_lost(head: Head) -> str:

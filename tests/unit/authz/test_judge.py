@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -13,12 +13,12 @@ from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unide
 from countersign.authz.judge import Judge
 from countersign.config import SecretUse
 from countersign.mcp import HttpRequest
-from countersign.model.event import Event, EventKind
+from countersign.model.event import EventKind
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.moments import new_id
-from countersign.runtime.recording import NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
+from tests.support.sinks import Sink
 
 CREDENTIAL = "target-" + "credential"
 CLOUD_KEY = "AK" + "IA" + "QWERTYUIOPASDF34"
@@ -33,26 +33,6 @@ rules:
   - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query, "tool_*"]}, mask: [pii]}
 masks: {pii: {detect: [email]}}
 """
-
-
-class Sink:
-    """A recorder of which a test holds the lever: ``open`` lets events become durable, ``refuse`` never does."""
-
-    def __init__(self) -> None:
-        self.handed_in: list[Event] = []
-        self.durable: list[Event] = []
-        self.open = asyncio.Event()
-        self.open.set()
-        self.asked = asyncio.Event()
-        self.refuse: Callable[[Event], bool] = lambda _: False
-
-    async def record(self, event: Event) -> None:
-        self.handed_in.append(event)
-        self.asked.set()
-        await self.open.wait()
-        if self.refuse(event):
-            raise NotRecorded("refused")
-        self.durable.append(event)
 
 
 class Verifier(TokenVerifier):

@@ -38,7 +38,7 @@ def head(
         ("application/jsonp", Form.REFUSED),
         ("text/event-stream", Form.EVENTS),
         ("text/event-stream; charset=utf-8", Form.EVENTS),
-        ("text/plain", Form.TEXT),
+        ("text/plain", Form.REFUSED),
         ("text/html; charset=latin-1", Form.REFUSED),
         ("application/octet-stream", Form.REFUSED),
         ("image/png", Form.REFUSED),
@@ -47,6 +47,16 @@ def head(
 )
 def test_the_form_follows_the_content_type(content_type: str, form: Form) -> None:
     assert treatment(head(content_type=content_type)).form is form
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_errors_may_be_text(status: int) -> None:
+    assert treatment(head(status, content_type="text/plain")).form is Form.TEXT
+    assert treatment(head(status, content_type="text/html; charset=utf-16")).form is Form.REFUSED
+
+
+def test_an_accepted_notification_needs_no_content_type() -> None:
+    assert treatment(head(202)).form is Form.EMPTY
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "zstd"])

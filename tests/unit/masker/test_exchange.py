@@ -1,0 +1,253 @@
+"""No byte of a target is released before its event is durable, whatever fails or is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+
+from countersign.masker.exchange import Exchange, Reset
+from countersign.model.event import EventKind
+from countersign.model.handoff import HandedCall, Handoff
+from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.moments import new_id
+from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import Sealer
+from tests.support.sinks import Sink
+
+MAIL = "canary@" + "example.org"
+SEALER = Sealer(bytes(range(32)))
+ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERSON, "t1")
+GATEWAY = """
+version: 1
+gateway: {url: "https://gateway.test"}
+identity: {oidc: [{issuer: "https://idp.test"}]}
+targets: {orders: {mcp: "http://127.0.0.1:9000/mcp"}}
+rules:
+  - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query]}, mask: [pii]}
+masks: {pii: {detect: [email]}}
+"""
+JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain"
+
+
+@pytest.fixture(scope="module")
+def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+    path = tmp_path_factory.mktemp("exchange") / "gateway.yaml"
+    path.write_text(GATEWAY)
+    return Rulebook(path, {}, None, reads=())
+
+
+class Bench:
+    """An exchange between Envoy, which the test plays, and a sink that it controls."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.sink = Sink()
+        self.version = rulebook.current.config.version
+        self.exchange = Exchange(rulebook, self.sink, SEALER, lambda: 1_790_000_000_000_000, new_id)
+
+    async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:
+        return [reply async for reply in self.exchange.step(message)]
+
+    async def head(
+        self, content_type: str = JSON, status: int = 200, *, method: str = "tools/call", handed: bool = True
+    ) -> list[pb.ProcessingResponse]:
+        calls = (HandedCall("1", method, "query"),)
+        handoff = Handoff(new_id(), new_id(), 0, "orders", "legacy", ALICE, calls, ("pii",), self.version)
+        message = pb.ProcessingRequest()
+        for name, value in ((":status", str(status)), ("content-type", content_type), ("x-leak", MAIL)):
+            if value:
+                message.response_headers.headers.headers.add(key=name, raw_value=value.encode())
+        message.attributes["envoy.filters.http.ext_proc"].fields["response.code_details"].string_value = "via_upstream"
+        if handed:
+            metadata = message.metadata_context.filter_metadata["envoy.filters.http.ext_authz"]
+            metadata.fields["handoff"].string_value = handoff.to_json()
+        return await self.feed(message)
+
+    async def body(self, data: bytes, *, ends: bool = False) -> list[pb.ProcessingResponse]:
+        message = pb.ProcessingRequest()
+        message.response_body.body = data
+        message.response_body.end_of_stream = ends
+        return await self.feed(message)
+
+
+@pytest.fixture
+def bench(rulebook: Rulebook) -> Bench:
+    return Bench(rulebook)
+
+
+def released(replies: Sequence[pb.ProcessingResponse]) -> bytes:
+    return b"".join(reply.response_body.response.body_mutation.streamed_response.body for reply in replies)
+
+
+def refused(replies: Sequence[pb.ProcessingResponse]) -> int:
+    """The status that the caller gets in place of the answer."""
+    (reply,) = replies
+    assert MAIL.encode() not in reply.SerializeToString()
+    return int(reply.immediate_response.status.code)
+
+
+def answer(content: object = MAIL) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"said": content}}).encode()
+
+
+def listing() -> bytes:
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "query"}, {"name": "export"}]}}
+    ).encode()
+
+
+def note(text: str) -> bytes:
+    message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": text}}
+    return f"data: {json.dumps(message)}\n\n".encode()
+
+
+async def test_nothing_of_a_json_answer_is_released_before_its_event_is_durable(bench: Bench) -> None:
+    bench.sink.open.clear()
+    assert await bench.head() == []
+    assert await bench.body(answer()) == []
+    ending = asyncio.ensure_future(bench.body(b"", ends=True))
+    await bench.sink.asked.wait()
+    done, _ = await asyncio.wait({ending}, timeout=0.05)
+    assert not done
+    bench.sink.open.set()
+    replies = await ending
+    assert [reply.WhichOneof("response") for reply in replies] == ["response_headers", "response_body"]
+    assert released(replies) == answer("[EMAIL]")
+    assert [event.kind for event in bench.sink.durable] == [EventKind.RESPONSE]
+
+
+async def test_no_event_of_a_stream_is_released_before_it_is_durable(bench: Bench) -> None:
+    await bench.head(EVENTS)
+    bench.sink.open.clear()
+    taking = asyncio.ensure_future(bench.body(note(MAIL) + note("two") + note("half")[:-1]))
+    await bench.sink.asked.wait()
+    done, _ = await asyncio.wait({taking}, timeout=0.05)
+    assert not done
+    bench.sink.open.set()
+    assert released(await taking) == note("[EMAIL]") + note("two")
+    assert [event.kind for event in bench.sink.durable] == [EventKind.STREAM_EVENT] * 2
+
+
+async def test_an_answer_that_cannot_be_recorded_is_withheld(bench: Bench) -> None:
+    bench.sink.refuse = lambda _: True
+    await bench.head()
+    assert refused(await bench.body(answer(), ends=True)) == 503
+
+
+async def test_an_empty_answer_that_cannot_be_recorded_is_withheld(bench: Bench) -> None:
+    bench.sink.refuse = lambda _: True
+    assert refused(await bench.head("", 202)) == 503
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_unavailable(bench: Bench) -> None:
+    bench.sink.refuse = lambda _: True
+    assert refused(await bench.head("image/png")) == 503
+
+
+async def test_a_stream_is_cut_at_the_event_that_cannot_be_recorded(bench: Bench) -> None:
+    await bench.head(EVENTS)
+    assert released(await bench.body(note("one"))) == note("one")
+    bench.sink.refuse = lambda event: b"three" in event.body
+    with pytest.raises(Reset):
+        await bench.body(note("two") + note("three"))
+
+
+async def test_a_stream_whose_end_cannot_be_recorded_is_cut(bench: Bench) -> None:
+    await bench.head(EVENTS)
+    bench.sink.refuse = lambda event: event.kind is EventKind.STREAM_END
+    with pytest.raises(Reset):
+        await bench.body(note("last"), ends=True)
+
+
+@pytest.mark.parametrize("content_type", [JSON, EVENTS])
+async def test_a_cancelled_step_releases_nothing_and_is_recorded_as_broken_off(bench: Bench, content_type: str) -> None:
+    data = note(MAIL) if content_type == EVENTS else answer()
+    await bench.head(content_type)
+    bench.sink.open.clear()
+    ending = asyncio.ensure_future(bench.body(data, ends=True))
+    await bench.sink.asked.wait()
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    bench.sink.open.set()
+    await bench.exchange.abandoned()
+    assert "broke off" in bench.sink.durable[-1].reason
+
+
+async def test_a_complete_answer_is_not_recorded_as_broken_off(bench: Bench) -> None:
+    await bench.head()
+    await bench.body(answer(), ends=True)
+    await bench.exchange.abandoned()
+    assert [event.reason for event in bench.sink.durable] == [""]
+
+
+async def test_an_answer_to_no_judged_call_is_withheld(bench: Bench) -> None:
+    assert refused(await bench.head(handed=False)) == 502
+
+
+async def test_an_answer_under_a_policy_that_is_not_known_is_withheld(bench: Bench) -> None:
+    bench.version = "another"
+    assert refused(await bench.head()) == 502
+
+
+async def test_an_answer_that_said_it_was_empty_is_cut_when_it_is_not(bench: Bench) -> None:
+    await bench.head("", 202)
+    with pytest.raises(Reset):
+        await bench.body(MAIL.encode(), ends=True)
+
+
+@pytest.mark.parametrize("content_type", ["", JSON])
+async def test_an_accepted_notification_may_have_no_body(bench: Bench, content_type: str) -> None:
+    replies = [
+        *await bench.head(content_type, 202, method="notifications/initialized"),
+        *await bench.body(b"", ends=True),
+    ]
+    assert [reply.WhichOneof("response") for reply in replies] == ["response_headers", "response_body"]
+    assert [event.status for event in bench.sink.durable] == [202]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"), [(JSON, 200), (JSON, 400), (JSON, 500), (TEXT, 404), ("text/html", 500), (EVENTS, 200)]
+)
+async def test_a_listing_is_filtered_whatever_it_comes_as(bench: Bench, content_type: str, status: int) -> None:
+    await bench.head(content_type, status, method="tools/list")
+    data = b"data: " + listing() + b"\n\n" if content_type == EVENTS else listing()
+    shown = released(await bench.body(data, ends=True))
+    assert b"query" in shown
+    assert b"export" not in shown
+
+
+@pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b'{"a": 1, "a": ', b"["])
+async def test_a_listing_in_an_odd_error_is_withheld(bench: Bench, prefix: bytes) -> None:
+    await bench.head(TEXT, 400, method="tools/list")
+    suffix = {b"[": b", 1]", b"\xef\xbb\xbf": b""}.get(prefix, b"}")
+    assert refused(await bench.body(prefix + listing() + suffix, ends=True)) == 502
+
+
+async def test_what_no_client_reads_of_a_stream_is_not_released(bench: Bench) -> None:
+    await bench.head(EVENTS)
+    remarks = b": not on the record\nData: not on the record\nnot on the record\nid: 7\nevent: message\n"
+    shown = released(await bench.body(b": alive\n\n" + remarks + note("said")))
+    assert shown == b":\n\n:\nid: 7\nevent: message\n" + note("said")
+
+
+@pytest.mark.parametrize("line", [b"event: two words", b"id: two words", b"id: " + b"x" * 300, b"retry: soon"])
+async def test_lines_that_could_say_more_than_they_must_cut_the_stream(bench: Bench, line: bytes) -> None:
+    await bench.head(EVENTS)
+    with pytest.raises(Reset):
+        await bench.body(line + b"\n" + note("said"))
+
+
+async def test_masking_a_large_piece_of_a_stream_holds_up_nobody(bench: Bench) -> None:
+    await bench.head(EVENTS)
+    order: list[str] = []
+    large = asyncio.ensure_future(bench.body(b"\n" * 300_000))
+    large.add_done_callback(lambda _: order.append("large"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    order.append("another")
+    assert released(await large) == b"\n" * 300_000
+    assert order == ["another", "large"]
