@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import grpc
 from countersign.api.recorder.v1 import event_pb2, recorder_pb2, recorder_pb2_grpc
 from countersign.recorder.committer import Closed, Committer
 from countersign.recorder.entry import BadEvent, Entry, Verdict, accept, refusal
+from countersign.runtime import telemetry
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +30,26 @@ class _BadBatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A batch on its way: which of its events were refused at once, and the future of the others."""
+    """A batch on its way: which of its events were refused at once, and the future of the others.
+
+    ``traced`` are the trace contexts of its events, ``taken_ns`` when it was taken, since the epoch.
+    """
 
     batch_id: int
     refusals: list[recorder_pb2.AppendRefusal]
     entries: list[Entry]
     done: asyncio.Future[list[Verdict]] | None
+    traced: tuple[str, ...]
+    taken_ns: int
 
     async def message(self) -> recorder_pb2.AppendResponse:
         """Wait until the batch is durable. Raises ``Closed``."""
         refusals = self.refusals
         if self.done is not None:
             verdicts = await self.done
+            durable_ns = time.time_ns()
+            for traceparent in self.traced:
+                telemetry.span_of_past("recorder.append", traceparent, self.taken_ns, durable_ns)
             refusals += [
                 _late_refusal(entry, verdict)
                 for entry, verdict in zip(self.entries, verdicts, strict=True)
@@ -106,7 +116,8 @@ class RecorderServer(recorder_pb2_grpc.RecorderServiceServicer):
             except BadEvent as error:
                 refusals.append(_refused(event, error))
         done = await self._committer.put(entries) if entries else None
-        return _Answer(request.batch_id, refusals, entries, done)
+        traced = tuple(event.traceparent for event in request.events if event.traceparent)
+        return _Answer(request.batch_id, refusals, entries, done, traced, time.time_ns())
 
 
 def _seen(reader: asyncio.Task[None]) -> None:

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 BATCH_EVENTS = 1_000
 # With the largest single event on top a message stays below the server's 80 MiB.
 BATCH_BYTES = 4 * 1024 * 1024
-BATCHES_UNDER_WAY = 1
+# What comes while these are under way waits for a commit anyway, and goes as one message instead of many.
+BATCHES_UNDER_WAY = 2
 MAX_EVENT_BYTES = 76 * 1024 * 1024
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
@@ -72,8 +73,17 @@ class Recorder:
     ``queue_bytes`` bytes are held, sent ones included; beyond that ``record`` fails at once.
     """
 
-    def __init__(self, address: str, *, queue_events: int, queue_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        queue_events: int,
+        queue_bytes: int,
+        timeout_s: float,
+        batches_under_way: int = BATCHES_UNDER_WAY,
+    ) -> None:
         self._address = address
+        self._batches_under_way = batches_under_way
         self._queue_events = queue_events
         self._queue_bytes = queue_bytes
         self._timeout_s = timeout_s
@@ -185,7 +195,7 @@ class Recorder:
 
     async def _send(self, stream: Stream) -> None:
         while True:
-            batch = self._next_batch() if len(self._under_way) < BATCHES_UNDER_WAY else []
+            batch = self._next_batch() if len(self._under_way) < self._batches_under_way else []
             if not batch:
                 self._changed.clear()
                 await self._changed.wait()

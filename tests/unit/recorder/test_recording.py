@@ -76,10 +76,21 @@ async def serving(scripted: Scripted, port: int = 0) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def house(
-    scripted: Scripted, *, queue_events: int = 100, queue_bytes: int = 10**6, timeout_s: float = 10
+    scripted: Scripted,
+    *,
+    queue_events: int = 100,
+    queue_bytes: int = 10**6,
+    timeout_s: float = 10,
+    batches_under_way: int = 64,
 ) -> AsyncIterator[Recorder]:
     async with serving(scripted) as port:
-        sender = Recorder(f"127.0.0.1:{port}", queue_events=queue_events, queue_bytes=queue_bytes, timeout_s=timeout_s)
+        sender = Recorder(
+            f"127.0.0.1:{port}",
+            queue_events=queue_events,
+            queue_bytes=queue_bytes,
+            timeout_s=timeout_s,
+            batches_under_way=batches_under_way,
+        )
         await sender.start()
         try:
             yield sender
@@ -212,3 +223,18 @@ async def test_what_queues_while_a_message_is_sent_shares_the_next() -> None:
     async with house(scripted) as sender:
         await asyncio.gather(*[sender.record(request()) for _ in range(100)])
     assert len(scripted.batches) < 20
+
+
+async def test_no_more_batches_are_under_way_than_allowed() -> None:
+    scripted = Scripted(silent)
+    async with house(scripted, batches_under_way=2) as sender:
+        waiting = []
+        for number in range(2):
+            waiting.append(asyncio.ensure_future(sender.record(request())))
+            await until(lambda number=number: len(scripted.batches) > number)  # type: ignore[misc]
+        waiting += [asyncio.ensure_future(sender.record(request())) for _ in range(20)]
+        await until(lambda: sender.queue_depth == 22)
+        assert len(scripted.batches) == 2
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
