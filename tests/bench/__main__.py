@@ -23,7 +23,7 @@ from tests.bench.tables import tables
 from tests.support.gateway import NotReady
 
 FULL = Measuring(rounds=4, seconds=2)
-QUICK = Measuring(rounds=1, seconds=1)
+QUICK = Measuring(rounds=1, seconds=1, sizes_kb=(1, 10))
 RECORDER_S = {FULL: 5.0, QUICK: 1.0}
 
 
@@ -67,7 +67,11 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
 def arguments_of(words: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round: under a minute, and less exact")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one short round without the largest answers: under a minute, and less exact",
+    )
     parser.add_argument("--generator", choices=("auto", "wrk", "own"), default="auto", help="auto: wrk if installed")
     parser.add_argument("--out", type=Path, default=Path("bench-report"), help="folder of bench.json")
     return parser.parse_args(words)

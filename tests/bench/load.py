@@ -34,8 +34,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a plan: ``calls`` were answered rightly, ``wrong`` were not; ``problem`` describes the first of these
-    without its content."""
+    """What came of a plan: ``calls`` were answered rightly, ``wrong`` were not; ``problem`` describes the first wrong
+    answer without its content."""
 
     calls: int
     wrong: int
