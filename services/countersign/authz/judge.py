@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
@@ -31,6 +31,7 @@ from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, Handoff
+from countersign.runtime.aside import Aside
 from countersign.runtime.recording import NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable
@@ -54,11 +55,9 @@ _FORWARDED = frozenset(
 )
 _FORWARDED_PREFIXES = (":", "mcp-param-")
 _SESSION_HEADER = "mcp-session-id"
-# Reading a larger body and masking it for the record would hold up the other calls of this process: that goes to a
-# thread, and only a few do so at once, so that callers of large ones wait for one another and for nobody else.
-_THREAD_FROM_BYTES = 32 * 1024
-_LARGE_AT_ONCE = 2
-_T = TypeVar("_T")
+# Reading a larger body and masking it for the record would hold up the other calls of this process.
+_ASIDE_FROM_BYTES = 32 * 1024
+_ASIDE_AT_ONCE = 2
 
 
 class EventSink(Protocol):
@@ -87,7 +86,7 @@ class Judge:
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
 
     async def judge(self, inquiry: Inquiry) -> Forward | Answer:
         """Judge a request on an MCP route. Raises nothing but ``CancelledError``, when the caller went away."""
@@ -131,7 +130,9 @@ class Judge:
             if "?" in inquiry.path:
                 raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
             depth = in_force.config.limits.json_depth
-            request = await self._aside(inquiry, lambda: read_request(target.name, inquiry.http, max_depth=depth))
+            request = await self._aside.run(
+                len(inquiry.http.body), lambda: read_request(target.name, inquiry.http, max_depth=depth)
+            )
             session = session_of(request, principal, target.name, self._sealer, self._new_id)
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
@@ -171,14 +172,7 @@ class Judge:
                 for message, decision in zip(messages, decisions, strict=True)
             ]
 
-        return await self._aside(record.inquiry, make)
-
-    async def _aside(self, inquiry: Inquiry, work: Callable[[], _T]) -> _T:
-        """Do what takes long with a large body where it holds up nobody else."""
-        if len(inquiry.http.body) < _THREAD_FROM_BYTES:
-            return work()
-        async with self._large:
-            return await asyncio.to_thread(work)
+        return await self._aside.run(len(record.inquiry.http.body), make)
 
     async def _record_all(self, events: Sequence[Event]) -> None:
         if len(events) == 1:

@@ -6,13 +6,14 @@ The only way out for a byte of a target is through ``Content``, after its event 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.config import Limits
 from countersign.masker import envoy
+from countersign.masker.budget import Budget
 from countersign.masker.content import Content, ContentMasker, Withheld
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
@@ -22,14 +23,12 @@ from countersign.masking import NotMaskable, SseEvent, SseSplitter, check_other_
 from countersign.mcp import Failure, failed
 from countersign.model.event import Event, EventKind
 from countersign.model.handoff import Handoff
+from countersign.runtime.aside import Aside
 from countersign.runtime.recording import NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 
-# Masking a larger body would hold up the other calls of this process: it goes to a thread.
-_THREAD_FROM_BYTES = 128 * 1024
 _ACCEPTED, _FIRST_ERROR = 202, 400
-_T = TypeVar("_T")
 
 
 class EventSink(Protocol):
@@ -47,6 +46,7 @@ class Exchange:
     """The life of one response. Feed it Envoy's messages in order; send on what it yields.
 
     States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
+    ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Exchange:
         rulebook: Rulebook,
         sink: EventSink,
         sealer: Sealer,
+        aside: Aside,
+        budget: Budget,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
@@ -62,6 +64,9 @@ class Exchange:
         self._sealer = sealer
         self._now_us = now_us
         self._new_id = new_id
+        self._aside = aside
+        self._budget = budget
+        self._held_bytes = 0
         self._answer: _Collected | _Streamed | None = None
         self._ours = False
         self._done = False
@@ -81,6 +86,11 @@ class Exchange:
                 yield reply
         else:
             raise Reset(f"unexpected message {what}")
+
+    def close(self) -> None:
+        """Give back what was held of the budget."""
+        self._budget.give_back(self._held_bytes)
+        self._held_bytes = 0
 
     async def abandoned(self) -> None:
         """Record that the answer broke off. Call when Envoy closed the stream, which does not say who left."""
@@ -131,10 +141,11 @@ class Exchange:
         limits = in_force.config.limits
         masker = ContentMasker(handoff, in_force.policy, in_force.masks, max_depth=limits.json_depth)
         if treat.form is Form.EVENTS:
-            self._answer = _Streamed(events, self._sink, head.status, masker, limits)
+            self._answer = _Streamed(events, self._sink, head.status, masker, self._aside, limits)
             yield released
         else:
-            self._answer = _Collected(events, self._sink, head.status, masker, limits, treat.form, released)
+            mask = self._mask_aside(_way(masker, treat.form, head.status))
+            self._answer = _Collected(events, self._sink, head.status, mask, limits, treat.form, released)
 
     async def _piece(self, data: bytes, ends: bool) -> AsyncIterator[pb.ProcessingResponse]:
         if self._done:
@@ -146,6 +157,9 @@ class Exchange:
             raise Reset("a body without a head")
         answer = self._answer
         try:
+            if not answer.released_head:
+                self._budget.take(len(data))
+                self._held_bytes += len(data)
             replies = await answer.take(data, ends)
             # Before the replies are out: Envoy closes the stream as soon as it has the last one.
             self._done = ends
@@ -176,6 +190,9 @@ class Exchange:
             return _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", events.handoff)
         return _withheld(Failure.BAD_GATEWAY, reason, events.handoff)
 
+    def _mask_aside(self, way: Callable[[bytes], Content]) -> Callable[[bytes], Awaitable[Content]]:
+        return lambda data: self._aside.run(len(data), lambda: way(data))
+
     def _sealed_session(self, head: Head, handoff: Handoff) -> str | None:
         given = head.headers.get(SESSION_HEADER)
         if given is None:
@@ -191,7 +208,7 @@ class _Collected:
         events: EventMaker,
         sink: EventSink,
         status: int,
-        masker: ContentMasker | None,
+        mask: Callable[[bytes], Awaitable[Content]] | None,
         limits: Limits | None,
         form: Form,
         head: pb.ProcessingResponse | None,
@@ -200,7 +217,7 @@ class _Collected:
         self.released_head = head is None
         self._sink = sink
         self._status = status
-        self._masker = masker
+        self._mask = mask
         self._max_bytes = limits.response_bytes if limits else 0
         self._form = form
         self._head = head
@@ -221,11 +238,11 @@ class _Collected:
             self._pieces.append(data)
         if not ends:
             return []
-        if self._masker is None or self._head is None:
+        if self._mask is None or self._head is None:
             return [envoy.body(b"", ends=True)]
         content, body_type = None, ""
         if self._size or self._status != _ACCEPTED:
-            content = await self._mask(self._masker, b"".join(self._pieces))
+            content = await self._mask(b"".join(self._pieces))
             body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
         self._pieces.clear()
         await self._sink.record(
@@ -239,20 +256,23 @@ class _Collected:
         """Record that the answer never reached the caller."""
         await self._sink.record(self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason))
 
-    async def _mask(self, masker: ContentMasker, data: bytes) -> Content:
-        step = masker.text
-        if self._form is Form.JSON:
-            step = masker.answer if self._status < _FIRST_ERROR else masker.error_body
-        return await _aside(len(data), lambda: step(data))
-
 
 class _Streamed:
     """An answer of server-sent events, each masked and durable before it is released."""
 
     released_head = True
 
-    def __init__(self, events: EventMaker, sink: EventSink, status: int, masker: ContentMasker, limits: Limits) -> None:
+    def __init__(
+        self,
+        events: EventMaker,
+        sink: EventSink,
+        status: int,
+        masker: ContentMasker,
+        aside: Aside,
+        limits: Limits,
+    ) -> None:
         self.events = events
+        self._aside = aside
         self._sink = sink
         self._status = status
         self._masker = masker
@@ -263,7 +283,7 @@ class _Streamed:
     async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
         """Mask and record the events that ``data`` completes; return them as one piece of body."""
         self._size += len(data)
-        masked = await _aside(self._size - self._masked_size, lambda: self._masked(data))
+        masked = await self._aside.run(self._size - self._masked_size, lambda: self._masked(data))
         await self._record([event for _, event in masked if event is not None])
         released = b"".join(raw for raw, _ in masked)
         if not ends:
@@ -311,9 +331,10 @@ class _Streamed:
         )
 
 
-async def _aside(size: int, work: Callable[[], _T]) -> _T:
-    """Do what takes long with many bytes where it holds up nobody else."""
-    return work() if size < _THREAD_FROM_BYTES else await asyncio.to_thread(work)
+def _way(masker: ContentMasker, form: Form, status: int) -> Callable[[bytes], Content]:
+    if form is not Form.JSON:
+        return masker.text
+    return masker.answer if status < _FIRST_ERROR else masker.error_body
 
 
 def _reason(error: Withheld | NotMaskable | NotRecorded) -> str:

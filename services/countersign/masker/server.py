@@ -12,8 +12,10 @@ import grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
+from countersign.masker.budget import Budget
 from countersign.masker.exchange import EventSink, Exchange, Reset
 from countersign.runtime import telemetry
+from countersign.runtime.aside import Aside
 from countersign.runtime.logs import place_of
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import NotRecorded
@@ -21,6 +23,11 @@ from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
 log = logging.getLogger(__name__)
+
+_ASIDE_FROM_BYTES = 128 * 1024
+# To mask a large answer takes many times its size in memory.
+_ASIDE_AT_ONCE = 2
+_HELD_BYTES = 256 * 1024 * 1024
 
 
 class MaskerService(pb_grpc.ExternalProcessorServicer):
@@ -30,6 +37,8 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         self._rulebook = rulebook
         self._sink = sink
         self._sealer = sealer
+        self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
+        self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
 
     async def Process(
@@ -38,7 +47,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         context: grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse],
     ) -> AsyncIterator[pb.ProcessingResponse]:
         """Take one response's messages; see ``Exchange``."""
-        exchange = Exchange(self._rulebook, self._sink, self._sealer, now_us, new_id)
+        exchange = Exchange(self._rulebook, self._sink, self._sealer, self._aside, self._budget, now_us, new_id)
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
         try:
@@ -55,6 +64,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             await self._record_quietly(exchange.cut("masking failed"))
             await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
         finally:
+            exchange.close()
             # Runs when Envoy closed the stream, too (cancelled): the caller or the target went away.
             farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
             self._farewells.add(farewell)

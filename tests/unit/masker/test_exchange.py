@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
+from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange, Reset
 from countersign.model.event import EventKind
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -46,7 +48,10 @@ class Bench:
     def __init__(self, rulebook: Rulebook) -> None:
         self.sink = Sink()
         self.version = rulebook.current.config.version
-        self.exchange = Exchange(rulebook, self.sink, SEALER, lambda: 1_790_000_000_000_000, new_id)
+        self.budget = Budget(1_000_000)
+        aside = Aside(from_bytes=100_000, at_once=1)
+        now_us = 1_790_000_000_000_000
+        self.exchange = Exchange(rulebook, self.sink, SEALER, aside, self.budget, lambda: now_us, new_id)
 
     async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:
         return [reply async for reply in self.exchange.step(message)]
@@ -251,3 +256,20 @@ async def test_masking_a_large_piece_of_a_stream_holds_up_nobody(bench: Bench) -
     order.append("another")
     assert released(await large) == b"\n" * 300_000
     assert order == ["another", "large"]
+
+
+async def test_answers_together_hold_no_more_than_the_budget(bench: Bench) -> None:
+    bench.budget.take(999_990)
+    await bench.head()
+    assert refused(await bench.body(answer(), ends=True)) == 502
+    bench.exchange.close()
+    assert bench.budget.held_bytes == 999_990
+
+
+async def test_what_an_answer_held_is_given_back(bench: Bench) -> None:
+    await bench.head()
+    await bench.body(answer())
+    assert bench.budget.held_bytes == len(answer())
+    bench.exchange.close()
+    bench.exchange.close()
+    assert bench.budget.held_bytes == 0
