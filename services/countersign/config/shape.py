@@ -139,7 +139,7 @@ class Auditors(Shape):
 class Telemetry(Shape):
     """Where traces and metrics go."""
 
-    otlp: Url = Field(description="an OTLP/gRPC endpoint, such as http://127.0.0.1:4317")
+    otlp: Url = Field(description="an OTLP/HTTP endpoint, such as http://127.0.0.1:4318")
 
 
 class LimitsShape(Shape):

@@ -49,10 +49,10 @@ def target(url: str, *, has_credential: bool) -> str:
 
 
 def otlp(url: str) -> str:
-    """An OTLP/gRPC endpoint: scheme, host and port. Raises ``BadUrl``."""
+    """An OTLP/HTTP endpoint: scheme, host and port. Raises ``BadUrl``."""
     parts = _split(url)
     if parts.path not in ("", "/") or "?" in url:
-        raise BadUrl("the endpoint has a path or a query", "OTLP over gRPC needs scheme, host and port only")
+        raise BadUrl("the endpoint has a path or a query", "OTLP over HTTP needs scheme, host and port only")
     return url
 
 

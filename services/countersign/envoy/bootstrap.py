@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.bootstrap.v3 import (
@@ -19,7 +18,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from envoy_data_plane.google.protobuf import Any
 
 from countersign.config import GatewayConfig
-from countersign.envoy.clusters import service_cluster, target_cluster
+from countersign.envoy.clusters import http_cluster, service_cluster, target_cluster
 from countersign.envoy.listener import listener
 from countersign.envoy.routes import routes
 from countersign.envoy.wiring import (
@@ -55,7 +54,7 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
         service_cluster(RECORDER_CLUSTER, wiring.recorder),
     ]
     if config.otlp_endpoint:
-        services.append(service_cluster(OTLP_CLUSTER, _host_and_port(config.otlp_endpoint)))
+        services.append(http_cluster(OTLP_CLUSTER, config.otlp_endpoint))
     bootstrap = Bootstrap(
         node=Node(id="countersign", cluster="countersign"),
         admin=Admin(address=address_of(wiring.admin)),
@@ -85,8 +84,3 @@ def _replace(path: Path, content: dict[str, object]) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1))
     temporary.replace(path)
-
-
-def _host_and_port(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 4317}"

@@ -81,11 +81,15 @@ def target_cluster_name(target: Target) -> str:
 
 
 def target_cluster(target: Target) -> Cluster:
-    """Return the cluster of a target: HTTP/1.1, with a verified certificate when its URL is https."""
-    url = urlsplit(target.mcp_url)
+    """Return the cluster of a target."""
+    return http_cluster(target_cluster_name(target), target.mcp_url)
+
+
+def http_cluster(name: str, address: str) -> Cluster:
+    """Return the cluster of a URL's host: HTTP/1.1, with a verified certificate when the URL is https."""
+    url = urlsplit(address)
     host = url.hostname or ""
     port = url.port or (443 if url.scheme == "https" else 80)
-    name = target_cluster_name(target)
     literal = host.replace(".", "").isdigit() or ":" in host
     return Cluster(
         name=name,

@@ -14,6 +14,8 @@ from envoy_data_plane.envoy.config.core.v3 import (
     Http2ProtocolOptions,
     HttpProtocolOptions,
     HttpProtocolOptionsHeadersWithUnderscoresAction,
+    HttpService,
+    HttpUri,
     PathConfigSource,
     SubstitutionFormatString,
 )
@@ -83,7 +85,7 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
             HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=True))),
         ],
         access_log=[_access_log(wiring.access_log)],
-        tracing=_tracing() if config.otlp_endpoint else None,
+        tracing=_tracing(config.otlp_endpoint) if config.otlp_endpoint else None,
         local_reply_config=LocalReplyConfig(mappers=[_local_reply(*reply) for reply in _LOCAL_REPLIES]),
         # Whom the connection comes from, not whom a header names.
         use_remote_address=True,
@@ -198,13 +200,18 @@ def _access_log(path: Path) -> AccessLog:
     return AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(log))
 
 
-def _tracing() -> HttpConnectionManagerTracing:
+def _tracing(endpoint: str) -> HttpConnectionManagerTracing:
     return HttpConnectionManagerTracing(
         provider=TracingHttp(
             name="envoy.tracers.opentelemetry",
             typed_config=Any.pack(
                 OpenTelemetryConfig(
-                    grpc_service=_service(OTLP_CLUSTER, timedelta(seconds=5)), service_name="countersign-envoy"
+                    http_service=HttpService(
+                        http_uri=HttpUri(
+                            uri=f"{endpoint}/v1/traces", cluster=OTLP_CLUSTER, timeout=timedelta(seconds=5)
+                        )
+                    ),
+                    service_name="countersign-envoy",
                 )
             ),
         ),

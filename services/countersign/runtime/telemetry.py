@@ -33,13 +33,13 @@ record_seconds = _meter.create_histogram(
 
 
 def configure_telemetry(service: str, otlp_endpoint: str | None) -> Callable[[], None]:
-    """Export to ``otlp_endpoint`` (OTLP over gRPC) if there is one; return what to call at the end to flush."""
+    """Export to ``otlp_endpoint`` (OTLP over HTTP) if there is one; return what to call at the end to flush."""
     global _tracing
     if otlp_endpoint is None:
         return lambda: None
     # Slow to import, and most processes need none of it.
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.exporter.otlp.json.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
@@ -47,14 +47,13 @@ def configure_telemetry(service: str, otlp_endpoint: str | None) -> Callable[[],
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create({"service.name": f"countersign-{service}"})
-    insecure = otlp_endpoint.startswith("http://")
     tracer_provider = TracerProvider(resource=resource)
     tracer_provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint, insecure=insecure), schedule_delay_millis=1000)
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{otlp_endpoint}/v1/traces"), schedule_delay_millis=1000)
     )
     trace.set_tracer_provider(tracer_provider)
     reader = PeriodicExportingMetricReader(
-        OTLPMetricExporter(endpoint=otlp_endpoint, insecure=insecure), export_interval_millis=10_000
+        OTLPMetricExporter(endpoint=f"{otlp_endpoint}/v1/metrics"), export_interval_millis=10_000
     )
     meter_provider = MeterProvider(resource=resource, metric_readers=[reader])
     metrics.set_meter_provider(meter_provider)

@@ -61,14 +61,14 @@ rules: [{name: all, allow: {groups: ["*"]}}]
 
 def test_everything_that_may_be_given_is_taken(tmp_path: Path) -> None:
     text = edited("recording: {mode: required}", "recording: {mode: required, postgres: {env: DSN}}") + (
-        'telemetry: {otlp: "http://127.0.0.1:4317"}\n'
+        'telemetry: {otlp: "http://127.0.0.1:4318"}\n'
         "limits: {request_bytes: 2048, response_bytes: 4096, sse_event_bytes: 8192, json_depth: 32, tokens_cached: 5,\n"
         "  recorder_queue_events: 200, record_timeout_s: 3, upstream_timeout_s: 1.5}\n"
     )
     text = edited("groups: groups}", "groups: roles, audiences: [one, two]}", text)
     config = loaded(tmp_path, text, {**ENV, "DSN": "postgresql://u:" + "p@h/d"})
     assert config.postgres_dsn == Secret("postgresql://u:" + "p@h/d")
-    assert config.otlp_endpoint == "http://127.0.0.1:4317"
+    assert config.otlp_endpoint == "http://127.0.0.1:4318"
     assert config.limits == Limits(2048, 4096, 8192, 32, 5, 200, 3.0, 1.5)
     assert config.issuers == (Issuer("http://127.0.0.1:8090", "roles", ("one", "two")),)
 

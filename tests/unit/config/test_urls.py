@@ -96,6 +96,6 @@ def test_a_target_that_is_the_gateway_itself_is_refused(tmp_path: Path) -> None:
     assert problem.what == "the target is the gateway itself"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:4317/v1/traces", "127.0.0.1:4317", "https://u:p@collector"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4318/v1/traces", "127.0.0.1:4318", "https://u:p@collector"])
 def test_an_otlp_endpoint_is_scheme_host_and_port(tmp_path: Path, url: str) -> None:
     refused(tmp_path, edited("recording: {mode: required}", f'telemetry: {{otlp: "{url}"}}'))

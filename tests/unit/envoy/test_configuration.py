@@ -20,7 +20,7 @@ targets:
   orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
   billing: {mcp: "https://billing.test/deep/path/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
 rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
-telemetry: {otlp: "http://127.0.0.1:4317"}
+telemetry: {otlp: "http://127.0.0.1:4318"}
 """
 CREDENTIAL = "target-" + "credential"
 
