@@ -43,6 +43,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     Rds,
     ResponseMapper,
 )
+from envoy_data_plane.envoy.type.tracing.v3 import CustomTag, CustomTagLiteral
 from envoy_data_plane.envoy.type.v3 import HttpStatus, Percent, StatusCode
 from envoy_data_plane.google.protobuf import Any, Struct
 
@@ -215,6 +216,11 @@ def _tracing(endpoint: str) -> HttpConnectionManagerTracing:
                 )
             ),
         ),
+        # What callers write themselves: a URL's query may hold a token, and is refused only after the span began.
+        custom_tags=[
+            CustomTag(tag=name, literal=CustomTagLiteral(value="withheld"))
+            for name in ("http.url", "user_agent", "guid:x-request-id")
+        ],
         random_sampling=Percent(value=100.0),
         spawn_upstream_span=True,
     )
