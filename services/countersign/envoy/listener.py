@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, ExtensionFilter
+from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, ExtensionFilter, ResponseFlagFilter
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
 from envoy_data_plane.envoy.config.core.v3 import (
+    ApiVersion,
     ConfigSource,
     GrpcService,
     GrpcServiceEnvoyGrpc,
@@ -23,6 +24,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Liste
 from envoy_data_plane.envoy.config.trace.v3 import OpenTelemetryConfig, TracingHttp
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
+from envoy_data_plane.envoy.extensions.access_loggers.grpc.v3 import CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import BufferSettings, ExtAuthz
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
@@ -85,7 +87,7 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
             HttpFilter(name=MASKER_FILTER, typed_config=Any.pack(_masker())),
             HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=True))),
         ],
-        access_log=[_access_log(wiring.access_log)],
+        access_log=[_access_log(wiring.access_log), _unanswered_calls()],
         tracing=_tracing(config.otlp_endpoint) if config.otlp_endpoint else None,
         local_reply_config=LocalReplyConfig(mappers=[_local_reply(*reply) for reply in _LOCAL_REPLIES]),
         # Whom the connection comes from, not whom a header names.
@@ -173,6 +175,21 @@ def _local_reply(expression: str, failure: Failure, text: str) -> ResponseMapper
         ),
         status_code=failure.status,
         body_format_override=SubstitutionFormatString(json_format=Struct.from_dict(body)),
+    )
+
+
+def _unanswered_calls() -> AccessLog:
+    """Tell the masker of calls whose caller left before any answer: there is no response to ask it about."""
+    common = CommonGrpcAccessLogConfig(
+        log_name="unanswered",
+        grpc_service=_service(MASKER_CLUSTER, _NEVER),
+        transport_api_version=ApiVersion.V3,
+        buffer_flush_interval=timedelta(milliseconds=100),
+    )
+    return AccessLog(
+        name="envoy.access_loggers.http_grpc",
+        filter=AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=["DC"])),
+        typed_config=Any.pack(HttpGrpcAccessLogConfig(common_config=common)),
     )
 
 

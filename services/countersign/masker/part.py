@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import grpc
+from envoy.service.accesslog.v3 import als_pb2_grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
+from countersign.masker.hangups import HangUpService
 from countersign.masker.server import MaskerService
+from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
-SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
+SERVICES = ("envoy.service.ext_proc.v3.ExternalProcessor", "envoy.service.accesslog.v3.AccessLogService")
 
 
 class MaskerPart:
@@ -24,22 +27,25 @@ class MaskerPart:
         self._rulebook = rulebook
         self._recorder = recorder
         self._service = MaskerService(rulebook, recorder, sealer)
+        self._hang_ups = HangUpService(recorder, now_us, new_id)
 
     async def open(self) -> None:
         """Connect to the recorder."""
         await self._recorder.start()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
-        """Add ext_proc to ``server``."""
+        """Add ext_proc, and the log of calls without an answer, to ``server``."""
         pb_grpc.add_ExternalProcessorServicer_to_server(self._service, server)
-        return (SERVICE,)
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._hang_ups, server)
+        return SERVICES
 
     async def run(self, _on_available: Callable[[bool], Awaitable[None]]) -> None:
         """Follow gateway.yaml."""
         await self._rulebook.follow()
 
     def drain(self) -> None:
-        """Do nothing: streams under way have until the server's stop to end."""
+        """End what Envoy would keep open; answers under way have until the server's stop."""
+        self._hang_ups.drain()
 
     async def close(self) -> None:
         """Record what is left to say, then let go of the recorder."""
