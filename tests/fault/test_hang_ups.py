@@ -1,0 +1,63 @@
+"""A caller that hangs up while the target still thinks: the target may have acted, so the record says how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fault.rig import Rig, eventually, new_marker, question, running_rig
+from tests.support.clients import LEGACY, MODERN, Rpc
+from tests.support.targets import answers, never_answers, tool_text
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    with running_rig() as running:
+        yield running
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_a_caller_that_hangs_up_is_on_the_record(rig: Rig, era: str) -> None:
+    marker = new_marker()
+    rpc: Rpc = question(marker)
+    async with rig.target(never_answers()) as target, rig.caller() as caller:
+        asking = asyncio.ensure_future(caller.post(rpc, era=era))
+        await eventually(lambda: len(target.received) == 1)
+        asking.cancel()
+        await asyncio.wait({asking})
+
+        async def told() -> bool:
+            return len(rig.record.call(marker)) == 2
+
+        await eventually(told, 5, "the end on the record")
+    request, end = rig.record.call(marker)
+    assert (request.kind, request.outcome) == ("request", "allow")
+    assert (end.kind, end.status, end.session, end.method) == ("response", 0, request.session, "tools/call")
+    assert "hung up" in end.reason
+
+
+async def test_a_listening_stream_that_never_began_is_on_the_record(rig: Rig) -> None:
+    before = rig.record.size()
+    async with rig.target(never_answers()) as target, rig.caller() as caller:
+        headers = {"accept": "text/event-stream", "authorization": f"Bearer {caller.token}"}
+        listening = asyncio.ensure_future(caller.http.get(rig.url, headers=headers))
+        await eventually(lambda: len(target.received) == 1)
+        listening.cancel()
+        await asyncio.wait({listening})
+
+        async def told() -> bool:
+            return [row.kind for row in rig.record.rows(before)] == ["request", "response"]
+
+        await eventually(told, 5, "the end on the record")
+    assert "hung up" in rig.record.rows(before)[-1].reason
+
+
+async def test_a_call_that_is_answered_has_no_second_end(rig: Rig) -> None:
+    markers = [new_marker() for _ in range(30)]
+    async with rig.target(answers(tool_text("fine"))), rig.caller() as caller:
+        for marker in markers:
+            assert (await caller.ask(marker)).status_code == 200
+    for marker in markers:
+        assert [(row.kind, row.reason) for row in rig.record.call(marker)] == [("request", ""), ("response", "")]
