@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli import call, check, demo, serve, sessions, up
+from countersign.cli import call, check, demo, envoy_config, serve, sessions, up
 
 app = typer.Typer(
     name="countersign",
@@ -17,6 +17,7 @@ app = typer.Typer(
 up.register(app)
 check.register(app)
 serve.register(app)
+envoy_config.register(app)
 call.register(app)
 sessions.register(app)
 demo.register(app)

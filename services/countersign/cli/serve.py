@@ -13,7 +13,8 @@ from countersign.runtime.settings import ServiceSettings, SettingsError, load_se
 serve_app = typer.Typer(help="Run one service alone, configured by environment and file.", no_args_is_help=True)
 
 _VARIABLES = (
-    "Settings: COUNTERSIGN_CONFIG (gateway.yaml), COUNTERSIGN_LISTEN (HOST:PORT or unix:/path, default 0.0.0.0:9000), "
+    "Settings: COUNTERSIGN_CONFIG (gateway.yaml), COUNTERSIGN_LISTEN (HOST:PORT or unix:/path, default "
+    "127.0.0.1:9000), "
     "COUNTERSIGN_KEY_FILE or COUNTERSIGN_KEY (32 random bytes in base64, the same for all services), "
     "COUNTERSIGN_CACHE, COUNTERSIGN_LOG_LEVEL, COUNTERSIGN_DRAIN_S"
 )

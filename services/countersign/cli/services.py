@@ -15,9 +15,10 @@ from countersign.runtime.cache import private_cache
 from countersign.runtime.logs import configure_logs
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import POLL_S, Rulebook
-from countersign.runtime.sealing import Sealer
+from countersign.runtime.sealing import Sealer, service_token
 from countersign.runtime.serving import Part, serve
 from countersign.runtime.settings import ServiceSettings, SettingsError
+from countersign.runtime.trust import is_private
 
 _QUEUE_BYTES = 128 * 1024 * 1024
 
@@ -78,6 +79,7 @@ def _recorder_client(settings: ServiceSettings, config: GatewayConfig) -> Record
         queue_events=config.limits.recorder_queue_events,
         queue_bytes=_QUEUE_BYTES,
         timeout_s=config.limits.record_timeout_s,
+        service_token="" if is_private(settings.recorder) else service_token(settings.sealing_key),
     )
     telemetry.gauge("countersign.record.queue", "Events sent or waiting to be", lambda: recorder.queue_depth)
     return recorder

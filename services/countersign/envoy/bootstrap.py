@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,10 +69,13 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
     _replace(files.bootstrap, bootstrap.to_dict())
 
 
-def write_dynamic(config: GatewayConfig, files: EnvoyFiles) -> None:
-    """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them."""
+def write_dynamic(config: GatewayConfig, files: EnvoyFiles, service_token: str = "") -> None:
+    """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them.
+
+    ``service_token`` as in ``Wiring``.
+    """
     _replace(files.clusters, _discovery(config.version, [target_cluster(t) for t in config.targets.values()]))
-    _replace(files.routes, _discovery(config.version, [routes(config)]))
+    _replace(files.routes, _discovery(config.version, [routes(config, service_token)]))
 
 
 def _discovery(version: str, resources: list[Message]) -> dict[str, object]:
@@ -82,5 +86,9 @@ def _discovery(version: str, resources: list[Message]) -> dict[str, object]:
 def _replace(path: Path, content: dict[str, object]) -> None:
     # Envoy sees the move, never a half-written file.
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1))
+    temporary.unlink(missing_ok=True)
+    # A service token may be in it: for nobody but our own user from its first byte on.
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=1)
     temporary.replace(path)

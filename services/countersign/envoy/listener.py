@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ConfigSource,
     GrpcService,
     GrpcServiceEnvoyGrpc,
+    HeaderValue,
     Http2ProtocolOptions,
     HttpProtocolOptions,
     HttpProtocolOptionsHeadersWithUnderscoresAction,
@@ -53,6 +54,7 @@ from countersign.config import GatewayConfig
 from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES
 from countersign.envoy.wiring import AUTHZ_CLUSTER, MASKER_CLUSTER, OTLP_CLUSTER, Wiring, address_of
 from countersign.mcp import Failure
+from countersign.runtime.trust import SERVICE_HEADER
 
 _NEVER = timedelta(0)
 # JSON-RPC bodies for answers that Envoy makes by itself, so that an MCP client can show them.
@@ -84,10 +86,10 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
         ),
         http_filters=[
             HttpFilter(name=AUTHZ_FILTER, typed_config=Any.pack(_authz(config, wiring))),
-            HttpFilter(name=MASKER_FILTER, typed_config=Any.pack(_masker())),
+            HttpFilter(name=MASKER_FILTER, typed_config=Any.pack(_masker(wiring))),
             HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=True))),
         ],
-        access_log=[_access_log(wiring.access_log), _unanswered_calls()],
+        access_log=[_access_log(wiring.access_log), _unanswered_calls(wiring)],
         tracing=_tracing(config.otlp_endpoint) if config.otlp_endpoint else None,
         local_reply_config=LocalReplyConfig(mappers=[_local_reply(*reply) for reply in _LOCAL_REPLIES]),
         # Whom the connection comes from, not whom a header names.
@@ -122,7 +124,7 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
 
 def _authz(config: GatewayConfig, wiring: Wiring) -> ExtAuthz:
     return ExtAuthz(
-        grpc_service=_service(AUTHZ_CLUSTER, timedelta(seconds=wiring.check_timeout_s)),
+        grpc_service=_service(AUTHZ_CLUSTER, timedelta(seconds=wiring.check_timeout_s), wiring),
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
         with_request_body=BufferSettings(
@@ -134,9 +136,9 @@ def _authz(config: GatewayConfig, wiring: Wiring) -> ExtAuthz:
     )
 
 
-def _masker() -> ExternalProcessor:
+def _masker(wiring: Wiring) -> ExternalProcessor:
     return ExternalProcessor(
-        grpc_service=_service(MASKER_CLUSTER, _NEVER),
+        grpc_service=_service(MASKER_CLUSTER, _NEVER, wiring),
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.BadGateway),
         processing_mode=ProcessingMode(
@@ -160,8 +162,13 @@ def _masker() -> ExternalProcessor:
     )
 
 
-def _service(cluster: str, timeout: timedelta) -> GrpcService:
-    return GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster), timeout=timeout)
+def _service(cluster: str, timeout: timedelta, wiring: Wiring) -> GrpcService:
+    token = wiring.service_token
+    return GrpcService(
+        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster),
+        timeout=timeout,
+        initial_metadata=[HeaderValue(key=SERVICE_HEADER, value=token)] if token else [],
+    )
 
 
 def _local_reply(expression: str, failure: Failure, text: str) -> ResponseMapper:
@@ -178,11 +185,11 @@ def _local_reply(expression: str, failure: Failure, text: str) -> ResponseMapper
     )
 
 
-def _unanswered_calls() -> AccessLog:
+def _unanswered_calls(wiring: Wiring) -> AccessLog:
     """Tell the masker of calls whose caller left before any answer: there is no response to ask it about."""
     common = CommonGrpcAccessLogConfig(
         log_name="unanswered",
-        grpc_service=_service(MASKER_CLUSTER, _NEVER),
+        grpc_service=_service(MASKER_CLUSTER, _NEVER, wiring),
         transport_api_version=ApiVersion.V3,
         buffer_flush_interval=timedelta(milliseconds=100),
     )

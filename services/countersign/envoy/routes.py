@@ -27,6 +27,7 @@ from envoy_data_plane.google.protobuf import Any
 from countersign.config import GatewayConfig, Target
 from countersign.envoy.clusters import target_cluster_name
 from countersign.envoy.wiring import RECORDER_CLUSTER
+from countersign.runtime.trust import SERVICE_HEADER
 
 ROUTES = "countersign_routes"
 AUTHZ_FILTER = "envoy.filters.http.ext_authz"
@@ -39,13 +40,16 @@ _AUDIT_PREFIXES = ("/countersign.api.recorder.v1.SessionService/", "/grpc.reflec
 _NEVER = timedelta(0)
 
 
-def routes(config: GatewayConfig) -> RouteConfiguration:
-    """Return all routes of the gateway; whatever is not among them is answered 404 by Envoy itself."""
+def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration:
+    """Return all routes of the gateway; whatever is not among them is answered 404 by Envoy itself.
+
+    ``service_token`` goes to the recorder, when it demands one.
+    """
     listed = [
         *(_metadata_of_target(config, target) for target in config.targets.values()),
         _metadata(METADATA_PATH, config.url, config),
         *(_mcp(config, target) for target in config.targets.values()),
-        *(_audit(prefix) for prefix in _AUDIT_PREFIXES),
+        *(_audit(prefix, service_token) for prefix in _AUDIT_PREFIXES),
         _nothing_here(),
     ]
     return RouteConfiguration(
@@ -83,13 +87,14 @@ def _mcp(config: GatewayConfig, target: Target) -> Route:
     )
 
 
-def _audit(prefix: str) -> Route:
+def _audit(prefix: str, service_token: str) -> Route:
     check = CheckSettings(context_extensions={"route": AUDIT_ROUTE}, disable_request_body_buffering=True)
     return Route(
         name=f"audit {prefix}",
         match=RouteMatch(prefix=prefix),
         route=RouteAction(cluster=RECORDER_CLUSTER, timeout=_NEVER, idle_timeout=_NEVER),
         request_headers_to_remove=["authorization"],
+        request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
         typed_per_filter_config={
             AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(check_settings=check)),
             # The recorder holds only what is masked already, and its answers are gRPC.
@@ -120,14 +125,16 @@ def _direct(match: RouteMatch, status: int, body: str) -> Route:
     return Route(
         match=match,
         direct_response=DirectResponseAction(status=status, body=DataSource(inline_string=body)),
-        response_headers_to_add=[
-            HeaderValueOption(
-                header=HeaderValue(key="content-type", value="application/json"),
-                append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
-            )
-        ],
+        response_headers_to_add=[_overwriting("content-type", "application/json")],
         typed_per_filter_config={
             AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(disabled=True)),
             MASKER_FILTER: Any.pack(ExtProcPerRoute(disabled=True)),
         },
+    )
+
+
+def _overwriting(name: str, value: str) -> HeaderValueOption:
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=value),
+        append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
     )

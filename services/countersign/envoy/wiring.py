@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from envoy_data_plane.envoy.config.core.v3 import Address, Pipe, SocketAddress
@@ -15,7 +15,10 @@ OTLP_CLUSTER = "countersign_otlp"
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Addresses of gRPC services (``HOST:PORT`` or ``unix:/path``), Envoy's own, and where it logs accesses."""
+    """Addresses of gRPC services (``HOST:PORT`` or ``unix:/path``), Envoy's own, and where it logs accesses.
+
+    ``service_token`` is what services on TCP demand (``countersign.runtime.trust``); those on Unix sockets need none.
+    """
 
     listen: str
     admin: str
@@ -24,6 +27,7 @@ class Wiring:
     recorder: str
     access_log: Path
     check_timeout_s: float = 10.0
+    service_token: str = field(default="", repr=False)
 
 
 def address_of(text: str) -> Address:

@@ -17,6 +17,7 @@ from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal
 from countersign.runtime import telemetry
+from countersign.runtime.trust import SERVICE_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,11 @@ class Recorder:
         queue_events: int,
         queue_bytes: int,
         timeout_s: float,
+        service_token: str = "",
         batches_under_way: int = BATCHES_UNDER_WAY,
     ) -> None:
         self._address = address
+        self._metadata = ((SERVICE_HEADER, service_token),) if service_token else ()
         self._batches_under_way = batches_under_way
         self._queue_events = queue_events
         self._queue_bytes = queue_bytes
@@ -163,7 +166,7 @@ class Recorder:
             stub = recorder_pb2_grpc.RecorderServiceStub(channel)
             while True:
                 before = self._last_batch
-                stream: Stream = stub.Append(wait_for_ready=True)
+                stream: Stream = stub.Append(wait_for_ready=True, metadata=self._metadata)
                 try:
                     await self._converse(stream)
                 except grpc.aio.AioRpcError as error:

@@ -1,10 +1,11 @@
 """What the gateway hands out and must recognise again, sealed with a key that only its own services hold.
 
-Two things are sealed, each under a key of its own derived (HKDF, RFC 5869) from the deployment's key:
+Three things come of it, each by a key of its own derived (HKDF, RFC 5869) from the deployment's key:
 
 - the MCP session id that a legacy client holds: AES-SIV (RFC 5297), deterministic, bound to the principal and target,
   so that nobody else can use it and no service has to remember it;
-- the principal that authz vouches for towards the recorder: AES-GCM with an age limit.
+- the principal that authz vouches for towards the recorder: AES-GCM with an age limit;
+- the token by which our services and Envoy know one another where anybody could connect: ``service_token``.
 """
 
 from __future__ import annotations
@@ -41,12 +42,19 @@ class SealedSession:
     session_id: str
 
 
+def service_token(key: bytes) -> str:
+    """Return the token that whoever calls a service on TCP must send: visible ASCII, the same for the same ``key``.
+
+    It opens nothing that is sealed. Raises ``ValueError`` for a key of less than 32 bytes.
+    """
+    return _to_text(_derive(_long_enough(key), b"countersign service token", 32))
+
+
 class Sealer:
     """Seals and opens with keys derived from ``key`` (at least 32 bytes). ``clock`` gives seconds since the epoch."""
 
     def __init__(self, key: bytes, *, clock: Callable[[], float] = time.time) -> None:
-        if len(key) < KEY_BYTES:
-            raise ValueError(f"the sealing key has {len(key)} bytes; it needs at least {KEY_BYTES}")
+        key = _long_enough(key)
         self._sessions = AESSIV(_derive(key, b"countersign mcp session", 64))
         self._principals = AESGCM(_derive(key, b"countersign principal", 32))
         self._clock = clock
@@ -95,6 +103,12 @@ class Sealer:
         return Principal(
             issuer=issuer, subject=subject, groups=tuple(groups), kind=PrincipalKind(kind), token_id=token_id
         )
+
+
+def _long_enough(key: bytes) -> bytes:
+    if len(key) < KEY_BYTES:
+        raise ValueError(f"the sealing key has {len(key)} bytes; it needs at least {KEY_BYTES}")
+    return key
 
 
 def _derive(key: bytes, purpose: bytes, length: int) -> bytes:

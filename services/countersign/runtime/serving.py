@@ -17,7 +17,9 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from countersign.runtime.parent import end_with_parent
+from countersign.runtime.sealing import service_token
 from countersign.runtime.settings import ServiceSettings
+from countersign.runtime.trust import ServiceGuard, is_private
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class CannotListen(RuntimeError):
 async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Awaitable[None]]) -> None:
     """Serve ``part`` on ``settings.listen`` until SIGTERM or SIGINT, then drain; run ``also`` in the background.
 
+    On TCP every call but those to health must bring the service token.
     Promise: when the process is told to stop, health says NOT_SERVING, new calls are refused and calls under way have
     ``settings.drain_s`` to end. Raises ``CannotListen`` and whatever ``part.open`` raises; an error in ``part.run``
     ends the service.
@@ -72,7 +75,7 @@ async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Await
         end_with_parent(settings.parent)
 
     await part.open()
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(interceptors=_guards(settings), options=_OPTIONS)
     services = part.register(server)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -102,6 +105,11 @@ async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Await
         with suppress(asyncio.CancelledError):
             await task
     log.info("stopped")
+
+
+def _guards(settings: ServiceSettings) -> tuple[ServiceGuard, ...]:
+    # A socket that only our user can open needs none, and each call would pay for it.
+    return () if is_private(settings.listen) else (ServiceGuard(service_token(settings.sealing_key)),)
 
 
 def _listen(server: grpc.aio.Server, address: str) -> None:

@@ -54,9 +54,9 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
     parent = env.get(PREFIX + "PARENT", "")
     return ServiceSettings(
         config=Path(_required(env, "CONFIG", "the path of gateway.yaml")),
-        listen=env.get(PREFIX + "LISTEN", "0.0.0.0:9000"),
+        listen=env.get(PREFIX + "LISTEN", "127.0.0.1:9000"),
         recorder=recorder,
-        sealing_key=_sealing_key(env),
+        sealing_key=load_sealing_key(env),
         postgres_dsn=env.get(PREFIX + "POSTGRES_DSN") or None,
         cache_dir=_cache(env),
         log_level=env.get(PREFIX + "LOG_LEVEL", "INFO").upper(),
@@ -73,7 +73,8 @@ def _required(env: Mapping[str, str], name: str, what: str) -> str:
     return value
 
 
-def _sealing_key(env: Mapping[str, str]) -> bytes:
+def load_sealing_key(env: Mapping[str, str]) -> bytes:
+    """Read the deployment's sealing key, or raise ``SettingsError``, which does not show it."""
     file = env.get(PREFIX + "KEY_FILE", "")
     try:
         text = Path(file).read_text("ascii") if file else env.get(PREFIX + "KEY", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,7 @@ rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
 telemetry: {otlp: "http://127.0.0.1:4318"}
 """
 CREDENTIAL = "target-" + "credential"
+TOKEN = "service-" + "token"
 
 
 @pytest.fixture
@@ -37,9 +39,10 @@ def files(tmp_path: Path) -> EnvoyFiles:
         masker="masker:9000",
         recorder="unix:/tmp/r",
         access_log=tmp_path / "access.log",
+        service_token=TOKEN,
     )
     files = EnvoyFiles.below(tmp_path / "envoy")
-    write_dynamic(config, files)
+    write_dynamic(config, files, TOKEN)
     write_bootstrap(config, wiring, files)
     return files
 
@@ -109,3 +112,19 @@ def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, tmp_path:
     routed = {route["route"]["cluster"] for route in table["routes"] if "cluster" in route.get("route", {})}
     assert clusters() <= routed
     assert len(clusters() - before) == 1
+
+
+def test_every_service_is_called_with_the_service_token(files: EnvoyFiles) -> None:
+    text = files.bootstrap.read_text()
+    assert text.count('"envoyGrpc"') == text.count(TOKEN) >= 2
+    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    for route in table:
+        added = [each for each in route.get("requestHeadersToAdd", ()) if each["header"]["value"] == TOKEN]
+        to_us = route.get("route", {}).get("cluster") == "countersign_recorder"
+        assert len(added) == int(to_us), "the token is for the recorder and for no target"
+        assert all(each["appendAction"] == "OVERWRITE_IF_EXISTS_OR_ADD" for each in added)
+
+
+def test_files_that_may_hold_the_token_are_for_their_owner_only(files: EnvoyFiles) -> None:
+    for file in (files.bootstrap, files.routes, files.clusters):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600

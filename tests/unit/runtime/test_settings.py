@@ -25,9 +25,9 @@ def settings(**changed: str | None) -> ServiceSettings:
     return load_settings("authz", env)
 
 
-def test_the_defaults_suit_a_container() -> None:
+def test_by_default_nobody_but_this_machine_can_connect() -> None:
     loaded = settings()
-    assert loaded.listen == "0.0.0.0:9000"
+    assert loaded.listen == "127.0.0.1:9000"
     assert loaded.sealing_key == bytes(range(32))
     assert loaded.parent is None
 

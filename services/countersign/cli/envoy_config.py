@@ -1,0 +1,67 @@
+"""``countersign envoy-config``: Envoy's files, for an Envoy that runs beside services in containers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from countersign.cli.check import ConfigOption, print_problems
+from countersign.config import ConfigRefused, load
+from countersign.runtime.settings import SettingsError, environment, load_sealing_key
+
+_EXAMPLE = (
+    "Example: COUNTERSIGN_KEY_FILE=key countersign envoy-config -c gateway.yaml --out /etc/envoy --listen 0.0.0.0:8080 "
+    "--authz authz:9000 --masker masker:9000 --recorder recorder:9000 && envoy -c /etc/envoy/bootstrap.json"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("envoy-config", epilog=_EXAMPLE)(envoy_config)
+
+
+def envoy_config(
+    config: ConfigOption,
+    out: Annotated[Path, typer.Option(help="The directory to write to; Envoy must see it under the same path.")],
+    listen: Annotated[str, typer.Option(help="Where Envoy listens, HOST:PORT.")],
+    authz: Annotated[str, typer.Option(help="authz's address, HOST:PORT or unix:/path.")],
+    masker: Annotated[str, typer.Option(help="masker's address.")],
+    recorder: Annotated[str, typer.Option(help="recorder's address.")],
+    admin: Annotated[str, typer.Option(help="Envoy's admin address; by default a Unix socket in --out.")] = "",
+    access_log: Annotated[Path, typer.Option(help="Where Envoy logs accesses.")] = Path("/dev/stdout"),
+) -> None:
+    """Write bootstrap.json, routes.json and clusters.json; run it again after each edit of gateway.yaml.
+
+    The files hold the service token (derived from COUNTERSIGN_KEY_FILE or COUNTERSIGN_KEY), so they are mode 0600. A
+    running Envoy takes up new routes.json and clusters.json by itself. Exit code 0: written; 1: refused.
+    """
+    from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
+    from countersign.runtime.sealing import service_token
+
+    try:
+        # No credential of a target comes into Envoy's files, so none is read.
+        loaded = load(config, environment(), reads=frozenset())
+        token = service_token(load_sealing_key(environment()))
+        folder = out.resolve()
+        wiring = Wiring(
+            listen=listen,
+            admin=admin or f"unix:{folder / 'admin.sock'}",
+            authz=authz,
+            masker=masker,
+            recorder=recorder,
+            access_log=access_log,
+            service_token=token,
+        )
+        files = EnvoyFiles.below(folder)
+        write_dynamic(loaded, files, token)
+        write_bootstrap(loaded, wiring, files)
+    except ConfigRefused as refused:
+        print_problems(refused)
+        raise typer.Exit(1) from None
+    except (SettingsError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(f"{files.bootstrap}: written (policy version {loaded.version})")
