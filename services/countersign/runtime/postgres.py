@@ -64,6 +64,7 @@ async def connect_writer(dsn: str, *, application_name: str) -> psycopg.AsyncCon
     """
     settings = {
         "synchronous_commit": "on",
+        "default_transaction_isolation": "read\\ committed",
         "idle_in_transaction_session_timeout": "15s",
         "lock_timeout": "15s",
         "statement_timeout": "60s",
