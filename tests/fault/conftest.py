@@ -1,5 +1,18 @@
-"""Failed assertions of the helpers show what they compared."""
+"""The gateway that modules share which do it no lasting harm; those that do start their own under the same name."""
+
+from collections.abc import Iterator
 
 import pytest
 
 pytest.register_assert_rewrite("tests.fault.record", "tests.fault.rig", "tests.fault.traffic")
+
+from tests.fault.rig import Rig, running_rig  # noqa: E402 - after its assertions are made to speak
+
+SMALL = {"response_bytes": 64 * 1024, "sse_event_bytes": 8 * 1024, "upstream_timeout_s": 2}
+
+
+@pytest.fixture(scope="package")
+def rig() -> Iterator[Rig]:
+    """A gateway with small limits."""
+    with running_rig(SMALL) as running:
+        yield running

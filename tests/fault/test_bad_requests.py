@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import httpx
 import pytest
 
-from tests.fault.rig import Caller, Rig, question, rpc_error, running_rig
+from tests.fault.rig import Caller, Rig, question, rpc_error
 from tests.support.clients import LEGACY, MODERN, Rpc, call
 from tests.support.targets import Exchange, answers, tool_text
 
 GOOD = question().body(MODERN)
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    with running_rig() as running:
-        yield running
 
 
 CLOSED = 0

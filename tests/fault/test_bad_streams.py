@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
+from tests.fault.conftest import SMALL
 from tests.fault.record import Row
-from tests.fault.rig import Caller, Rig, eventually, new_marker, question, running_rig
+from tests.fault.rig import Caller, Rig, eventually, new_marker, question
 from tests.support.targets import SSE_TYPE, Exchange, Steps, event, final_event, tool_text
 
-EVENT_BYTES = 8 * 1024
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    with running_rig({"sse_event_bytes": EVENT_BYTES, "upstream_timeout_s": 2}) as running:
-        yield running
+EVENT_BYTES = SMALL["sse_event_bytes"]
 
 
 def note(text: str) -> dict[str, object]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 
+from tests.fault.conftest import SMALL
 from tests.fault.record import ANSWERS, Row
-from tests.fault.rig import Rig, eventually, new_marker, question, rpc_error, running_rig
+from tests.fault.rig import Rig, eventually, new_marker, question, rpc_error
 from tests.support.clients import MODERN
 from tests.support.targets import (
     JSON_TYPE,
@@ -30,15 +31,7 @@ from tests.support.targets import (
     unauthorized,
 )
 
-RESPONSE_BYTES = 64 * 1024
-EVENT_BYTES = 8 * 1024
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    limits = {"response_bytes": RESPONSE_BYTES, "sse_event_bytes": EVENT_BYTES, "upstream_timeout_s": 1}
-    with running_rig(limits) as running:
-        yield running
+RESPONSE_BYTES = SMALL["response_bytes"]
 
 
 def says(text: str, rpc_id: object = 1) -> bytes:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
-from tests.fault.rig import Rig, eventually, new_marker, question, running_rig
+from tests.fault.rig import Rig, eventually, new_marker, question
 from tests.support.clients import LEGACY, MODERN, Rpc
 from tests.support.targets import answers, never_answers, tool_text
-
-
-@pytest.fixture(scope="module")
-def rig() -> Iterator[Rig]:
-    with running_rig() as running:
-        yield running
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
