@@ -6,7 +6,7 @@ The only way out for a byte of a target is through ``Content``, after its event 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
@@ -43,7 +43,7 @@ class Reset(Exception):
 
 
 class Exchange:
-    """The life of one response. Feed it Envoy's messages in order; send on what it yields.
+    """The life of one response. Feed it Envoy's messages in order; send on what it returns.
 
     States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
     ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end.
@@ -71,61 +71,58 @@ class Exchange:
         self._ours = False
         self._done = False
 
-    async def step(self, message: pb.ProcessingRequest) -> AsyncIterator[pb.ProcessingResponse]:
-        """Take one message; yield what goes back to Envoy."""
+    async def step(self, message: pb.ProcessingRequest) -> Sequence[pb.ProcessingResponse]:
+        """Take one message; return what goes back to Envoy, all of it recorded."""
         what = message.WhichOneof("request")
         if what == "response_headers":
-            async for reply in self._head(envoy.read_head(message)):
-                yield reply
-        elif what == "response_body":
+            return await self._head(envoy.read_head(message))
+        if what == "response_body":
             piece = message.response_body
-            async for reply in self._piece(piece.body, piece.end_of_stream):
-                yield reply
-        elif what == "response_trailers":
-            async for reply in self._end_by_trailers(message.response_trailers):
-                yield reply
-        else:
-            raise Reset(f"unexpected message {what}")
+            return await self._piece(piece.body, piece.end_of_stream)
+        if what == "response_trailers":
+            return await self._end_by_trailers(message.response_trailers)
+        raise Reset(f"unexpected message {what}")
 
     def close(self) -> None:
         """Give back what was held of the budget."""
         self._budget.give_back(self._held_bytes)
         self._held_bytes = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether an answer was begun whose end is not recorded."""
+        return self._answer is not None and not self._done
+
     async def abandoned(self) -> None:
         """Record that the answer broke off. Call when Envoy closed the stream, which does not say who left."""
-        if self._answer is not None and not self._done:
+        if self._answer is not None and self.unfinished:
             await self._answer.cut("the answer broke off: the target or the caller ended it early")
 
     async def cut(self, reason: str) -> None:
         """Record that the answer was cut by us after its head was released."""
-        if self._answer is not None and not self._done:
+        if self._answer is not None and self.unfinished:
             await self._answer.cut(reason)
         self._done = True
 
-    async def _head(self, head: Head) -> AsyncIterator[pb.ProcessingResponse]:
+    async def _head(self, head: Head) -> Sequence[pb.ProcessingResponse]:
         treat = treatment(head)
         if treat.form is Form.OURS:
             self._ours = True
-            yield envoy.head(envoy.HeadChange())
-            return
+            return (envoy.head(envoy.HeadChange()),)
         if head.handoff is None:
             self._done = True
-            yield _withheld(Failure.BAD_GATEWAY, treat.reason, None)
-            return
+            return (_withheld(Failure.BAD_GATEWAY, treat.reason, None),)
         events = EventMaker(head.handoff, self._now_us, self._new_id)
         try:
-            async for reply in self._begin(head, head.handoff, treat, events):
-                yield reply
+            return await self._begin(head, head.handoff, treat, events)
         except Withheld as error:
-            yield await self._refuse(events, str(error))
+            return (await self._refuse(events, str(error)),)
         except NotRecorded:
-            self._done = True
-            yield _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", head.handoff)
+            return (self._unrecorded(head.handoff),)
 
     async def _begin(
         self, head: Head, handoff: Handoff, treat: Treatment, events: EventMaker
-    ) -> AsyncIterator[pb.ProcessingResponse]:
+    ) -> Sequence[pb.ProcessingResponse]:
         if treat.form in (Form.LOST, Form.REFUSED):
             raise Withheld(treat.reason)
         released = envoy.head(change(head, treat.form, self._sealed_session(head, handoff)))
@@ -133,8 +130,7 @@ class Exchange:
             await self._sink.record(events.make(EventKind.RESPONSE, status=head.status))
             self._done = head.ends
             self._answer = None if head.ends else _Collected.empty(events, self._sink, head.status)
-            yield released
-            return
+            return (released,)
         in_force = self._rulebook.find(handoff.policy_version)
         if in_force is None:
             raise Withheld("the policy that judged the call is not known here")
@@ -142,17 +138,16 @@ class Exchange:
         masker = ContentMasker(handoff, in_force.policy, in_force.masks, max_depth=limits.json_depth)
         if treat.form is Form.EVENTS:
             self._answer = _Streamed(events, self._sink, head.status, masker, self._aside, limits)
-            yield released
-        else:
-            mask = self._mask_aside(_way(masker, treat.form, head.status))
-            self._answer = _Collected(events, self._sink, head.status, mask, limits, treat.form, released)
+            return (released,)
+        mask = self._mask_aside(_way(masker, treat.form, head.status))
+        self._answer = _Collected(events, self._sink, head.status, mask, limits, treat.form, released)
+        return ()
 
-    async def _piece(self, data: bytes, ends: bool) -> AsyncIterator[pb.ProcessingResponse]:
+    async def _piece(self, data: bytes, ends: bool) -> Sequence[pb.ProcessingResponse]:
         if self._done:
-            return
+            return ()
         if self._ours:
-            yield envoy.body(data, ends=ends)
-            return
+            return (envoy.body(data, ends=ends),)
         if self._answer is None:
             raise Reset("a body without a head")
         answer = self._answer
@@ -161,25 +156,23 @@ class Exchange:
                 self._budget.take(len(data))
                 self._held_bytes += len(data)
             replies = await answer.take(data, ends)
-            # Before the replies are out: Envoy closes the stream as soon as it has the last one.
-            self._done = ends
-            for reply in replies:
-                yield reply
         except (Withheld, NotMaskable, NotRecorded) as error:
             if answer.released_head:
                 raise Reset(_reason(error)) from error
             if isinstance(error, NotRecorded):
-                self._done = True
-                text = "the answer could not be recorded and is withheld"
-                yield _withheld(Failure.UNAVAILABLE, text, answer.events.handoff)
-            else:
-                yield await self._refuse(answer.events, _reason(error))
+                return (self._unrecorded(answer.events.handoff),)
+            return (await self._refuse(answer.events, _reason(error)),)
+        # Before the replies are out: Envoy closes the stream as soon as it has the last one.
+        self._done = ends
+        return replies
 
-    async def _end_by_trailers(self, message: pb.HttpTrailers) -> AsyncIterator[pb.ProcessingResponse]:
-        if not self._ours:
-            async for reply in self._piece(b"", ends=True):
-                yield reply
-        yield envoy.trailers(tuple(header.key for header in message.trailers.headers))
+    async def _end_by_trailers(self, message: pb.HttpTrailers) -> Sequence[pb.ProcessingResponse]:
+        last = () if self._ours else await self._piece(b"", ends=True)
+        return (*last, envoy.trailers(tuple(header.key for header in message.trailers.headers)))
+
+    def _unrecorded(self, handoff: Handoff) -> pb.ProcessingResponse:
+        self._done = True
+        return _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", handoff)
 
     async def _refuse(self, events: EventMaker, reason: str) -> pb.ProcessingResponse:
         """Withhold the answer: record why, then say so to the caller."""
@@ -187,7 +180,7 @@ class Exchange:
         try:
             await self._sink.record(events.make(EventKind.RESPONSE, status=502, reason=reason))
         except NotRecorded:
-            return _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", events.handoff)
+            return self._unrecorded(events.handoff)
         return _withheld(Failure.BAD_GATEWAY, reason, events.handoff)
 
     def _mask_aside(self, way: Callable[[bytes], Content]) -> Callable[[bytes], Awaitable[Content]]:

@@ -52,7 +52,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
         try:
             async for message in request_iterator:
-                async for reply in exchange.step(message):
+                for reply in await exchange.step(message):
                     yield reply
             telemetry.span_of_past("masker.answer", traceparent, began_ns, time.time_ns())
         except Reset as error:
@@ -66,9 +66,10 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         finally:
             exchange.close()
             # Runs when Envoy closed the stream, too (cancelled): the caller or the target went away.
-            farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
-            self._farewells.add(farewell)
-            farewell.add_done_callback(self._farewells.discard)
+            if exchange.unfinished:
+                farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
+                self._farewells.add(farewell)
+                farewell.add_done_callback(self._farewells.discard)
 
     async def settle(self) -> None:
         """Wait until the ends of all abandoned answers are recorded."""

@@ -54,7 +54,7 @@ class Bench:
         self.exchange = Exchange(rulebook, self.sink, SEALER, aside, self.budget, lambda: now_us, new_id)
 
     async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:
-        return [reply async for reply in self.exchange.step(message)]
+        return list(await self.exchange.step(message))
 
     async def head(
         self, content_type: str = JSON, status: int = 200, *, method: str = "tools/call", handed: bool = True
