@@ -51,7 +51,8 @@ class EventMaker:
         params = call.params_json.encode() if call is not None else b""
         try:
             body, findings = _masked_json(masker, params)
-            name, found = _masked_name(masker, message)
+            # The name stands in the arguments: where nothing is found in them, nothing is in it.
+            name, found = _masked_name(masker, message) if findings or call is None else (call.name, ())
         except (NotMaskable, JsonRefused) as error:
             if decision.allowed:
                 reason = "the call cannot be masked for the record; its arguments may hold a text of ambiguous JSON"

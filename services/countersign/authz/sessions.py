@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from countersign.mcp import Era, Request
 from countersign.model.principal import Principal
@@ -44,5 +45,6 @@ def session_of_strangers(target: str, source_address: str, day: str) -> str:
     return _named("unidentified", target, source_address, day)
 
 
+@lru_cache(maxsize=10_000)
 def _named(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\n".join(parts)))
