@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from countersign.authz.attempts import Attempts
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
@@ -86,6 +87,7 @@ class Judge:
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
+        self._attempts = Attempts(sink, now_us, new_id)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
 
     async def judge(self, inquiry: Inquiry) -> Forward | Answer:
@@ -105,6 +107,14 @@ class Judge:
         except (IdentityUnavailable, NotRecorded) as error:
             return unavailable(error)
 
+    async def follow(self) -> None:
+        """Keep the record of refused attempts up to date until cancelled."""
+        await self._attempts.follow()
+
+    async def close(self) -> None:
+        """Record what is not yet recorded of refused attempts; call it before the recorder is let go of."""
+        await self._attempts.close()
+
     async def unidentified(
         self, inquiry: Inquiry, arrived_us: int, error: Unidentified, in_force: InForce, *, resource_path: str
     ) -> Answer:
@@ -113,7 +123,7 @@ class Judge:
             inquiry, arrived_us, error.description, Failure.UNAUTHENTICATED.status, in_force.config.version
         )
         try:
-            await self._sink.record(event)
+            await self._attempts.record(event)
         except NotRecorded as unrecorded:
             return unavailable(unrecorded)
         metadata = f"{in_force.config.url}/.well-known/oauth-protected-resource{resource_path}"

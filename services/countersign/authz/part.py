@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -31,8 +32,8 @@ class AuthzPart:
         config = rulebook.current.config
         self._client = httpx.AsyncClient()
         self._verifier = TokenVerifier(config.issuers, self._client, cached=config.limits.tokens_cached)
-        judge = Judge(rulebook, self._verifier, recorder, sealer, now_us, new_id)
-        self._service = AuthzService(judge, AuditDoor(rulebook, self._verifier, sealer, judge, now_us))
+        self._judge = Judge(rulebook, self._verifier, recorder, sealer, now_us, new_id)
+        self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
 
     async def open(self) -> None:
         """Connect to the recorder, and begin to fetch the issuers' keys."""
@@ -45,14 +46,15 @@ class AuthzPart:
         return (SERVICE,)
 
     async def run(self, _on_available: Callable[[bool], Awaitable[None]]) -> None:
-        """Follow gateway.yaml."""
-        await self._rulebook.follow(self._reconfigure)
+        """Follow gateway.yaml, and keep the record of refused attempts up to date."""
+        await asyncio.gather(self._rulebook.follow(self._reconfigure), self._judge.follow())
 
     def drain(self) -> None:
         """Do nothing: a Check is short."""
 
     async def close(self) -> None:
-        """Let go of the recorder and of the issuers."""
+        """Record what is left to say, then let go of the recorder and of the issuers."""
+        await self._judge.close()
         await self._recorder.close()
         await self._client.aclose()
 

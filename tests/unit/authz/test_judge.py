@@ -227,3 +227,14 @@ async def test_judging_a_large_call_holds_up_no_small_one(bench: Bench) -> None:
     order.append("small")
     assert isinstance(await large, Forward)
     assert order == ["small", "large"]
+
+
+async def test_a_flood_of_strangers_is_refused_without_a_row_for_each(bench: Bench) -> None:
+    bench.verifier.error = Unidentified("no bearer token", presented=False)
+    for _ in range(100):
+        answer = await bench.ask(inquiry(call()))
+        assert isinstance(answer, Answer)
+        assert answer.reply.status == 401
+    assert len(bench.sink.durable) == 1
+    await bench.judge.close()
+    assert [event.reason for event in bench.sink.durable][1:] == ["no bearer token (99 more attempts since the first)"]
