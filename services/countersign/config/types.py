@@ -87,7 +87,7 @@ class Limits:
     """How much of everything: bytes, levels, entries and seconds, each within bounds that ``shape`` states."""
 
     request_bytes: int = MIB
-    response_bytes: int = 64 * MIB
+    response_bytes: int = 8 * MIB
     sse_event_bytes: int = 4 * MIB
     json_depth: int = 64
     tokens_cached: int = 10_000

@@ -47,6 +47,16 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
+def choose_grpc_engine() -> None:
+    """Keep gRPC's older I/O engine, unless somebody chose: call it before grpc is imported.
+
+    Its newer one hands each event through threads of its own, which costs our small messages 5 to 15 % of their CPU time.
+    """
+    os.environ.setdefault(
+        "GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener,-event_engine_for_all_other_endpoints"
+    )
+
+
 def load_settings(service: str, env: Mapping[str, str] | None = None) -> ServiceSettings:
     """Read the settings of ``service`` (``authz``, ``masker`` or ``recorder``), or raise ``SettingsError``."""
     env = environment() if env is None else env
