@@ -229,11 +229,14 @@ FOREIGN = (
 )
 
 
+CLAIMED = ("user-agent", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-countersign-service")
+
+
 async def test_only_headers_that_were_judged_reach_the_target(rig: Rig) -> None:
     canary = f"foreign-{uuid.uuid4().hex}"
     async with rig.target(answers(tool_text("fine"))) as target, rig.caller() as caller:
         answer = await caller.ask(
-            headers={**dict.fromkeys(FOREIGN, canary), "te": "trailers", "accept-encoding": "gzip"}
+            headers={**dict.fromkeys((*FOREIGN, *CLAIMED), canary), "te": "trailers", "accept-encoding": "gzip"}
         )
         assert answer.status_code == 200
         [received] = target.received
@@ -242,10 +245,12 @@ async def test_only_headers_that_were_judged_reach_the_target(rig: Rig) -> None:
         assert received.header("authorization") == f"Bearer {rig.credential}"
         assert received.header("accept-encoding") == "identity"
         assert {name for name, _ in received.headers} <= {
-            *("host", "authorization", "accept", "accept-encoding", "content-type", "content-length", "user-agent"),
+            *("host", "authorization", "accept", "accept-encoding", "content-type", "content-length"),
             *("mcp-method", "mcp-name", "mcp-protocol-version", "transfer-encoding", "traceparent", "tracestate"),
-            *("x-forwarded-for", "x-forwarded-proto", "x-request-id"),
+            *("x-forwarded-for", "x-forwarded-proto"),
         }
+        assert received.header("x-forwarded-for") == "127.0.0.1", "only what Envoy saw: targets believe the first entry"
+        assert received.header("x-forwarded-proto") == "http"
 
 
 async def test_a_caller_cannot_say_how_long_envoy_waits_or_tries_again(rig: Rig) -> None:

@@ -48,10 +48,7 @@ _FORWARDED = frozenset(
         "mcp-name",
         "mcp-protocol-version",
         "transfer-encoding",
-        "user-agent",
-        "x-forwarded-for",
         "x-forwarded-proto",
-        "x-request-id",
     }
 )
 _FORWARDED_PREFIXES = (":", "mcp-param-")
@@ -217,6 +214,9 @@ class Judge:
         if session.target_session:
             headers[_SESSION_HEADER] = session.target_session
         inquiry = record.inquiry
+        if inquiry.source_address:
+            # Envoy only appends to it, and targets believe its first entry, which the caller may have written.
+            headers["x-forwarded-for"] = inquiry.source_address
         passed = set(_FORWARDED)
         if inquiry.http.verb == "GET" and session.target_session:
             # Ids of events are the target's own: without a session they could resume another caller's stream.

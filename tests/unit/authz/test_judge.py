@@ -176,11 +176,13 @@ async def test_a_target_that_is_not_in_force_where_envoy_routes_is_not_reached(b
 
 async def test_only_judged_headers_and_the_targets_own_credential_go_along(bench: Bench) -> None:
     extra = {"authorization": "Bearer caller", "cookie": "a=b", "x_evil": "1", "x_countersign_principal": "p"}
+    extra |= {"x_forwarded_for": "203.0.113.9, 192.0.2.7", "user_agent": "evil", "x_request_id": "evil"}
     extra |= {"last_event_id": "stream-1", "traceparent": "anything", "tracestate": "anything"}
     answer = await bench.ask(inquiry(call(), **extra))
     assert isinstance(answer, Forward)
     assert answer.set_headers["authorization"] == f"Bearer {CREDENTIAL}"
-    assert {"cookie", "x-evil", "x-countersign-principal"} < set(answer.remove_headers)
+    assert answer.set_headers["x-forwarded-for"] == "192.0.2.7"
+    assert {"cookie", "x-evil", "x-countersign-principal", "user-agent", "x-request-id"} < set(answer.remove_headers)
     assert {"last-event-id", "traceparent", "tracestate"} < set(answer.remove_headers)
 
 
