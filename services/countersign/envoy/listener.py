@@ -70,6 +70,12 @@ _LOCAL_REPLIES = (
         Failure.BAD_GATEWAY,
         "the answer could not be masked and is withheld",
     ),
+    # Before its head the masker answers in the target's place; after it Envoy does, with details of the inside.
+    (
+        "response.code_details.startsWith('upstream_') || response.code_details.startsWith('stream_idle_timeout')",
+        Failure.BAD_GATEWAY,
+        "the target broke off its answer, of which nothing is passed on",
+    ),
 )
 # Envoy calls the matched metadata by the name of the filter that made it.
 _FROM_AUTHZ = f"%DYNAMIC_METADATA({AUTHZ_FILTER}:{{}})%"
