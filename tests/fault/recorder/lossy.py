@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# In PostgreSQL's protocol: CommandComplete of COMMIT ('C', length, tag), and the DataRow ('D', length, one column of one
-# byte) that holds the true of an append in one statement. Both leave the server after the commit.
+# In PostgreSQL's protocol: CommandComplete of COMMIT ('C', length, tag), and the DataRow ('D', length, one column of
+# one byte) that holds the true of an append in one statement. Both leave the server after the commit.
 COMMITTED = (b"C\x00\x00\x00\x0bCOMMIT\x00", b"D\x00\x00\x00\x0b\x00\x01\x00\x00\x00\x01t")
 
 
