@@ -64,6 +64,7 @@ class Assembly:
             postgres_dsn=self._postgres(file),
             limits=Limits(**file.limits.model_dump()),
             otlp_endpoint=self._url(("telemetry", "otlp"), file.telemetry.otlp, urls.otlp) if file.telemetry else None,
+            variables=_variables(file),
         )
 
     def _add(self, path: Path, what: str, remedy: str) -> None:
@@ -171,6 +172,17 @@ class Assembly:
         except secrets.Unreadable as error:
             self._add((*path, "env" if source.env is not None else "file"), error.what, error.remedy)
             return None
+
+
+def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
+    credentials = [shape.credential for shape in file.targets.values() if shape.credential is not None]
+    database = file.recording.postgres
+    return MappingProxyType(
+        {
+            SecretUse.TARGETS: frozenset(each.bearer.env for each in credentials if each.bearer.env),
+            SecretUse.POSTGRES: frozenset((database.env,) if database and database.env else ()),
+        }
+    )
 
 
 def _is_key(step: str) -> bool:

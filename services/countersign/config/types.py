@@ -101,7 +101,8 @@ class GatewayConfig:
     """One version of gateway.yaml, complete and checked: every name in it is declared, every secret was read.
 
     ``version`` is the start of the SHA-256 of the file's bytes, in hex: "the policy version" of decisions. ``auditors``
-    are groups, named in full; empty when nobody may read the record. Mappings are read-only.
+    are groups, named in full; empty when nobody may read the record. ``variables`` are the environment variables that
+    the file names for credentials, by their use. Mappings are read-only.
     """
 
     version: str
@@ -114,3 +115,4 @@ class GatewayConfig:
     postgres_dsn: Secret | None
     limits: Limits = field(default_factory=Limits)
     otlp_endpoint: str | None = None
+    variables: Mapping[SecretUse, frozenset[str]] = field(default_factory=dict)

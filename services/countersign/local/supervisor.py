@@ -47,6 +47,14 @@ class Supervisor:
         self._kept.append(kept)
         self._say(spec.name, f"ready after {asyncio.get_running_loop().time() - began:.1f} s (pid {child.pid})")
 
+    async def renew(self, spec: ChildSpec) -> None:
+        """End the child of this name; it is started again as ``spec`` says now, and so from then on."""
+        for kept in self._kept:
+            if kept.spec.name == spec.name:
+                kept.spec = spec
+                if kept.child is not None:
+                    await kept.child.stop(within_s=STOP_WITHIN_S)
+
     async def stop(self) -> None:
         """Stop all, the last started first, within ``STOP_WITHIN_S`` altogether."""
         loop = asyncio.get_running_loop()

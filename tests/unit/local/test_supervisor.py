@@ -6,8 +6,10 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from countersign.local.child import CannotStart, ChildSpec
@@ -98,6 +100,19 @@ async def test_a_part_that_was_killed_runs_again_and_is_stopped(
     again = await told.pid("part", "ready again")
     await supervisor.stop()
     assert is_gone(again)
+
+
+async def test_a_renewed_part_runs_as_it_is_now_said_and_the_others_go_on(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    await supervisor.start(spec(tmp_path, "part"), spec(tmp_path, "other"))
+    old, other = await told.pid("part"), await told.pid("other")
+    renewed = replace(spec(tmp_path, "part"), env={"PATH": os.environ["PATH"], "MORE": "1"})
+    await supervisor.renew(renewed)
+    now = await told.pid("part", "ready again")
+    assert is_gone(old)
+    assert not is_gone(other)
+    assert psutil.Process(now).environ()["MORE"] == "1"
 
 
 async def test_a_part_is_tried_again_when_even_its_log_cannot_be_opened(

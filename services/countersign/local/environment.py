@@ -1,0 +1,43 @@
+"""What each service gets of the environment of ``countersign up``: a credential only where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from countersign.config import GatewayConfig, SecretUse
+from countersign.runtime.settings import PREFIX
+
+_USES = MappingProxyType({"authz": SecretUse.TARGETS, "recorder": SecretUse.POSTGRES})
+_NAMES = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_CACHE_HOME"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+    }
+)
+_PREFIXES = ("LC_", "OTEL_", "GRPC_", "PYTHON", PREFIX)
+# libpq's own: PGPASSWORD, PGSSLROOTCERT and the like.
+_DATABASE_PREFIXES = ("PG",)
+_DATABASE_NAMES = frozenset({PREFIX + "POSTGRES_DSN"})
+
+
+def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) -> dict[str, str]:
+    """Return what ``service`` (``authz``, ``masker`` or ``recorder``) is started with of ``env``.
+
+    That is what any program needs, and the variables that gateway.yaml names for credentials that this service uses.
+    """
+    use = _USES.get(service)
+    named = config.variables.get(use, frozenset()) if use is not None else frozenset()
+    others = frozenset[str]().union(*(names for other, names in config.variables.items() if other is not use)) - named
+
+    def wanted(name: str) -> bool:
+        if name in named:
+            return True
+        if name in others:
+            return False
+        if name in _DATABASE_NAMES or name.startswith(_DATABASE_PREFIXES):
+            return service == "recorder"
+        return name.upper() in _NAMES or name.startswith(_PREFIXES)
+
+    return {name: value for name, value in env.items() if wanted(name)}

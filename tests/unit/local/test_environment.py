@@ -1,0 +1,46 @@
+"""No service holds a credential that it does not use, not even in its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from countersign.config import GatewayConfig, load
+from countersign.local.environment import environment_of
+
+GATEWAY = """
+version: 1
+gateway: {url: "https://gateway.test"}
+identity: {oidc: [{issuer: "https://idp.test"}]}
+targets:
+  orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
+  billing: {mcp: "http://127.0.0.1:9001/mcp", credential: {bearer: {env: OTEL_LOOKALIKE}}}
+rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
+recording: {mode: required, postgres: {env: RECORD_DSN}}
+"""
+NEEDED = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "LC_ALL": "C", "TZ": "UTC", "https_proxy": "p", "NO_PROXY": "n"}
+NEEDED |= {"OTEL_RESOURCE_ATTRIBUTES": "a=b", "COUNTERSIGN_LOG_LEVEL": "DEBUG", "PYTHONPATH": "/p"}
+OF_TARGETS = {"ORDERS_TOKEN": "t1", "OTEL_LOOKALIKE": "t2"}
+OF_THE_DATABASE = {"RECORD_DSN": "postgres://", "PGPASSWORD": "p", "COUNTERSIGN_POSTGRES_DSN": "postgres://"}
+FOREIGN = {"CLOUD_ACCESS_KEY": "k", "GITHUB_TOKEN": "g", "SSH_AUTH_SOCK": "/s"}
+ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | FOREIGN
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> GatewayConfig:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GATEWAY)
+    return load(path, ENV)
+
+
+@pytest.mark.parametrize(
+    ("service", "own"), [("authz", OF_TARGETS), ("recorder", OF_THE_DATABASE), ("masker", dict[str, str]())]
+)
+def test_a_service_gets_what_it_uses_and_nothing_else(config: GatewayConfig, service: str, own: dict[str, str]) -> None:
+    assert environment_of(service, config, ENV) == NEEDED | own
+
+
+def test_variables_are_known_also_to_those_who_do_not_read_them(tmp_path: Path, config: GatewayConfig) -> None:
+    unread = load(tmp_path / "gateway.yaml", {}, reads=frozenset())
+    assert unread.variables == config.variables
