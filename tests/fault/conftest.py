@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.fault.record", "tests.fault.rig", "tests.fault.traffic")
-
-from tests.fault.rig import Rig, running_rig  # noqa: E402 - after its assertions are made to speak
+from tests.fault.rig import Rig, running_rig
 
 SMALL = {"response_bytes": 64 * 1024, "sse_event_bytes": 8 * 1024, "upstream_timeout_s": 2}
 
