@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -36,6 +35,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.recording import NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable
+from countersign.runtime.slices import record_all
 
 # Headers of the caller that reach the target; whatever else it sends was not judged and is removed.
 _FORWARDED = frozenset(
@@ -162,7 +162,7 @@ class Judge:
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
             return Answer(reply, summary)
-        return self._forward(target, record, request, session, decisions, [event.name for event in events], summary)
+        return self._forward(target, record, request, session, decisions, events, summary)
 
     async def _events_of(
         self,
@@ -182,10 +182,7 @@ class Judge:
         return await self._aside.run(len(record.inquiry.http.body), make)
 
     async def _record_all(self, events: Sequence[Event]) -> None:
-        if len(events) == 1:
-            await self._sink.record(events[0])
-        else:
-            await asyncio.gather(*(self._sink.record(event) for event in events))
+        await record_all(self._sink.record, events)
 
     async def _refuse(self, in_force: InForce, record: CallRecord, reason: str, reply: Reply) -> Answer:
         if not record.session_id:
@@ -205,7 +202,7 @@ class Judge:
         request: Request,
         session: SessionOfCall,
         decisions: Sequence[Decision],
-        recorded_names: Sequence[str],
+        events: Sequence[Event],
         summary: Summary,
     ) -> Forward:
         headers = {"accept-encoding": "identity"}
@@ -235,7 +232,7 @@ class Judge:
             target=target.name,
             era=request.era.value,
             principal=record.principal,
-            calls=tuple(map(_handed, request.messages, recorded_names)),
+            calls=tuple(map(_handed, request.messages, events)),
             masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
             policy_version=decisions[0].policy_version,
             traceparent=inquiry.traceparent,
@@ -253,9 +250,9 @@ def _call(message: Message) -> Call:
     return message.call
 
 
-def _handed(message: Message, recorded_name: str) -> HandedCall:
-    call = _call(message)
-    return HandedCall(message.id_json, call.method, recorded_name if call.name_kind is NameKind.TOOL else "")
+def _handed(message: Message, event: Event) -> HandedCall:
+    named = _call(message).name_kind is NameKind.TOOL
+    return HandedCall(message.id_json, event.method, event.name if named else "")
 
 
 def _strictest(decisions: Sequence[Decision]) -> Decision:

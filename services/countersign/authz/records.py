@@ -14,9 +14,11 @@ from countersign.mcp import Message
 from countersign.model.call import NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind, Finding
+from countersign.model.methods import KNOWN_METHODS
 from countersign.model.principal import Principal
 
 _DAY_US = 24 * 3600 * 1_000_000
+_NAMELESS = "no rule allows this call; what it names is masked"
 _WITHHELD = "[not recorded: it could not be masked]"
 
 
@@ -51,6 +53,7 @@ class EventMaker:
         params = call.params_json.encode() if call is not None else b""
         try:
             body, findings = _masked_json(masker, params)
+            method, unknown = _masked_method(masker, message)
             # The name stands in the arguments: where nothing is found in them, nothing is in it.
             name, found = _masked_name(masker, message) if findings or call is None else (call.name, ())
         except (NotMaskable, JsonRefused) as error:
@@ -58,6 +61,7 @@ class EventMaker:
                 reason = "the call cannot be masked for the record; its arguments may hold a text of ambiguous JSON"
                 raise NotRecordable(reason) from error
             body, findings, name, found = json.dumps(_WITHHELD).encode(), (), _WITHHELD, ()
+            method, unknown = _method(message) if _method(message) in KNOWN_METHODS else _WITHHELD, ()
         return Event(
             event_id=self.new_id(),
             session_id=record.session_id,
@@ -65,14 +69,14 @@ class EventMaker:
             kind=EventKind.REQUEST,
             time_us=record.arrived_us,
             target=record.inquiry.target,
-            method=call.method if call is not None else message.kind.value,
+            method=method,
             name=name,
             principal=record.principal,
             source_address=record.inquiry.source_address,
-            decision=_without(decision, call.name if call is not None else "", name),
+            decision=_without_names(decision, masked=(method, name) != (_method(message), call.name if call else "")),
             status=status,
             size_bytes=len(record.inquiry.http.body),
-            findings=findings + found,
+            findings=findings + found + unknown,
             body=body,
             body_type="application/json" if body else "",
             traceparent=record.inquiry.traceparent,
@@ -131,8 +135,21 @@ def _masked_name(masker: Masker, message: Message) -> tuple[str, tuple[Finding, 
     return masked.data.decode(), masked.findings
 
 
-def _without(decision: Decision, raw_name: str, name: str) -> Decision:
-    """Return the decision as it may be recorded: its reason names the call."""
-    if raw_name == name:
+def _method(message: Message) -> str:
+    return message.call.method if message.call is not None else message.kind.value
+
+
+def _masked_method(masker: Masker, message: Message) -> tuple[str, tuple[Finding, ...]]:
+    """Mask a method that MCP does not know: it is the caller's own text, and stands nowhere in the arguments."""
+    method = _method(message)
+    if message.call is None or method in KNOWN_METHODS:
+        return method, ()
+    masked = masker.text(method.encode())
+    return masked.data.decode(), masked.findings
+
+
+def _without_names(decision: Decision, *, masked: bool) -> Decision:
+    """Return the decision as it may be recorded: where no rule matched, its reason names the call, shortened maybe."""
+    if not masked or decision.rules:
         return decision
-    return replace(decision, reason=decision.reason.replace(raw_name, name))
+    return replace(decision, reason=_NAMELESS, message="")

@@ -5,7 +5,6 @@ The only way out for a byte of a target is through ``Content``, after its event 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -27,6 +26,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.recording import NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
+from countersign.runtime.slices import record_all
 
 _ACCEPTED, _FIRST_ERROR = 202, 400
 
@@ -313,10 +313,7 @@ class _Streamed:
         return raw, record
 
     async def _record(self, events: list[Event]) -> None:
-        if len(events) == 1:
-            await self._sink.record(events[0])
-        elif events:
-            await asyncio.gather(*(self._sink.record(event) for event in events))
+        await record_all(self._sink.record, events)
 
     def _end(self, reason: str) -> Event:
         return self.events.make(

@@ -19,6 +19,18 @@ NAMED_METHODS: Mapping[str, frozenset[NameKind]] = MappingProxyType(
 )
 """The methods whose calls name a tool, prompt or resource, with the kinds of name that each may have; no others do."""
 
+KNOWN_METHODS = frozenset(
+    {
+        *NAMED_METHODS,
+        *("initialize", "ping", "server/discover", "logging/setLevel", "subscriptions/listen", "GET", "DELETE"),
+        *("tools/list", "prompts/list", "resources/list", "resources/templates/list"),
+        *("tasks/get", "tasks/list", "tasks/result", "tasks/update", "tasks/cancel"),
+        *("notifications/initialized", "notifications/cancelled", "notifications/progress"),
+        *("notifications/roots/list_changed", "notifications/tasks/status"),
+    }
+)
+"""The methods that MCP's specifications let a client send, in any era; any other is text that a caller made up."""
+
 CONNECTION_METHODS = (
     "initialize",
     "ping",

@@ -240,3 +240,31 @@ async def test_a_flood_of_strangers_is_refused_without_a_row_for_each(bench: Ben
     assert len(bench.sink.durable) == 1
     await bench.judge.close()
     assert [event.reason for event in bench.sink.durable][1:] == ["no bearer token (99 more attempts since the first)"]
+
+
+@pytest.mark.parametrize("length", [0, 300])
+async def test_a_secret_in_a_method_that_nobody_knows_is_masked_in_the_record(bench: Bench, length: int) -> None:
+    method = f"made/up {CLOUD_KEY} " + "x" * length
+    asked = inquiry({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}})
+    answer = await bench.ask(asked)
+    assert isinstance(answer, Answer)
+    (event,) = bench.sink.durable
+    assert CLOUD_KEY not in repr(event)
+
+
+async def test_a_long_name_with_a_secret_is_not_in_the_reason_either(bench: Bench) -> None:
+    assert isinstance(await bench.ask(inquiry(call(f"no {CLOUD_KEY} " + "x " * 150))), Answer)
+    (event,) = bench.sink.durable
+    assert CLOUD_KEY not in repr(event)
+
+
+async def test_known_methods_stand_in_the_record_as_they_are(bench: Bench) -> None:
+    for method in ("tools/list", "ping", "notifications/initialized"):
+        await bench.ask(
+            inquiry(
+                {"jsonrpc": "2.0", "id": 1, "method": method}
+                if "/i" not in method
+                else {"jsonrpc": "2.0", "method": method}
+            )
+        )
+    assert [event.method for event in bench.sink.durable] == ["tools/list", "ping", "notifications/initialized"]
