@@ -7,6 +7,7 @@ import json
 import grpc
 import grpc.aio
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2
 from countersign.demo.steps import SQL
@@ -118,6 +119,23 @@ async def test_what_an_auditor_reads_is_itself_recorded(world: World) -> None:
         and session.session_id in event.event.name + event.event.reason + event.event.body.decode()
         for event in events
     )
+
+
+async def reflected(world: World, person: str) -> list[str]:
+    async with grpc.aio.insecure_channel(world.gateway.url.removeprefix("http://")) as channel:
+        stream = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]),
+            metadata=(("authorization", f"Bearer {world.auditor_token(person)}"),),
+            timeout=15,
+        )
+        return [service.name for answer in [await stream.read()] for service in answer.list_services_response.service]
+
+
+async def test_auditors_and_nobody_else_learn_by_reflection_what_there_is_to_ask(world: World) -> None:
+    assert "countersign.api.recorder.v1.SessionService" in await reflected(world, "carol")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await reflected(world, "alice")
+    assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_the_writing_side_of_the_recorder_is_not_reachable(world: World) -> None:

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.judge import Judge, unavailable
+from countersign.mcp import Failure, failed
+from countersign.model.decision import Outcome
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
 PRINCIPAL_HEADER = "x-countersign-principal"
+# There the recorder itself decides, and records what it decided.
+_RECORDED_PATH = "/countersign.api.recorder.v1.SessionService/"
 
 
 class AuditDoor:
@@ -26,7 +30,10 @@ class AuditDoor:
         self._now_us = now_us
 
     async def admit(self, inquiry: Inquiry) -> Forward | Answer:
-        """Identify the caller, and pass the request with a sealed principal in place of the token."""
+        """Identify the caller, and pass the request with a sealed principal in place of the token.
+
+        Whatever is not the SessionService (reflection) is for auditors only.
+        """
         in_force = self._rulebook.current
         arrived_us = self._now_us()
         try:
@@ -35,5 +42,7 @@ class AuditDoor:
             return await self._judge.unidentified(inquiry, arrived_us, error, in_force, resource_path="")
         except IdentityUnavailable as error:
             return unavailable(error)
+        if not inquiry.path.startswith(_RECORDED_PATH) and not set(principal.groups) & set(in_force.config.auditors):
+            return Answer(failed(Failure.FORBIDDEN, "not an auditor"), Summary(decision=Outcome.REFUSED.value))
         headers = {PRINCIPAL_HEADER: self._sealer.seal_principal(principal)}
         return Forward(headers, ("authorization",), Summary(decision="allow"))

@@ -36,8 +36,10 @@ METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
 MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
 # Services of the recorder that auditors reach; RecorderService is not among them.
-_AUDIT_PREFIXES = ("/countersign.api.recorder.v1.SessionService/", "/grpc.reflection.")
+_SESSIONS_PREFIX, _REFLECTION_PREFIX = "/countersign.api.recorder.v1.SessionService/", "/grpc.reflection."
 _NEVER = timedelta(0)
+# Whoever asks what methods there are asks at once, and is done.
+_REFLECTION_IDLE = timedelta(seconds=30)
 
 
 def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration:
@@ -49,7 +51,8 @@ def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration
         *(_metadata_of_target(config, target) for target in config.targets.values()),
         _metadata(METADATA_PATH, config.url, config),
         *(_mcp(config, target) for target in config.targets.values()),
-        *(_audit(prefix, service_token) for prefix in _AUDIT_PREFIXES),
+        _audit(_SESSIONS_PREFIX, _NEVER, service_token),
+        _audit(_REFLECTION_PREFIX, _REFLECTION_IDLE, service_token),
         _nothing_here(),
     ]
     return RouteConfiguration(
@@ -87,12 +90,12 @@ def _mcp(config: GatewayConfig, target: Target) -> Route:
     )
 
 
-def _audit(prefix: str, service_token: str) -> Route:
+def _audit(prefix: str, idle: timedelta, service_token: str) -> Route:
     check = CheckSettings(context_extensions={"route": AUDIT_ROUTE}, disable_request_body_buffering=True)
     return Route(
         name=f"audit {prefix}",
         match=RouteMatch(prefix=prefix),
-        route=RouteAction(cluster=RECORDER_CLUSTER, timeout=_NEVER, idle_timeout=_NEVER),
+        route=RouteAction(cluster=RECORDER_CLUSTER, timeout=_NEVER, idle_timeout=idle),
         request_headers_to_remove=["authorization"],
         request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
         typed_per_filter_config={

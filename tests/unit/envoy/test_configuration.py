@@ -128,3 +128,9 @@ def test_every_service_is_called_with_the_service_token(files: EnvoyFiles) -> No
 def test_files_that_may_hold_the_token_are_for_their_owner_only(files: EnvoyFiles) -> None:
     for file in (files.bootstrap, files.routes, files.clusters):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_stream_that_asks_by_reflection_is_bounded_in_time(files: EnvoyFiles) -> None:
+    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    (route,) = [route for route in table if route["match"].get("prefix") == "/grpc.reflection."]
+    assert route["route"]["idleTimeout"] == "30s"
