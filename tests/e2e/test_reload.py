@@ -137,6 +137,15 @@ async def test_a_broken_edit_changes_nothing_and_is_told(rig: Rig, how: str) -> 
         await eventually_answers(alice, denied=False)
 
 
+async def test_a_broken_edit_that_is_taken_back_is_told_too(rig: Rig) -> None:
+    good = rig.gateway.config.read_bytes()
+    said = len(rig.gateway.output())
+    replaced(rig.gateway.config, BROKEN["nothing"])
+    await eventually(lambda: "REFUSED" in rig.gateway.output()[said:], TAKEN_S, "the refusal")
+    replaced(rig.gateway.config, good)
+    await eventually(lambda: "was taken back" in rig.gateway.output()[said:], TAKEN_S, "the word that all is well")
+
+
 def replaced(config: Path, content: bytes) -> None:
     temporary = config.with_suffix(".edited")
     temporary.write_bytes(content)

@@ -99,6 +99,8 @@ class Up:
             problem = "" if self.watcher.problem is None else str(self.watcher.problem)
             if problem and problem != refused:
                 self.say("gateway.yaml", f"REFUSED, {self.watcher.current.version} stays in force:\n{problem}")
+            elif refused and not problem and changed is None:
+                self.say("gateway.yaml", f"the refused edit was taken back; {self.watcher.current.version} is in force")
             refused = problem
 
     def _target_variables(self) -> frozenset[str]:
