@@ -32,11 +32,16 @@ class Supervisor:
         self._kept: list[_Kept] = []
 
     async def start(self, *specs: ChildSpec) -> None:
-        """Start these side by side; return when all are ready. Raises ``CannotStart`` for the first that is not."""
+        """Start these side by side; return when all are ready. Raises ``CannotStart`` for the first that is not.
+
+        Whichever is ready first, those named later are stopped earlier: they may rely on those before them to the end.
+        """
         results = await asyncio.gather(*map(self._start, specs), return_exceptions=True)
         for result in results:
             if result is not None:
                 raise result
+        order = {spec.name: number for number, spec in enumerate(specs)}
+        self._kept.sort(key=lambda kept: order.get(kept.spec.name, -1))
 
     async def _start(self, spec: ChildSpec) -> None:
         began = asyncio.get_running_loop().time()

@@ -115,6 +115,20 @@ async def test_a_renewed_part_runs_as_it_is_now_said_and_the_others_go_on(
     assert psutil.Process(now).environ()["MORE"] == "1"
 
 
+async def test_who_relies_on_another_is_stopped_before_it_whichever_was_ready_first(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    async def late() -> bool:
+        return any(name == "reliant" for name, _ in told.lines)
+
+    await supervisor.start(spec(tmp_path, "database"))
+    await supervisor.start(replace(spec(tmp_path, "recorder"), ready=late), spec(tmp_path, "reliant"))
+    await supervisor.start(spec(tmp_path, "door"))
+    await supervisor.stop()
+    stopped = [name for name, what in told.lines if what == "stopped"]
+    assert stopped == ["door", "reliant", "recorder", "database"]
+
+
 async def test_a_part_is_tried_again_when_even_its_log_cannot_be_opened(
     supervisor: Supervisor, told: Told, tmp_path: Path
 ) -> None:
