@@ -1,1 +1,1 @@
-"""To be written."""
+"""ext_authz: who is it, may they. Reads in the order of a call: server, envoy, judge, identity, sessions, records."""

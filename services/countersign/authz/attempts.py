@@ -6,23 +6,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from countersign.model.event import Event
-from countersign.runtime.recording import NotRecorded
+from countersign.runtime.recording import EventSink, NotRecorded
 
 log = logging.getLogger(__name__)
 
 WINDOW_US = 60_000_000
 MOST_KNOWN = 4_096
 _LOOK_S = 1.0
-
-
-class EventSink(Protocol):
-    """Where events become durable: see ``countersign.runtime.recording.Recorder``."""
-
-    async def record(self, event: Event) -> None:
-        """Return when the event is durable, or raise ``NotRecorded``."""
 
 
 class Attempts:

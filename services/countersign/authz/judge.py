@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from countersign.authz.attempts import Attempts
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
@@ -32,7 +31,7 @@ from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.runtime.aside import Aside
-from countersign.runtime.recording import NotRecorded
+from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable
 from countersign.runtime.slices import record_all
@@ -56,13 +55,6 @@ _SESSION_HEADER = "mcp-session-id"
 # Reading a larger body and masking it for the record would hold up the other calls of this process.
 _ASIDE_FROM_BYTES = 32 * 1024
 _ASIDE_AT_ONCE = 2
-
-
-class EventSink(Protocol):
-    """Where events become durable: see ``countersign.runtime.recording.Recorder``."""
-
-    async def record(self, event: Event) -> None:
-        """Return when the event is durable, or raise ``NotRecorded``."""
 
 
 class Judge:

@@ -6,7 +6,6 @@ The only way out for a byte of a target is through ``Content``, after its event 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
@@ -23,19 +22,12 @@ from countersign.mcp import Failure, failed
 from countersign.model.event import Event, EventKind
 from countersign.model.handoff import Handoff
 from countersign.runtime.aside import Aside
-from countersign.runtime.recording import NotRecorded
+from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.slices import record_all
 
 _ACCEPTED, _FIRST_ERROR = 202, 400
-
-
-class EventSink(Protocol):
-    """Where events become durable: see ``countersign.runtime.recording.Recorder``."""
-
-    async def record(self, event: Event) -> None:
-        """Return when the event is durable, or raise ``NotRecorded``."""
 
 
 class Reset(Exception):

@@ -5,28 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
 
 import grpc
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
 from countersign.masker.records import EventMaker
-from countersign.model.event import Event, EventKind
+from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
-from countersign.runtime.recording import NotRecorded
+from countersign.runtime.recording import EventSink, NotRecorded
 
 log = logging.getLogger(__name__)
 
 REASON = "the caller hung up before the target answered"
 _AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
-
-
-class EventSink(Protocol):
-    """Where events become durable: see ``countersign.runtime.recording.Recorder``."""
-
-    async def record(self, event: Event) -> None:
-        """Return when the event is durable, or raise ``NotRecorded``."""
 
 
 def unanswered(entry: accesslog_pb2.HTTPAccessLogEntry) -> Handoff | None:

@@ -13,12 +13,12 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker.budget import Budget
-from countersign.masker.exchange import EventSink, Exchange, Reset
+from countersign.masker.exchange import Exchange, Reset
 from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
 from countersign.runtime.logs import place_of
 from countersign.runtime.moments import new_id, now_us
-from countersign.runtime.recording import NotRecorded
+from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 

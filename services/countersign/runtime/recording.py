@@ -9,6 +9,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 import grpc
 
@@ -63,6 +64,13 @@ Stream = grpc.aio.StreamStreamCall[recorder_pb2.AppendRequest, recorder_pb2.Appe
 
 class NotRecorded(Exception):
     """The event is not known to be durable, so what it records must not happen. The message is safe to show."""
+
+
+class EventSink(Protocol):
+    """Where events become durable: ``Recorder``, and what tests put in its place."""
+
+    async def record(self, event: Event) -> None:
+        """Return when the event is durable, or raise ``NotRecorded``."""
 
 
 class Recorder:
