@@ -143,6 +143,8 @@ class Judge:
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
         decisions = [in_force.policy.decide(principal, _call(message)) for message in request.messages]
         verdict = _strictest(decisions)
+        if not verdict.allowed:
+            decisions = [_kept_back(decision, verdict) for decision in decisions]
         reply = None if verdict.allowed else _denial(request, verdict)
         status = reply.status if reply else 0
         try:
@@ -250,6 +252,14 @@ def _handed(message: Message, event: Event) -> HandedCall:
 def _strictest(decisions: Sequence[Decision]) -> Decision:
     """A batch is one unit of bytes: when any of its calls is denied, none of them is sent."""
     return next((decision for decision in decisions if not decision.allowed), decisions[0])
+
+
+def _kept_back(decision: Decision, verdict: Decision) -> Decision:
+    """Return what to record of a call whose batch is not sent: the record must not say that it was allowed to run."""
+    if not decision.allowed:
+        return decision
+    reason = "another message of the same batch was denied, so none was sent"
+    return replace(decision, outcome=Outcome.DENY, rules=verdict.rules, masks=(), reason=reason)
 
 
 def _denial(request: Request, verdict: Decision) -> Reply:

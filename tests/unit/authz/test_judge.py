@@ -13,6 +13,7 @@ from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unide
 from countersign.authz.judge import Judge
 from countersign.config import SecretUse
 from countersign.mcp import HttpRequest
+from countersign.model.decision import Outcome
 from countersign.model.event import EventKind
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.moments import new_id
@@ -268,3 +269,10 @@ async def test_known_methods_stand_in_the_record_as_they_are(bench: Bench) -> No
             )
         )
     assert [event.method for event in bench.sink.durable] == ["tools/list", "ping", "notifications/initialized"]
+
+
+async def test_the_record_says_of_no_message_of_a_denied_batch_that_it_was_allowed(bench: Bench) -> None:
+    batch = [call("query", rpc_id=1), call("export_table", rpc_id=2)]
+    assert isinstance(await bench.ask(inquiry(batch)), Answer)
+    outcomes = {event.name: event.decision.outcome for event in bench.sink.durable if event.decision is not None}
+    assert outcomes == {"query": Outcome.DENY, "export_table": Outcome.DENY}
