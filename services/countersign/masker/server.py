@@ -55,7 +55,6 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             while isinstance(message := await context.read(), pb.ProcessingRequest):
                 for reply in await exchange.step(message):
                     await context.write(reply)
-            telemetry.span_of_past("masker.answer", traceparent, began_ns, time.time_ns())
         except Reset as error:
             await self._record_quietly(exchange.cut(str(error)))
             await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
@@ -65,8 +64,10 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             await self._record_quietly(exchange.cut("masking failed"))
             await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
         finally:
+            # Runs when Envoy closed the stream, too: it cancels one whose last message it has, and one whose caller or
+            # target went away.
             exchange.close()
-            # Runs when Envoy closed the stream, too (cancelled): the caller or the target went away.
+            telemetry.span_of_past("masker.answer", traceparent, began_ns, time.time_ns())
             if exchange.unfinished:
                 farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
                 self._farewells.add(farewell)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc
 from countersign.runtime.recording import Recorder
@@ -52,13 +52,8 @@ async def guarded(scripted: Scripted) -> AsyncIterator[grpc.aio.Channel]:
 
 
 async def code_of_append(channel: grpc.aio.Channel, metadata: Metadata) -> grpc.StatusCode:
-    stream = recorder_pb2_grpc.RecorderServiceStub(channel).Append(
-        iter([recorder_pb2.AppendRequest(batch_id=1)]), metadata=metadata, timeout=10
-    )
-    with suppress(grpc.aio.AioRpcError):
-        async for _ in stream:
-            pass
-    return await stream.code()
+    """Open a stream and write nothing: a write that meets the refusal would end in a status of this side's own."""
+    return await recorder_pb2_grpc.RecorderServiceStub(channel).Append(metadata=metadata, timeout=10).code()
 
 
 @pytest.mark.parametrize("how", BAD)
@@ -72,7 +67,9 @@ async def test_a_stream_without_the_token_is_refused_before_anything_of_it_is_re
 async def test_with_the_token_calls_pass() -> None:
     scripted = Scripted()
     async with guarded(scripted) as channel:
-        assert await code_of_append(channel, GOOD) is grpc.StatusCode.OK
+        batches = iter([recorder_pb2.AppendRequest(batch_id=1)])
+        stream = recorder_pb2_grpc.RecorderServiceStub(channel).Append(batches, metadata=GOOD, timeout=10)
+        assert [answer.batch_id async for answer in stream] == [1]
     assert scripted.streams == 1
 
 
@@ -80,8 +77,7 @@ async def test_health_answers_anybody_and_reflection_does_not() -> None:
     async with guarded(Scripted()) as channel:
         health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
-        asked = reflection_pb2.ServerReflectionRequest(list_services="")
-        stream = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([asked]), timeout=10)
+        stream = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(timeout=10)
         assert await stream.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
