@@ -110,7 +110,15 @@ def _given(shape: SelectorShape) -> Iterator[tuple[str, list[str]]]:
 
 
 def _selector(shape: SelectorShape) -> Selector:
-    return Selector(**{key: tuple(entries) for key, entries in _given(shape)})
+    given = {key: tuple(entries) for key, entries in _given(shape)}
+    return Selector(
+        groups=given.get("groups"),
+        targets=given.get("targets"),
+        methods=given.get("methods"),
+        tools=given.get("tools"),
+        prompts=given.get("prompts"),
+        resources=given.get("resources"),
+    )
 
 
 def _meant_method(entry: str) -> str | None:

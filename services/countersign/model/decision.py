@@ -7,10 +7,14 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a call was judged. ``refused`` means that it never came to a judgement (unreadable, or nobody's)."""
+    """How a call was judged. ``refused`` means that it never came to a judgement (unreadable, or nobody's).
+
+    ``approve`` means that it may pass once humans agree to it.
+    """
 
     ALLOW = "allow"
     DENY = "deny"
+    APPROVE = "approve"
     REFUSED = "refused"
 
 
@@ -19,6 +23,7 @@ class Decision:
     """The outcome, the names of the rules that made it, the names of the masks to apply, and why.
 
     ``reason`` is for the record; ``message`` is what the caller may read (a rule's own message, or a general one).
+    ``shadow`` is what rules on trial would have decided, if there are any: recorded, never enforced, with no shadow.
     """
 
     outcome: Outcome
@@ -27,6 +32,7 @@ class Decision:
     reason: str
     message: str
     policy_version: str
+    shadow: Decision | None = None
 
     @property
     def allowed(self) -> bool:

@@ -18,6 +18,8 @@ class EventKind(StrEnum):
     STREAM_END = "stream_end"
     REFUSED = "refused"
     AUDIT_READ = "audit_read"
+    TOOLS_CHANGED = "tools_changed"
+    TOOLS_ACCEPTED = "tools_accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,4 @@ class Event:
     body_type: str = ""
     reason: str = ""
     traceparent: str = ""
+    row_count: int = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from countersign.model.principal import PrincipalKind
+
 DETECTORS = ("secrets", "email", "credit_card", "us_ssn")
 """The names that ``masks.*.detect`` may hold; the masking room must know each of them, and no other."""
 
@@ -14,6 +16,7 @@ class Effect(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
+    APPROVE = "approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,12 @@ class Selector:
 
     ``tools``, ``prompts`` and ``resources`` name what may be called; a rule that gives any of them selects only calls
     of those kinds. ``methods`` are JSON-RPC methods. ``groups`` matches when the principal is in any of them;
-    ``["*"]`` means every verified principal.
+    ``["*"]`` means every verified principal. ``principals`` are globs of subjects; ``kinds`` are those of principals.
     """
 
     groups: tuple[str, ...] | None = None
+    principals: tuple[str, ...] | None = None
+    kinds: tuple[PrincipalKind, ...] | None = None
     targets: tuple[str, ...] | None = None
     methods: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
@@ -33,15 +38,67 @@ class Selector:
     resources: tuple[str, ...] | None = None
 
 
+Scalar = str | int | float | bool | None
+"""A JSON value that is no object and no array."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArgConstraint:
+    """What one argument of a call must be: all that is given must hold.
+
+    ``path`` is a key, or keys joined by dots (``filter.region``). ``one_of`` and ``none_of`` list values; ``at_least``
+    and ``at_most`` bound a number (inclusive); ``glob`` is matched with the whole of a string; ``max_length`` counts
+    the code points of a string or the elements of an array. ``present`` says whether the argument must be there at all.
+    An argument of another type than the constraint can judge makes the rule throw.
+    """
+
+    path: str
+    one_of: tuple[Scalar, ...] | None = None
+    none_of: tuple[Scalar, ...] | None = None
+    at_least: int | float | None = None
+    at_most: int | float | None = None
+    glob: str | None = None
+    max_length: int | None = None
+    present: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named rule. ``masks`` are names under ``masks:``; ``message`` is shown to a caller whom the rule denies."""
+    """A named rule: it selects a call when its selector, all ``args`` and the CEL expression ``when`` do.
+
+    ``masks`` are names under ``masks:``; ``message`` is shown to a caller whom the rule denies. A ``shadow`` rule is on
+    trial: it takes part in the shadow decision only.
+    """
 
     name: str
     effect: Effect
     selector: Selector
     masks: tuple[str, ...] = ()
     message: str = ""
+    args: tuple[ArgConstraint, ...] = ()
+    when: str = ""
+    shadow: bool = False
+
+
+class Window(StrEnum):
+    """The sliding windows over which use is counted."""
+
+    MINUTE = "1m"
+    HOUR = "1h"
+    DAY = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most ``calls`` in any ``window`` for each principal at each target that ``selector`` names.
+
+    Of the selector only ``groups``, ``principals``, ``kinds`` and ``targets`` are used.
+    """
+
+    name: str
+    selector: Selector
+    calls: int
+    window: Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,17 +27,26 @@ _KINDS = MappingProxyType(
         event_pb2.EVENT_KIND_STREAM_END: "stream_end",
         event_pb2.EVENT_KIND_REFUSED: "refused",
         event_pb2.EVENT_KIND_AUDIT_READ: "audit_read",
+        event_pb2.EVENT_KIND_TOOLS_CHANGED: "tools_changed",
+        event_pb2.EVENT_KIND_TOOLS_ACCEPTED: "tools_accepted",
     }
 )
 _KINDS_BACK = MappingProxyType({word: number for number, word in _KINDS.items()})
 _OUTCOMES = MappingProxyType(
-    {event_pb2.OUTCOME_ALLOW: "allow", event_pb2.OUTCOME_DENY: "deny", event_pb2.OUTCOME_REFUSED: "refused"}
+    {
+        event_pb2.OUTCOME_ALLOW: "allow",
+        event_pb2.OUTCOME_DENY: "deny",
+        event_pb2.OUTCOME_REFUSED: "refused",
+        event_pb2.OUTCOME_APPROVE: "approve",
+    }
 )
 _OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.items()})
 # Made once: json.dumps makes one a call when it is given options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent")
-_JUDGED = frozenset({event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_AUDIT_READ})
+_JUDGED = frozenset(
+    {event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_AUDIT_READ, event_pb2.EVENT_KIND_TOOLS_ACCEPTED}
+)
 _CALLS = _JUDGED | {event_pb2.EVENT_KIND_REFUSED}
 
 
@@ -104,8 +113,8 @@ def accept(event: event_pb2.Event) -> Entry:
         raise BadEvent("kind is missing or unknown")
     if not 0 < event.time_us <= MAX_INTEGER:
         raise BadEvent("time_us is not a time")
-    if event.status > MAX_STATUS or event.size_bytes > MAX_INTEGER or event.duration_us > MAX_INTEGER:
-        raise BadEvent("status, size_bytes or duration_us is out of bounds")
+    if event.status > MAX_STATUS or max(event.size_bytes, event.duration_us, event.row_count) > MAX_INTEGER:
+        raise BadEvent("status, size_bytes, duration_us or row_count is out of bounds")
     if not event.target and kind != event_pb2.EVENT_KIND_REFUSED:
         raise BadEvent("target is missing")
     decided = event.decision.outcome
@@ -160,6 +169,8 @@ def canonical_record(event: event_pb2.Event) -> str:
         fact["size_bytes"] = event.size_bytes
     if event.duration_us:
         fact["duration_us"] = event.duration_us
+    if event.row_count:
+        fact["row_count"] = event.row_count
     if event.HasField("principal"):
         who = event.principal
         fact["principal"] = {
@@ -181,7 +192,8 @@ def to_event(record: str, body: bytes | None) -> event_pb2.Event:
     fact: dict[str, Any] = json.loads(record)
     fact["kind"] = _KINDS_BACK[fact["kind"]]
     if decision := fact.get("decision"):
-        decision["outcome"] = _OUTCOMES_BACK.get(decision["outcome"], event_pb2.OUTCOME_UNSPECIFIED)
+        for judged in (decision, *([decision["shadow"]] if "shadow" in decision else [])):
+            judged["outcome"] = _OUTCOMES_BACK.get(judged["outcome"], event_pb2.OUTCOME_UNSPECIFIED)
     return event_pb2.Event(**fact, body=body or b"")
 
 
@@ -197,6 +209,11 @@ def searchable(text: str) -> str:
 
 
 def _decision(decision: event_pb2.Decision) -> dict[str, object]:
+    shadow = {"shadow": _judged(decision.shadow)} if decision.HasField("shadow") else {}
+    return _judged(decision) | shadow
+
+
+def _judged(decision: event_pb2.Decision | event_pb2.ShadowDecision) -> dict[str, object]:
     return {
         "outcome": _OUTCOMES.get(decision.outcome, ""),
         "rules": list(decision.rules),

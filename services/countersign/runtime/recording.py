@@ -49,6 +49,8 @@ _KINDS = MappingProxyType(
         EventKind.STREAM_END: event_pb2.EVENT_KIND_STREAM_END,
         EventKind.REFUSED: event_pb2.EVENT_KIND_REFUSED,
         EventKind.AUDIT_READ: event_pb2.EVENT_KIND_AUDIT_READ,
+        EventKind.TOOLS_CHANGED: event_pb2.EVENT_KIND_TOOLS_CHANGED,
+        EventKind.TOOLS_ACCEPTED: event_pb2.EVENT_KIND_TOOLS_ACCEPTED,
     }
 )
 _OUTCOMES = MappingProxyType(
@@ -56,6 +58,7 @@ _OUTCOMES = MappingProxyType(
         Outcome.ALLOW: event_pb2.OUTCOME_ALLOW,
         Outcome.DENY: event_pb2.OUTCOME_DENY,
         Outcome.REFUSED: event_pb2.OUTCOME_REFUSED,
+        Outcome.APPROVE: event_pb2.OUTCOME_APPROVE,
     }
 )
 
@@ -301,6 +304,7 @@ def to_message(event: Event) -> event_pb2.Event:
         body_type=event.body_type,
         reason=event.reason,
         traceparent=event.traceparent,
+        row_count=event.row_count,
     )
 
 
@@ -316,6 +320,17 @@ def _principal(principal: Principal) -> event_pb2.Principal:
 
 def _decision(decision: Decision) -> event_pb2.Decision:
     return event_pb2.Decision(
+        outcome=_OUTCOMES[decision.outcome],
+        rules=decision.rules,
+        masks=decision.masks,
+        reason=decision.reason,
+        policy_version=decision.policy_version,
+        shadow=None if decision.shadow is None else _shadow(decision.shadow),
+    )
+
+
+def _shadow(decision: Decision) -> event_pb2.ShadowDecision:
+    return event_pb2.ShadowDecision(
         outcome=_OUTCOMES[decision.outcome],
         rules=decision.rules,
         masks=decision.masks,

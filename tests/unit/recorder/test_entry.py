@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from countersign.api.recorder.v1 import event_pb2
+from countersign.model.decision import Outcome
 from countersign.model.event import EventKind, Finding
 from countersign.recorder import entry
 from countersign.recorder.entry import BadEvent, accept, to_event
 from countersign.runtime.recording import to_message
-from tests.support.events import new_id, request, response
+from tests.support.events import decision, new_id, request, response
 
 
 def changed(**fields: object) -> event_pb2.Event:
@@ -85,9 +87,12 @@ def test_every_field_of_an_event_is_in_the_record() -> None:
             duration_us=5,
             status=200,
             traceparent="00-1-2-01",
+            row_count=7,
+            decision=replace(decision(), shadow=decision(Outcome.APPROVE, "on trial")),
         )
     )
     assert {field.name for field, _ in message.ListFields()} == set(event_pb2.Event.DESCRIPTOR.fields_by_name)
+    assert message.decision.shadow.outcome == event_pb2.OUTCOME_APPROVE
     assert to_event(accept(message).record, message.body) == message
 
 

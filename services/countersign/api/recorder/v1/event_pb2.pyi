@@ -39,6 +39,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """A caller could not be identified; nothing was forwarded."""
     EVENT_KIND_AUDIT_READ: _EventKind.ValueType  # 6
     """An auditor read records."""
+    EVENT_KIND_TOOLS_CHANGED: _EventKind.ValueType  # 7
+    """A target offered tools for the first time, or offered them changed; the body says which, and how."""
+    EVENT_KIND_TOOLS_ACCEPTED: _EventKind.ValueType  # 8
+    """An operator accepted what a target offers; the body says what."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of fact an event states."""
@@ -56,6 +60,10 @@ EVENT_KIND_REFUSED: EventKind.ValueType  # 5
 """A caller could not be identified; nothing was forwarded."""
 EVENT_KIND_AUDIT_READ: EventKind.ValueType  # 6
 """An auditor read records."""
+EVENT_KIND_TOOLS_CHANGED: EventKind.ValueType  # 7
+"""A target offered tools for the first time, or offered them changed; the body says which, and how."""
+EVENT_KIND_TOOLS_ACCEPTED: EventKind.ValueType  # 8
+"""An operator accepted what a target offers; the body says what."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _Outcome:
@@ -69,6 +77,8 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     OUTCOME_DENY: _Outcome.ValueType  # 2
     OUTCOME_REFUSED: _Outcome.ValueType  # 3
     """The call was not judged because it could not be read or its caller not identified."""
+    OUTCOME_APPROVE: _Outcome.ValueType  # 4
+    """Humans must agree. Of a decision that was enforced, only in a shadow: what waits for them has an outcome of its own."""
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
     """What the rules said of a call."""
@@ -78,6 +88,8 @@ OUTCOME_ALLOW: Outcome.ValueType  # 1
 OUTCOME_DENY: Outcome.ValueType  # 2
 OUTCOME_REFUSED: Outcome.ValueType  # 3
 """The call was not judged because it could not be read or its caller not identified."""
+OUTCOME_APPROVE: Outcome.ValueType  # 4
+"""Humans must agree. Of a decision that was enforced, only in a shadow: what waits for them has an outcome of its own."""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
@@ -127,6 +139,7 @@ class Decision(_message.Message):
     MASKS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     reason: _builtins.str
     policy_version: _builtins.str
@@ -139,6 +152,47 @@ class Decision(_message.Message):
     def masks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names of the masks to apply to the answer."""
 
+    @_builtins.property
+    def shadow(self) -> Global___ShadowDecision:
+        """What rules on trial would have decided; nobody was bound by it."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___Outcome.ValueType = ...,
+        rules: _abc.Iterable[_builtins.str] | None = ...,
+        masks: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        policy_version: _builtins.str = ...,
+        shadow: Global___ShadowDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shadow", b"shadow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["masks", b"masks", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "rules", b"rules", "shadow", b"shadow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decision: _TypeAlias = Decision  # noqa: Y015
+
+@_typing.final
+class ShadowDecision(_message.Message):
+    """What rules that are not enforced say of a call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    MASKS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    outcome: Global___Outcome.ValueType
+    reason: _builtins.str
+    policy_version: _builtins.str
+    """The version of the file with the candidate's rules."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def masks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -154,7 +208,7 @@ class Decision(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Decision: _TypeAlias = Decision  # noqa: Y015
+Global___ShadowDecision: _TypeAlias = ShadowDecision  # noqa: Y015
 
 @_typing.final
 class Finding(_message.Message):
@@ -209,6 +263,7 @@ class Event(_message.Message):
     BODY_TYPE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """A UUID that the sender makes; a retry with the same id is the same event."""
     session_id: _builtins.str
@@ -237,6 +292,8 @@ class Event(_message.Message):
     """Why something was refused, cut or failed; empty when all went well."""
     traceparent: _builtins.str
     """W3C trace context of the call; empty when the call is not traced."""
+    row_count: _builtins.int
+    """On answers: how many rows of data they hold, as far as can be told; 0 where they hold none."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """Set on requests; empty on answers (the call's request has it)."""
@@ -267,10 +324,11 @@ class Event(_message.Message):
         body_type: _builtins.str = ...,
         reason: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        row_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
