@@ -29,13 +29,13 @@ class Selector:
     """
 
     groups: tuple[str, ...] | None = None
-    principals: tuple[str, ...] | None = None
-    kinds: tuple[PrincipalKind, ...] | None = None
     targets: tuple[str, ...] | None = None
     methods: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     prompts: tuple[str, ...] | None = None
     resources: tuple[str, ...] | None = None
+    principals: tuple[str, ...] | None = None
+    kinds: tuple[PrincipalKind, ...] | None = None
 
 
 Scalar = str | int | float | bool | None
