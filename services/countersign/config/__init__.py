@@ -2,15 +2,17 @@
 
 from countersign.config.load import load
 from countersign.config.problem import ConfigRefused, Problem
-from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
+from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, NewTools, Secret, SecretUse, Target
 from countersign.config.watch import ConfigWatcher
 
 __all__ = [
+    "Candidate",
     "ConfigRefused",
     "ConfigWatcher",
     "GatewayConfig",
     "Issuer",
     "Limits",
+    "NewTools",
     "Problem",
     "Secret",
     "SecretUse",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import NoReturn
 
-from countersign.model.rule import Mask, Rule
+from countersign.model.rule import Mask, RateLimit, Rule
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -72,6 +72,15 @@ class Issuer:
     audiences: tuple[str, ...] = ()
 
 
+class NewTools(StrEnum):
+    """What becomes of a target's tools that are new or changed since they were pinned."""
+
+    DENY = "deny"
+    """Nobody calls them until an operator accepts them."""
+    ALLOW = "allow"
+    """They are pinned as they come; the rules alone decide."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A system behind the gateway. ``resource`` is its URL at the gateway, the audience of tokens for it (RFC 8707)."""
@@ -80,6 +89,7 @@ class Target:
     mcp_url: str
     credential: Secret | None
     resource: str
+    new_tools: NewTools = NewTools.DENY
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +107,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """The rules and masks of a whole gateway.yaml that is on trial, and its own version (of its own bytes)."""
+
+    version: str
+    rules: tuple[Rule, ...]
+    masks: Mapping[str, Mask]
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """One version of gateway.yaml, complete and checked: every name in it is declared, every secret was read.
 
-    ``version`` is the start of the SHA-256 of the file's bytes, in hex: "the policy version" of decisions. ``auditors``
-    are groups, named in full; empty when nobody may read the record. ``variables`` are the environment variables that
-    the file names for credentials, by their use. Mappings are read-only.
+    ``version`` is "the policy version" of decisions: the start of the SHA-256, in hex, of the file's bytes, and of the
+    candidate's with them when there is one (``load.version_of``). ``auditors`` (who may read the record) and
+    ``operators`` (who may accept changed tools) are groups, named in full; empty when nobody may. ``variables`` are the
+    environment variables that the file names for credentials, by their use. Mappings are read-only.
+
+    Either some of ``rules`` are on trial (``Rule.shadow``), or there is a ``candidate``, or neither.
     """
 
     version: str
@@ -116,3 +138,6 @@ class GatewayConfig:
     limits: Limits = field(default_factory=Limits)
     otlp_endpoint: str | None = None
     variables: Mapping[SecretUse, frozenset[str]] = field(default_factory=dict)
+    rate_limits: tuple[RateLimit, ...] = ()
+    operators: tuple[str, ...] = ()
+    candidate: Candidate | None = None
