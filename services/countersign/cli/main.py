@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli import call, check, demo, envoy_config, serve, sessions, up
+from countersign.cli import call, check, demo, envoy_config, serve, sessions, status, up
 
 app = typer.Typer(
     name="countersign",
@@ -20,6 +20,7 @@ serve.register(app)
 envoy_config.register(app)
 call.register(app)
 sessions.register(app)
+status.register(app)
 demo.register(app)
 
 

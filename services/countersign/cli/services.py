@@ -18,8 +18,10 @@ from countersign.runtime.rulebook import POLL_S, Rulebook
 from countersign.runtime.sealing import Sealer, service_token
 from countersign.runtime.serving import Part, serve
 from countersign.runtime.settings import ServiceSettings, SettingsError
+from countersign.runtime.status import Report
 from countersign.runtime.trust import is_private
 
+_REFUSED = "1 while the newest edit of gateway.yaml is refused"
 _QUEUE_BYTES = 128 * 1024 * 1024
 
 
@@ -29,7 +31,8 @@ def run_authz(settings: ServiceSettings) -> None:
 
     rulebook = _begin("authz", settings, {SecretUse.TARGETS})
     recorder = _recorder_client(settings, rulebook.current.config)
-    _serve("authz", settings, rulebook.current.config, AuthzPart(rulebook, recorder, Sealer(settings.sealing_key)))
+    part = AuthzPart(rulebook, recorder, Sealer(settings.sealing_key))
+    _serve("authz", settings, rulebook.current.config, part, lambda: _report(rulebook))
 
 
 def run_masker(settings: ServiceSettings) -> None:
@@ -38,7 +41,8 @@ def run_masker(settings: ServiceSettings) -> None:
 
     rulebook = _begin("masker", settings, frozenset())
     recorder = _recorder_client(settings, rulebook.current.config)
-    _serve("masker", settings, rulebook.current.config, MaskerPart(rulebook, recorder, Sealer(settings.sealing_key)))
+    part = MaskerPart(rulebook, recorder, Sealer(settings.sealing_key))
+    _serve("masker", settings, rulebook.current.config, part, lambda: _report(rulebook))
 
 
 def run_recorder(settings: ServiceSettings) -> None:
@@ -61,16 +65,24 @@ def run_recorder(settings: ServiceSettings) -> None:
             await asyncio.sleep(POLL_S)
             watcher.poll()
 
+    def report() -> Report:
+        return Report(watcher.current.version, refused=watcher.problem)
+
     part = RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor)
     telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
-    _serve("recorder", settings, watcher.current, part, follow)
+    telemetry.gauge("countersign.config.refused", _REFUSED, lambda: int(watcher.problem is not None))
+    _serve("recorder", settings, watcher.current, part, report, follow)
 
 
 def _begin(service: str, settings: ServiceSettings, reads: Collection[SecretUse]) -> Rulebook:
     configure_logs(service, settings.log_level)
     rulebook = Rulebook(settings.config, settings.environment, private_cache(settings.cache_dir), reads=reads)
-    telemetry.gauge("countersign.config.refused", "1 while an edit is refused", lambda: int(rulebook.refused))
+    telemetry.gauge("countersign.config.refused", _REFUSED, lambda: int(rulebook.problem is not None))
     return rulebook
+
+
+def _report(rulebook: Rulebook) -> Report:
+    return Report(rulebook.current.config.version, refused=rulebook.problem)
 
 
 def _recorder_client(settings: ServiceSettings, config: GatewayConfig) -> Recorder:
@@ -90,6 +102,7 @@ def _serve(
     settings: ServiceSettings,
     config: GatewayConfig,
     part: Part,
+    report: Callable[[], Report],
     *also: Callable[[], Awaitable[None]],
 ) -> None:
     flush = telemetry.configure_telemetry(service, config.otlp_endpoint)
@@ -97,6 +110,6 @@ def _serve(
     gc.collect()
     gc.freeze()
     try:
-        uvloop.run(serve(settings, part, *also))
+        uvloop.run(serve(service, settings, part, report, *also))
     finally:
         flush()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
+from countersign.config import ConfigRefused, ConfigWatcher, GatewayConfig, SecretUse
 from countersign.masking import MaskCatalog
 from countersign.policy import Policy
 
@@ -50,9 +50,9 @@ class Rulebook:
         return self._current
 
     @property
-    def refused(self) -> bool:
-        """Whether the newest edit of the file is not in force because it was refused."""
-        return self._watcher.problem is not None
+    def problem(self) -> ConfigRefused | None:
+        """Why the newest edit of the file is not in force; ``None`` when it is."""
+        return self._watcher.problem
 
     def find(self, version: str) -> InForce | None:
         """Return the version that judged a call, or ``None`` when it is neither in force nor among the last few."""

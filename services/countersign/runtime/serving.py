@@ -16,9 +16,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
+from countersign.api.access.v1 import status_pb2_grpc
 from countersign.runtime.parent import end_with_parent
 from countersign.runtime.sealing import service_token
 from countersign.runtime.settings import ServiceSettings
+from countersign.runtime.status import SERVICE as STATUS
+from countersign.runtime.status import Report, StatusServer
 from countersign.runtime.trust import ServiceGuard, is_private
 
 log = logging.getLogger(__name__)
@@ -59,9 +62,16 @@ class CannotListen(RuntimeError):
     """The address is taken or not ours."""
 
 
-async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Awaitable[None]]) -> None:
+async def serve(
+    name: str,
+    settings: ServiceSettings,
+    part: Part,
+    report: Callable[[], Report],
+    *also: Callable[[], Awaitable[None]],
+) -> None:
     """Serve ``part`` on ``settings.listen`` until SIGTERM or SIGINT, then drain; run ``also`` in the background.
 
+    ``report`` is what the service, by this ``name``, says of itself to those who ask for its status.
     On TCP every call but those to health must bring the service token.
     Promise: when the process is told to stop, health says NOT_SERVING, new calls are refused and calls under way have
     ``settings.drain_s`` to end. Raises ``CannotListen`` and whatever ``part.open`` raises; an error in ``part.run``
@@ -76,7 +86,9 @@ async def serve(settings: ServiceSettings, part: Part, *also: Callable[[], Await
 
     await part.open()
     server = grpc.aio.server(interceptors=_guards(settings), options=_OPTIONS)
-    services = part.register(server)
+    services = (*part.register(server), STATUS)
+    status = StatusServer(name, report, lambda: part.available)
+    status_pb2_grpc.add_StatusServiceServicer_to_server(status, server)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
