@@ -30,6 +30,7 @@ from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, Handoff
+from countersign.model.situation import Situation
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
@@ -141,7 +142,8 @@ class Judge:
         if any(message.kind is MessageKind.RESPONSE for message in request.messages):
             reason = "answers to a server's requests are not passed on by this version"
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
-        decisions = [in_force.policy.decide(principal, _call(message)) for message in request.messages]
+        situation = Situation(record.arrived_us, inquiry.source_address)
+        decisions = [in_force.policy.decide(principal, _call(message), situation) for message in request.messages]
         verdict = _strictest(decisions)
         if not verdict.allowed:
             decisions = [_kept_back(decision, verdict) for decision in decisions]

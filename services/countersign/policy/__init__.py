@@ -1,5 +1,7 @@
-"""Rules, applied: a call and its principal in, a decision out. Pure: no I/O, no clock, no state."""
+"""Rules, applied: a call, its principal and its situation in, a decision out. Pure: no I/O, no clock, no state."""
 
+from countersign.policy.errors import BadCondition, BadConstraint, BadRule
+from countersign.policy.explanation import Explanation, RuleTrace
 from countersign.policy.policy import NAME_LIMIT, Policy
 
-__all__ = ["NAME_LIMIT", "Policy"]
+__all__ = ["NAME_LIMIT", "BadCondition", "BadConstraint", "BadRule", "Explanation", "Policy", "RuleTrace"]

@@ -11,7 +11,7 @@ from countersign.model.rule import Effect, Rule
 class Matcher:
     """A compiled rule: it selects a call when it reaches its target, knows its caller and covers the rest."""
 
-    __slots__ = ("_groups", "_methods", "_names", "_targets", "allows", "rule")
+    __slots__ = ("_groups", "_kinds", "_methods", "_names", "_principals", "_targets", "conditional", "denies", "rule")
 
     def __init__(self, rule: Rule) -> None:
         selector = rule.selector
@@ -21,8 +21,11 @@ class Matcher:
             NameKind.RESOURCE: selector.resources,
         }
         self.rule = rule
-        self.allows = rule.effect is Effect.ALLOW
+        self.denies = rule.effect is Effect.DENY
+        self.conditional = bool(rule.args or rule.when)
         self._groups = _compiled(selector.groups)
+        self._principals = _compiled(selector.principals)
+        self._kinds = None if selector.kinds is None else frozenset(selector.kinds)
         self._targets = _compiled(selector.targets)
         self._methods = _compiled(selector.methods)
         self._names = {kind: GlobSet(globs) for kind, globs in names.items() if globs is not None}
@@ -40,7 +43,11 @@ class Matcher:
         """Whether the rule is about this caller."""
         groups = self._groups
         # "*" means every verified principal, so it must match one who is in no group at all, too.
-        return groups is None or groups.everything or groups.matches_any(principal.groups)
+        if groups is not None and not groups.everything and not groups.matches_any(principal.groups):
+            return False
+        if self._kinds is not None and principal.kind not in self._kinds:
+            return False
+        return self._principals is None or self._principals.matches(principal.subject)
 
     def covers(self, call: Call) -> bool:
         """Whether the call's method and name are among those selected; a rule that names things covers only such."""

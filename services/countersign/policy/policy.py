@@ -1,16 +1,20 @@
-"""Judging a call. Any deny beats any allow, what nothing matches is denied, and the order of rules means nothing."""
+"""Judging a call: deny beats approve beats allow, no match is denied, and the order of rules means nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.glob import GlobSet
 from countersign.model.methods import CONNECTION_METHODS, NAMED_METHODS
 from countersign.model.principal import Principal
-from countersign.model.rule import Rule
+from countersign.model.rule import Effect, Rule
+from countersign.model.situation import Situation
 from countersign.policy import wording
+from countersign.policy.errors import CannotJudge
+from countersign.policy.explanation import Explanation, RuleTrace
 from countersign.policy.matcher import Matcher
 
 NAME_LIMIT = 8_192
@@ -25,60 +29,112 @@ _METHOD_OF_KIND = {
 }
 
 
+@dataclass(slots=True)
+class _Bearing:
+    """The rules that bear on a call, by what they do to it; ``failed`` could not be evaluated, for these reasons."""
+
+    denies: list[Rule] = field(default_factory=list)
+    approves: list[Rule] = field(default_factory=list)
+    allows: list[Rule] = field(default_factory=list)
+    failed: list[tuple[Rule, str]] = field(default_factory=list)
+
+
 class Policy:
     """The rules of one version of gateway.yaml, ready to judge. Immutable, and safe to share between tasks and threads.
 
-    A rule selects a call when every field of its selector matches. Connection methods (``model.methods``) carry no
-    data of the target, so they are open to whoever is *admitted*: whom some allow rule lets do anything there, unless a
-    deny rule that names no tools, prompts or resources selects the method. An allowed call gets the masks of every
-    allow rule that selected it (a connection method: that admits), so that to add a rule never uncovers anything.
+    A rule selects a call when every field of its selector matches, all its arguments are as they must be, and its
+    condition is true; one that selects but cannot be evaluated denies the call, whatever its effect. Connection methods
+    (``model.methods``) carry no data of the target, so they are open to whoever is *admitted*: whom some allow or
+    approve rule lets do anything there, arguments and conditions aside, unless a deny rule that names no tools, prompts
+    or resources selects the method. A call that passes gets the masks of every allow and approve rule that selected it
+    (a connection method: that admits), so that to add a rule never uncovers anything.
+
+    Rules on trial (``shadow``) count only when the policy is made for the ``trial``. Raises :class:`BadCondition` or
+    :class:`BadConstraint` for a rule that cannot be compiled.
     """
 
-    def __init__(self, rules: Sequence[Rule], *, version: str) -> None:
-        self._matchers = tuple(Matcher(rule) for rule in rules)
+    def __init__(self, rules: Sequence[Rule], *, version: str, trial: bool = False) -> None:
+        self._matchers = tuple(Matcher(rule) for rule in rules if trial or not rule.shadow)
         named = {target for matcher in self._matchers for target in matcher.named_targets}
         self._by_target = {target: self._reaching(target) for target in named}
+        self._rules = tuple(rules)
         self._version = version
 
-    def decide(self, principal: Principal, call: Call) -> Decision:
+    def decide(self, principal: Principal, call: Call, situation: Situation) -> Decision:
         """Judge one call. Never raises for a call or principal that is well typed; takes time linear in their sizes."""
         flaw = _flaw(call)
         if flaw:
             return self._denied((), flaw, wording.unjudged(flaw))
-        denies, allows = self._selected(principal, call)
-        if denies:
-            return self._denied(_names(denies), wording.forbidden(denies), wording.to_caller(denies, principal, call))
-        if not allows:
+        bearing = self._bearing(principal, call)
+        if bearing.denies or bearing.failed:
+            return self._forbidden(bearing, principal, call)
+        passing = [*bearing.approves, *bearing.allows]
+        if not passing:
             return self._denied((), "no rule allows it", wording.unallowed(principal, call))
-        masks = {mask for rule in allows for mask in rule.masks}
-        reason = wording.allowed(allows)
-        return Decision(Outcome.ALLOW, _names(allows), tuple(sorted(masks)), reason, "", self._version)
+        masks = tuple(sorted({mask for rule in passing for mask in rule.masks}))
+        if bearing.approves:
+            reason, message = wording.approvable(bearing.approves), wording.to_be_approved(principal, call)
+            return Decision(Outcome.APPROVE, _names(bearing.approves), masks, reason, message, self._version)
+        return Decision(
+            Outcome.ALLOW, _names(bearing.allows), masks, wording.allowed(bearing.allows), "", self._version
+        )
+
+    def explain(self, principal: Principal, call: Call, situation: Situation) -> Explanation:
+        """Judge one call and say of every rule whether it matched. May show arguments: not for records."""
+        traces = tuple(RuleTrace(rule.name, rule.effect, rule.shadow, matched=False) for rule in self._rules)
+        return Explanation(self.decide(principal, call, situation), traces)
 
     def offers(self, principal: Principal, target: str, kind: NameKind, name: str) -> bool:
-        """Whether the principal may use this tool, prompt or resource: whether ``decide`` would allow that call."""
+        """Whether the principal might use this tool, prompt or resource, with some arguments and at some moment."""
         method = _METHOD_OF_KIND.get(kind)
         if method is None:
             return False
         call = Call(target, method, name, kind)
         if _flaw(call):
             return False
-        denies, allows = self._selected(principal, call)
-        return bool(allows) and not denies
+        offered = False
+        for matcher in self._selecting(principal, call):
+            if matcher.denies and not matcher.conditional:
+                return False
+            offered = offered or not matcher.denies
+        return offered
 
-    def _selected(self, principal: Principal, call: Call) -> tuple[list[Rule], list[Rule]]:
-        """The deny rules and the allow rules that bear on the call."""
-        denies, allows = list[Rule](), list[Rule]()
+    def _selecting(self, principal: Principal, call: Call) -> Iterator[Matcher]:
+        """The rules whose selectors match the call; for a connection method also those that admit."""
         connects = _CONNECTION.matches(call.method)
         matchers = self._by_target.get(call.target)
         for matcher in self._reaching(call.target) if matchers is None else matchers:
             if not matcher.knows(principal):
                 continue
-            covers = matcher.covers(call)  # never a connection method, for a rule that names things
-            if matcher.allows and (covers or connects):
-                allows.append(matcher.rule)
-            elif covers:
-                denies.append(matcher.rule)
-        return denies, allows
+            # Never a connection method, for a rule that names things.
+            if matcher.covers(call) or (connects and not matcher.denies):
+                yield matcher
+
+    def _bearing(self, principal: Principal, call: Call) -> _Bearing:
+        bearing = _Bearing()
+        connects = _CONNECTION.matches(call.method)
+        for matcher in self._selecting(principal, call):
+            if connects and not matcher.denies:
+                bearing.allows.append(matcher.rule)
+                continue
+            try:
+                if not _holds(matcher):
+                    continue
+            except CannotJudge as error:
+                bearing.failed.append((matcher.rule, error.reason))
+                continue
+            if matcher.denies:
+                bearing.denies.append(matcher.rule)
+            elif matcher.rule.effect is Effect.APPROVE:
+                bearing.approves.append(matcher.rule)
+            else:
+                bearing.allows.append(matcher.rule)
+        return bearing
+
+    def _forbidden(self, bearing: _Bearing, principal: Principal, call: Call) -> Decision:
+        rules = _names([*bearing.denies, *(rule for rule, _ in bearing.failed)])
+        reason = wording.forbidden(bearing.denies, bearing.failed)
+        return self._denied(rules, reason, wording.to_caller(bearing.denies, bearing.failed, principal, call))
 
     def _reaching(self, target: str) -> tuple[Matcher, ...]:
         return tuple(matcher for matcher in self._matchers if matcher.reaches(target))
@@ -87,8 +143,14 @@ class Policy:
         return Decision(Outcome.DENY, rules, (), reason, message, self._version)
 
 
+def _holds(matcher: Matcher) -> bool:
+    if matcher.conditional:
+        raise CannotJudge("its arguments and condition are not evaluated yet")
+    return True
+
+
 def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
-    return tuple(sorted(rule.name for rule in rules))
+    return tuple(sorted({rule.name for rule in rules}))
 
 
 def _flaw(call: Call) -> str:

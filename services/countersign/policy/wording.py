@@ -17,9 +17,16 @@ def allowed(allows: Sequence[Rule]) -> str:
     return f"allowed by {_quoted(allows)}"
 
 
-def forbidden(denies: Sequence[Rule]) -> str:
-    """The reason of a call that rules deny."""
-    return f"denied by {_quoted(denies)}"
+def approvable(approves: Sequence[Rule]) -> str:
+    """The reason of a call that may pass once it is approved."""
+    return f"needs approval by {_quoted(approves)}"
+
+
+def forbidden(denies: Sequence[Rule], failed: Sequence[tuple[Rule, str]]) -> str:
+    """The reason of a call that rules deny, or that some could not be evaluated for."""
+    parts = [f"denied by {_quoted(denies)}"] if denies else []
+    parts.extend(sorted(f'"{rule.name}" could not be evaluated ({why})' for rule, why in failed))
+    return "; ".join(parts)
 
 
 def unjudged(flaw: str) -> str:
@@ -32,12 +39,19 @@ def unallowed(principal: Principal, call: Call) -> str:
     return f"No rule allows {_shown(principal.subject)} to call {_title(call)}."
 
 
-def to_caller(denies: Sequence[Rule], principal: Principal, call: Call) -> str:
+def to_caller(denies: Sequence[Rule], failed: Sequence[tuple[Rule, str]], principal: Principal, call: Call) -> str:
     """The message of a call that rules deny: what they say themselves, or else a general sentence."""
     messages = sorted({rule.message for rule in denies if rule.message})
     if messages:
         return " ".join(messages)
+    if not denies and failed:
+        return f"A rule could not be evaluated for {_title(call)}, so it is denied."
     return f"The rules do not let {_shown(principal.subject)} call {_title(call)}."
+
+
+def to_be_approved(principal: Principal, call: Call) -> str:
+    """The message of a call that may pass once it is approved."""
+    return f"{_shown(principal.subject)} needs an approval to call {_title(call)}."
 
 
 def _title(call: Call) -> str:

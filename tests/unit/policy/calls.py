@@ -5,6 +5,9 @@ from __future__ import annotations
 from countersign.model.call import Call, NameKind
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.model.rule import Effect, Rule, Selector
+from countersign.model.situation import Situation
+
+NOW = Situation(time_us=1_770_000_000_000_000, source_address="192.0.2.7")
 
 
 def person(*groups: str, subject: str = "alice") -> Principal:

@@ -12,18 +12,18 @@ from countersign.model.methods import CONNECTION_METHODS, NAMED_METHODS
 from countersign.model.principal import Principal
 from countersign.model.rule import Rule
 from countersign.policy import NAME_LIMIT, Policy
-from tests.unit.policy.calls import allow, deny, person, prompt, resource, tool
+from tests.unit.policy.calls import NOW, allow, deny, person, prompt, resource, tool
 
 ALICE = person("analysts")
 CONNECTIONS = [*(m for m in CONNECTION_METHODS if "*" not in m), "notifications/initialized", "notifications/x/y"]
 
 
 def allowed(rules: list[Rule], call: Call, principal: Principal = ALICE) -> bool:
-    return Policy(rules, version="v1").decide(principal, call).allowed
+    return Policy(rules, version="v1").decide(principal, call, NOW).allowed
 
 
 def test_what_no_rule_matches_is_denied() -> None:
-    decision = Policy([allow(tools=("query",))], version="v1").decide(ALICE, tool("drop"))
+    decision = Policy([allow(tools=("query",))], version="v1").decide(ALICE, tool("drop"), NOW)
     assert decision.outcome is Outcome.DENY
     assert (decision.rules, decision.masks, decision.policy_version) == ((), (), "v1")
 
@@ -115,10 +115,10 @@ def test_masks_are_the_union_of_all_allows_that_matched() -> None:
         allow("a", tools=("q*",), masks=("cards", "pii")),
         allow("b", tools=("other",), masks=("never",)),
     ]
-    decision = Policy(rules, version="v1").decide(ALICE, tool("query"))
+    decision = Policy(rules, version="v1").decide(ALICE, tool("query"), NOW)
     assert decision.masks == ("cards", "pii", "secrets")
     assert decision.rules == ("a", "c")
-    assert Policy(rules, version="v1").decide(ALICE, Call("orders", "tools/list")).masks == (
+    assert Policy(rules, version="v1").decide(ALICE, Call("orders", "tools/list"), NOW).masks == (
         "cards", "never", "pii", "secrets",
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def test_a_denial_names_the_denying_rules_and_says_their_messages() -> None:
         deny("a", tools=("*_all",), message="Ask for less."),
         deny("m", tools=("export_all",)),
     ]
-    decision = Policy(rules, version="v1").decide(ALICE, tool("export_all"))
+    decision = Policy(rules, version="v1").decide(ALICE, tool("export_all"), NOW)
     assert decision.rules == ("a", "m", "z")
     assert decision.masks == ()
     assert decision.message == "Ask for less. Exports go through the data team."
@@ -138,9 +138,9 @@ def test_a_denial_names_the_denying_rules_and_says_their_messages() -> None:
 
 
 def test_a_general_message_names_the_call() -> None:
-    decision = Policy([], version="v1").decide(ALICE, tool("export_orders"))
+    decision = Policy([], version="v1").decide(ALICE, tool("export_orders"), NOW)
     assert decision.message == "No rule allows alice to call tools/call export_orders on orders."
-    silent = Policy([deny(tools=("*",))], version="v1").decide(ALICE, tool("export_orders"))
+    silent = Policy([deny(tools=("*",))], version="v1").decide(ALICE, tool("export_orders"), NOW)
     assert silent.message == "The rules do not let alice call tools/call export_orders on orders."
 
 
@@ -148,9 +148,9 @@ def test_messages_repeat_neither_arguments_nor_uris_nor_what_breaks_a_line() -> 
     policy = Policy([], version="v1")
     argued = Call("orders", "tools/call", "query", NameKind.TOOL, params_json='{"arguments":{"q":"hunter2"}}')
     for call in (argued, resource("https://u:hunter2@host/?key=hunter2")):
-        decision = policy.decide(ALICE, call)
+        decision = policy.decide(ALICE, call, NOW)
         assert "hunter2" not in decision.message + decision.reason
-    hostile = policy.decide(person(subject="a\x1b[31m\n" * 100), tool("x\r\ny\u202e" * 2_000))
+    hostile = policy.decide(person(subject="a\x1b[31m\n" * 100), tool("x\r\ny\u202e" * 2_000), NOW)
     assert hostile.message.isprintable()
     assert len(hostile.message) < 500
 
@@ -195,5 +195,5 @@ def test_a_decision_over_twenty_rules_is_quick() -> None:
 def _seconds(policy: Policy, principal: Principal, call: Call) -> float:
     start = time.process_time()
     for _ in range(500):
-        policy.decide(principal, call)
+        policy.decide(principal, call, NOW)
     return time.process_time() - start

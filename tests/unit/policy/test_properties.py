@@ -12,7 +12,7 @@ from countersign.model.decision import Decision
 from countersign.model.principal import Principal
 from countersign.model.rule import Effect, Rule, Selector
 from countersign.policy import Policy
-from tests.unit.policy.calls import person
+from tests.unit.policy.calls import NOW, person
 
 NAMES = ("a", "b", "ab", "ba")
 GLOBS = st.lists(st.sampled_from((*NAMES, "*", "a*", "*b", "?", "a?")), min_size=1, max_size=2).map(tuple)
@@ -45,7 +45,7 @@ def calls(draw: st.DrawFn) -> Call:
 
 
 def judged(rules: list[Rule], principal: Principal, call: Call) -> Decision:
-    return Policy(rules, version="v").decide(principal, call)
+    return Policy(rules, version="v").decide(principal, call, NOW)
 
 
 @given(RULES, ALLOWS, PRINCIPALS, calls())
@@ -79,7 +79,7 @@ def test_decisions_equal_those_of_a_plain_evaluator(rules: list[Rule], principal
 
 
 @given(RULES, PRINCIPALS, st.sampled_from(NAMES), st.sampled_from(list(NameKind)), st.sampled_from(NAMES))
-def test_offers_equal_decisions(
+def test_offers_equal_decisions_of_rules_without_conditions(
     rules: list[Rule], principal: Principal, target: str, kind: NameKind, name: str
 ) -> None:
     methods = {NameKind.TOOL: "tools/call", NameKind.PROMPT: "prompts/get", NameKind.RESOURCE: "resources/read"}
