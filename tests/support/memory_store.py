@@ -10,7 +10,15 @@ from uuid import UUID
 
 from countersign.recorder.entry import Entry, Verdict, searchable
 from countersign.recorder.plan import Known, SessionChange, plan
-from countersign.recorder.ports import SessionFilter, SessionRow, StoredEvent, Unstorable
+from countersign.recorder.ports import (
+    CallFilter,
+    FactPage,
+    SessionFilter,
+    SessionRow,
+    StoredEvent,
+    StoredFact,
+    Unstorable,
+)
 from countersign.runtime.postgres import DatabaseUnavailable
 
 PAGE_EVENTS = 3
@@ -110,3 +118,34 @@ class MemoryStore:
             if entry.session_id == session_id and start <= sequence < stop
         ]
         return found[:PAGE_EVENTS]
+
+    async def indices(self, since_us: int, until_us: int) -> range:
+        """See ``ReadStore``."""
+        await self.ping()
+        return range(len(self.rows))
+
+    async def facts(self, wanted: CallFilter, *, start: int, stop: int) -> FactPage:
+        """See ``ReadStore``."""
+        await self.ping()
+        found = []
+        for index, sequence, entry in self.rows[start:stop]:
+            who = self._sessions[entry.session_id].who
+            if (
+                entry.kind in (1, 2, 3, 4)
+                and wanted.since_us <= entry.time_us < wanted.until_us
+                and wanted.target in ("", entry.target)
+                and wanted.subject in ("", who.subject)
+            ):
+                body = entry.body if entry.kind == 1 and entry.time_us >= wanted.bodies_since_us else None
+                stored = StoredEvent(index, sequence, datetime.now(UTC), entry.record, body)
+                found.append(StoredFact(stored, entry.kind == 1, who.issuer, who.subject))
+        page = found[:PAGE_EVENTS]
+        return FactPage(page, page[-1].event.index + 1 if len(found) > PAGE_EVENTS else stop)
+
+    async def call(self, event_id: UUID) -> StoredEvent | None:
+        """See ``ReadStore``."""
+        await self.ping()
+        for index, sequence, entry in self.rows:
+            if entry.event_id == event_id and entry.kind == 1:
+                return StoredEvent(index, sequence, datetime.now(UTC), entry.record, entry.body)
+        return None

@@ -12,7 +12,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2
-from countersign.recorder.ports import SessionFilter
+from countersign.recorder.ports import CallFilter, SessionFilter
 
 DEFAULT_PAGE_SESSIONS = 50
 MAX_PAGE_SESSIONS = 500
@@ -55,13 +55,31 @@ def next_page_token(request: session_pb2.ListSessionsRequest, last_index: int) -
 
 def session_id(text: str) -> UUID:
     """Read a session id. Raises ``BadQuestion``."""
-    try:
-        value = UUID(text)
-    except ValueError:
-        value = None
-    if value is None or str(value) != text:
-        raise BadQuestion("session_id: not a UUID")
-    return value
+    return _uuid(text, "session_id")
+
+
+def event_id(request: session_pb2.StreamCallsRequest) -> UUID | None:
+    """Return the one event that is asked for, if it is one. Raises ``BadQuestion``."""
+    wanted = request.filter
+    if not wanted.event_id:
+        return None
+    if wanted.subject or wanted.target or request.HasField("since") or request.HasField("until"):
+        raise BadQuestion("filter.event_id: names one event, so nothing else can be asked of it")
+    return _uuid(wanted.event_id, "filter.event_id")
+
+
+def calls(request: session_pb2.StreamCallsRequest) -> CallFilter:
+    """Check a request for the calls of some time. Raises ``BadQuestion``."""
+    for field in ("since", "until"):
+        if not request.HasField(field):
+            raise BadQuestion(f"{field}: is needed, unless filter.event_id is given")
+    since, until = _microseconds(request.since, "since"), _microseconds(request.until, "until")
+    if until <= since:
+        raise BadQuestion("until: not after since")
+    if request.from_index > _MAX_INDEX:
+        raise BadQuestion("from_index: not one of ours")
+    bodies = _microseconds(request.bodies_since, "bodies_since") if request.HasField("bodies_since") else since
+    return CallFilter(since, until, bodies, request.filter.subject, request.filter.target)
 
 
 def longest_wait_s(request: session_pb2.ReplaySessionRequest) -> int:
@@ -69,6 +87,16 @@ def longest_wait_s(request: session_pb2.ReplaySessionRequest) -> int:
     if request.max_wait_seconds > MAX_WAIT_S:
         raise BadQuestion(f"max_wait_seconds: at most {MAX_WAIT_S}")
     return request.max_wait_seconds or DEFAULT_WAIT_S
+
+
+def _uuid(text: str, field: str) -> UUID:
+    try:
+        value = UUID(text)
+    except ValueError:
+        value = None
+    if value is None or str(value) != text:
+        raise BadQuestion(f"{field}: not a UUID")
+    return value
 
 
 def _filter(given: session_pb2.SessionFilter) -> SessionFilter:

@@ -76,6 +76,38 @@ class StoredEvent:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls, and answers to calls, to read: those seen at ``since_us`` or later and before ``until_us``.
+
+    ``subject`` and ``target`` must hold when they are set. Calls before ``bodies_since_us`` come without their bodies.
+    """
+
+    since_us: int
+    until_us: int
+    bodies_since_us: int = 0
+    subject: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFact:
+    """A call (a REQUEST) with its body, or an answer without; ``issuer`` and ``subject`` are its session's."""
+
+    event: StoredEvent
+    is_call: bool
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactPage:
+    """What was found, in order of the index. All that matches below ``next_index`` was found by now."""
+
+    facts: Sequence[StoredFact]
+    next_index: int
+
+
 class ReadStore(Protocol):
     """What auditors read. Every method raises ``DatabaseUnavailable``."""
 
@@ -87,6 +119,18 @@ class ReadStore(Protocol):
 
     async def events(self, session_id: UUID, *, start: int, stop: int) -> list[StoredEvent]:
         """Return events with ``start <= sequence < stop`` in order: a page, at least one while there are any."""
+
+    async def indices(self, since_us: int, until_us: int) -> range:
+        """Return indices outside of which no event was seen between the times, and none that is not recorded yet.
+
+        It holds as long as the clocks of those who saw events and of the recorders are less than a day apart.
+        """
+
+    async def facts(self, wanted: CallFilter, *, start: int, stop: int) -> FactPage:
+        """Return a page of what is wanted with ``start <= index < stop``; the next begins at its ``next_index``."""
+
+    async def call(self, event_id: UUID) -> StoredEvent | None:
+        """Return one event of kind REQUEST, if there is one."""
 
     async def close(self) -> None:
         """Let go of all connections."""

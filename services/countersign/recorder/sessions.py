@@ -13,10 +13,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2, session_pb2_grpc
 from countersign.model.principal import Principal
-from countersign.recorder.asked import BadQuestion, listing, longest_wait_s, next_page_token, session_id
+from countersign.recorder.asked import (
+    BadQuestion,
+    calls,
+    event_id,
+    listing,
+    longest_wait_s,
+    next_page_token,
+    session_id,
+)
 from countersign.recorder.audit import AuditTrail, NotAudited
 from countersign.recorder.entry import to_event
-from countersign.recorder.ports import ReadStore, SessionRow, StoredEvent
+from countersign.recorder.ports import ReadStore, SessionRow, StoredEvent, StoredFact
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.sealing import Unsealable
 
@@ -82,8 +90,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
     ) -> AsyncIterator[session_pb2.ReplaySessionResponse]:
         """See session.proto. Ends with the event that was the last when the replay began."""
         principal = await self._auditor(request, request.session_id, context)
-        if self._replays >= MAX_REPLAYS:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_REPLAYS} replays run already: try later")
+        await self._refuse_too_many(context)
         self._replays += 1
         try:
             pace = _Pace(longest_wait_s(request), self._sleep) if request.original_pace else None
@@ -97,6 +104,47 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
             await _abort(context, error)
         finally:
             self._replays -= 1
+
+    async def StreamCalls(
+        self, request: session_pb2.StreamCallsRequest, context: Context
+    ) -> AsyncIterator[session_pb2.StreamCallsResponse]:
+        """See session.proto."""
+        principal = await self._auditor(request, request.filter.event_id, context)
+        await self._refuse_too_many(context)
+        self._replays += 1
+        try:
+            async for answer in self._calls(principal, request, context):
+                yield answer
+        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
+            await _abort(context, error)
+        finally:
+            self._replays -= 1
+
+    async def _calls(
+        self, principal: Principal, request: session_pb2.StreamCallsRequest, context: Context
+    ) -> AsyncIterator[session_pb2.StreamCallsResponse]:
+        one = event_id(request)
+        if one is not None:
+            await self._audited(principal, request, str(one), context)
+            stored = await self._store.call(one)
+            if stored is None:
+                raise _NoCall
+            yield session_pb2.StreamCallsResponse(facts=[to_fact(StoredFact(stored, True, "", ""))])
+            return
+        wanted = calls(request)
+        await self._audited(principal, request, "", context)
+        within = await self._store.indices(wanted.since_us, wanted.until_us)
+        start = max(within.start, request.from_index)
+        while start < within.stop:
+            page = await self._store.facts(wanted, start=start, stop=within.stop)
+            start = page.next_index
+            yield session_pb2.StreamCallsResponse(
+                facts=map(to_fact, page.facts), next_index=start, end_index=within.stop
+            )
+
+    async def _refuse_too_many(self, context: Context) -> None:
+        if self._replays >= MAX_REPLAYS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_REPLAYS} replays run already: try later")
 
     async def _events(self, row: SessionRow, start: int) -> AsyncIterator[StoredEvent]:
         while start < row.event_count:
@@ -155,6 +203,10 @@ class _Incomplete(LookupError):
     """An event that must be there is not."""
 
 
+class _NoCall(LookupError):
+    """There is no such event, or it is no call."""
+
+
 class _Pace:
     """Waits between events as long as it took then, at most ``longest_s`` each."""
 
@@ -176,6 +228,8 @@ async def _abort(context: Context, error: Exception) -> None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         case _Incomplete():
             await context.abort(grpc.StatusCode.DATA_LOSS, f"event {error.args[0]} of the session is missing")
+        case _NoCall():
+            await context.abort(grpc.StatusCode.NOT_FOUND, "filter.event_id: no such call")
         case LookupError():
             await context.abort(grpc.StatusCode.NOT_FOUND, "session_id: no such session")
         case NotAudited():
@@ -200,6 +254,27 @@ def to_session(row: SessionRow) -> session_pb2.Session:
         denied_count=row.denied_count,
         refused_count=row.refused_count,
         finding_count=row.finding_count,
+    )
+
+
+def to_fact(stored: StoredFact) -> session_pb2.CallFact:
+    """Return the message of a call, or of what is told of an answer."""
+    event = to_event(stored.event.record, stored.event.body)
+    if stored.is_call:
+        return session_pb2.CallFact(call=_recorded(stored.event, event))
+    return session_pb2.CallFact(
+        answer=session_pb2.CallAnswer(
+            index=stored.event.index,
+            kind=event.kind,
+            time_us=event.time_us,
+            session_id=event.session_id,
+            call_id=event.call_id,
+            issuer=stored.issuer,
+            subject=stored.subject,
+            target=event.target,
+            size_bytes=event.size_bytes,
+            row_count=event.row_count,
+        )
     )
 
 

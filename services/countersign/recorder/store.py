@@ -1,4 +1,4 @@
-"""The record in Postgres. All SQL of the recorder is here and in ``migrations/``."""
+"""The record in Postgres. All SQL of events and sessions is here, in ``stored_calls`` and in ``migrations/``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 
+from countersign.recorder import stored_calls
 from countersign.recorder.entry import Entry, Verdict, Who, searchable
 from countersign.recorder.plan import Known, Plan, Row, SessionChange, plan
-from countersign.recorder.ports import SessionFilter, SessionRow, StoredEvent, Unstorable
+from countersign.recorder.ports import CallFilter, FactPage, SessionFilter, SessionRow, StoredEvent, Unstorable
 from countersign.runtime.migrations import load_migrations, migrate
 from countersign.runtime.postgres import DatabaseUnavailable, Readers, connect_writer, safe_reason
 
@@ -332,6 +333,21 @@ class PostgresReadStore:
         async with self._readers.connection() as connection:
             found = await connection.execute(_EVENTS, values, binary=True)
             return [StoredEvent(*row) for row in await found.fetchall()]
+
+    async def indices(self, since_us: int, until_us: int) -> range:
+        """See ``ReadStore.indices``."""
+        async with self._readers.connection() as connection:
+            return await stored_calls.indices(connection, since_us, until_us)
+
+    async def facts(self, wanted: CallFilter, *, start: int, stop: int) -> FactPage:
+        """See ``ReadStore.facts``."""
+        async with self._readers.connection() as connection:
+            return await stored_calls.facts(connection, wanted, start, stop)
+
+    async def call(self, event_id: UUID) -> StoredEvent | None:
+        """See ``ReadStore.call``."""
+        async with self._readers.connection() as connection:
+            return await stored_calls.call(connection, event_id)
 
 
 _OUTCOME_CONDITIONS = {1: b"allowed_count > 0", 2: b"denied_count > 0", 3: b"refused_count > 0"}

@@ -122,15 +122,17 @@ async def test_others_are_refused_and_their_attempts_recorded(house: House) -> N
         house.stub.ListSessions(ASKED, metadata=by(ALICE)),
         house.stub.GetSession(session_pb2.GetSessionRequest(session_id=session), metadata=by(ALICE)),
         house.stub.ReplaySession(session_pb2.ReplaySessionRequest(session_id=session), metadata=by(ALICE)).read(),
+        house.stub.StreamCalls(session_pb2.StreamCallsRequest(), metadata=by(ALICE)).read(),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
-    # The three calls began together.
+    # The four calls began together.
     assert {(one.method, one.decision.outcome, one.principal.subject) for one in house.audits()} == {
-        (method, event_pb2.OUTCOME_DENY, "alice") for method in ("ListSessions", "GetSession", "ReplaySession")
+        (method, event_pb2.OUTCOME_DENY, "alice")
+        for method in ("ListSessions", "GetSession", "ReplaySession", "StreamCalls")
     }
-    assert len(house.audits()) == 3
+    assert len(house.audits()) == 4
 
 
 @pytest.mark.parametrize("principal", [ALICE, CAROL])

@@ -258,3 +258,181 @@ class ReplaySessionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplaySessionResponse: _TypeAlias = ReplaySessionResponse  # noqa: Y015
+
+@_typing.final
+class StreamCallsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    BODIES_SINCE_FIELD_NUMBER: _builtins.int
+    FROM_INDEX_FIELD_NUMBER: _builtins.int
+    from_index: _builtins.int
+    """To go on after a break: the last next_index that was received."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Calls and answers that the gateway saw at or after this time ..."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """... and before this time. Both are needed, unless the filter names an event."""
+
+    @_builtins.property
+    def filter(self) -> Global___CallFilter: ...
+    @_builtins.property
+    def bodies_since(self) -> _timestamp_pb2.Timestamp:
+        """Calls before this time are sent without their bodies; unset, all have them."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        filter: Global___CallFilter | None = ...,
+        bodies_since: _timestamp_pb2.Timestamp | None = ...,
+        from_index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bodies_since", b"bodies_since", "filter", b"filter", "since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies_since", b"bodies_since", "filter", b"filter", "from_index", b"from_index", "since", b"since", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamCallsRequest: _TypeAlias = StreamCallsRequest  # noqa: Y015
+
+@_typing.final
+class CallFilter(_message.Message):
+    """All that are set must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Only this event, which must be a call; answers are left out."""
+    subject: _builtins.str
+    """Only calls of this subject, and answers to them."""
+    target: _builtins.str
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "subject", b"subject", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallFilter: _TypeAlias = CallFilter  # noqa: Y015
+
+@_typing.final
+class StreamCallsResponse(_message.Message):
+    """A piece of the record; an empty one tells how far the search has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    NEXT_INDEX_FIELD_NUMBER: _builtins.int
+    END_INDEX_FIELD_NUMBER: _builtins.int
+    next_index: _builtins.int
+    """What lies below this index was sent or does not match."""
+    end_index: _builtins.int
+    """Where the stream will end."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallFact]: ...
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[Global___CallFact] | None = ...,
+        next_index: _builtins.int = ...,
+        end_index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_index", b"end_index", "facts", b"facts", "next_index", b"next_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamCallsResponse: _TypeAlias = StreamCallsResponse  # noqa: Y015
+
+@_typing.final
+class CallFact(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def call(self) -> _event_pb2.RecordedEvent:
+        """An event of kind REQUEST."""
+
+    @_builtins.property
+    def answer(self) -> Global___CallAnswer: ...
+    def __init__(
+        self,
+        *,
+        call: _event_pb2.RecordedEvent | None = ...,
+        answer: Global___CallAnswer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "call", b"call", "fact", b"fact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "call", b"call", "fact", b"fact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["call", "answer"]  # noqa: Y015
+    _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
+
+Global___CallFact: _TypeAlias = CallFact  # noqa: Y015
+
+@_typing.final
+class CallAnswer(_message.Message):
+    """What is told of a RESPONSE, STREAM_EVENT or STREAM_END: how much it held, and whose it was; never its body."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TIME_US_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    kind: _event_pb2.EventKind.ValueType
+    time_us: _builtins.int
+    """In microseconds since the epoch, UTC."""
+    session_id: _builtins.str
+    call_id: _builtins.str
+    issuer: _builtins.str
+    subject: _builtins.str
+    target: _builtins.str
+    size_bytes: _builtins.int
+    row_count: _builtins.int
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        kind: _event_pb2.EventKind.ValueType = ...,
+        time_us: _builtins.int = ...,
+        session_id: _builtins.str = ...,
+        call_id: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        target: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        row_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "index", b"index", "issuer", b"issuer", "kind", b"kind", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "subject", b"subject", "target", b"target", "time_us", b"time_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallAnswer: _TypeAlias = CallAnswer  # noqa: Y015

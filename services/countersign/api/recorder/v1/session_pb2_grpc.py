@@ -50,6 +50,11 @@ class SessionServiceStub(object):
                 request_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.ReplaySessionRequest.SerializeToString,
                 response_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.ReplaySessionResponse.FromString,
                 _registered_method=True)
+        self.StreamCalls = channel.unary_stream(
+                '/countersign.api.recorder.v1.SessionService/StreamCalls',
+                request_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.StreamCallsRequest.SerializeToString,
+                response_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.StreamCallsResponse.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer(object):
@@ -76,6 +81,14 @@ class SessionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamCalls(self, request, context):
+        """Sends recorded calls of all sessions, and how much was answered, in the order in which they were recorded.
+        Ends with what was recorded when the stream began.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -93,6 +106,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.ReplaySession,
                     request_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.ReplaySessionRequest.FromString,
                     response_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.ReplaySessionResponse.SerializeToString,
+            ),
+            'StreamCalls': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamCalls,
+                    request_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.StreamCallsRequest.FromString,
+                    response_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.StreamCallsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -177,6 +195,33 @@ class SessionService(object):
             '/countersign.api.recorder.v1.SessionService/ReplaySession',
             countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.ReplaySessionRequest.SerializeToString,
             countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.ReplaySessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/countersign.api.recorder.v1.SessionService/StreamCalls',
+            countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.StreamCallsRequest.SerializeToString,
+            countersign_dot_api_dot_recorder_dot_v1_dot_session__pb2.StreamCallsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class SessionServiceStub:
     GetSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.GetSessionRequest, _session_pb2.GetSessionResponse]
     ReplaySession: _grpc.UnaryStreamMultiCallable[_session_pb2.ReplaySessionRequest, _session_pb2.ReplaySessionResponse]
     """Sends the events of a session in order."""
+    StreamCalls: _grpc.UnaryStreamMultiCallable[_session_pb2.StreamCallsRequest, _session_pb2.StreamCallsResponse]
+    """Sends recorded calls of all sessions, and how much was answered, in the order in which they were recorded.
+    Ends with what was recorded when the stream began.
+    """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
@@ -49,6 +53,10 @@ class SessionServiceAsyncStub(SessionServiceStub):
     GetSession: _aio.UnaryUnaryMultiCallable[_session_pb2.GetSessionRequest, _session_pb2.GetSessionResponse]  # type: ignore[assignment]
     ReplaySession: _aio.UnaryStreamMultiCallable[_session_pb2.ReplaySessionRequest, _session_pb2.ReplaySessionResponse]  # type: ignore[assignment]
     """Sends the events of a session in order."""
+    StreamCalls: _aio.UnaryStreamMultiCallable[_session_pb2.StreamCallsRequest, _session_pb2.StreamCallsResponse]  # type: ignore[assignment]
+    """Sends recorded calls of all sessions, and how much was answered, in the order in which they were recorded.
+    Ends with what was recorded when the stream began.
+    """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     """What auditors read. Reached through the gateway with an auditor's bearer token; every read is itself recorded."""
@@ -75,5 +83,15 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_session_pb2.ReplaySessionResponse], _abc.AsyncIterator[_session_pb2.ReplaySessionResponse]]:
         """Sends the events of a session in order."""
+
+    @_abc_1.abstractmethod
+    def StreamCalls(
+        self,
+        request: _session_pb2.StreamCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_session_pb2.StreamCallsResponse], _abc.AsyncIterator[_session_pb2.StreamCallsResponse]]:
+        """Sends recorded calls of all sessions, and how much was answered, in the order in which they were recorded.
+        Ends with what was recorded when the stream began.
+        """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
