@@ -21,6 +21,7 @@ class Failure(Enum):
     FORBIDDEN = (403, 4031)
     NO_SESSION = (404, 4040)
     TOO_LARGE = (413, 4130)
+    RATE_LIMITED = (429, 4290)
     BAD_GATEWAY = (502, 5020)
     UNAVAILABLE = (503, 5030)
 
