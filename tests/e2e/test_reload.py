@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from countersign.config.load import version_of
+from countersign.config.version import version_of
 from tests.fault.rig import RULES, TARGET, Caller, Rig, eventually, new_marker, question, running_rig
 from tests.fault.traffic import assert_promises, traffic
 from tests.support.gateway import Upstream

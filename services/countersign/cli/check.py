@@ -44,9 +44,8 @@ def check(
 
 
 def print_problems(refused: ConfigRefused) -> None:
-    """Print each problem on a line of its own to stderr."""
-    for problem in refused.problems:
-        print(problem, file=sys.stderr)
+    """Print the first problems to stderr, each on a line of its own, and how many more there are."""
+    print(refused, file=sys.stderr)
 
 
 def _counts(config: GatewayConfig) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import rules, secrets, urls
+from countersign.config import rates, secrets, urls
 from countersign.config.document import Node, Path
+from countersign.config.names import Names
 from countersign.config.problem import Problems
+from countersign.config.rules import Rules
 from countersign.config.shape import MASK_NAME, TARGET_NAME, File, MaskShape, SecretSource, TargetShape
-from countersign.config.types import GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
+from countersign.config.shaped import Shaped
+from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, NewTools, Secret, SecretUse, Target
 from countersign.config.wording import NEVER_LITERAL, nearest
 from countersign.model.rule import DETECTORS, Mask
 
@@ -21,16 +23,6 @@ RESERVED_TARGETS = frozenset({"mcp"})
 
 _NO_KEY = re.compile(r"[*?\[\]{}\"'\\$]")
 _PLACEHOLDER = re.compile(r"\{label\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """Names that the file declares, also those whose entries are refused, and the positions of its usable rules."""
-
-    targets: Collection[str]
-    masks: Collection[str]
-    rules: tuple[int, ...]
-    all_rules: bool
 
 
 class Assembly:
@@ -45,22 +37,30 @@ class Assembly:
         self._reads = reads
         self._problems = problems
 
-    def config(self, file: File, declared: Declared, version: str) -> GatewayConfig:
+    def config(self, shaped: Shaped, version: str, candidate: Candidate | None) -> GatewayConfig:
         """The whole configuration; to be used only if ``problems`` stayed empty."""
+        file, declared = shaped.file, shaped.declared
         url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
+        names = Names()
         indexed = list(zip(declared.rules, file.rules, strict=False))  # none where a stand-in took the rules' place
-        checked = rules.check(indexed, self._root, declared.targets, declared.masks, self._problems)
-        if declared.all_rules and not any(shape.allow for shape in file.rules):
+        rules = Rules(self._root, declared.targets, declared.masks, names, self._problems).check(indexed)
+        if declared.all_rules and not any(
+            (shape.allow or shape.approve) and shape.mode != "shadow" for shape in file.rules
+        ):
             what, remedy = "no rule allows anything: every call would be denied", "add a rule with `allow`"
             self._problems.add(self._root.key_place(("rules",)), what, remedy)
+        limits = list(zip(declared.rate_limits, file.rate_limits, strict=True))
         return GatewayConfig(
             version=version,
             url=url,
             issuers=self._issuers(file),
             targets=MappingProxyType({name: self._target(name, shape, url) for name, shape in file.targets.items()}),
-            rules=checked,
+            rules=rules,
             masks=MappingProxyType(self._masks(file.masks)),
-            auditors=self._auditors(file),
+            rate_limits=rates.check(limits, self._root, declared.targets, names, self._problems),
+            candidate=candidate,
+            auditors=self._groups("auditors", file.auditors.groups if file.auditors else (), "the record"),
+            operators=self._groups("operators", file.operators.groups if file.operators else (), "the tools"),
             postgres_dsn=self._postgres(file),
             limits=Limits(**file.limits.model_dump()),
             otlp_endpoint=self._url(("telemetry", "otlp"), file.telemetry.otlp, urls.otlp) if file.telemetry else None,
@@ -102,7 +102,14 @@ class Assembly:
             self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
         credential = (*path, "credential", "bearer")
         secret = self._secret(credential, bearer, secrets.header_safe, SecretUse.TARGETS) if bearer else None
-        return Target(name, shape.mcp, secret, f"{gateway}/{name}/mcp")
+        return Target(name, shape.mcp, secret, f"{gateway}/{name}/mcp", self._new_tools(path, shape.new_tools))
+
+    def _new_tools(self, path: Path, stated: str) -> NewTools:
+        if stated not in tuple(NewTools):
+            remedy = "write `deny` (until an operator accepts them) or `allow` (the rules alone decide)"
+            self._add((*path, "new_tools"), f"`{stated}` is nothing to do with new tools", remedy)
+            return NewTools.DENY
+        return NewTools(stated)
 
     def _masks(self, shapes: Mapping[str, MaskShape]) -> dict[str, Mask]:
         seen: dict[str, str] = {}
@@ -140,12 +147,11 @@ class Assembly:
         if not shape.replace.isprintable():
             self._add((*path, "replace"), "`replace` holds unprintable characters", "remove them")
 
-    def _auditors(self, file: File) -> tuple[str, ...]:
-        groups = file.auditors.groups if file.auditors else []
+    def _groups(self, key: str, groups: Collection[str], opened: str) -> tuple[str, ...]:
         for index, group in enumerate(groups):
-            path: Path = ("auditors", "groups", index)
+            path: Path = (key, "groups", index)
             if "*" in group or "?" in group:
-                self._add(path, "a wildcard would open the record to groups yet unknown", "name each group in full")
+                self._add(path, f"a wildcard would open {opened} to groups yet unknown", "name each group in full")
             elif not group.isprintable() or group != group.strip():
                 self._add(path, "unprintable characters, or spaces around a group", "remove them")
         return tuple(groups)

@@ -44,11 +44,12 @@ _DIGITS_LIMIT = 400
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and where it starts. ``keys`` says where each key of a mapping stands."""
+    """A value and where it starts. ``keys``: where each key of a mapping stands; ``raw``: how a scalar is written."""
 
     place: Place
     value: Scalar | list[Node] | dict[str, Node]
     keys: dict[str, Place]
+    raw: str = ""
 
     def plain(self) -> Plain:
         """The value without places."""
@@ -92,7 +93,7 @@ def read(text: str, problems: Problems) -> Node | None:
         problems.add(place, "a character that YAML does not allow", "remove it")
         return None
     try:
-        return _Reader(problems).document(_events(text))
+        return _Reader(text, problems).document(_events(text))
     except _TooDeep as error:
         problems.add(error.place, f"more than {DEPTH_LIMIT} levels of nesting", "nothing in gateway.yaml is that deep")
     except MarkedYAMLError as error:
@@ -122,7 +123,8 @@ class _TooDeep(Exception):
 class _Reader:
     """Builds nodes from parse events: events still show what a composed tree hides (aliases, tags, repeated keys)."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, text: str, problems: Problems) -> None:
+        self._text = text
         self._problems = problems
 
     def _refuse(self, place: Place, what: str, remedy: str) -> None:
@@ -153,7 +155,9 @@ class _Reader:
             while not isinstance(item := next(events), CollectionEndEvent):
                 nodes.append(self._value(_place(item), item, events, depth + 1))
             return Node(place, nodes, {})
-        return Node(place, _resolved(event) if isinstance(event, ScalarEvent) else None, {})
+        if isinstance(event, ScalarEvent):
+            return Node(place, _resolved(event), {}, self._text[event.start_mark.index : event.end_mark.index])
+        return Node(place, None, {})
 
     def _value(self, shown: Place, event: Event, events: Iterator[Event], depth: int) -> Node:
         """A node that must hold something: an empty ``mask:`` would otherwise pass for a rule that needs none."""

@@ -17,6 +17,9 @@ class Place:
 START = Place(1, 1)
 """Where a problem of the whole file is shown."""
 
+SHOWN_AT_ONCE = 10
+"""Problems that people are shown in one go: the next often follow from the first."""
+
 _SHOWN = 400
 
 
@@ -35,11 +38,16 @@ class Problem:
 
 
 class ConfigRefused(ValueError):
-    """The file is not taken. ``problems`` are all that could be found in one go, in the order of the file."""
+    """The file is not taken. ``problems`` are all that could be found in one go, in the order of the file.
+
+    ``str`` shows the first ``SHOWN_AT_ONCE`` of them, a line each, and says how many more there are.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        more = len(self.problems) - SHOWN_AT_ONCE
+        lines = [*map(str, self.problems[:SHOWN_AT_ONCE]), *([f"... and {more} more"] if more > 0 else [])]
+        super().__init__("\n".join(lines))
 
 
 class Problems:
@@ -50,8 +58,8 @@ class Problems:
         self._found: dict[Problem, None] = {}
         self._final: set[Place] = set()
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, place: Place, what: str, remedy: str, *, final: bool = False) -> None:
         """Note what is wrong at a place. After a ``final`` one, later ones there count as its consequences."""
@@ -60,9 +68,15 @@ class Problems:
         if final:
             self._final.add(place)
 
+    def add_all(self, others: Problems) -> None:
+        """Note what is wrong with another file that this one names."""
+        self._found.update(others._found)
+
     def refusal(self) -> ConfigRefused:
-        """All of them as one error."""
-        return ConfigRefused(sorted(self._found, key=lambda problem: (problem.line, problem.column)))
+        """All of them as one error: those of the file itself first, each file's in its order."""
+        return ConfigRefused(
+            sorted(self._found, key=lambda each: (each.file != self._file, each.file, each.line, each.column))
+        )
 
 
 def _shown(text: str) -> str:

@@ -2,180 +2,116 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
+from countersign.config import arguments, conditions, coverage, selectors
 from countersign.config.document import Node
+from countersign.config.names import Names
 from countersign.config.problem import Place, Problems
 from countersign.config.shape import RuleShape, SelectorShape
 from countersign.config.wording import nearest
-from countersign.model.call import NameKind
-from countersign.model.glob import Glob, GlobSet
-from countersign.model.methods import CONNECTION_METHODS, NAMED_METHODS
-from countersign.model.rule import Effect, Rule, Selector
+from countersign.model.rule import Effect, Rule
 
-_KINDS = {"tools": NameKind.TOOL, "prompts": NameKind.PROMPT, "resources": NameKind.RESOURCE}
-_KNOWN_METHODS = (
-    *NAMED_METHODS,
-    *(method for method in CONNECTION_METHODS if "*" not in method),
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/update",
-    "tasks/cancel",
-)
-_NO_GLOB = re.compile(r"[\[\]{}\\|\s]")
+_MODES = ("enforce", "shadow")
 
 
-def check(
-    rules: Iterable[tuple[int, RuleShape]], root: Node, targets: Collection[str], masks: Collection[str], out: Problems
-) -> tuple[Rule, ...]:
-    """The rules of the file by their positions, checked one by one and then against each other."""
-    checked: list[tuple[Place, Rule]] = []
-    seen: dict[str, str] = {}
-    for index, shape in rules:
-        node = root.find(("rules", index))
-        place = node.find(("name",)).place
-        if not shape.name.isprintable() or shape.name != shape.name.strip():
-            out.add(place, "the rule's name has unprintable characters, or spaces around it", "write a plain name")
-        if twin := seen.get(shape.name.casefold()):
-            said = "stands twice" if twin == shape.name else f"differs only in case from `{twin}`"
-            out.add(place, f"the rule name `{shape.name}` {said}", "give each rule a name of its own")
-        seen[shape.name.casefold()] = shape.name
-        rule = _rule(shape, node, targets, masks, out)
-        if rule:
-            checked.append((node.place, rule))
-    for place, rule in checked:
-        _refuse_shadowed(place, rule, [other for _, other in checked], targets, out)
-    return tuple(rule for _, rule in checked)
+class Rules:
+    """The rules of a file, checked one by one and then against each other; what is wrong goes to ``out``."""
 
+    def __init__(
+        self, root: Node, targets: Collection[str], masks: Collection[str], names: Names, out: Problems
+    ) -> None:
+        self._root, self._targets, self._masks, self._names, self._out = root, targets, masks, names, out
 
-def _rule(shape: RuleShape, node: Node, targets: Collection[str], masks: Collection[str], out: Problems) -> Rule | None:
-    title = f"the rule `{shape.name}`"
-    if shape.allow and shape.deny:
-        out.add(node.keys["deny"], f"{title} has both `allow` and `deny`", "make it two rules")
-        return None
-    effect, selector = (Effect.ALLOW, shape.allow) if shape.allow else (Effect.DENY, shape.deny)
-    if selector is None:
-        out.add(node.place, f"{title} has neither `allow` nor `deny`", "say which calls it is about")
-        return None
-    _check_selector(selector, node.find((effect,)), targets, out)
-    if effect is Effect.ALLOW:
-        if selector.groups is None:
-            everyone = 'add groups: [analysts], or groups: ["*"] if everyone verified is meant'
-            out.add(node.keys["allow"], f"{title} allows without saying whom", everyone)
-        if shape.message is not None:
-            out.add(node.keys["message"], f"{title} allows, so nobody reads its `message`", "remove it")
-    elif shape.message is not None and not shape.message.replace("\n", " ").isprintable():
-        out.add(node.find(("message",)).place, "the message has unprintable characters", "remove them")
-    if effect is Effect.DENY and shape.mask is not None:
-        out.add(node.keys["mask"], f"{title} denies, so there is nothing to mask", "remove `mask`")
-    for position, mask in enumerate(shape.mask or ()):
-        if mask not in masks:
-            out.add(node.find(("mask", position)).place, f"there is no mask `{mask}`", _declared(mask, masks, "masks"))
-    return Rule(shape.name, effect, _selector(selector), tuple(shape.mask or ()), shape.message or "")
+    def check(self, rules: Iterable[tuple[int, RuleShape]]) -> tuple[Rule, ...]:
+        """The rules, by their positions in the file."""
+        checked: list[tuple[Place, Rule]] = []
+        for index, shape in rules:
+            node = self._root.find(("rules", index))
+            self._names.take(shape.name, node, "rule", self._out)
+            rule = self._rule(shape, node)
+            if rule:
+                checked.append((node.place, rule))
+        coverage.refuse_idle_rules(checked, self._targets, self._out)
+        return tuple(rule for _, rule in checked)
 
+    def _rule(self, shape: RuleShape, node: Node) -> Rule | None:
+        title = f"the rule `{shape.name}`"
+        stated = _stated(shape)
+        if len(stated) > 1:
+            effects = " and ".join(f"`{effect}`" for effect, _ in stated)
+            self._out.add(node.keys[stated[1][0]], f"{title} has both {effects}", "make it two rules")
+            return None
+        if not stated:
+            what = f"{title} has neither `allow` nor `approve` nor `deny`"
+            self._out.add(node.place, what, "say which calls it is about")
+            return None
+        effect, selector_shape = stated[0]
+        selector = selectors.read(selector_shape, node.find((effect,)), self._targets, self._out)
+        self._check_whom(title, effect, selector_shape, node)
+        self._check_words(title, effect, shape, node)
+        args = arguments.read(node.find(("args",)), self._out) if shape.args is not None else ()
+        if shape.when is not None:
+            conditions.check(shape.when, node.find(("when",)), title, self._out)
+        rule = Rule(
+            name=shape.name,
+            effect=effect,
+            selector=selector,
+            masks=tuple(shape.mask or ()),
+            message=shape.message or "",
+            args=args,
+            when=shape.when or "",
+            shadow=self._is_shadow(shape, node),
+        )
+        self._check_connecting(title, rule, node)
+        return rule
 
-def _check_selector(shape: SelectorShape, node: Node, targets: Collection[str], out: Problems) -> None:
-    for key, entries in _given(shape):
-        for position, entry in enumerate(entries):
-            place = node.find((key, position)).place
-            if not entry.isprintable() or entry != entry.strip():
-                out.add(place, f"an entry of `{key}` has unprintable characters, or spaces around it", "remove them")
-            elif key in ("targets", "methods", "tools") and _NO_GLOB.search(entry):
-                out.add(
-                    place, f"`{entry}` matches nothing", "only * and ? are wildcards; write one entry for each name"
-                )
-            elif key == "targets" and not any(Glob(entry).matches(target) for target in targets):
-                what = "matches no target" if "*" in entry or "?" in entry else "is no target"
-                out.add(place, f"`{entry}` {what}", _declared(entry, targets, "targets"))
-            elif key == "methods" and (meant := _meant_method(entry)):
-                out.add(place, f"there is no method `{entry}`", f"did you mean `{meant}`?")
-    kinds = {_KINDS[key] for key, _ in _given(shape) if key in _KINDS}
-    if shape.methods and kinds:
-        methods = GlobSet(shape.methods)
-        if not any(methods.matches(method) and kinds & named for method, named in NAMED_METHODS.items()):
-            what = f"these methods have no {' or '.join(key for key in _KINDS if _KINDS[key] in kinds)} to select"
-            out.add(node.keys["methods"], what, "remove `methods`, or make it a rule of its own")
-
-
-def _given(shape: SelectorShape) -> Iterator[tuple[str, list[str]]]:
-    for key in SelectorShape.model_fields:
-        entries: list[str] | None = getattr(shape, key)
-        if entries is not None:
-            yield key, entries
-
-
-def _selector(shape: SelectorShape) -> Selector:
-    given = {key: tuple(entries) for key, entries in _given(shape)}
-    return Selector(
-        groups=given.get("groups"),
-        targets=given.get("targets"),
-        methods=given.get("methods"),
-        tools=given.get("tools"),
-        prompts=given.get("prompts"),
-        resources=given.get("resources"),
-    )
-
-
-def _meant_method(entry: str) -> str | None:
-    """The method that a misspelt one was to be; a method that resembles none may be an extension's."""
-    if "*" in entry or "?" in entry or entry in _KNOWN_METHODS:
-        return None
-    meant = nearest(entry, _KNOWN_METHODS)
-    return meant if meant and abs(len(meant) - len(entry)) <= 2 and _close(entry.lower(), meant.lower()) else None
-
-
-def _close(one: str, other: str) -> bool:
-    """Whether at most two characters at one spot make the difference: an edit, not another word."""
-    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    rest, against = one[start:][::-1], other[start:][::-1]
-    end = next((i for i, (a, b) in enumerate(zip(rest, against, strict=False)) if a != b), min(len(rest), len(against)))
-    return max(len(rest), len(against)) - end <= 2
-
-
-def _declared(name: str, known: Collection[str], section: str) -> str:
-    meant = nearest(name, known)
-    if meant:
-        return f"did you mean `{meant}`?"
-    return f"declare it under `{section}:`" + (f", or use one of {', '.join(sorted(known)[:10])}" if known else "")
-
-
-def _refuse_shadowed(place: Place, rule: Rule, others: Iterable[Rule], targets: Collection[str], out: Problems) -> None:
-    if rule.effect is not Effect.ALLOW:
-        return
-    for other in others:
-        if other.effect is Effect.DENY and _covers(other.selector, rule.selector, targets):
-            what = f"the rule `{rule.name}` can never allow, for `{other.name}` denies all that it selects"
-            out.add(place, what, "remove one of them, or narrow the denial")
+    def _check_whom(self, title: str, effect: Effect, selector: SelectorShape, node: Node) -> None:
+        if effect is Effect.DENY or any(getattr(selector, key) is not None for key in selectors.WHOM):
             return
+        does = "allows" if effect is Effect.ALLOW else "lets calls be approved"
+        everyone = 'add groups: [analysts], or groups: ["*"] if everyone verified is meant'
+        self._out.add(node.keys[effect], f"{title} {does} without saying whom", everyone)
+
+    def _check_words(self, title: str, effect: Effect, shape: RuleShape, node: Node) -> None:
+        if shape.message is not None:
+            if effect is not Effect.DENY:
+                does = "allows" if effect is Effect.ALLOW else "asks for approval"
+                self._out.add(node.keys["message"], f"{title} {does}, so nobody reads its `message`", "remove it")
+            elif not shape.message.replace("\n", " ").isprintable():
+                place = node.find(("message",)).place
+                self._out.add(place, "the message has unprintable characters", "remove them")
+        if effect is Effect.DENY and shape.mask is not None:
+            self._out.add(node.keys["mask"], f"{title} denies, so there is nothing to mask", "remove `mask`")
+        for position, mask in enumerate(shape.mask or ()):
+            if mask not in self._masks:
+                remedy = selectors.declared(mask, self._masks, "masks")
+                self._out.add(node.find(("mask", position)).place, f"there is no mask `{mask}`", remedy)
+
+    def _is_shadow(self, shape: RuleShape, node: Node) -> bool:
+        if shape.mode not in _MODES:
+            meant = nearest(shape.mode, _MODES)
+            remedy = f"did you mean `{meant}`?" if meant else "write `enforce` or `shadow`; to drop a rule, remove it"
+            self._out.add(node.find(("mode",)).place, f"a rule has no mode `{shape.mode}`", remedy)
+        return shape.mode == "shadow"
+
+    def _check_connecting(self, title: str, rule: Rule, node: Node) -> None:
+        """Connection methods are open to whom some rule lets call anything there, arguments and conditions aside."""
+        if not selectors.only_connects(rule.selector):
+            return
+        remedy = "select the methods, tools, prompts or resources that it is about"
+        if rule.effect is Effect.APPROVE:
+            what = f"{title} selects only methods that connect, for which nobody is asked"
+            self._out.add(node.keys[rule.effect], what, remedy)
+            return
+        if rule.args:
+            what = f"{title} selects only methods that connect, which have no arguments to judge"
+            self._out.add(node.keys["args"], what, remedy)
+        if rule.when and rule.effect is Effect.ALLOW:
+            what = f"{title} selects only methods that connect, to which conditions do not apply"
+            self._out.add(node.keys["when"], what, remedy)
 
 
-def _covers(wide: Selector, narrow: Selector, targets: Collection[str]) -> bool:
-    """Whether ``wide`` plainly selects every call that ``narrow`` does. May say no where that is hard to see."""
-    if wide.targets is not None:
-        reached = {target for target in targets if narrow.targets is None or GlobSet(narrow.targets).matches(target)}
-        if not all(GlobSet(wide.targets).matches(target) for target in reached):
-            return False
-    if not _covers_field(wide.groups, narrow.groups) or not _covers_field(wide.methods, narrow.methods):
-        return False
-    names = [(wide.tools, narrow.tools), (wide.prompts, narrow.prompts), (wide.resources, narrow.resources)]
-    if all(globs is None for globs, _ in names):
-        return True
-    if all(globs is None for _, globs in names):
-        return False
-    return all(globs is None or (cover is not None and _covers_field(cover, globs)) for cover, globs in names)
-
-
-def _covers_field(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -> bool:
-    if wide is None or GlobSet(wide).everything:
-        return True
-    if narrow is None:
-        return False
-    literal_or_same = GlobSet(wide)
-    return all(
-        glob in wide or ("*" not in glob and "?" not in glob and literal_or_same.matches(glob)) for glob in narrow
-    )
+def _stated(shape: RuleShape) -> list[tuple[Effect, SelectorShape]]:
+    selectors_by_effect = ((effect, getattr(shape, effect)) for effect in Effect)
+    return [(effect, selector) for effect, selector in selectors_by_effect if isinstance(selector, SelectorShape)]

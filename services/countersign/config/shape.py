@@ -7,21 +7,66 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from countersign.config.types import KIB, MIB, Limits
-from countersign.model.rule import DETECTORS
+from countersign.config.types import KIB, MIB, Limits, NewTools
+from countersign.model.principal import PrincipalKind
+from countersign.model.rule import DETECTORS, Effect, Window
 
 TARGET_NAME = "[a-z0-9][a-z0-9-]{0,62}"
 MASK_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 TEXT_LIMIT = 1_000
 GLOB_LIMIT = 256
+CONDITION_LIMIT = 4_096
+VALUES_LIMIT = 1_000
 
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 Url = Annotated[str, Field(min_length=1, max_length=2_048)]
 Glob = Annotated[str, Field(min_length=1, max_length=GLOB_LIMIT)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
 Detector = Annotated[Text, Field(json_schema_extra={"enum": list(DETECTORS)})]
 Globs = Annotated[list[Glob], Field(min_length=1, max_length=1_000)]
+Groups = Annotated[list[Text], Field(min_length=1, max_length=1_000)]
+Kind = Annotated[Text, Field(json_schema_extra={"enum": list(PrincipalKind)})]
+Kinds = Annotated[
+    list[Kind],
+    BeforeValidator(
+        lambda kinds: [kinds] if isinstance(kinds, str) else kinds, json_schema_input_type=Kind | list[Kind]
+    ),
+    Field(min_length=1, max_length=len(PrincipalKind)),
+]
+
+
+_SCALAR: dict[str, object] = {"type": ["string", "number", "boolean"]}
+_SCALARS: dict[str, object] = {"type": "array", "items": _SCALAR, "minItems": 1, "maxItems": VALUES_LIMIT}
+_BOUND: dict[str, object] = {"type": "number"}
+_CONSTRAINT: dict[str, object] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        "min": _BOUND | {"description": "the least number that it may be"},
+        "max": _BOUND | {"description": "the greatest number that it may be"},
+        "in": _SCALARS | {"description": "the values that it may be"},
+        "not_in": _SCALARS | {"description": "the values that it may not be"},
+        "glob": {"type": "string", "minLength": 1, "description": "what the whole of its text must fit (* and ?)"},
+        "max_length": {"type": "integer", "minimum": 0, "description": "how many characters or elements it may have"},
+        "present": {"type": "boolean", "description": "whether it must be there, or must not"},
+    },
+}
+# Read by ``arguments``, which can say more of a wrong one than a choice between shapes could.
+Arguments = Annotated[
+    dict[str, object],
+    Field(min_length=1, max_length=100),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 100,
+            "additionalProperties": {"anyOf": [_SCALAR, _SCALARS, _CONSTRAINT]},
+        }
+    ),
+]
 
 _DEFAULT = Limits()
 
@@ -74,13 +119,25 @@ class TargetShape(Shape):
 
     mcp: Url = Field(description="the URL of the target's MCP endpoint")
     credential: Credential | None = Field(default=None, description="what the gateway shows to the target")
+    new_tools: Text = Field(
+        default=NewTools.DENY.value,
+        description="tools that are new or changed: `deny` until an operator accepts them, or `allow`",
+        json_schema_extra={"enum": list(NewTools)},
+    )
 
 
-class SelectorShape(Shape):
-    """Which calls a rule is about: every key given must match. Entries are globs (* and ?)."""
+class PeopleShape(Shape):
+    """Whom and where: every key given must match. Entries are globs (* and ?)."""
 
     groups: Globs | None = Field(default=None, description='groups of the principal; ["*"] is everyone verified')
+    principals: Globs | None = Field(default=None, description="subjects of principals, as their tokens name them")
+    kind: Kinds | None = Field(default=None, description=f"one or several of {', '.join(PrincipalKind)}")
     targets: Globs | None = Field(default=None, description="names under `targets:`")
+
+
+class SelectorShape(PeopleShape):
+    """Which calls a rule is about: every key given must match. Entries are globs (* and ?)."""
+
     methods: Globs | None = Field(default=None, description="MCP methods, such as tools/call")
     tools: Globs | None = Field(default=None, description="names of tools")
     prompts: Globs | None = Field(default=None, description="names of prompts")
@@ -88,17 +145,41 @@ class SelectorShape(Shape):
 
 
 class RuleShape(Shape):
-    """One rule. Any deny beats any allow, what nothing matches is denied, and order means nothing."""
+    """One rule. Any deny beats any approve, any approve beats any allow, what nothing matches is denied."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["allow"]}, {"required": ["deny"]}]})
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [effect]} for effect in Effect]})
 
-    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="a name of its own, for the record")
+    name: Name = Field(description="a name of its own, for the record")
     allow: SelectorShape | None = Field(default=None, description="the calls that are allowed")
+    approve: SelectorShape | None = Field(default=None, description="the calls that need somebody's approval")
     deny: SelectorShape | None = Field(default=None, description="the calls that are denied")
+    args: Arguments | None = Field(
+        default=None,
+        description="what arguments must be, by their paths, such as {limit: {max: 100}, region: [eu, us]}",
+    )
+    when: Annotated[str, Field(min_length=1, max_length=CONDITION_LIMIT)] | None = Field(
+        default=None, description="a condition in CEL that must hold, such as usage.rows_1h < 10000"
+    )
     mask: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = Field(
         default=None, description="names under `masks:`, applied to what the allowed calls answer"
     )
     message: Text | None = Field(default=None, description="what a caller reads whom the rule denies")
+    mode: Text = Field(
+        default="enforce",
+        description="`enforce`, or `shadow`: what it would change is recorded, and never done",
+        json_schema_extra={"enum": ["enforce", "shadow"]},
+    )
+
+
+class RateLimitShape(PeopleShape):
+    """How many calls each principal that is selected may make, at each target that is selected."""
+
+    name: Name = Field(description="a name of its own, which no rule has, for the record")
+    calls: int = Field(ge=1, le=10_000_000, description="how many calls, such as 60")
+    per: Text = Field(
+        description=f"in any stretch of time of this length: {', '.join(Window)}",
+        json_schema_extra={"enum": list(Window)},
+    )
 
 
 class MaskShape(Shape):
@@ -131,9 +212,13 @@ class Recording(Shape):
 class Auditors(Shape):
     """Who may read the record."""
 
-    groups: Annotated[list[Text], Field(min_length=1, max_length=1_000)] = Field(
-        description="names of groups in full, such as [auditors]"
-    )
+    groups: Groups = Field(description="names of groups in full, such as [auditors]")
+
+
+class Operators(Shape):
+    """Who may accept tools that are new or changed."""
+
+    groups: Groups = Field(description="names of groups in full, such as [operators]")
 
 
 class Telemetry(Shape):
@@ -190,7 +275,17 @@ class File(Shape):
         description="named masks, for `mask:` in rules",
         json_schema_extra={"propertyNames": {"pattern": f"^{MASK_NAME}$"}},
     )
+    rate_limits: list[RateLimitShape] = Field(
+        default_factory=list, max_length=1_000, description="how many calls a principal may make at a target"
+    )
+    shadow: Text | None = Field(
+        default=None,
+        description="a whole gateway.yaml on trial, relative to the folder of this one: recorded, and never enforced",
+    )
     recording: Recording = Field(default_factory=Recording, description="how calls are recorded")
     auditors: Auditors | None = Field(default=None, description="who may read the record; without it, nobody")
+    operators: Operators | None = Field(
+        default=None, description="who may accept tools that are new or changed; without it, nobody"
+    )
     telemetry: Telemetry | None = Field(default=None, description="where traces and metrics go")
     limits: LimitsShape = Field(default_factory=LimitsShape, description="how much of everything")

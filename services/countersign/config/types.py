@@ -120,7 +120,7 @@ class GatewayConfig:
     """One version of gateway.yaml, complete and checked: every name in it is declared, every secret was read.
 
     ``version`` is "the policy version" of decisions: the start of the SHA-256, in hex, of the file's bytes, and of the
-    candidate's with them when there is one (``load.version_of``). ``auditors`` (who may read the record) and
+    candidate's with them when there is one (``version.version_of``). ``auditors`` (who may read the record) and
     ``operators`` (who may accept changed tools) are groups, named in full; empty when nobody may. ``variables`` are the
     environment variables that the file names for credentials, by their use. Mappings are read-only.
 

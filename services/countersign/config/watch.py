@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from countersign.config.load import parse, read, version_of
+from countersign.config.load import Loaded, load_files, read
 from countersign.config.problem import ConfigRefused
 from countersign.config.types import ALL_SECRETS, GatewayConfig, SecretUse
 
@@ -29,7 +29,8 @@ class ConfigWatcher:
             raise ValueError("keep must be at least 1: the version in force")
         self._path, self._env, self._reads, self._keep = path, env, reads, keep
         self._versions: dict[str, GatewayConfig] = {}
-        self._current = self._take(parse(read(path), path, env, reads))
+        self._loaded = self._load()
+        self._current = self._take(self._loaded.config)
         self._problem: ConfigRefused | None = None
 
     @property
@@ -47,27 +48,31 @@ class ConfigWatcher:
         return self._versions.get(version)
 
     def poll(self) -> GatewayConfig | None:
-        """Look at the file: the new configuration if one took force, else ``None``. Raises nothing of its own.
+        """Look at the file, and at the candidate that it names; return the new configuration if one took force.
 
-        Reads the file each time (an unchanged one costs microseconds) and compares content, not times, so that renames,
-        swapped links and two edits within one tick of the clock are all seen. While a problem stands, everything is
-        tried again, as what was wrong may be another file. Blocks for milliseconds when the file changed.
+        Raises nothing of its own. Reads both each time (unchanged, that costs microseconds) and compares content, not
+        times, so that renames, swapped links and two edits within one tick of the clock are all seen. While a problem
+        stands, everything is tried again, as what was wrong may be another file. Blocks for milliseconds when a file
+        changed.
         """
         try:
-            data = read(self._path)
-            if version_of(data) == self._current.version:
+            if _is_current(self._loaded):
                 self._problem = None
                 return None
-            config = parse(data, self._path, self._env, self._reads)
-            if read(self._path) != data:
+            loaded = self._load()
+            if not _is_current(loaded):
                 return None  # still being written: half a file may be sound and lack the denials that follow
         except ConfigRefused as refused:
             if self._problem is None or self._problem.problems != refused.problems:
                 self._problem = refused  # the same object while nothing changes, so that it can be reported once
             return None
         self._problem = None
-        self._current = self._take(config)
-        return config
+        self._loaded = loaded
+        self._current = self._take(loaded.config)
+        return self._current
+
+    def _load(self) -> Loaded:
+        return load_files(self._path, self._env, self._reads, read)
 
     def _take(self, config: GatewayConfig) -> GatewayConfig:
         self._versions.pop(config.version, None)
@@ -75,3 +80,11 @@ class ConfigWatcher:
         while len(self._versions) > self._keep:
             del self._versions[next(iter(self._versions))]
         return config
+
+
+def _is_current(loaded: Loaded) -> bool:
+    """Whether the files still hold what was read; one that cannot be read any more does not."""
+    try:
+        return all(read(path) == data for path, data in loaded.files.items())
+    except ConfigRefused:
+        return False

@@ -27,11 +27,11 @@ _WANTED = {
 }
 
 
-def explain(error: ValidationError, root: Node, problems: Problems) -> list[Path]:
-    """Add each finding to ``problems``; returns the paths of what is not usable."""
+def explain(error: ValidationError, root: Node, problems: Problems, shape: type[BaseModel] = File) -> list[Path]:
+    """Add each finding to ``problems``; returns the paths of what is not usable. ``shape`` is what ``root`` was."""
     details = error.errors(include_url=False, include_input=False, include_context=True)
     for detail in details:
-        place, what, remedy = _said(detail, root)
+        place, what, remedy = _said(detail, root, shape)
         problems.add(place, what, remedy)
     return [detail["loc"] for detail in details]
 
@@ -49,10 +49,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return lowered[found[0]] if found else None
 
 
-def _said(detail: ErrorDetails, root: Node) -> tuple[Place, str, str]:
+def _said(detail: ErrorDetails, root: Node, shape: type[BaseModel]) -> tuple[Place, str, str]:
     path, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     node, name = root.find(path), dotted(path)
-    model, field = _schema_of(path[:-1]), _field_of(path)
+    model, field = _schema_of(path[:-1], shape), _field_of(path, shape)
     hint = field.description if field and field.description else ""
     if kind == "extra_forbidden":
         return root.key_place(path), *_unknown(str(path[-1]), model)
@@ -62,7 +62,7 @@ def _said(detail: ErrorDetails, root: Node) -> tuple[Place, str, str]:
         return _holder(path, root), f"missing key `{name}`", f"add it: {hint}" if hint else "add it"
     if kind in _WANTED:
         wanted, remedy = _WANTED[kind]
-        if any(_is_secret(_schema_of(part)) for part in (path, path[:-1])):
+        if any(_is_secret(_schema_of(part, shape)) for part in (path, path[:-1])):
             return node.place, f"`{name}` holds {kind_of(node.value)}", NEVER_LITERAL
         return node.place, f"`{name}` is {kind_of(node.value)} where {wanted} is needed", remedy
     return node.place, *_bounded(kind, name, context, hint)
@@ -90,7 +90,7 @@ def _bounded(kind: str, name: str, context: dict[str, Any], hint: str) -> tuple[
 
 
 def _unknown(key: str, model: type[BaseModel] | None) -> tuple[str, str]:
-    known = list(model.model_fields) if model else []
+    known = [field.alias or name for name, field in model.model_fields.items()] if model else []
     meant = nearest(key, known)
     if meant:
         return f"unknown key `{key}`", f"did you mean `{meant}`?"
@@ -109,18 +109,24 @@ def _holder(path: Path, root: Node) -> Place:
     return root.key_place(parent) if parent else root.place
 
 
-def _field_of(path: Path) -> FieldInfo | None:
-    model = _schema_of(path[:-1]) if path else None
-    return model.model_fields.get(str(path[-1])) if model else None
+def _field_of(path: Path, shape: type[BaseModel]) -> FieldInfo | None:
+    model = _schema_of(path[:-1], shape) if path else None
+    return _named(model, str(path[-1])) if model else None
 
 
-def _schema_of(path: Path) -> type[BaseModel] | None:
+def _named(model: type[BaseModel], key: str) -> FieldInfo | None:
+    """The field that a key of the file is read into: some are words that Python keeps for itself."""
+    fields = model.model_fields
+    return next((field for name, field in fields.items() if (field.alias or name) == key), None)
+
+
+def _schema_of(path: Path, shape: type[BaseModel]) -> type[BaseModel] | None:
     """The model that the value at a path is read by, if it is a mapping with fixed keys."""
-    annotation: object = File
+    annotation: object = shape
     for step in path:
         annotation = _unwrapped(annotation)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            field = annotation.model_fields.get(str(step))
+            field = _named(annotation, str(step))
             if field is None:
                 return None
             annotation = field.annotation

@@ -52,7 +52,7 @@ SHAPES = [
 
 RULES = [
     (ALLOW, f"{ALLOW}\n    {DENY}", "both `allow` and `deny`", "deny"),
-    (ALLOW, "message: x", "neither `allow` nor `deny`", "name: analysts read"),
+    (ALLOW, "message: x", "neither `allow` nor `approve` nor `deny`", "name: analysts read"),
     ("groups: [analysts], ", "", "allows without saying whom", "allow"),
     (DENY, f"{DENY}\n    mask: [pii]", "nothing to mask", "mask: [pii]"),
     (ALLOW, f"{ALLOW}\n    message: hello", "nobody reads its `message`", "message: hello"),

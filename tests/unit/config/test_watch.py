@@ -134,10 +134,11 @@ def test_half_a_file_never_takes_force(file: Path, monkeypatch: pytest.MonkeyPat
     watcher = ConfigWatcher(file, ENV)
     first = watcher.current
     file.write_text(half)
+    written_meanwhile = iter([half, whole, whole])
 
     def read_while_written(path: Path) -> bytes:
         data = read(path)
-        file.write_text(whole)
+        file.write_text(next(written_meanwhile))
         return data
 
     monkeypatch.setattr("countersign.config.watch.read", read_while_written)
