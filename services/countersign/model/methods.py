@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from countersign.model.call import NameKind
+from countersign.model.glob import GlobSet
 
 NAMED_METHODS: Mapping[str, frozenset[NameKind]] = MappingProxyType(
     {
@@ -46,3 +47,10 @@ CONNECTION_METHODS = (
     "DELETE",
 )
 """Globs of the methods that carry no data of the target by themselves: whoever may call anything there needs them."""
+
+_CONNECTION = GlobSet(CONNECTION_METHODS)
+
+
+def is_connection(method: str) -> bool:
+    """Whether a method carries no data of the target by itself: one of ``CONNECTION_METHODS``."""
+    return _CONNECTION.matches(method)
