@@ -13,6 +13,7 @@ from enum import StrEnum
 import grpc
 
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
+from countersign.pins import Flag
 from countersign.runtime.moments import now_us
 from countersign.runtime.trust import SERVICE_HEADER
 
@@ -66,22 +67,13 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Flagged:
-    """Something suspicious in a definition, without quoting it; see ``ToolFlag`` in tools.proto."""
-
-    hidden: bool
-    place: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
 class Observed:
     """One tool as a target lists it: ``definition`` is canonical JSON, masked; ``digest`` that of the unmasked one."""
 
     name: str
     digest: bytes
     definition: str
-    flags: tuple[Flagged, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
