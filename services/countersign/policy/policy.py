@@ -13,8 +13,11 @@ from countersign.model.principal import Principal
 from countersign.model.rule import Effect, Rule
 from countersign.model.situation import Situation
 from countersign.policy import wording
+from countersign.policy.arguments import Arguments
+from countersign.policy.conditions import Variables
 from countersign.policy.errors import CannotJudge
 from countersign.policy.explanation import Explanation, RuleTrace
+from countersign.policy.index import Index
 from countersign.policy.matcher import Matcher
 
 NAME_LIMIT = 8_192
@@ -38,6 +41,10 @@ class _Bearing:
     allows: list[Rule] = field(default_factory=list)
     failed: list[tuple[Rule, str]] = field(default_factory=list)
 
+    def of(self, effect: Effect) -> list[Rule]:
+        """The rules of one effect."""
+        return {Effect.DENY: self.denies, Effect.APPROVE: self.approves, Effect.ALLOW: self.allows}[effect]
+
 
 class Policy:
     """The rules of one version of gateway.yaml, ready to judge. Immutable, and safe to share between tasks and threads.
@@ -54,10 +61,8 @@ class Policy:
     """
 
     def __init__(self, rules: Sequence[Rule], *, version: str, trial: bool = False) -> None:
-        self._matchers = tuple(Matcher(rule) for rule in rules if trial or not rule.shadow)
-        named = {target for matcher in self._matchers for target in matcher.named_targets}
-        self._by_target = {target: self._reaching(target) for target in named}
-        self._rules = tuple(rules)
+        self._matchers = tuple(map(Matcher, rules))
+        self._index = Index([matcher for matcher in self._matchers if trial or not matcher.rule.shadow])
         self._version = version
 
     def decide(self, principal: Principal, call: Call, situation: Situation) -> Decision:
@@ -65,7 +70,7 @@ class Policy:
         flaw = _flaw(call)
         if flaw:
             return self._denied((), flaw, wording.unjudged(flaw))
-        bearing = self._bearing(principal, call)
+        bearing = self._bearing(principal, call, situation)
         if bearing.denies or bearing.failed:
             return self._forbidden(bearing, principal, call)
         passing = [*bearing.approves, *bearing.allows]
@@ -81,8 +86,18 @@ class Policy:
 
     def explain(self, principal: Principal, call: Call, situation: Situation) -> Explanation:
         """Judge one call and say of every rule whether it matched. May show arguments: not for records."""
-        traces = tuple(RuleTrace(rule.name, rule.effect, rule.shadow, matched=False) for rule in self._rules)
+        flaw = _flaw(call)
+        arguments = Arguments(call)
+        variables = Variables(principal, call, situation, arguments)
+        traces = tuple(_trace(matcher, principal, call, arguments, variables, flaw=flaw) for matcher in self._matchers)
         return Explanation(self.decide(principal, call, situation), traces)
+
+    def needs_usage(self, principal: Principal, call: Call) -> bool:
+        """Whether the decision on a call may depend on ``situation.usage``."""
+        connects = _CONNECTION.matches(call.method)
+        return not _flaw(call) and any(
+            matcher.reads_usage and (matcher.denies or not connects) for matcher in self._selecting(principal, call)
+        )
 
     def offers(self, principal: Principal, target: str, kind: NameKind, name: str) -> bool:
         """Whether the principal might use this tool, prompt or resource, with some arguments and at some moment."""
@@ -102,33 +117,28 @@ class Policy:
     def _selecting(self, principal: Principal, call: Call) -> Iterator[Matcher]:
         """The rules whose selectors match the call; for a connection method also those that admit."""
         connects = _CONNECTION.matches(call.method)
-        matchers = self._by_target.get(call.target)
-        for matcher in self._reaching(call.target) if matchers is None else matchers:
-            if not matcher.knows(principal):
-                continue
+        for matcher in self._index.about(principal, call, connects=connects):
             # Never a connection method, for a rule that names things.
-            if matcher.covers(call) or (connects and not matcher.denies):
+            if matcher.knows(principal) and (matcher.covers(call) or (connects and not matcher.denies)):
                 yield matcher
 
-    def _bearing(self, principal: Principal, call: Call) -> _Bearing:
+    def _bearing(self, principal: Principal, call: Call, situation: Situation) -> _Bearing:
         bearing = _Bearing()
+        arguments = Arguments(call)
+        variables = Variables(principal, call, situation, arguments)
         connects = _CONNECTION.matches(call.method)
         for matcher in self._selecting(principal, call):
+            rule = matcher.rule
             if connects and not matcher.denies:
-                bearing.allows.append(matcher.rule)
+                bearing.allows.append(rule)
                 continue
             try:
-                if not _holds(matcher):
-                    continue
+                holds = matcher.holds(arguments, variables)
             except CannotJudge as error:
-                bearing.failed.append((matcher.rule, error.reason))
+                bearing.failed.append((rule, error.reason))
                 continue
-            if matcher.denies:
-                bearing.denies.append(matcher.rule)
-            elif matcher.rule.effect is Effect.APPROVE:
-                bearing.approves.append(matcher.rule)
-            else:
-                bearing.allows.append(matcher.rule)
+            if holds:
+                bearing.of(rule.effect).append(rule)
         return bearing
 
     def _forbidden(self, bearing: _Bearing, principal: Principal, call: Call) -> Decision:
@@ -136,17 +146,23 @@ class Policy:
         reason = wording.forbidden(bearing.denies, bearing.failed)
         return self._denied(rules, reason, wording.to_caller(bearing.denies, bearing.failed, principal, call))
 
-    def _reaching(self, target: str) -> tuple[Matcher, ...]:
-        return tuple(matcher for matcher in self._matchers if matcher.reaches(target))
-
     def _denied(self, rules: tuple[str, ...], reason: str, message: str) -> Decision:
         return Decision(Outcome.DENY, rules, (), reason, message, self._version)
 
 
-def _holds(matcher: Matcher) -> bool:
-    if matcher.conditional:
-        raise CannotJudge("its arguments and condition are not evaluated yet")
-    return True
+def _trace(
+    matcher: Matcher, principal: Principal, call: Call, arguments: Arguments, variables: Variables, *, flaw: str
+) -> RuleTrace:
+    rule = matcher.rule
+    admission = _CONNECTION.matches(call.method) and not matcher.denies
+    failed, error = flaw and f"call: {flaw}", ""
+    try:
+        failed = failed or matcher.why_not_selected(principal, call, admission=admission)
+        if not failed and not admission:
+            failed = matcher.why_not_held(arguments, variables)
+    except CannotJudge as thrown:
+        error = thrown.detail
+    return RuleTrace(rule.name, rule.effect, rule.shadow, not (failed or error), failed, error)
 
 
 def _names(rules: Sequence[Rule]) -> tuple[str, ...]:

@@ -1,0 +1,87 @@
+"""The arguments of a call: read from the text that the target will read, strictly, and only when a rule asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import TypeAlias
+
+from countersign.jsontext import JsonRefused, JsonValue, Number, parse
+from countersign.model.call import Call
+from countersign.policy.errors import CannotJudge
+
+MAX_DEPTH = 128
+"""Levels of nesting beyond which arguments cannot be judged: the most that ``limits.json_depth`` can permit."""
+
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | int | float | str | bool | None"
+
+_WITH_ARGUMENTS = frozenset({"tools/call", "prompts/get"})
+_INTEGERS = range(-(2**63), 2**64)
+_INTEGER_DIGITS = 20
+
+
+class Arguments:
+    """What ``args`` means for one call, read at most once.
+
+    For a tool or prompt that is ``params.arguments``, for other methods all of ``params``; nothing there is ``{}``.
+    """
+
+    __slots__ = ("_call", "_failure", "_plain", "_read")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._read: Mapping[str, JsonValue] | None = None
+        self._plain: Plain = None
+        self._failure = ""
+
+    def exact(self) -> Mapping[str, JsonValue]:
+        """Return them with numbers as they were written. Raises :class:`CannotJudge` when they are none."""
+        if self._failure:
+            raise CannotJudge(self._failure)
+        if self._read is None:
+            try:
+                self._read = _arguments(self._call)
+            except JsonRefused as error:
+                self._failure = f"the arguments are not plain JSON: {error.reason}"
+            except CannotJudge as error:
+                self._failure = error.reason
+            return self.exact()
+        return self._read
+
+    def plain(self) -> Plain:
+        """Return them as CEL takes them. Raises :class:`CannotJudge` also for a number that CEL cannot hold."""
+        if self._plain is None:
+            self._plain = {key: _plain(value) for key, value in self.exact().items()}
+        return self._plain
+
+
+def _arguments(call: Call) -> Mapping[str, JsonValue]:
+    if not call.params_json:
+        return {}
+    params = parse(call.params_json, max_depth=MAX_DEPTH).root
+    if call.method in _WITH_ARGUMENTS and isinstance(params, dict):
+        params = params.get("arguments")
+        if params is None:
+            return {}
+    if not isinstance(params, dict):
+        raise CannotJudge("the arguments are no object")
+    return params
+
+
+def _plain(value: JsonValue) -> Plain:
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child) for child in value]
+    if isinstance(value, Number):
+        return _number(value)
+    return value
+
+
+def _number(text: Number) -> int | float:
+    if text.lstrip("-").isdigit():
+        if len(text) <= _INTEGER_DIGITS and (integer := int(text)) in _INTEGERS:
+            return integer
+    elif isfinite(double := float(text)):
+        return double
+    raise CannotJudge("the arguments hold a number that is too large for conditions")
