@@ -9,10 +9,16 @@ from countersign.jsontext import JsonValue, Number
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SHOWN_CHARACTERS = 64
+_PLACE_CHARACTERS = 400
 
 
 def below(place: str, step: str | int) -> str:
-    """Return the place of a member or element; a key that is not plain is shown in ASCII, and shortened."""
+    """Return the place of a member or element; a key that is not plain is shown in ASCII, and shortened.
+
+    What lies very deep is told by the place above it.
+    """
+    if len(place) > _PLACE_CHARACTERS:
+        return place if place.endswith("...") else place + "..."
     if isinstance(step, int):
         return f"{place}[{step}]"
     if _PLAIN.fullmatch(step):

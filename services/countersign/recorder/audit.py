@@ -46,17 +46,25 @@ class AuditTrail:
         self._new_id = new_id
 
     async def record(
-        self, principal: Principal, *, method: str, name: str, asked: str, allowed: bool, traceparent: str = ""
+        self,
+        principal: Principal,
+        *,
+        method: str,
+        name: str,
+        asked: str,
+        allowed: bool,
+        traceparent: str = "",
+        refused: str = "not an auditor",
     ) -> None:
         """Return when it is durable that ``principal`` asked for ``asked`` (JSON). Raises ``NotAudited``.
 
-        ``name`` is the session that was asked for, if it was one.
+        ``name`` is what was asked for, if it was one thing; ``refused`` why nothing is told to who is not ``allowed``.
         """
         decision = Decision(
             outcome=Outcome.ALLOW if allowed else Outcome.DENY,
             rules=(),
             masks=(),
-            reason="" if allowed else "not an auditor",
+            reason="" if allowed else refused,
             message="",
             policy_version="",
         )
@@ -75,6 +83,10 @@ class AuditTrail:
             body_type="application/json",
             traceparent=traceparent,
         )
+        await self.append(event)
+
+    async def append(self, event: Event) -> None:
+        """Return when ``event``, one of the recorder's own, is durable. Raises ``NotAudited``."""
         try:
             async with asyncio.timeout(_WAIT_S):
                 done = await self._committer.put([accept(to_message(event))])

@@ -1,0 +1,1 @@
+"""The tools that targets offer: pinned at first sight, watched for changes, accepted by operators."""
