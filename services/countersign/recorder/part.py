@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import grpc
 
+from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
 from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc, session_pb2, session_pb2_grpc
 from countersign.model.principal import Principal
 from countersign.recorder.audit import AuditTrail
@@ -14,6 +15,10 @@ from countersign.recorder.committer import Committer
 from countersign.recorder.server import RecorderServer
 from countersign.recorder.sessions import SessionServer
 from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
+from countersign.recorder.tools.review import ToolReviewServer
+from countersign.recorder.tools.server import ToolPinServer
+from countersign.recorder.tools.store import PostgresPinStore
+from countersign.recorder.tools.watchers import Watchers
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.sealing import Sealer
 
@@ -31,6 +36,7 @@ class RecorderPart:
         *,
         sealer: Sealer,
         is_auditor: Callable[[Principal], bool],
+        is_operator: Callable[[Principal], bool] = lambda _: False,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
@@ -38,9 +44,16 @@ class RecorderPart:
         self._committer = Committer(self._store, queue_events=queue_events, queue_bytes=queue_bytes)
         self._recorder = RecorderServer(self._committer)
         self._read_store = PostgresReadStore(dsn)
+        trail = AuditTrail(self._committer)
+        self._pin_store = PostgresPinStore(dsn)
+        self._watchers = Watchers()
+        self._pins = ToolPinServer(self._pin_store, trail, self._watchers)
+        self._review = ToolReviewServer(
+            self._pin_store, trail, self._watchers, open_principal=sealer.open_principal, is_operator=is_operator
+        )
         self._sessions = SessionServer(
             self._read_store,
-            AuditTrail(self._committer),
+            trail,
             open_principal=sealer.open_principal,
             is_auditor=is_auditor,
         )
@@ -67,9 +80,12 @@ class RecorderPart:
         """Add the services to ``server``; return their full names."""
         recorder_pb2_grpc.add_RecorderServiceServicer_to_server(self._recorder, server)
         session_pb2_grpc.add_SessionServiceServicer_to_server(self._sessions, server)
+        tools_pb2_grpc.add_ToolPinServiceServicer_to_server(self._pins, server)
+        tools_pb2_grpc.add_ToolReviewServiceServicer_to_server(self._review, server)
         return (
             recorder_pb2.DESCRIPTOR.services_by_name["RecorderService"].full_name,
             session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name,
+            *(service.full_name for service in tools_pb2.DESCRIPTOR.services_by_name.values()),
         )
 
     async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
@@ -79,9 +95,11 @@ class RecorderPart:
     def drain(self) -> None:
         """Let the senders' streams end by themselves: call it before the server is stopped."""
         self._recorder.drain()
+        self._watchers.drain()
 
     async def close(self) -> None:
         """Make durable what is queued, for at most five seconds; then let go of the database."""
         await self._committer.close(grace_s=CLOSE_GRACE_S)
         await self._store.close()
         await self._read_store.close()
+        await self._pin_store.close()
