@@ -1,4 +1,4 @@
-"""The way of an auditor's call: authz says who calls, the recorder decides and records what they may read."""
+"""The way of an auditor's or operator's call: authz says who calls, the recorder decides and records what they may."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from countersign.runtime.sealing import Sealer
 
 PRINCIPAL_HEADER = "x-countersign-principal"
 # There the recorder itself decides, and records what it decided.
-_RECORDED_PATH = "/countersign.api.recorder.v1.SessionService/"
+_RECORDED_PATHS = (
+    "/countersign.api.recorder.v1.SessionService/",
+    "/countersign.api.access.v1.ToolReviewService/",
+)
 
 
 class AuditDoor:
@@ -32,7 +35,7 @@ class AuditDoor:
     async def admit(self, inquiry: Inquiry) -> Forward | Answer:
         """Identify the caller, and pass the request with a sealed principal in place of the token.
 
-        Whatever is not the SessionService (reflection) is for auditors only.
+        Whatever is no service of ``_RECORDED_PATHS`` (reflection) is for auditors only.
         """
         in_force = self._rulebook.current
         arrived_us = self._now_us()
@@ -42,7 +45,7 @@ class AuditDoor:
             return await self._judge.unidentified(inquiry, arrived_us, error, in_force, resource_path="")
         except IdentityUnavailable as error:
             return unavailable(error)
-        if not inquiry.path.startswith(_RECORDED_PATH) and not set(principal.groups) & set(in_force.config.auditors):
+        if not inquiry.path.startswith(_RECORDED_PATHS) and not set(principal.groups) & set(in_force.config.auditors):
             return Answer(failed(Failure.FORBIDDEN, "not an auditor"), Summary(decision=Outcome.REFUSED.value))
         headers = {PRINCIPAL_HEADER: self._sealer.seal_principal(principal)}
         return Forward(headers, ("authorization",), Summary(decision="allow"))

@@ -60,6 +60,9 @@ def run_recorder(settings: ServiceSettings) -> None:
     def is_auditor(principal: Principal) -> bool:
         return bool(set(principal.groups) & set(watcher.current.auditors))
 
+    def is_operator(principal: Principal) -> bool:
+        return bool(set(principal.groups) & set(watcher.current.operators))
+
     async def follow() -> None:
         while True:
             await asyncio.sleep(POLL_S)
@@ -68,7 +71,7 @@ def run_recorder(settings: ServiceSettings) -> None:
     def report() -> Report:
         return Report(watcher.current.version, refused=watcher.problem)
 
-    part = RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor)
+    part = RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor, is_operator=is_operator)
     telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
     telemetry.gauge("countersign.config.refused", _REFUSED, lambda: int(watcher.problem is not None))
     _serve("recorder", settings, watcher.current, part, report, follow)

@@ -35,8 +35,9 @@ MASKER_FILTER = "envoy.filters.http.ext_proc"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
 MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
-# Services of the recorder that auditors reach; RecorderService is not among them.
+# Services of the recorder that auditors and operators reach; RecorderService and ToolPinService are not among them.
 _SESSIONS_PREFIX, _REFLECTION_PREFIX = "/countersign.api.recorder.v1.SessionService/", "/grpc.reflection."
+_TOOLS_PREFIX = "/countersign.api.access.v1.ToolReviewService/"
 _NEVER = timedelta(0)
 # Whoever asks what methods there are asks at once, and is done.
 _REFLECTION_IDLE = timedelta(seconds=30)
@@ -52,6 +53,7 @@ def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration
         _metadata(METADATA_PATH, config.url, config),
         *(_mcp(config, target) for target in config.targets.values()),
         _audit(_SESSIONS_PREFIX, _NEVER, service_token),
+        _audit(_TOOLS_PREFIX, _NEVER, service_token),
         _audit(_REFLECTION_PREFIX, _REFLECTION_IDLE, service_token),
         _nothing_here(),
     ]
