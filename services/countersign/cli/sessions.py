@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import grpc
 import typer
@@ -17,31 +16,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2, session_pb2_grpc
-from countersign.cli.access import (
-    DEFAULT_GATEWAY,
-    REFUSED,
-    UNREACHABLE,
-    USAGE,
-    GatewayUrl,
-    Token,
-    TokenFile,
-    bearer,
-    stop,
-)
-from countersign.cli.replayed import event_lines, session_table, visible
+from countersign.cli.access import DEFAULT_GATEWAY, USAGE, GatewayUrl, Token, TokenFile, bearer, stop
+from countersign.cli.gateway import gateway_channel
+from countersign.cli.replayed import event_lines, session_table
 
 _PAGE = 500
 _TIMEOUT_S = 30.0
-# A recorded body may be 64 MiB.
-_OPTIONS = (("grpc.max_receive_message_length", 80 * 1024 * 1024),)
-_REMEDIES = {
-    grpc.StatusCode.UNAUTHENTICATED: (REFUSED, "the gateway does not accept the token: get a new one"),
-    grpc.StatusCode.PERMISSION_DENIED: (REFUSED, "you are not an auditor: ask to be put into a group of auditors"),
-    grpc.StatusCode.NOT_FOUND: (REFUSED, "no such session: `countersign sessions` lists those that there are"),
-    grpc.StatusCode.UNAVAILABLE: (UNREACHABLE, "{url} does not answer: are the gateway and its recorder up?"),
-    grpc.StatusCode.DEADLINE_EXCEEDED: (UNREACHABLE, "{url} does not answer in time: is the gateway up?"),
-    grpc.StatusCode.UNIMPLEMENTED: (UNREACHABLE, "{url} is not a Countersign gateway: check --gateway"),
-}
 
 
 class OutcomeName(StrEnum):
@@ -153,31 +133,8 @@ class _Service:
 def _service(url: str, token_file: Path | None, token: str | None) -> Iterator[_Service]:
     """Connect; what goes wrong inside becomes one line and an exit code."""
     sent = bearer(token_file, token)
-    try:
-        with _channel(url) as channel:
-            yield _Service(channel, sent)
-    except grpc.RpcError as error:
-        # Every error of a call is both, which the types do not say.
-        call: object = error
-        status = call.code() if isinstance(call, grpc.Call) else grpc.StatusCode.UNKNOWN
-        if status is grpc.StatusCode.INVALID_ARGUMENT and isinstance(call, grpc.Call):
-            raise stop(f"the gateway refuses the request: {visible(call.details())}", USAGE) from None
-        code, remedy = _REMEDIES.get(status, (REFUSED, f"the gateway answered {status.name}: see its logs"))
-        raise stop(remedy.format(url=url), code) from None
-
-
-def _channel(url: str) -> grpc.Channel:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-        raise stop(f"{url!r} is not a gateway's URL: write http://HOST:PORT or https://HOST", USAGE)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    if parts.scheme == "https":
-        return grpc.secure_channel(f"{host}:{port or 443}", grpc.ssl_channel_credentials(), options=_OPTIONS)
-    return grpc.insecure_channel(f"{host}:{port or 80}", options=_OPTIONS)
+    with gateway_channel(url) as channel:
+        yield _Service(channel, sent)
 
 
 def _time(option: str, text: str) -> Timestamp:
