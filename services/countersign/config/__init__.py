@@ -1,6 +1,7 @@
 """gateway.yaml: its shape, loading it, and noticing that it changed. What leaves this room is checked and immutable."""
 
 from countersign.config.load import load
+from countersign.config.offered import Unoffered, unoffered
 from countersign.config.problem import ConfigRefused, Problem
 from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, NewTools, Secret, SecretUse, Target
 from countersign.config.watch import ConfigWatcher
@@ -17,5 +18,7 @@ __all__ = [
     "Secret",
     "SecretUse",
     "Target",
+    "Unoffered",
     "load",
+    "unoffered",
 ]

@@ -12,6 +12,7 @@ from countersign.config.shape import GLOB_LIMIT, TEXT_LIMIT, VALUES_LIMIT
 from countersign.config.wording import nearest
 from countersign.model.glob import Glob
 from countersign.model.rule import ArgConstraint, Scalar
+from countersign.policy import BadConstraint, check_args
 
 PATH_LIMIT = 256
 SHOWN = 60
@@ -26,8 +27,11 @@ def read(node: Node, out: Problems) -> tuple[ArgConstraint, ...]:
     constraints: dict[str, ArgConstraint] = {}
     for path, value in node.value.items() if isinstance(node.value, dict) else ():
         place = node.keys[path]
+        before = len(out)
         _check_path(path, place, out)
-        constraints[path] = _constraint(path, value, place, out)
+        constraints[path] = _constraint(path, value, out)
+        if len(out) == before:
+            _check_judged(constraints[path], place, out)
     for path in constraints:
         for outer, constraint in constraints.items():
             if path.startswith(f"{outer}.") and constraint != ArgConstraint(outer, present=True):
@@ -50,9 +54,17 @@ def _check_path(path: str, place: Place, out: Problems) -> None:
         out.add(place, f"{shown} would be an argument named `args`", f"write `{path.removeprefix('args.')}`")
 
 
-def _constraint(path: str, node: Node, place: Place, out: Problems) -> ArgConstraint:
+def _check_judged(constraint: ArgConstraint, place: Place, out: Problems) -> None:
+    """What judges the arguments has the last word on what it can judge."""
+    try:
+        check_args([constraint])
+    except BadConstraint as error:
+        out.add(place, f"`{error.path}`: {error.what}", error.remedy)
+
+
+def _constraint(path: str, node: Node, out: Problems) -> ArgConstraint:
     if isinstance(node.value, dict):
-        return _Demands(path, node, place, out).constraint()
+        return _Demands(path, node, out).constraint()
     if isinstance(node.value, list):
         return ArgConstraint(path, one_of=_values(path, node, out))
     return ArgConstraint(path, one_of=(_value(path, node, out),))
@@ -102,7 +114,6 @@ class _Demands:
 
     path: str
     node: Node
-    place: Place
     out: Problems
     wanted: dict[str, frozenset[str]] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from countersign.config.shape import PeopleShape
 from countersign.config.wording import nearest
 from countersign.model.call import NameKind
 from countersign.model.glob import Glob, GlobSet
-from countersign.model.methods import CONNECTION_METHODS, KNOWN_METHODS, NAMED_METHODS
+from countersign.model.methods import CONNECTION_METHODS, KNOWN_METHODS, NAMED_METHODS, is_connection
 from countersign.model.principal import PrincipalKind
 from countersign.model.rule import Selector
 
@@ -52,8 +52,7 @@ def only_connects(selector: Selector) -> bool:
     if selector.methods is None:
         return False
     return all(
-        entry in CONNECTION_METHODS or (not is_wild(entry) and GlobSet(CONNECTION_METHODS).matches(entry))
-        for entry in selector.methods
+        entry in CONNECTION_METHODS or (not is_wild(entry) and is_connection(entry)) for entry in selector.methods
     )
 
 

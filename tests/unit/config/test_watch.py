@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_half_a_file_never_takes_force(file: Path, monkeypatch: pytest.MonkeyPat
     watcher = ConfigWatcher(file, ENV)
     first = watcher.current
     file.write_text(half)
-    written_meanwhile = iter([half, whole, whole])
+    written_meanwhile = chain([half], repeat(whole))
 
     def read_while_written(path: Path) -> bytes:
         data = read(path)
