@@ -1,0 +1,71 @@
+"""docs/gateway-yaml.md says what is so: its examples load, and its words are those of conditions and of the schema."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from countersign.config import load
+from countersign.config.shape import File, RateLimitShape, RuleShape, SelectorShape, TargetShape
+from countersign.model.rule import Window
+from countersign.policy import VOCABULARY
+from countersign.statements import StatementClass
+
+TEXT = (Path(__file__).parents[3] / "docs" / "gateway-yaml.md").read_text()
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+ENV = {"ORDERS_TOKEN": "orders-" + "token", "RECORD_DSN": "postgresql://" + "somewhere/record"}
+BASE = """\
+version: 1
+gateway: {url: "https://mcp.example.com"}
+identity: {oidc: [{issuer: "https://login.example.com"}]}
+targets: {orders: {mcp: "https://orders.example/mcp"}}
+"""
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_taken(tmp_path: Path, example: str) -> None:
+    text = example if example.startswith("version:") else BASE + example
+    if "\nrules:" not in f"\n{text}":
+        text += "rules: [{name: base, allow: {groups: [base]}}]\n"
+    file = tmp_path / "gateway.yaml"
+    file.write_text(text)
+    assert load(file, ENV).rules
+
+
+def test_every_word_of_conditions_is_explained_and_no_other() -> None:
+    assert vocabulary() in TEXT, f"put this into docs/gateway-yaml.md:\n{vocabulary()}"
+
+
+def test_every_key_and_word_of_a_list_is_named() -> None:
+    keys = {
+        key for shape in (File, RuleShape, SelectorShape, RateLimitShape, TargetShape) for key in shape.model_fields
+    }
+    assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
+    assert {word for word in (*StatementClass, *Window) if f"`{word}`" not in TEXT} == set()
+
+
+def vocabulary() -> str:
+    """The tables of the documentation, from the one table that conditions are compiled by."""
+    rows = ["| variable | type | meaning |", "|---|---|---|"]
+    for variable in VOCABULARY.variables:
+        fields = VOCABULARY.fields_of(variable.type)
+        rows += [f"| `{variable.name}.{field.name}` | {field.type} | {field.meaning} |" for field in fields]
+        if not fields:
+            rows.append(f"| `{variable.name}` | {variable.type} | {variable.meaning} |")
+    rows += ["", "| function | gives | meaning |", "|---|---|---|"]
+    rows += [f"| `{each.signature}` | {_result(each.result)} | {each.meaning} |" for each in VOCABULARY.functions]
+    for structure in VOCABULARY.structures:
+        if structure.name in {function.result for function in VOCABULARY.functions}:
+            rows += ["", f"| field of a {structure.name.lower()} | type | meaning |", "|---|---|---|"]
+            rows += [f"| `{field.name}` | {field.type} | {field.meaning} |" for field in structure.fields]
+    rows += [
+        "",
+        "Of CEL itself there are its operators and " + ", ".join(f"`{name}`" for name in VOCABULARY.builtins) + ".",
+    ]
+    return "\n".join(rows)
+
+
+def _result(name: str) -> str:
+    return f"a {name.lower()}" if VOCABULARY.fields_of(name) else name
