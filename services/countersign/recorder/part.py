@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from countersign.recorder.tools.review import ToolReviewServer
 from countersign.recorder.tools.server import ToolPinServer
 from countersign.recorder.tools.store import PostgresPinStore
 from countersign.recorder.tools.watchers import Watchers
+from countersign.recorder.usage import UsageRoom
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.sealing import Sealer
 
@@ -57,6 +59,7 @@ class RecorderPart:
             open_principal=sealer.open_principal,
             is_auditor=is_auditor,
         )
+        self._usage = UsageRoom(dsn)
 
     @property
     def available(self) -> bool:
@@ -86,16 +89,23 @@ class RecorderPart:
             recorder_pb2.DESCRIPTOR.services_by_name["RecorderService"].full_name,
             session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name,
             *(service.full_name for service in tools_pb2.DESCRIPTOR.services_by_name.values()),
+            *self._usage.register(server),
         )
 
     async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
-        """Commit until ``close``; ``on_available`` hears when the database comes and goes."""
-        await self._committer.run(on_available)
+        """Commit and count until ``close``; ``on_available`` hears when the database comes and goes."""
+        counting = asyncio.ensure_future(self._usage.run())
+        try:
+            await self._committer.run(on_available)
+        finally:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
 
     def drain(self) -> None:
         """Let the senders' streams end by themselves: call it before the server is stopped."""
         self._recorder.drain()
         self._watchers.drain()
+        self._usage.drain()
 
     async def close(self) -> None:
         """Make durable what is queued, for at most five seconds; then let go of the database."""
@@ -103,3 +113,4 @@ class RecorderPart:
         await self._store.close()
         await self._read_store.close()
         await self._pin_store.close()
+        await self._usage.close()
