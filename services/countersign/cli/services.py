@@ -13,6 +13,7 @@ from countersign.model.principal import Principal
 from countersign.runtime import telemetry
 from countersign.runtime.cache import private_cache
 from countersign.runtime.logs import configure_logs
+from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import POLL_S, Rulebook
 from countersign.runtime.sealing import Sealer, service_token
@@ -41,7 +42,7 @@ def run_masker(settings: ServiceSettings) -> None:
 
     rulebook = _begin("masker", settings, frozenset())
     recorder = _recorder_client(settings, rulebook.current.config)
-    part = MaskerPart(rulebook, recorder, Sealer(settings.sealing_key))
+    part = MaskerPart(rulebook, recorder, _pinned_tools(settings), Sealer(settings.sealing_key))
     _serve("masker", settings, rulebook.current.config, part, lambda: _report(rulebook))
 
 
@@ -88,13 +89,21 @@ def _report(rulebook: Rulebook) -> Report:
     return Report(rulebook.current.config.version, refused=rulebook.problem)
 
 
+def _pinned_tools(settings: ServiceSettings) -> PinnedTools:
+    return PinnedTools(settings.recorder, service_token=_token_for_recorder(settings))
+
+
+def _token_for_recorder(settings: ServiceSettings) -> str:
+    return "" if is_private(settings.recorder) else service_token(settings.sealing_key)
+
+
 def _recorder_client(settings: ServiceSettings, config: GatewayConfig) -> Recorder:
     recorder = Recorder(
         settings.recorder,
         queue_events=config.limits.recorder_queue_events,
         queue_bytes=_QUEUE_BYTES,
         timeout_s=config.limits.record_timeout_s,
-        service_token="" if is_private(settings.recorder) else service_token(settings.sealing_key),
+        service_token=_token_for_recorder(settings),
     )
     telemetry.gauge("countersign.record.queue", "Events sent or waiting to be", lambda: recorder.queue_depth)
     return recorder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countersign.masker.content import Withheld
+from countersign.masker.withheld import Withheld
 
 
 class Budget:

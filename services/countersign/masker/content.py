@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
+from countersign.masker.tools import Listed, ToolGate
+from countersign.masker.withheld import Withheld
 from countersign.masking import MaskCatalog, Masked, NotMaskable
-from countersign.mcp import AnswerRefused, Era, check_answer, filter_answer
+from countersign.mcp import AnswerRefused, Era, check_answer, filter_answer, listed_tools
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
 from countersign.policy import Policy
 
 _BOM = b"\xef\xbb\xbf"
-
-
-class Withheld(Exception):
-    """An answer that must not reach the caller; ``str()`` says why and never quotes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,14 @@ class Content:
 
 
 class ContentMasker:
-    """Masks the answers to one request, as its handoff says. Raises ``Withheld``; never returns half-masked content."""
+    """Masks the answers to one request, as its handoff says. Raises ``Withheld``; never returns half-masked content.
 
-    def __init__(self, handoff: Handoff, policy: Policy, masks: MaskCatalog, *, max_depth: int) -> None:
+    What lists tools raises ``Unobserved`` until ``tools`` has observed the listing.
+    """
+
+    def __init__(
+        self, handoff: Handoff, policy: Policy, masks: MaskCatalog, tools: ToolGate, *, max_depth: int
+    ) -> None:
         try:
             self.for_caller = masks.select(handoff.masks)
         except KeyError as error:
@@ -39,6 +42,7 @@ class ContentMasker:
         self._for_records = masks.for_records()
         self._handoff = handoff
         self._policy = policy
+        self._tools = tools
         self._max_depth = max_depth
         self._era = Era(handoff.era)
         self._methods = {call.id_json: call.method for call in handoff.calls if call.id_json}
@@ -98,10 +102,13 @@ class ContentMasker:
         # A stream that answers no request of its own may replay any answer of its session.
         expected = None if in_stream and not self._methods else tuple(self._methods)
         answers = check_answer(document, era=self._era, expected_ids=expected, in_stream=in_stream)
+        methods = [self._methods.get(answer.id_json) for answer in answers]
+        pages = [listed_tools(document, answer, method) for answer, method in zip(answers, methods, strict=True)]
+        withheld = iter(self._tools.withheld([Listed(page) for page in pages if page is not None]))
         edits = [
             edit
-            for answer in answers
-            for edit in filter_answer(document, answer, self._methods.get(answer.id_json), self._offers)
+            for answer, method, page in zip(answers, methods, pages, strict=True)
+            for edit in filter_answer(document, answer, method, self._offers, () if page is None else next(withheld))
         ]
         if not edits:
             return document

@@ -6,28 +6,33 @@ The only way out for a byte of a target is through ``Content``, after its event 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import TypeVar
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from countersign.config import Limits
+from countersign.config import Limits, NewTools
 from countersign.masker import envoy
 from countersign.masker.budget import Budget
-from countersign.masker.content import Content, ContentMasker, Withheld
+from countersign.masker.content import Content, ContentMasker
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
+from countersign.masker.tools import Listed, Pins, ToolGate, Unobserved
+from countersign.masker.withheld import Withheld
 from countersign.masking import NotMaskable, SseEvent, SseSplitter, check_other_lines
 from countersign.mcp import Failure, failed
 from countersign.model.event import Event, EventKind
 from countersign.model.handoff import Handoff
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink, NotRecorded
-from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.slices import record_all
 
 _ACCEPTED, _FIRST_ERROR = 202, 400
+_T = TypeVar("_T")
 
 
 class Reset(Exception):
@@ -46,6 +51,7 @@ class Exchange:
         rulebook: Rulebook,
         sink: EventSink,
         sealer: Sealer,
+        pins: Pins,
         aside: Aside,
         budget: Budget,
         now_us: Callable[[], int],
@@ -54,6 +60,7 @@ class Exchange:
         self._rulebook = rulebook
         self._sink = sink
         self._sealer = sealer
+        self._pins = pins
         self._now_us = now_us
         self._new_id = new_id
         self._aside = aside
@@ -127,11 +134,17 @@ class Exchange:
         if in_force is None:
             raise Withheld("the policy that judged the call is not known here")
         limits = in_force.config.limits
-        masker = ContentMasker(handoff, in_force.policy, in_force.masks, max_depth=limits.json_depth)
+        gate = self._gate(handoff.target, in_force)
+        masker = ContentMasker(handoff, in_force.policy, in_force.masks, gate, max_depth=limits.json_depth)
+        masking = _Masking(self._aside, gate)
         if treat.form is Form.EVENTS:
-            self._answer = _Streamed(events, self._sink, head.status, masker, self._aside, limits)
+            self._answer = _Streamed(events, self._sink, head.status, masker, masking, limits)
             return (released,)
-        mask = self._mask_aside(_way(masker, treat.form, head.status))
+        way = _way(masker, treat.form, head.status)
+
+        async def mask(data: bytes) -> Content:
+            return await masking.run(len(data), lambda: way(data))
+
         self._answer = _Collected(events, self._sink, head.status, mask, limits, treat.form, released)
         return ()
 
@@ -175,14 +188,37 @@ class Exchange:
             return self._unrecorded(events.handoff)
         return _withheld(Failure.BAD_GATEWAY, reason, events.handoff)
 
-    def _mask_aside(self, way: Callable[[bytes], Content]) -> Callable[[bytes], Awaitable[Content]]:
-        return lambda data: self._aside.run(len(data), lambda: way(data))
+    def _gate(self, target: str, in_force: InForce) -> ToolGate:
+        known = in_force.config.targets.get(target)
+        allow_new = known is not None and known.new_tools is NewTools.ALLOW
+        return ToolGate(self._pins, target, in_force.masks.for_records(), self._aside, allow_new=allow_new)
 
     def _sealed_session(self, head: Head, handoff: Handoff) -> str | None:
         given = head.headers.get(SESSION_HEADER)
         if given is None:
             return None
         return self._sealer.seal_session(handoff.principal, handoff.target, SealedSession(given, handoff.session_id))
+
+
+class _Masking:
+    """Masks aside; a listing of tools is observed when its turn comes, and masked once it is known how they stand."""
+
+    def __init__(self, aside: Aside, gate: ToolGate) -> None:
+        self._aside = aside
+        self._gate = gate
+
+    async def run(self, size_bytes: int, work: Callable[[], _T]) -> _T:
+        """Return what ``work`` returns. Raises what it raises, and ``Withheld`` when its listing is not observed."""
+        try:
+            return await self._aside.run(size_bytes, work)
+        except Unobserved as unobserved:
+            pages = unobserved.pages
+        await self._gate.observe(pages)
+        try:
+            return await self._aside.run(size_bytes, work)
+        except Unobserved:
+            # What was observed stays known, so this is a mistake of ours; it must not become an endless one.
+            raise Withheld("the target's tools could not be observed") from None
 
 
 class _Collected:
@@ -253,11 +289,11 @@ class _Streamed:
         sink: EventSink,
         status: int,
         masker: ContentMasker,
-        aside: Aside,
+        masking: _Masking,
         limits: Limits,
     ) -> None:
         self.events = events
-        self._aside = aside
+        self._masking = masking
         self._sink = sink
         self._status = status
         self._masker = masker
@@ -268,7 +304,9 @@ class _Streamed:
     async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
         """Mask and record the events that ``data`` completes; return them as one piece of body."""
         self._size += len(data)
-        masked = await self._aside.run(self._size - self._masked_size, lambda: self._masked(data))
+        # Once, although the events may be masked twice.
+        fed = cache(lambda: self._fed(data))
+        masked = await self._masking.run(self._size - self._masked_size, lambda: self._masked(fed()))
         await self._record([event for _, event in masked if event is not None])
         released = b"".join(raw for raw, _ in masked)
         if not ends:
@@ -281,10 +319,22 @@ class _Streamed:
         """Record that the stream ended early."""
         await self._sink.record(self._end(reason))
 
-    def _masked(self, data: bytes) -> list[tuple[bytes, Event | None]]:
+    def _fed(self, data: bytes) -> list[SseEvent]:
         events = self._splitter.feed(data)
         self._masked_size += sum(len(event.raw) for event in events)
-        return [self._mask(event) for event in events]
+        return events
+
+    def _masked(self, events: Sequence[SseEvent]) -> list[tuple[bytes, Event | None]]:
+        masked: list[tuple[bytes, Event | None]] = []
+        unobserved: list[Listed] = []
+        for event in events:
+            try:
+                masked.append(self._mask(event))
+            except Unobserved as error:
+                unobserved += error.pages
+        if unobserved:
+            raise Unobserved(unobserved)
+        return masked
 
     def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
         check_other_lines(self._masker.for_caller, event)

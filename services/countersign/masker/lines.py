@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from countersign.masker.content import Withheld
+from countersign.masker.withheld import Withheld
 from countersign.masking import SseEvent
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")

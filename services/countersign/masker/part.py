@@ -11,6 +11,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 from countersign.masker.hangups import HangUpService
 from countersign.masker.server import MaskerService
 from countersign.runtime.moments import new_id, now_us
+from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -23,15 +24,17 @@ class MaskerPart:
 
     available = True
 
-    def __init__(self, rulebook: Rulebook, recorder: Recorder, sealer: Sealer) -> None:
+    def __init__(self, rulebook: Rulebook, recorder: Recorder, pins: PinnedTools, sealer: Sealer) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
-        self._service = MaskerService(rulebook, recorder, sealer)
+        self._pins = pins
+        self._service = MaskerService(rulebook, recorder, sealer, pins)
         self._hang_ups = HangUpService(recorder, now_us, new_id)
 
     async def open(self) -> None:
         """Connect to the recorder."""
         await self._recorder.start()
+        await self._pins.start()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Add ext_proc, and the log of calls without an answer, to ``server``."""
@@ -51,3 +54,4 @@ class MaskerPart:
         """Record what is left to say, then let go of the recorder."""
         await self._service.settle()
         await self._recorder.close()
+        await self._pins.close()

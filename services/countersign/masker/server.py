@@ -14,6 +14,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange, Reset
+from countersign.masker.tools import Pins
 from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
 from countersign.runtime.logs import place_of
@@ -33,10 +34,11 @@ _HELD_BYTES = 256 * 1024 * 1024
 class MaskerService(pb_grpc.ExternalProcessorServicer):
     """Envoy's ExternalProcessor: whatever goes wrong here cuts or replaces the response, never lets it pass."""
 
-    def __init__(self, rulebook: Rulebook, sink: EventSink, sealer: Sealer) -> None:
+    def __init__(self, rulebook: Rulebook, sink: EventSink, sealer: Sealer, pins: Pins) -> None:
         self._rulebook = rulebook
         self._sink = sink
         self._sealer = sealer
+        self._pins = pins
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
@@ -47,7 +49,9 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         context: grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse],
     ) -> None:
         """Take one response's messages; see ``Exchange``."""
-        exchange = Exchange(self._rulebook, self._sink, self._sealer, self._aside, self._budget, now_us, new_id)
+        exchange = Exchange(
+            self._rulebook, self._sink, self._sealer, self._pins, self._aside, self._budget, now_us, new_id
+        )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
         try:

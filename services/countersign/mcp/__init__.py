@@ -3,7 +3,14 @@
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.eras import Era
 from countersign.mcp.errors import DENIED, INVALID_PARAMS, AnswerRefused, Failure, McpRefused
-from countersign.mcp.listing import CACHEABLE_METHODS, LISTING_METHODS, filter_answer, filter_listing
+from countersign.mcp.listing import (
+    CACHEABLE_METHODS,
+    LISTING_METHODS,
+    ToolPage,
+    filter_answer,
+    filter_listing,
+    listed_tools,
+)
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
@@ -24,6 +31,7 @@ __all__ = [
     "MessageKind",
     "Reply",
     "Request",
+    "ToolPage",
     "check_answer",
     "classify",
     "denied",
@@ -31,6 +39,7 @@ __all__ = [
     "failed",
     "filter_answer",
     "filter_listing",
+    "listed_tools",
     "read_request",
     "refused",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from countersign.jsontext import Document, Edit, JsonValue, drop_elements, value_span
@@ -47,13 +47,41 @@ def filter_listing(document: Document, method: str, offers: Callable[[NameKind, 
     return filter_answer(document, classify(document), method, offers)
 
 
+@dataclass(frozen=True, slots=True)
+class ToolPage:
+    """The tools of an answer to ``tools/list`` as they stand in it, and whether no page follows (no ``nextCursor``)."""
+
+    tools: tuple[dict[str, JsonValue], ...]
+    ends: bool
+
+
+def listed_tools(document: Document, answer: Answer, method: str | None) -> ToolPage | None:
+    """Return the page of tools that an answer lists, unfiltered; ``None`` for an answer that lists none.
+
+    ``document``, ``answer`` and ``method`` are as for :func:`filter_answer`. Raises :class:`AnswerRefused`.
+    """
+    if answer.kind is not AnswerKind.RESULT or method not in (None, "tools/list"):
+        return None
+    result = _result_of(document, answer)
+    if _RESULT_KEYS.twin_in(result):
+        raise AnswerRefused("a key of result differs from a known one only in case")
+    listing = _LISTINGS["tools/list"]
+    if method is None and listing.key not in result:
+        return None
+    return ToolPage(tuple(_entries(result, listing)), ends=not result.get("nextCursor"))
+
+
 def filter_answer(
-    document: Document, answer: Answer, method: str | None, offers: Callable[[NameKind, str], bool]
+    document: Document,
+    answer: Answer,
+    method: str | None,
+    offers: Callable[[NameKind, str], bool],
+    withheld_tools: Collection[int] = (),
 ) -> list[Edit]:
     """Do what :func:`filter_listing` does for one of the answers that ``check_answer`` read from this document.
 
     ``method`` is ``None`` where it is not known what was asked (a replayed answer): then whatever in the result could
-    be a listing is treated as one.
+    be a listing is treated as one. ``withheld_tools`` are positions in its page of tools that disappear, too.
     """
     if answer.kind is not AnswerKind.RESULT or (method is not None and method not in CACHEABLE_METHODS):
         return []
@@ -67,6 +95,8 @@ def filter_answer(
             continue
         names = _names(result, listing)
         hidden = {index for index, name in enumerate(names) if not offers(listing.kind, name)}
+        if listing.kind is NameKind.TOOL:
+            hidden.update(withheld_tools)
         edits += drop_elements(document, (*path, listing.key), hidden)
     return edits
 
@@ -82,16 +112,21 @@ def _result_of(document: Document, answer: Answer) -> dict[str, JsonValue]:
 
 
 def _names(result: dict[str, JsonValue], listing: _Listing) -> list[str]:
-    entries = result.get(listing.key)
-    if not isinstance(entries, list):
+    return [str(entry[listing.name_key]) for entry in _entries(result, listing)]
+
+
+def _entries(result: dict[str, JsonValue], listing: _Listing) -> list[dict[str, JsonValue]]:
+    """Return a listing's entries, of which each has a name."""
+    found = result.get(listing.key)
+    if not isinstance(found, list):
         raise AnswerRefused(f"result.{listing.key} must be an array")
-    names: list[str] = []
-    for entry in entries:
+    entries: list[dict[str, JsonValue]] = []
+    for entry in found:
         name = entry.get(listing.name_key) if isinstance(entry, dict) else None
         if not isinstance(entry, dict) or type(name) is not str or _ENTRY_KEYS.twin_in(entry):
             raise AnswerRefused(f"every entry of result.{listing.key} must be an object with one {listing.name_key}")
-        names.append(name)
-    return names
+        entries.append(entry)
+    return entries
 
 
 def _privacy_edits(document: Document, path: tuple[str | int, ...], result: dict[str, JsonValue]) -> list[Edit]:

@@ -1,6 +1,6 @@
 """What a target says that its tools are: read, compared, and looked at with suspicion. Pure."""
 
-from countersign.pins.definition import Definition, Unpinnable, read_definition, read_masked
+from countersign.pins.definition import Definition, Unpinnable, canonical, read_definition, read_masked
 from countersign.pins.difference import Difference, differences
 from countersign.pins.flags import Flag, suspicions
 
@@ -9,6 +9,7 @@ __all__ = [
     "Difference",
     "Flag",
     "Unpinnable",
+    "canonical",
     "differences",
     "read_definition",
     "read_masked",

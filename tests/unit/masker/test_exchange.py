@@ -18,6 +18,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from tests.support.pins import FakePins
 from tests.support.sinks import Sink
 
 MAIL = "canary@" + "example.org"
@@ -51,7 +52,8 @@ class Bench:
         self.budget = Budget(1_000_000)
         aside = Aside(from_bytes=100_000, at_once=1)
         now_us = 1_790_000_000_000_000
-        self.exchange = Exchange(rulebook, self.sink, SEALER, aside, self.budget, lambda: now_us, new_id)
+        self.pins = FakePins()
+        self.exchange = Exchange(rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id)
 
     async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:
         return list(await self.exchange.step(message))
