@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli import call, check, demo, envoy_config, serve, sessions, status, up
+from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, up
 
 app = typer.Typer(
     name="countersign",
@@ -21,6 +21,7 @@ envoy_config.register(app)
 call.register(app)
 sessions.register(app)
 status.register(app)
+policy.register(app)
 demo.register(app)
 
 

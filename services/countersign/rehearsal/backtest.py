@@ -120,8 +120,8 @@ class Backtest:
         self._candidate = candidate
         self._baseline = baseline
         self._since_us = since_us
-        needed = candidate.needs_usage or (baseline is not None and baseline.needs_usage)
-        self._usage = UsageHistory() if needed else None
+        self.needs_usage = candidate.needs_usage or (baseline is not None and baseline.needs_usage)
+        self._usage = UsageHistory() if self.needs_usage else None
         self._changes: dict[tuple[About, Ruled, Ruled], Change] = {}
         self._found = Findings()
 
