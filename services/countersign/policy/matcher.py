@@ -49,10 +49,9 @@ class Matcher:
         """Whether the rule is about certain tools, prompts or resources only."""
         return bool(self._names)
 
-    @property
-    def reads_usage(self) -> bool:
-        """Whether the rule's condition depends on what was used before."""
-        return self._condition is not None and "usage" in self._condition.reads
+    def reads(self, variable: str) -> bool:
+        """Whether the rule's condition depends on this variable."""
+        return self._condition is not None and variable in self._condition.reads
 
     def reaches(self, target: str) -> bool:
         """Whether the rule is about this target."""
@@ -130,8 +129,8 @@ class Matcher:
         fields = {NameKind.TOOL: about.tools, NameKind.PROMPT: about.prompts, NameKind.RESOURCE: about.resources}
         globs = fields.get(call.name_kind)
         if globs is None:
-            kinds = " or ".join(kind.value for kind in self._names)
-            return f"{kinds}s: {call.method} names no {kinds}"
+            given = ", ".join(f"{kind.value}s" for kind in self._names)
+            return f"{given}: {call.method} names no {' or '.join(kind.value for kind in self._names)}"
         return f"{call.name_kind.value}s: {call.name} is none of {_listed(globs)}"
 
 

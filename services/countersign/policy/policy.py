@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
-from countersign.model.glob import GlobSet
-from countersign.model.methods import CONNECTION_METHODS, NAMED_METHODS
+from countersign.model.methods import NAMED_METHODS, is_connection
 from countersign.model.principal import Principal
 from countersign.model.rule import Effect, Rule
 from countersign.model.situation import Situation
@@ -23,7 +22,6 @@ from countersign.policy.matcher import Matcher
 NAME_LIMIT = 8_192
 """Code points of a method, name or target beyond which a call is denied unjudged: it bounds the time of a decision."""
 
-_CONNECTION = GlobSet(CONNECTION_METHODS)
 _UNNAMED = frozenset({NameKind.NONE})
 _METHOD_OF_KIND = {
     NameKind.TOOL: "tools/call",
@@ -94,9 +92,9 @@ class Policy:
 
     def needs_usage(self, principal: Principal, call: Call) -> bool:
         """Whether the decision on a call may depend on ``situation.usage``."""
-        connects = _CONNECTION.matches(call.method)
+        connects = is_connection(call.method)
         return not _flaw(call) and any(
-            matcher.reads_usage and (matcher.denies or not connects) for matcher in self._selecting(principal, call)
+            matcher.reads("usage") and (matcher.denies or not connects) for matcher in self._selecting(principal, call)
         )
 
     def offers(self, principal: Principal, target: str, kind: NameKind, name: str) -> bool:
@@ -116,7 +114,7 @@ class Policy:
 
     def _selecting(self, principal: Principal, call: Call) -> Iterator[Matcher]:
         """The rules whose selectors match the call; for a connection method also those that admit."""
-        connects = _CONNECTION.matches(call.method)
+        connects = is_connection(call.method)
         for matcher in self._index.about(principal, call, connects=connects):
             # Never a connection method, for a rule that names things.
             if matcher.knows(principal) and (matcher.covers(call) or (connects and not matcher.denies)):
@@ -126,8 +124,9 @@ class Policy:
         bearing = _Bearing()
         arguments = Arguments(call)
         variables = Variables(principal, call, situation, arguments)
-        connects = _CONNECTION.matches(call.method)
-        for matcher in self._selecting(principal, call):
+        connects = is_connection(call.method)
+        # Those that read arguments first: what they make CEL evaluate with serves the others, too.
+        for matcher in sorted(self._selecting(principal, call), key=lambda matcher: not matcher.reads("args")):
             rule = matcher.rule
             if connects and not matcher.denies:
                 bearing.allows.append(rule)
@@ -154,7 +153,7 @@ def _trace(
     matcher: Matcher, principal: Principal, call: Call, arguments: Arguments, variables: Variables, *, flaw: str
 ) -> RuleTrace:
     rule = matcher.rule
-    admission = _CONNECTION.matches(call.method) and not matcher.denies
+    admission = is_connection(call.method) and not matcher.denies
     failed, error = flaw and f"call: {flaw}", ""
     try:
         failed = failed or matcher.why_not_selected(principal, call, admission=admission)

@@ -25,7 +25,9 @@ def approvable(approves: Sequence[Rule]) -> str:
 def forbidden(denies: Sequence[Rule], failed: Sequence[tuple[Rule, str]]) -> str:
     """The reason of a call that rules deny, or that some could not be evaluated for."""
     parts = [f"denied by {_quoted(denies)}"] if denies else []
-    parts.extend(sorted(f'"{rule.name}" could not be evaluated ({why})' for rule, why in failed))
+    for reason in sorted({why for _, why in failed}):
+        rules = _quoted([rule for rule, why in failed if why == reason])
+        parts.append(f"{rules} could not be evaluated ({reason})")
     return "; ".join(parts)
 
 

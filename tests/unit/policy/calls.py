@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import TypedDict
+
+from typing_extensions import Unpack
+
 from countersign.model.call import Call, NameKind
 from countersign.model.principal import Principal, PrincipalKind
-from countersign.model.rule import Effect, Rule, Selector
+from countersign.model.rule import ArgConstraint, Effect, Rule, Selector
 from countersign.model.situation import Situation
 
 NOW = Situation(time_us=1_770_000_000_000_000, source_address="192.0.2.7")
@@ -14,8 +19,10 @@ def person(*groups: str, subject: str = "alice") -> Principal:
     return Principal("https://issuer.example", subject, groups, PrincipalKind.PERSON, "token-1")
 
 
-def tool(name: str, target: str = "orders") -> Call:
-    return Call(target, "tools/call", name, NameKind.TOOL)
+def tool(name: str, target: str = "orders", arguments: str = "") -> Call:
+    """A call of a tool; ``arguments`` is JSON text."""
+    params = f'{{"name": {json.dumps(name)}, "arguments": {arguments}}}' if arguments else ""
+    return Call(target, "tools/call", name, NameKind.TOOL, params)
 
 
 def prompt(name: str, target: str = "orders") -> Call:
@@ -26,29 +33,57 @@ def resource(uri: str, method: str = "resources/read", target: str = "orders") -
     return Call(target, method, uri, NameKind.RESOURCE)
 
 
-def allow(
-    name: str = "allowed",
-    *,
-    groups: tuple[str, ...] = ("*",),
-    targets: tuple[str, ...] | None = None,
-    methods: tuple[str, ...] | None = None,
-    tools: tuple[str, ...] | None = None,
-    prompts: tuple[str, ...] | None = None,
-    resources: tuple[str, ...] | None = None,
-    masks: tuple[str, ...] = (),
-) -> Rule:
-    return Rule(name, Effect.ALLOW, Selector(groups, targets, methods, tools, prompts, resources), masks)
+class Fields(TypedDict, total=False):
+    """What a rule may have beside its name and effect."""
+
+    groups: tuple[str, ...] | None
+    targets: tuple[str, ...] | None
+    methods: tuple[str, ...] | None
+    tools: tuple[str, ...] | None
+    prompts: tuple[str, ...] | None
+    resources: tuple[str, ...] | None
+    principals: tuple[str, ...] | None
+    kinds: tuple[PrincipalKind, ...] | None
+    masks: tuple[str, ...]
+    message: str
+    args: tuple[ArgConstraint, ...]
+    when: str
+    shadow: bool
 
 
-def deny(
-    name: str = "denied",
-    *,
-    groups: tuple[str, ...] | None = None,
-    targets: tuple[str, ...] | None = None,
-    methods: tuple[str, ...] | None = None,
-    tools: tuple[str, ...] | None = None,
-    prompts: tuple[str, ...] | None = None,
-    resources: tuple[str, ...] | None = None,
-    message: str = "",
-) -> Rule:
-    return Rule(name, Effect.DENY, Selector(groups, targets, methods, tools, prompts, resources), (), message)
+def allow(name: str = "allowed", **fields: Unpack[Fields]) -> Rule:
+    """An allow rule for everyone, unless it says for whom."""
+    return _rule(name, Effect.ALLOW, {"groups": ("*",), **fields})
+
+
+def approve(name: str = "approved", **fields: Unpack[Fields]) -> Rule:
+    """An approve rule for everyone, unless it says for whom."""
+    return _rule(name, Effect.APPROVE, {"groups": ("*",), **fields})
+
+
+def deny(name: str = "denied", **fields: Unpack[Fields]) -> Rule:
+    """A deny rule."""
+    return _rule(name, Effect.DENY, fields)
+
+
+def _rule(name: str, effect: Effect, fields: Fields) -> Rule:
+    selector = Selector(
+        fields.get("groups"),
+        fields.get("targets"),
+        fields.get("methods"),
+        fields.get("tools"),
+        fields.get("prompts"),
+        fields.get("resources"),
+        fields.get("principals"),
+        fields.get("kinds"),
+    )
+    return Rule(
+        name,
+        effect,
+        selector,
+        fields.get("masks", ()),
+        fields.get("message", ""),
+        fields.get("args", ()),
+        fields.get("when", ""),
+        fields.get("shadow", False),
+    )

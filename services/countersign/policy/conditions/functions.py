@@ -14,6 +14,11 @@ import countersign.statements as rooms_of_statements
 from countersign.policy.conditions.memory import Memory
 from countersign.statements import StatementClass, Verdict
 
+DIALECTS = (
+    *("postgres", "mysql", "tsql", "sqlite", "bigquery", "snowflake"),
+    *("postgresql", "mariadb", "mssql", "sqlserver"),
+)
+"""The dialects of ``sql``, and the other names of some."""
 REMEMBERED = 1_024
 """How many verdicts on statements are remembered between calls."""
 REMEMBERED_NAMES = 1 << 20
@@ -30,12 +35,14 @@ class Functions:
     """What CEL calls for the functions of the vocabulary; ``statement`` is the message class of their results.
 
     Verdicts are remembered by the digest of the text, so that many rules that ask about the same text parse it once,
-    and no text is kept.
+    and no text is kept but the latest.
     """
 
     def __init__(self, statement: Callable[..., Message]) -> None:
         self._statement = statement
         self._verdicts: Memory[bytes, Message] = Memory(entries=REMEMBERED, weight=REMEMBERED_NAMES)
+        # Replaced as a whole, so that threads see one question with its own answer.
+        self._latest: tuple[tuple[str, ...], Message] = ((), statement())
 
     def by_name(self, name: str) -> Callable[..., Any]:
         """Return the function of this name in the vocabulary."""
@@ -49,6 +56,14 @@ class Functions:
         return functions[name]
 
     def _judge(self, classifier: str, text: str, *dialect: str) -> Message:
+        asked, answer = self._latest
+        if asked == (classifier, text, *dialect):
+            return answer
+        answer = self._remembered(classifier, text, *dialect)
+        self._latest = (classifier, text, *dialect), answer
+        return answer
+
+    def _remembered(self, classifier: str, text: str, *dialect: str) -> Message:
         key = sha256("\0".join((classifier, *dialect, text)).encode()).digest()
         known = self._verdicts.get(key)
         if known is None:
@@ -72,12 +87,12 @@ class Functions:
 
 
 def classify(classifier: str, text: str, *dialect: str) -> Verdict:
-    """Ask the room of statements; raises :class:`FunctionFailed` for a dialect that it does not know."""
+    """Ask the room of statements; raises :class:`FunctionFailed` for a dialect that is not known."""
+    if not all(name in DIALECTS for name in dialect):
+        raise FunctionFailed("the dialect is not known")
     failed: FunctionFailed
     try:
         verdict: Verdict = getattr(rooms_of_statements, classifier)(text, *dialect)
-    except ValueError:
-        failed = FunctionFailed("the dialect is not known")
     except Exception:  # whatever goes wrong there, nothing of the text may leave in an error
         failed = FunctionFailed("the statement could not be classified")
     else:

@@ -10,14 +10,9 @@ import re2
 
 from countersign.model.call import NameKind
 from countersign.model.principal import PrincipalKind
+from countersign.policy.conditions.functions import DIALECTS
 from countersign.policy.conditions.syntax import Expr, Syntax, children, constant
 from countersign.statements import StatementClass
-
-DIALECTS = (
-    *("postgres", "mysql", "tsql", "sqlite", "bigquery", "snowflake"),
-    *("postgresql", "mariadb", "mssql", "sqlserver"),
-)
-"""The dialects of ``sql``, and the other names of some."""
 
 _Words = Sequence[str]
 _ENUMERATIONS: Mapping[tuple[str, str], tuple[str, _Words]] = {

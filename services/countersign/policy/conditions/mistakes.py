@@ -15,6 +15,7 @@ _UNDEFINED = re.compile(r"undefined field '([^']*)' not found in struct '([^']*)
 _OVERLOAD = re.compile(r"found no matching overload for '([^']*)' applied to '([^']*)'")
 _UNEXPECTED = re.compile(r"Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting")
 _UNREADABLE = re.compile(r"Syntax error: (?:token recognition error at|no viable alternative at input):? '(.*)'")
+_UNCLOSED = re.compile(r"Syntax error: missing '.*' at '<EOF>'")
 _INSTEAD = {"and": "&&", "or": "||", "not": "!", "=": "==", "AND": "&&", "OR": "||", "NOT": "!", "&": "&&", "|": "||"}
 _THROWN = (
     ("Key not found", "it reads a key that is not there"),
@@ -86,6 +87,8 @@ def _refusal(text: str, line: int, column: int, message: str) -> BadCondition:
         before = _line(text, line)[: column - 1].split()[-1:]
         wrong = before[0] if before and before[0] in _INSTEAD else match[1]
         return BadCondition(line, _near(text, line, column, wrong), f"{wrong} is not expected here", _instead(wrong))
+    if _UNCLOSED.search(message):
+        return BadCondition(line, column, "it ends too early", "complete it")
     if match := _UNREADABLE.search(message):
         return BadCondition(line, column, f"{match[1].strip()} is not understood here", _instead(match[1].strip()))
     return BadCondition(line, column, message.removeprefix("Syntax error: "), "correct it as CEL's language asks")

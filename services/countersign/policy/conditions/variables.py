@@ -12,6 +12,7 @@ from countersign.model.situation import Situation
 from countersign.policy.arguments import Arguments
 from countersign.policy.conditions.environment import environment
 from countersign.policy.conditions.vocabulary import VOCABULARY
+from countersign.policy.errors import CannotJudge
 
 _USAGE = tuple(field.name for field in VOCABULARY.fields_of("Usage"))
 
@@ -33,7 +34,10 @@ class Variables:
     def activation(self, *, with_args: bool) -> cel.Activation:
         """Return what CEL evaluates with. Raises :class:`CannotJudge` when ``args`` is wanted and cannot be read."""
         if not self._data:
-            self._data = self._fixed()
+            try:
+                self._data = self._fixed()
+            except Exception:  # whatever it is that protobuf cannot hold, the call must be denied
+                raise CannotJudge("CEL cannot hold what is known of the caller or the call") from None
         if with_args and not self._with_args:
             self._data["args"] = self._arguments.plain()
             self._activation = None
