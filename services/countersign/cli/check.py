@@ -25,9 +25,9 @@ def check(
     config: ConfigOption,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
 ) -> None:
-    """Say whether a gateway.yaml would be taken, and if not, everything that is wrong with it.
+    """Say whether a gateway.yaml would be taken, and if not, what is wrong with it.
 
-    Exit code 0: good; 1: refused.
+    The first ten problems are shown; --json shows all. Exit code 0: good; 1: refused.
     """
     try:
         loaded = load(config, environment())
@@ -38,7 +38,8 @@ def check(
             print_problems(refused)
         raise typer.Exit(1) from None
     if as_json:
-        print(json.dumps({"valid": True, "policy_version": loaded.version}))
+        candidate = {"candidate_version": loaded.candidate.version} if loaded.candidate else {}
+        print(json.dumps({"valid": True, "policy_version": loaded.version} | candidate))
     else:
         print(f"{config}: good (policy version {loaded.version}, {_counts(loaded)})")
 
@@ -49,4 +50,11 @@ def print_problems(refused: ConfigRefused) -> None:
 
 
 def _counts(config: GatewayConfig) -> str:
-    return f"{len(config.targets)} targets, {len(config.rules)} rules, {len(config.masks)} masks"
+    counts = [f"{len(config.targets)} targets, {len(config.rules)} rules, {len(config.masks)} masks"]
+    if config.rate_limits:
+        counts.append(f"{len(config.rate_limits)} rate limits")
+    if on_trial := sum(rule.shadow for rule in config.rules):
+        counts.append(f"{on_trial} rules on trial")
+    if config.candidate:
+        counts.append(f"candidate {config.candidate.version} on trial")
+    return ", ".join(counts)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from countersign.config.demands import refuse_contradictions
 from countersign.config.document import Node
 from countersign.config.problem import Problems
 from countersign.config.scalars import place_inside
+from countersign.model.rule import Selector
 from countersign.policy import BadCondition, compile_condition
 
 
-def check(text: str, node: Node, title: str, out: Problems) -> None:
-    """Refuse a condition that does not compile, at the character that is wrong, or that is the same for every call."""
+def check(text: str, node: Node, selector: Selector, targets: Collection[str], title: str, out: Problems) -> None:
+    """Refuse a condition that does not compile, at the character that is wrong, or never depends on the call."""
     try:
         always = compile_condition(text).always
+        if always is None:
+            refuse_contradictions(text, selector, targets)
     except BadCondition as error:
         place = place_inside(node, _position(text, error.line, error.column))
         out.add(place, f"in the condition: {error.what}", error.remedy)

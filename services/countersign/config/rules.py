@@ -52,7 +52,7 @@ class Rules:
         self._check_words(title, effect, shape, node)
         args = arguments.read(node.find(("args",)), self._out) if shape.args is not None else ()
         if shape.when is not None:
-            conditions.check(shape.when, node.find(("when",)), title, self._out)
+            conditions.check(shape.when, node.find(("when",)), selector, self._targets, title, self._out)
         rule = Rule(
             name=shape.name,
             effect=effect,

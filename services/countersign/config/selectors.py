@@ -89,11 +89,11 @@ def _check_entry(key: str, entry: str, node: Node, targets: Collection[str], out
     elif key == "targets" and not any(Glob(entry).matches(target) for target in targets):
         what = "matches no target" if is_wild(entry) else "is no target"
         out.add(node.place, f"`{entry}` {what}", declared(entry, targets, "targets"))
-    elif key == "methods" and (meant := _meant_method(entry)):
+    elif key == "methods" and (meant := meant_method(entry)):
         out.add(node.place, f"there is no method `{entry}`", f"did you mean `{meant}`?")
 
 
-def _meant_method(entry: str) -> str | None:
+def meant_method(entry: str) -> str | None:
     """The method that a misspelt one was to be; a method that resembles none may be an extension's."""
     if is_wild(entry) or entry in KNOWN_METHODS:
         return None

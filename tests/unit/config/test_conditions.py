@@ -86,6 +86,54 @@ def test_what_a_condition_cannot_say_is_refused_with_what_to_do(
     assert pointed_at(text, problem).startswith(at)
 
 
+@pytest.mark.parametrize(
+    ("selector", "condition", "what", "at"),
+    [
+        ("kind: person", 'principal.kind == "agent"', 'no call whose principal.kind is "agent"', '"agent"'),
+        ("kind: person", 'principal.kind in ["agent", "machine"]', '"agent" or "machine"', '"agent", "machine"'),
+        ("principals: ['a*']", '(usage.rows_1h > 5 && "bob" == principal.subject)', 'is "bob"', '"bob" =='),
+        ("targets: [orders], kind: person", 'target.name == "stock"', 'target.name is "stock"', '"stock"'),
+        ("kind: person", 'usage.rows_1h > 5 || target.name == "ordres"', 'no target "ordres"', '"ordres"'),
+        ("kind: person", 'target.name != "ordres"', 'no target "ordres"', '"ordres"'),
+        ("kind: person", 'call.method == "tool/call"', 'no method "tool/call"', '"tool/call"'),
+        ("kind: person, tools: [query]", 'call.name == "report"', 'call.name is "report"', '"report"'),
+        ("kind: person, tools: [query]", 'call.kind == "prompt"', 'call.kind is "prompt"', '"prompt"'),
+        ("kind: person, tools: [query]", 'call.method == "prompts/get"', "call.method is", '"prompts/get"'),
+        ("kind: person, methods: [tools/call]", 'call.method == "prompts/get"', "call.method is", '"prompts/get"'),
+        ("groups: [a]", 'call.name == "a" && call.name == "b"', "two demands on call.name", "=="),
+    ],
+)
+def test_a_condition_that_what_the_rule_selects_never_meets_is_refused(
+    tmp_path: Path, selector: str, condition: str, what: str, at: str
+) -> None:
+    text = f"{HEAD}  - name: x\n    allow: {{{selector}}}\n    when: {condition}\n"
+    (problem,) = refused(tmp_path, text)
+    assert what in problem.what
+    assert pointed_at(text, problem).startswith(at)
+    assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("selector", "condition"),
+    [
+        ("kind: [person, agent]", 'principal.kind == "agent"'),
+        ("kind: person", 'principal.kind == "agent" || usage.rows_1h > 5'),
+        ("kind: person", 'principal.kind != "agent"'),
+        ("kind: person", '!(principal.kind == "agent")'),
+        ("principals: ['a*'], tools: ['q*'], prompts: [p]", 'principal.subject == "ab" && call.name in ["query", "x"]'),
+        ("kind: person, tools: [a], prompts: [p]", 'call.kind == "prompt" && call.method == "prompts/get"'),
+        ("kind: person, resources: ['*']", 'call.method == "completion/complete"'),
+        ("groups: [a]", 'call.name == "a" && call.name in ["b", "a"] && args.name == "b" && target.name == "stock"'),
+        ("groups: [a]", 'args.names.exists(name, name == "b") && args.target.name == "x"'),
+        ("groups: [a]", 'call.method == "vendor/anything"'),
+        ("groups: [a]", '"a" in principal.groups && "b" in principal.groups && "x" in args.list'),
+    ],
+)
+def test_a_condition_that_some_call_meets_is_taken(tmp_path: Path, selector: str, condition: str) -> None:
+    text = f"{HEAD}  - name: x\n    allow: {{{selector}}}\n    when: >-\n      {condition}\n"
+    assert loaded(tmp_path, text).rules[1].when == condition
+
+
 @pytest.mark.parametrize("condition", ["1 == 2", '"false"', "usage.rows_1h < 5 && false"])
 def test_a_condition_that_never_holds_is_refused(tmp_path: Path, condition: str) -> None:
     text = with_condition(condition)

@@ -10,7 +10,7 @@ import pytest
 from countersign.config import load
 from countersign.config.shape import File, RateLimitShape, RuleShape, SelectorShape, TargetShape
 from countersign.model.rule import Window
-from countersign.policy import VOCABULARY
+from countersign.policy import VOCABULARY, compile_condition
 from countersign.statements import StatementClass
 
 TEXT = (Path(__file__).parents[3] / "docs" / "gateway-yaml.md").read_text()
@@ -44,6 +44,14 @@ def test_every_key_and_word_of_a_list_is_named() -> None:
     }
     assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
     assert {word for word in (*StatementClass, *Window) if f"`{word}`" not in TEXT} == set()
+
+
+def test_the_dialects_that_are_named_are_known() -> None:
+    (sentence,) = re.findall(r"Dialects are (.*?)\.", TEXT, re.DOTALL)
+    dialects = re.findall(r"`(\w+)`", sentence)
+    assert len(dialects) == 6
+    for dialect in dialects:
+        assert compile_condition(f'sql(args.q, "{dialect}").only_reads').always is None
 
 
 def vocabulary() -> str:
