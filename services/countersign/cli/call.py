@@ -1,4 +1,4 @@
-"""`countersign tools` and `countersign call`: be an MCP client of the gateway from the command line."""
+"""`countersign tools list` and `countersign call`: be an MCP client of the gateway from the command line."""
 
 from __future__ import annotations
 
@@ -32,12 +32,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as 
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the ``countersign`` command."""
-    app.command("tools")(tools)
+    """Add ``call`` to the ``countersign`` command."""
     app.command("call")(call)
 
 
-def tools(
+def list_tools(
     target: Target = "orders",
     gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,

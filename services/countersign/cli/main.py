@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, up
+from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, tools, up
 
 app = typer.Typer(
     name="countersign",
@@ -19,6 +19,7 @@ check.register(app)
 serve.register(app)
 envoy_config.register(app)
 call.register(app)
+tools.register(app)
 sessions.register(app)
 status.register(app)
 policy.register(app)

@@ -50,7 +50,7 @@ class Step:
 
 def told(places: Places, program: str) -> tuple[Step, ...]:
     """The steps before carol's replay, which needs the session that these make."""
-    tools = ("tools", *_as("alice", places))
+    tools = ("tools", "list", *_as("alice", places))
     bob_query = ("call", "query", "sql=SELECT 1", *_as("bob", places))
     raw = _raw_values(orders.database_path(places.state))
     return (

@@ -10,13 +10,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from countersign.cli import access, call
+from countersign.cli import access, call, tools
 from countersign.demo import orders
 from countersign.demo.serving import ThreadedServer
 from tests.support.gateway import free_port
 
 app = typer.Typer()
 call.register(app)
+tools.register(app)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_tools_are_listed_with_what_they_do(shop: list[str]) -> None:
-    result = run("tools", *shop)
+    result = run("tools", "list", *shop)
     assert result.exit_code == 0
     assert "list_tables" in result.stdout
     assert "List the tables." in result.stdout
@@ -77,13 +78,13 @@ def test_what_is_not_name_equals_value_is_a_usage_error(shop: list[str], argumen
 
 
 def test_no_token_is_a_usage_error_with_a_remedy(tmp_path: Path) -> None:
-    assert "--token-file" in run("tools").stderr
-    missing = run("tools", "--token-file", str(tmp_path / "none"))
+    assert "--token-file" in run("tools", "list").stderr
+    missing = run("tools", "list", "--token-file", str(tmp_path / "none"))
     assert missing.exit_code == access.USAGE
     assert "cannot be read" in missing.stderr
 
 
 def test_nobody_there_is_exit_3_and_one_line(shop: list[str]) -> None:
-    result = run("tools", "--gateway", f"http://127.0.0.1:{free_port()}", *shop[2:])
+    result = run("tools", "list", "--gateway", f"http://127.0.0.1:{free_port()}", *shop[2:])
     assert result.exit_code == access.UNREACHABLE
     assert len(result.stderr.strip().splitlines()) == 1
