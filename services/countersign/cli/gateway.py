@@ -29,8 +29,10 @@ REMEDIES: Remedies = {
 
 
 @contextmanager
-def gateway_channel(url: str, remedies: Remedies = REMEDIES) -> Iterator[grpc.Channel]:
+def gateway_channel(url: str, remedies: Remedies = REMEDIES, refused: int = REFUSED) -> Iterator[grpc.Channel]:
     """Connect; an error of a call inside becomes one line and an exit code.
+
+    ``refused`` is the exit code of whatever the gateway refuses, for a command to which ``REFUSED`` means another thing.
 
     Raises:
         typer.Exit: after saying what went wrong.
@@ -45,7 +47,7 @@ def gateway_channel(url: str, remedies: Remedies = REMEDIES) -> Iterator[grpc.Ch
         if status is grpc.StatusCode.INVALID_ARGUMENT and isinstance(call, grpc.Call):
             raise stop(f"the gateway refuses the request: {visible(call.details())}", USAGE) from None
         code, remedy = remedies.get(status, (REFUSED, f"the gateway answered {status.name}: see its logs"))
-        raise stop(remedy.format(url=url), code) from None
+        raise stop(remedy.format(url=url), refused if code == REFUSED else code) from None
 
 
 def _channel(url: str) -> grpc.Channel:

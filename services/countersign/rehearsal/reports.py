@@ -59,7 +59,7 @@ def explanation_json(explanation: Explanation) -> Json:
     return {"decision": decision_json(explanation.decision), "rules": [_trace(trace) for trace in explanation.rules]}
 
 
-def tests_json(results: Sequence[CaseResult], policy: PolicyFile) -> str:
+def cases_json(results: Sequence[CaseResult], policy: PolicyFile) -> str:
     """The results of a file of cases."""
     report = {
         "policy": {"file": policy.file, "version": policy.version},
@@ -70,7 +70,7 @@ def tests_json(results: Sequence[CaseResult], policy: PolicyFile) -> str:
     return json.dumps(report, indent=2)
 
 
-def tests_junit(results: Sequence[CaseResult], file: str) -> str:
+def cases_junit(results: Sequence[CaseResult], file: str) -> str:
     """The results of a file of cases as JUnit's XML, which the reports of most CI systems read. Times are all 0."""
     failures = str(sum(not result.passed for result in results))
     counts = {"tests": str(len(results)), "failures": failures, "errors": "0", "skipped": "0", "time": "0"}

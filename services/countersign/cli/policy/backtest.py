@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import grpc
 import typer
 
 from countersign.cli.access import DEFAULT_GATEWAY, USAGE, GatewayUrl, Token, TokenFile, bearer, stop
-from countersign.cli.gateway import REMEDIES, gateway_channel
+from countersign.cli.gateway import gateway_channel
 from countersign.cli.policy.options import AsJson, Trial, load_policy, policy_file
 from countersign.cli.policy.record import Record, Wanted
 from countersign.cli.policy.shown import console, show_backtest
@@ -23,13 +22,6 @@ from countersign.runtime.moments import now_us
 
 CHANGED, GATEWAY_REFUSED = 1, 4
 _TELL_EVERY_S = 2.0
-_REMEDIES = {
-    status: (
-        GATEWAY_REFUSED if status in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED) else code,
-        text,
-    )
-    for status, (code, text) in REMEDIES.items()
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +52,7 @@ def backtest(
     """Judge recorded calls by other rules, and show which decisions, masks and approvals would change.
 
     Exit code 0: done (and nothing changes, with --fail-on-change); 1: something changes, with --fail-on-change; 2: the
-    command line or a file is wrong; 3: the gateway does not answer; 4: it refuses the token.
+    command line or a file is wrong; 3: the gateway does not answer; 4: it refuses.
     """
     now = now_us()
     since_us, until_us = _moment("since", since, now), now if until is None else _moment("until", until, now)
@@ -84,7 +76,7 @@ def backtest(
     # Before the first call, what counts towards its usage; without bodies, as it is not judged.
     read_from_us = since_us - LONGEST_US if run.needs_usage else since_us
     sent = bearer(token_file, token)
-    with gateway_channel(gateway, _REMEDIES) as channel:
+    with gateway_channel(gateway, refused=GATEWAY_REFUSED) as channel:
         wanted = Wanted(read_from_us, until_us, since_us, target, subject)
         for fact in Record(channel, sent).facts(wanted, _Progress()):
             run.add(fact)

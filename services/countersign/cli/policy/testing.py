@@ -15,7 +15,7 @@ from countersign.cli.policy.shown import console
 from countersign.cli.replayed import visible
 from countersign.config import ConfigRefused
 from countersign.rehearsal.cases import CaseFile
-from countersign.rehearsal.reports import failure_lines, tests_json, tests_junit
+from countersign.rehearsal.reports import cases_json, cases_junit, failure_lines
 from countersign.rehearsal.ruling import Ruling
 from countersign.rehearsal.testing import CaseResult, run
 
@@ -55,9 +55,9 @@ def try_cases(
         print_problems(refused)
         raise typer.Exit(USAGE) from None
     if junit is not None:
-        _write(junit, tests_junit(results, str(file)))
+        _write(junit, cases_junit(results, str(file)))
     if as_json:
-        typer.echo(tests_json(results, policy_file(path, ruling)))
+        typer.echo(cases_json(results, policy_file(path, ruling)))
     else:
         _show(results)
     raise typer.Exit(REFUSED if any(not result.passed for result in results) else 0)
