@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from countersign.config.problem import Place, Problems
+from countersign.config.selectors import is_wild
 from countersign.model.glob import GlobSet
+from countersign.model.principal import PrincipalKind
 from countersign.model.rule import Effect, RateLimit, Rule, Selector, Window
 
 _SECONDS = {Window.MINUTE: 60, Window.HOUR: 3_600, Window.DAY: 86_400}
@@ -15,11 +17,16 @@ _OVERRULES = {Effect.ALLOW: (Effect.DENY, Effect.APPROVE), Effect.APPROVE: (Effe
 
 def refuse_idle_rules(rules: Sequence[tuple[Place, Rule]], targets: Collection[str], out: Problems) -> None:
     """Refuse rules that others overrule whatever comes, and those that say what another one says already."""
-    overruling = [rule for _, rule in rules if not (rule.shadow or rule.args or rule.when)]
-    for place, rule in rules:
+    reaches = [_Reach(rule.selector, targets) for _, rule in rules]
+    overruling = [
+        (rule, reach)
+        for (_, rule), reach in zip(rules, reaches, strict=True)
+        if not (rule.shadow or rule.args or rule.when)
+    ]
+    for (place, rule), reach in zip(rules, reaches, strict=True):
         for effect in _OVERRULES[rule.effect]:
-            others = (other for other in overruling if other.effect is effect)
-            wide = next((other for other in others if _covers(other.selector, rule.selector, targets)), None)
+            others = ((other, wider) for other, wider in overruling if other.effect is effect)
+            wide = next((other for other, wider in others if wider.covers(reach)), None)
             if wide is not None:
                 out.add(place, *_overruled(rule, wide))
                 break
@@ -35,14 +42,15 @@ def refuse_idle_rules(rules: Sequence[tuple[Place, Rule]], targets: Collection[s
 
 def refuse_idle_limits(limits: Sequence[tuple[Place, RateLimit]], targets: Collection[str], out: Problems) -> None:
     """Refuse limits that are never reached because a stricter one is reached before."""
+    reaches = [_Reach(limit.selector, targets) for _, limit in limits]
     for index, (place, limit) in enumerate(limits):
         for position, (_, other) in enumerate(limits):
-            if position == index or not _covers(other.selector, limit.selector, targets):
-                continue
             if other.calls > limit.calls or _SECONDS[other.window] < _SECONDS[limit.window]:
                 continue
+            if position == index or not reaches[position].covers(reaches[index]):
+                continue
             equal = (other.calls, other.window) == (limit.calls, limit.window)
-            if equal and position > index and _covers(limit.selector, other.selector, targets):
+            if equal and position > index and reaches[index].covers(reaches[position]):
                 continue  # of two that say the same, the later one is told
             what = f"the limit `{limit.name}` is never reached, for `{other.name}` is at least as strict"
             out.add(place, what, "remove one of them, or narrow the stricter one")
@@ -78,36 +86,50 @@ def _normal(selector: Selector) -> Selector:
     )
 
 
-def _covers(wide: Selector, narrow: Selector, targets: Collection[str]) -> bool:
-    """Whether ``wide`` plainly selects every call that ``narrow`` does. May say no where that is hard to see."""
-    if wide.targets is not None:
-        reached = {target for target in targets if narrow.targets is None or GlobSet(narrow.targets).matches(target)}
-        if not all(GlobSet(wide.targets).matches(target) for target in reached):
+class _Reach:
+    """What a selector selects, made ready to be set against many others."""
+
+    __slots__ = ("_fields", "_names", "_targets", "kinds")
+
+    def __init__(self, selector: Selector, targets: Collection[str]) -> None:
+        globs = None if selector.targets is None else GlobSet(selector.targets)
+        self._targets = frozenset(target for target in targets if globs is None or globs.matches(target))
+        self._fields = tuple(map(_Field, (selector.groups, selector.principals, selector.methods)))
+        self._names = tuple(map(_Field, (selector.tools, selector.prompts, selector.resources)))
+        self.kinds = frozenset(PrincipalKind if selector.kinds is None else selector.kinds)
+
+    def covers(self, narrow: _Reach) -> bool:
+        """Whether this plainly holds every call that ``narrow`` does. May say no where that is hard to see."""
+        if not (narrow._targets <= self._targets and narrow.kinds <= self.kinds):
             return False
-    if not _covers_field(wide.groups, narrow.groups) or not _covers_field(wide.methods, narrow.methods):
-        return False
-    if not _covers_field(wide.principals, narrow.principals) or not _covers_kinds(wide, narrow):
-        return False
-    names = [(wide.tools, narrow.tools), (wide.prompts, narrow.prompts), (wide.resources, narrow.resources)]
-    if all(globs is None for globs, _ in names):
-        return True
-    if all(globs is None for _, globs in names):
-        return False
-    return all(globs is None or (cover is not None and _covers_field(cover, globs)) for cover, globs in names)
+        if not all(wide.covers(other) for wide, other in zip(self._fields, narrow._fields, strict=True)):
+            return False
+        if all(field.entries is None for field in self._names):
+            return True
+        if all(field.entries is None for field in narrow._names):
+            return False
+        return all(
+            other.entries is None or (wide.entries is not None and wide.covers(other))
+            for wide, other in zip(self._names, narrow._names, strict=True)
+        )
 
 
-def _covers_kinds(wide: Selector, narrow: Selector) -> bool:
-    if wide.kinds is None:
-        return True
-    return set(narrow.kinds or ()) <= set(wide.kinds) and narrow.kinds is not None
+class _Field:
+    """The globs of one key of a selector; no ``entries`` when the key is not given."""
 
+    __slots__ = ("_everything", "_globs", "_literals", "_wild", "entries")
 
-def _covers_field(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -> bool:
-    if wide is None or GlobSet(wide).everything:
-        return True
-    if narrow is None:
-        return False
-    literal_or_same = GlobSet(wide)
-    return all(
-        glob in wide or ("*" not in glob and "?" not in glob and literal_or_same.matches(glob)) for glob in narrow
-    )
+    def __init__(self, entries: tuple[str, ...] | None) -> None:
+        self.entries = None if entries is None else frozenset(entries)
+        self._globs = GlobSet(entries or ())
+        self._everything = entries is None or self._globs.everything
+        self._wild = frozenset(entry for entry in entries or () if is_wild(entry))
+        self._literals = self._globs.literals
+
+    def covers(self, narrow: _Field) -> bool:
+        """Whether all that matches ``narrow`` plainly matches this."""
+        if self._everything:
+            return True
+        if narrow.entries is None or not narrow._wild <= self._wild:
+            return False
+        return all(map(self._globs.matches, narrow._literals))

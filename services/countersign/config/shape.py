@@ -276,7 +276,7 @@ class File(Shape):
         json_schema_extra={"propertyNames": {"pattern": f"^{MASK_NAME}$"}},
     )
     rate_limits: list[RateLimitShape] = Field(
-        default_factory=list, max_length=1_000, description="how many calls a principal may make at a target"
+        default_factory=list, max_length=100, description="how many calls a principal may make at a target"
     )
     shadow: Text | None = Field(
         default=None,

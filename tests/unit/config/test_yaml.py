@@ -108,6 +108,46 @@ def test_no_edit_of_a_good_file_escapes_as_another_error(at: int, length: int, i
         assert problem.column >= 1
 
 
+FULL = (
+    GOOD.replace("    mask: [secrets, pii]\n", "")
+    + """\
+operators: {groups: [ops]}
+rate_limits: [{name: fair, kind: [agent], principals: ["a*"], calls: 60, per: 1m}]
+"""
+)
+FULL = FULL.replace(
+    "masks:\n",
+    """\
+  - name: asks
+    approve: {kind: agent, groups: [x], tools: [query]}
+    mode: shadow
+    args: {limit: {max: 100, min: 1}, region: [eu, us], q: {max_length: 5, glob: "a*"}, x.y: {present: false}}
+    when: >-
+      usage.rows_1h < 5 && sql(args.q, "postgres").only_reads
+      && args.ids.all(id, id in ["a", 'b'] || id.matches("^a"))
+masks:
+""",
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.integers(FULL.index("  - name: asks"), len(FULL) - 1),
+    st.integers(0, 6),
+    st.text(alphabet="{}[]()<>:,-?!&*|%'\"#.=\\\n\t a1~.é\0", max_size=3),
+)
+def test_no_edit_of_arguments_and_conditions_escapes_as_another_error(at: int, length: int, insert: str) -> None:
+    text = FULL[:at] + insert + FULL[at + length :]
+    for problem in problems_of(text):
+        assert 1 <= problem.line <= text.count("\n") + 2
+        assert problem.column >= 1
+        assert str(problem).isprintable()
+
+
+def test_the_file_that_is_edited_is_good() -> None:
+    assert problems_of(FULL) == ()
+
+
 def problems_of(text: str) -> tuple[Problem, ...]:
     try:
         parse(text.encode(), Path("gateway.yaml"), ENV)
