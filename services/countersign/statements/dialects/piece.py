@@ -1,0 +1,165 @@
+"""One statement as tokens, and as words that are easy to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot.tokenizer_core import Token, TokenType
+
+from countersign.statements.dialects.errors import NotUnderstoodError
+from countersign.statements.dialects.grammars import tokenize
+
+STRING: Final = "'"
+"""Begins the word of a string; its text follows."""
+QUOTED: Final = '"'
+"""Begins the word of a quoted identifier; its text follows."""
+
+MOST_TOKENS: Final = 3000
+MOST_DEPTH: Final = 40
+MOST_UNTIED_JOINS: Final = 5
+"""Joins without ``ON``: the grammars try each in two ways, so the time doubles with every one."""
+
+_STRINGS: Final = frozenset(
+    {
+        TokenType.STRING,
+        TokenType.RAW_STRING,
+        TokenType.NATIONAL_STRING,
+        TokenType.UNICODE_STRING,
+        TokenType.BYTE_STRING,
+        TokenType.HEREDOC_STRING,
+        TokenType.BIT_STRING,
+        TokenType.HEX_STRING,
+    }
+)
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+_FREE_JOINS: Final = frozenset({"CROSS", "NATURAL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of tokens. ``words`` has one entry a token.
+
+    A bare word or sign is in upper case as it is; a string begins with :data:`STRING`, a quoted identifier with
+    :data:`QUOTED`, so neither ever equals a keyword.
+    """
+
+    tokens: Sequence[Token]
+    words: Sequence[str]
+    grammar: str
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def dialect(self) -> str:
+        """The dialect, whatever its modes."""
+        return "mysql" if self.grammar == "mysql_ansi" else self.grammar
+
+    @property
+    def head(self) -> str:
+        """The first word, or nothing."""
+        return self.words[0] if self.words else ""
+
+    def word(self, index: int) -> str:
+        """Return the word at ``index``, or nothing where there is none."""
+        return self.words[index] if 0 <= index < len(self.words) else ""
+
+    def part(self, start: int, stop: int | None = None) -> Piece:
+        """Return the tokens from ``start`` to before ``stop``."""
+        return Piece(self.tokens[start:stop], self.words[start:stop], self.grammar)
+
+    def without(self, start: int, stop: int) -> Piece:
+        """Return the piece with the tokens from ``start`` to before ``stop`` taken out."""
+        return Piece(
+            [*self.tokens[:start], *self.tokens[stop:]], [*self.words[:start], *self.words[stop:]], self.grammar
+        )
+
+    def headed(self, text: str) -> Piece:
+        """Return the piece with its first word replaced by these."""
+        first = piece_of(tokenize(text, self.grammar), self.grammar)
+        return Piece([*first.tokens, *self.tokens[1:]], [*first.words, *self.words[1:]], self.grammar)
+
+    def begins(self, *words: str) -> bool:
+        """Whether the piece begins with these words."""
+        return tuple(self.words[: len(words)]) == words
+
+    def find(self, word: str, start: int = 0) -> int:
+        """Return where ``word`` stands outside of all parentheses, or -1."""
+        depth = 0
+        for index in range(start, len(self.words)):
+            each = self.words[index]
+            if each in _OPENING:
+                depth += 1
+            elif each in _CLOSING:
+                depth -= 1
+            elif each == word and depth == 0:
+                return index
+        return -1
+
+    def closing(self, opening: int) -> int:
+        """Return the index of the sign that closes the one at ``opening``."""
+        depth = 0
+        for index in range(opening, len(self.words)):
+            each = self.words[index]
+            if each in _OPENING:
+                depth += 1
+            elif each in _CLOSING:
+                depth -= 1
+                if depth == 0:
+                    return index
+        raise NotUnderstoodError("a parenthesis is not closed")
+
+
+def piece_of(tokens: Sequence[Token], grammar: str) -> Piece:
+    """Return the whole text's tokens as a piece. Raises :class:`NotUnderstoodError` when it is too much to parse."""
+    if len(tokens) > MOST_TOKENS:
+        raise NotUnderstoodError("the text is too long to be understood in time")
+    words = [_word(token) for token in tokens]
+    _check_shape(words)
+    return Piece(tokens, words, grammar)
+
+
+def _word(token: Token) -> str:
+    kind, text = token.token_type, token.text
+    if kind in _STRINGS:
+        return STRING + text
+    if kind is TokenType.IDENTIFIER:
+        return QUOTED + text
+    word = text.upper()
+    # Some keywords are two words, with whatever white space was between them.
+    return word if word.isalnum() else " ".join(word.split())
+
+
+def _check_shape(words: Sequence[str]) -> None:
+    depth = untied = nots = 0
+    for index, word in enumerate(words):
+        if word in _OPENING or word == "CASE":
+            depth += 1
+            if depth > MOST_DEPTH:
+                raise NotUnderstoodError("the text is nested too deeply to be understood in time")
+        elif word in _CLOSING or word == "END":
+            depth = max(0, depth - 1)
+        elif word == "JOIN" or word.endswith("_JOIN"):
+            untied += words[index - 1] not in _FREE_JOINS
+            if untied > MOST_UNTIED_JOINS:
+                raise NotUnderstoodError("more joins without a condition than can be understood in time")
+        elif word in {"ON", "USING"}:
+            untied = max(0, untied - 1)
+        nots = nots + 1 if word in {"NOT", "-", "~", "!", "+"} else 0
+        if nots > MOST_DEPTH:
+            raise NotUnderstoodError("the text is nested too deeply to be understood in time")
+
+
+def statements(piece: Piece) -> Iterator[Piece]:
+    """Yield the parts between semicolons; empty ones are left out."""
+    start = 0
+    for index, word in enumerate(piece.words):
+        if word == ";":
+            if index > start:
+                yield piece.part(start, index)
+            start = index + 1
+    if start < len(piece):
+        yield piece.part(start)

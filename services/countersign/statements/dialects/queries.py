@@ -1,0 +1,319 @@
+"""What a query reads and how many rows it gives, from its tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sqlglot import exp
+
+from countersign.statements.dialects.effects import Effects
+from countersign.statements.dialects.errors import NotUnderstoodError
+from countersign.statements.dialects.piece import Piece
+from countersign.statements.dialects.predicates import Reader, integer
+from countersign.statements.dialects.relations import is_metadata, touch
+from countersign.statements.dialects.sources import Sources
+from countersign.statements.dialects.tables.aggregates import AGGREGATE_NAMES, AGGREGATES, PACKING, PACKING_NAMES
+from countersign.statements.rows import FEW, MOST_ROWS, ONE, Rows, both, bounded, capped
+from countersign.statements.verdict import StatementClass as C
+
+Scope = Mapping[str, Rows]
+"""The common table expressions in sight, and the rows of each."""
+
+_QUERIES: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
+_CHANGES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command)
+_LOOKED_AT: Final = frozenset(
+    {
+        *(exp.Select, exp.Union, exp.Except, exp.Intersect, exp.SetOperation, exp.Subquery, exp.Values, exp.Table),
+        *_CHANGES,
+        *(exp.Lock, exp.PropertyEQ, exp.Anonymous, exp.Placeholder, exp.Array, exp.NextValueFor, exp.Schema),
+    }
+)
+"""The exact types that are more to :meth:`Queries.visit` than their parts."""
+_HANDLED: Final = frozenset({"with_", "from_", "joins", "laterals", "limit", "into"})
+_OUTER: Final = frozenset({"LEFT", "RIGHT", "FULL"})
+_FEW_FROM_ONE: Final = (exp.Unnest, exp.Explode, exp.JSONTable, exp.OpenJSON, exp.XMLTable, exp.StringToArray)
+_FEW_NAMES: Final = frozenset({"JSON_EACH", "JSON_TREE", "STRING_SPLIT", "SPLIT_TO_TABLE", "FLATTEN"})
+
+
+class Queries:
+    """Walks the queries of one statement, each once, and notes in ``effects`` what they touch."""
+
+    def __init__(self, piece: Piece, effects: Effects) -> None:
+        self.effects = effects
+        self.dialect = piece.dialect
+        self.names: set[str] = set()
+        """Every name that the tree holds, upper case: what the text has beside was dropped by the parser."""
+        self.declared: list[str] = []
+        """Names that a list of columns follows, upper case: not calls, though a parenthesis follows."""
+        self._known: dict[int, Rows] = {}
+        self._packs = any(word in PACKING_NAMES for word in piece.words)
+
+    # A query, as a whole -----------------------------------------------------------------------------------------
+
+    def rows(self, node: exp.Expr, scope: Scope) -> Rows:
+        """Return how many rows the query gives at most, and note what it and all within it touch."""
+        if id(node) not in self._known:
+            self._known[id(node)] = self._rows(node, scope)
+        return self._known[id(node)]
+
+    def within(self, node: exp.Expr, scope: Scope) -> Scope:
+        """Return what is in sight inside of a statement: ``scope`` and the statement's own ``WITH``."""
+        clause = node.args.get("with_")
+        if clause is None:
+            return scope
+        inner = dict(scope)
+        for table in clause.expressions:
+            self._declare(table.args.get("alias"))
+            name = table.alias.lower()
+            # What refers to itself has no bound that the text tells.
+            inner.update({name: None} if clause.args.get("recursive") or self.dialect == "tsql" else {})
+            inner[name] = self.rows(table.this, inner)
+        return inner
+
+    def _rows(self, node: exp.Expr, scope: Scope) -> Rows:
+        scope = self.within(node, scope)
+        if isinstance(node, exp.Select):
+            return self._of_select(node, scope)
+        if isinstance(node, exp.SetOperation):
+            rows: Rows = 0
+            for side in _sides(node):
+                rows = both(rows, self.rows(side, scope))
+            self._visit_args(node, scope, {"this", "expression", "with_", "limit"})
+            return capped(rows, self._limit(node))
+        if isinstance(node, exp.Values):
+            self._visit_args(node, scope, ())
+            return len(node.expressions)
+        if isinstance(node, exp.Subquery):
+            self._visit_args(node, scope, {"this", "with_", "limit", "joins"})
+            if isinstance(node.this, exp.Table) or node.args.get("joins"):
+                sources = Sources()
+                self.take(sources, node.this, scope)
+                self.join(sources, node.args.get("joins"), scope)
+                rows = sources.rows()
+            else:
+                rows = self.rows(node.this, scope)
+            return capped(rows, self._limit(node))
+        raise NotUnderstoodError("a query is of a kind that is not understood")
+
+    def _of_select(self, node: exp.Select, scope: Scope) -> Rows:
+        into = node.args.get("into")
+        if into is not None:
+            raise NotUnderstoodError("INTO stands where it is not understood")
+        sources = self.sources(node, scope)
+        self._visit_args(node, scope, _HANDLED)
+        rows = sources.rows()
+        packs = self._packs and _contains(node.expressions, PACKING, PACKING_NAMES)
+        if packs and not bounded(rows):
+            self._carry("an aggregate packs a table into one row")
+        if not node.args.get("group") and _contains(node.expressions, AGGREGATES, AGGREGATE_NAMES):
+            rows = ONE
+        rows = capped(rows, self._limit(node))
+        if node.args.get("for_") and not bounded(rows):
+            self._carry("a table is packed into one document")
+        return rows
+
+    def sources(self, node: exp.Expr, scope: Scope) -> Sources:
+        """Return what the query, ``UPDATE`` or ``DELETE`` takes its rows from, under its ``WHERE``."""
+        sources = Sources()
+        start = node.args.get("from_")
+        if start is not None:
+            self.take(sources, start.this, scope)
+        for item in node.args.get("laterals") or ():
+            self._take_lateral(sources, item, scope)
+        self.join(sources, node.args.get("joins"), scope)
+        self.under(sources, node.args.get("where"), scope)
+        return sources
+
+    def under(self, sources: Sources, where: exp.Expr | None, scope: Scope) -> None:
+        """Note what the ``WHERE`` says of the sources."""
+        if where is not None:
+            sources.holds(self.reader(sources, scope).pins(where.this))
+
+    def reader(self, sources: Sources, scope: Scope) -> Reader:
+        """Return what reads conditions over the sources."""
+        return Reader(sources.members, lambda query: self.rows(query, scope), self.dialect == "mysql")
+
+    # FROM --------------------------------------------------------------------------------------------------------
+
+    def take(self, sources: Sources, item: exp.Expr, scope: Scope) -> None:
+        """Add one item of ``FROM``."""
+        self._declare(item.args.get("alias"))
+        if isinstance(item, exp.Table):
+            sources.add(item.alias_or_name, self.relation(item, scope))
+            self.join(sources, item.args.get("joins"), scope)
+            for lateral in item.args.get("laterals") or ():
+                self._take_lateral(sources, lateral, scope)
+        elif isinstance(item, exp.Subquery) and not item.alias and isinstance(item.this, exp.Table):
+            # Parentheses around relations, which keep their names.
+            self.take(sources, item.this, scope)
+            self.join(sources, item.args.get("joins"), scope)
+        elif isinstance(item, _QUERIES):
+            sources.add(item.alias, self.rows(item, scope))
+        else:
+            self._take_lateral(sources, item, scope)
+
+    def _take_lateral(self, sources: Sources, item: exp.Expr, scope: Scope) -> None:
+        self._declare(item.args.get("alias"))
+        before = list(sources.members)
+        inner = item.this if isinstance(item, exp.Lateral) else item
+        if isinstance(inner, _QUERIES):
+            rows = self.rows(inner, scope)
+        else:
+            self.visit([item], scope)
+            rows = FEW if isinstance(inner, _FEW_FROM_ONE) or _name_of(inner) in _FEW_NAMES else None
+        name = sources.add(item.alias, rows)
+        sources.tie(before, name) if isinstance(inner, _FEW_FROM_ONE) and before and _has_column(inner) else None
+
+    def join(self, sources: Sources, joins: Iterable[exp.Expr] | None, scope: Scope) -> None:
+        """Add what is joined, and what the joins' conditions say."""
+        for join in joins or ():
+            before = list(sources.members)
+            self.take(sources, join.this, scope)
+            added = [name for name in sources.members if name not in before]
+            if join.args.get("using") or join.args.get("method") in {"NATURAL", "ASOF"}:
+                sources.tie(added, before[-1]) if before else None
+            condition = join.args.get("on")
+            if condition is not None:
+                side = str(join.args.get("side") or "").upper()
+                sources.holds(self.reader(sources, scope).pins(condition), keeps=side not in _OUTER)
+                self.visit([condition], scope)
+
+    def relation(self, table: exp.Table, scope: Scope) -> Rows:
+        """Note that the table is read, and return how many rows it has at most."""
+        self._visit_args(table, scope, {"joins", "laterals", "alias"})
+        if not isinstance(table.this, exp.Identifier | exp.Dot):
+            inner = table.this
+            if self.dialect == "tsql" and isinstance(inner, exp.Parameter):
+                return None
+            if isinstance(inner, exp.Var | exp.Parameter | exp.Literal):
+                self.effects.add("rows come from a file or a stage", C.FILE_ACCESS)
+                self.effects.reads.add("@stage")
+                return None
+            few = isinstance(inner, _FEW_FROM_ONE) or _name_of(inner) in _FEW_NAMES
+            return FEW if (few and not _has_column(inner)) or is_metadata(_name_of(inner)) else None
+        if table.name.lower() in scope and not table.db:
+            return scope[table.name.lower()]
+        if table.name.lower() == "dual" and not table.db:
+            return ONE
+        touch(table, self.dialect, self.effects)
+        return None
+
+    # Everything else ---------------------------------------------------------------------------------------------
+
+    def visit(self, nodes: Iterable[exp.Expr], scope: Scope) -> None:
+        """Walk expressions: queries within them are read, and everything is checked."""
+        stack = list(nodes)
+        names = self.names
+        while stack:
+            node = stack.pop()
+            kind = type(node)
+            if kind is exp.Identifier or kind is exp.Var:
+                names.add(str(node.this).upper())
+            elif kind not in _LOOKED_AT:
+                stack.extend(node.iter_expressions())
+            elif isinstance(node, _QUERIES):
+                self.rows(node, scope)
+            elif isinstance(node, exp.Table):
+                self._declare(node.args.get("alias"))
+                self.relation(node, scope)
+            else:
+                self._check(node, scope)
+                stack.extend(node.iter_expressions())
+
+    def _check(self, node: exp.Expr, scope: Scope) -> None:
+        if isinstance(node, _CHANGES):
+            raise NotUnderstoodError("a change stands inside of a query")
+        if isinstance(node, exp.Lock):
+            self.effects.add("the rows read are locked", C.SESSION_CONTROL)
+        elif isinstance(node, exp.PropertyEQ):
+            if isinstance(node.this, exp.Parameter):
+                self.effects.add("a variable of the session is set", C.SESSION_CONTROL)
+        elif isinstance(node, exp.Anonymous | exp.Placeholder):
+            self.names.add(str(node.this).upper())
+        elif isinstance(node, exp.Array):
+            for each in node.expressions:
+                if isinstance(each, _QUERIES) and not bounded(self.rows(each, scope)):
+                    self._carry("an array packs a table into one row")
+        elif isinstance(node, exp.NextValueFor):
+            self.effects.add("a sequence advances", C.WRITE)
+        elif isinstance(node, exp.Schema):
+            self.declared.append(node.this.name.upper())
+
+    def _visit_args(self, node: exp.Expr, scope: Scope, handled: Iterable[str]) -> None:
+        for key, value in node.args.items():
+            if key in handled or not value:
+                continue
+            if isinstance(value, exp.Expr):
+                self.visit([value], scope)
+            elif isinstance(value, list):
+                self.visit([each for each in value if isinstance(each, exp.Expr)], scope)
+
+    def _declare(self, alias: object) -> None:
+        if isinstance(alias, exp.TableAlias):
+            self.visit([alias], {})
+            if alias.args.get("columns"):
+                self.declared.append(alias.name.upper())
+        elif isinstance(alias, exp.Expr):
+            self.visit([alias], {})
+
+    def _carry(self, reason: str) -> None:
+        self.effects.add(reason, C.BULK_READ)
+
+    def _limit(self, node: exp.Expr) -> Rows:
+        limit = node.args.get("limit")
+        if limit is None:
+            return None
+        self.visit([limit], {})
+        return rows_of_limit(limit)
+
+
+def rows_of_limit(limit: exp.Expr) -> Rows:
+    """Return the rows that a ``LIMIT``, ``TOP`` or ``FETCH`` lets pass; None: it is no bound."""
+    options = limit.args.get("limit_options")
+    if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
+        return None
+    if limit.args.get("expressions"):
+        return None
+    rows = integer(limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression)
+    if rows is None and isinstance(limit, exp.Fetch) and limit.args.get("count") is None:
+        rows = ONE
+    return rows if rows is not None and 0 <= rows <= MOST_ROWS else None
+
+
+def _sides(node: exp.Expr) -> list[exp.Expr]:
+    """Return the queries that a chain of set operations puts together, without recursion: chains are long."""
+    found: list[exp.Expr] = []
+    stack: list[exp.Expr] = [node.this, node.expression]
+    while stack:
+        each = stack.pop()
+        plain = isinstance(each, exp.SetOperation) and not any(
+            each.args.get(key) for key in ("with_", "limit", "order")
+        )
+        if plain:
+            stack += (each.this, each.expression)
+        else:
+            found.append(each)
+    return found
+
+
+def _contains(nodes: Iterable[exp.Expr], kinds: tuple[type[exp.Expr], ...], names: frozenset[str]) -> bool:
+    """Whether one of these is called in the expressions, as an aggregate of this very query."""
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, kinds) and not (isinstance(node, exp.Max | exp.Min) and node.expressions):
+            return True
+        if isinstance(node, exp.Anonymous) and str(node.this).upper() in names:
+            return True
+        if not isinstance(node, (*_QUERIES, exp.Window)):
+            stack.extend(node.iter_expressions())
+    return False
+
+
+def _name_of(node: exp.Expr) -> str:
+    return str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
+
+
+def _has_column(node: exp.Expr) -> bool:
+    return node.find(exp.Column) is not None

@@ -1,0 +1,61 @@
+"""The names of relations, and those among them that are no ordinary data."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from countersign.statements.dialects.effects import Effects
+from countersign.statements.dialects.tables.catalogs import SECRET, SECRET_ANYWHERE, SECRET_SCHEMAS
+from countersign.statements.verdict import StatementClass as C
+
+
+def name_of(table: exp.Expr) -> str:
+    """Return the name as written, in lower case, its parts joined by dots."""
+    parts = [part.name for part in table.parts if part.name] if isinstance(table, exp.Table) else [table.name]
+    return ".".join(parts).lower()
+
+
+def touch(table: exp.Table, dialect: str, effects: Effects) -> None:
+    """Note that the table is read."""
+    name = name_of(table)
+    effects.reads.add(name)
+    if is_secret(name, dialect):
+        effects.add("a relation shows credentials, secrets or what others run", C.PRIVILEGE)
+    if dialect == "tsql" and len(table.parts) > 3:
+        effects.add("a relation is on a linked server", C.EXPORT)
+
+
+def change(table: exp.Expr, dialect: str, effects: Effects) -> None:
+    """Note that the table is changed."""
+    name = name_of(table)
+    if not name:
+        return
+    effects.writes.add(name)
+    if is_secret(name, dialect) or is_system(name, dialect):
+        effects.add("a relation of the system is changed", C.PRIVILEGE)
+    if dialect == "tsql" and isinstance(table, exp.Table) and len(table.parts) > 3:
+        effects.add("a relation is on a linked server", C.EXPORT)
+
+
+def is_secret(name: str, dialect: str) -> bool:
+    """Whether reading the relation shows credentials, secrets, or what other people run."""
+    schema, _, bare = name.rpartition(".")
+    schema = schema.rpartition(".")[2] or schema
+    return (
+        bare in SECRET_ANYWHERE[dialect] or schema in SECRET_SCHEMAS[dialect] or f"{schema}.{bare}" in SECRET[dialect]
+    )
+
+
+def is_system(name: str, dialect: str) -> bool:
+    """Whether changing the relation changes the system itself and not data."""
+    schema = name.rpartition(".")[0].rpartition(".")[2]
+    return (
+        (dialect == "mysql" and schema in {"mysql", "sys", "performance_schema"})
+        or (dialect == "tsql" and schema in {"sys", "msdb"})
+        or (dialect == "sqlite" and name.rpartition(".")[2].startswith("sqlite_"))
+    )
+
+
+def is_metadata(name: str) -> bool:
+    """Whether the table function of this name tells of the schema only, in few rows."""
+    return name.startswith("PRAGMA_")

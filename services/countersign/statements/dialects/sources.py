@@ -1,0 +1,90 @@
+"""The relations that a statement takes its rows from, and how many rows they give together under a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from countersign.statements.dialects.predicates import UNNAMED, Pins
+from countersign.statements.rows import FEW, ONE, Rows, bounded, product
+
+
+@dataclass(slots=True)
+class Sources:
+    """Relations by the name that columns are qualified with, and what ties them."""
+
+    members: dict[str, Rows] = field(default_factory=dict)
+    pins: Pins = field(default_factory=Pins)
+
+    def add(self, name: str, rows: Rows) -> str:
+        """Add a relation and return the name it is known by here: two of one name are told apart."""
+        name = name.lower() or "?"
+        while name in self.members:
+            name += "'"
+        self.members[name] = rows
+        return name
+
+    def tie(self, names: Iterable[str], other: str) -> None:
+        """Note that rows of ``other`` go with rows of each of ``names``."""
+        self.pins.ties += [(name, other) for name in names]
+
+    def holds(self, found: Pins, *, keeps: bool = True) -> None:
+        """Note what a condition says. ``keeps``: it leaves out rows, and does not only decide on what is joined."""
+        self.pins.ties += found.ties
+        if keeps:
+            self.pins.names |= found.names
+            self.pins.never |= found.never
+
+    def rows(self) -> Rows:
+        """Return how many rows there are at most."""
+        if self.pins.never:
+            return 0
+        if not self.members:
+            return ONE
+        total: Rows = ONE
+        groups = self._groups()
+        spare = UNNAMED in self.pins.names
+        for group in groups:
+            rows = self._of_group(group)
+            if rows is None and spare:
+                # A bare column is of one of the groups; it can pin no more than that one.
+                rows, spare = FEW, False
+            total = product(total, rows)
+        return total
+
+    def pinned(self, name: str) -> bool:
+        """Whether the condition bounds the rows of the relation ``name``."""
+        if self.pins.never:
+            return True
+        groups = self._groups()
+        group = next((each for each in groups if name in each), {name})
+        if bounded(self._of_group(group)):
+            return True
+        open_groups = [each for each in groups if not bounded(self._of_group(each))]
+        return UNNAMED in self.pins.names and open_groups == [group]
+
+    def _of_group(self, group: set[str]) -> Rows:
+        if group & self.pins.names:
+            return FEW
+        counts = [self.members[name] for name in group if name in self.members]
+        known = [rows for rows in counts if rows is not None]
+        if len(counts) == len(known):
+            total: Rows = ONE
+            for rows in known:
+                total = product(total, rows)
+            return total
+        return FEW if any(bounded(rows) for rows in known) else None
+
+    def _groups(self) -> list[set[str]]:
+        groups = [{name} for name in self.members]
+        for one, other in self.pins.ties:
+            left, right = _group_of(groups, one), _group_of(groups, other)
+            if left is not None and right is not None and left is not right:
+                left |= right
+                groups.remove(right)
+        return groups
+
+
+def _group_of(groups: list[set[str]], name: str) -> set[str] | None:
+    # A bare column ties nothing: it may be of the very relation that it is compared with.
+    return next((group for group in groups if name in group), None)
