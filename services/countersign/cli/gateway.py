@@ -32,7 +32,7 @@ REMEDIES: Remedies = {
 def gateway_channel(url: str, remedies: Remedies = REMEDIES, refused: int = REFUSED) -> Iterator[grpc.Channel]:
     """Connect; an error of a call inside becomes one line and an exit code.
 
-    ``refused`` is the exit code of whatever the gateway refuses, for a command to which ``REFUSED`` means another thing.
+    ``refused`` is the exit code of what the gateway refuses, for commands to which ``REFUSED`` means another thing.
 
     Raises:
         typer.Exit: after saying what went wrong.

@@ -67,6 +67,11 @@ class Scripted(session_pb2_grpc.SessionServiceServicer):
         for sequence, event in enumerate(self.events):
             yield session_pb2.ReplaySessionResponse(event=event_pb2.RecordedEvent(sequence=sequence, event=event))
 
+    def StreamCalls(
+        self, request: session_pb2.StreamCallsRequest, context: grpc.ServicerContext
+    ) -> Iterator[session_pb2.StreamCallsResponse]:
+        raise NotImplementedError
+
 
 @pytest.fixture
 def service() -> Scripted:
