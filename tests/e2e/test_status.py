@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from countersign.config.load import version_of
+from countersign.config.version import version_of
 from tests.support.gateway import Gateway, Setup, Upstream, running_gateway, wait_until
 
 SEEN_S = 15.0

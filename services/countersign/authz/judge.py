@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from countersign.authz.attempts import Attempts
+from countersign.authz.deciding import Decided, Decider, Undecidable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
@@ -67,6 +68,7 @@ class Judge:
         verifier: TokenVerifier,
         sink: EventSink,
         sealer: Sealer,
+        decider: Decider,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
@@ -74,6 +76,7 @@ class Judge:
         self._verifier = verifier
         self._sink = sink
         self._sealer = sealer
+        self._decider = decider
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
@@ -94,7 +97,7 @@ class Judge:
             return await self._identified(in_force, target, record)
         except Unidentified as error:
             return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
-        except (IdentityUnavailable, NotRecorded) as error:
+        except (IdentityUnavailable, NotRecorded, Undecidable) as error:
             return unavailable(error)
 
     async def follow(self) -> None:
@@ -142,12 +145,11 @@ class Judge:
         if any(message.kind is MessageKind.RESPONSE for message in request.messages):
             reason = "answers to a server's requests are not passed on by this version"
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
+        calls = [_call(message) for message in request.messages]
         situation = Situation(record.arrived_us, inquiry.source_address)
-        decisions = [in_force.policy.decide(principal, _call(message), situation) for message in request.messages]
-        verdict = _strictest(decisions)
-        if not verdict.allowed:
-            decisions = [_kept_back(decision, verdict) for decision in decisions]
-        reply = None if verdict.allowed else _denial(request, verdict)
+        decided = self._decider.decide(in_force, target, principal, calls, situation)
+        decisions, verdict = decided.decisions, decided.verdict
+        reply = None if verdict.allowed else _denial(request, decided)
         status = reply.status if reply else 0
         try:
             events = await self._events_of(in_force, record, request.messages, decisions, status)
@@ -251,29 +253,23 @@ def _handed(message: Message, event: Event) -> HandedCall:
     return HandedCall(message.id_json, event.method, event.name if named else "")
 
 
-def _strictest(decisions: Sequence[Decision]) -> Decision:
-    """A batch is one unit of bytes: when any of its calls is denied, none of them is sent."""
-    return next((decision for decision in decisions if not decision.allowed), decisions[0])
-
-
-def _kept_back(decision: Decision, verdict: Decision) -> Decision:
-    """Return what to record of a call whose batch is not sent: the record must not say that it was allowed to run."""
-    if not decision.allowed:
-        return decision
-    reason = "another message of the same batch was denied, so none was sent"
-    return replace(decision, outcome=Outcome.DENY, rules=verdict.rules, masks=(), reason=reason)
-
-
-def _denial(request: Request, verdict: Decision) -> Reply:
+def _denial(request: Request, decided: Decided) -> Reply:
+    verdict = decided.verdict
+    if decided.retry_after_s:
+        id_json = "" if request.is_batch else request.messages[0].id_json
+        reply = failed(Failure.RATE_LIMITED, verdict.message, id_json)
+        return replace(reply, headers=(("retry-after", str(decided.retry_after_s)),))
     text = f"{verdict.message} (rule: {', '.join(verdict.rules)})" if verdict.rules else verdict.message
     if request.is_batch:
         return denied_batch(request.messages, text)
     return denied(request.messages[0], text)
 
 
-def unavailable(error: IdentityUnavailable | NotRecorded) -> Answer:
+def unavailable(error: IdentityUnavailable | NotRecorded | Undecidable) -> Answer:
     """Answer 503: a part that must have its say cannot."""
-    text = "the caller cannot be identified now" if isinstance(error, IdentityUnavailable) else "not recorded"
+    text = "not recorded" if isinstance(error, NotRecorded) else "the caller cannot be identified now"
+    if isinstance(error, Undecidable):
+        text = str(error)
     return Answer(
         failed(Failure.UNAVAILABLE, f"the gateway cannot take this call now ({text}); nothing was sent"), Summary()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -10,34 +11,61 @@ import httpx
 from envoy.service.auth.v3 import external_auth_pb2_grpc as pb_grpc
 
 from countersign.authz.audit import AuditDoor
+from countersign.authz.deciding import Decider
 from countersign.authz.identity import TokenVerifier
 from countersign.authz.judge import Judge
 from countersign.authz.server import AuthzService
+from countersign.config.offered import unoffered
 from countersign.runtime.moments import new_id, now_us
+from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer
+from countersign.runtime.usage import UsageView
 
+log = logging.getLogger(__name__)
+
+WATCH_S = 0.1
 SERVICE = "envoy.service.auth.v3.Authorization"
 
 
 class AuthzPart:
-    """Authz in a process; see ``countersign.runtime.serving.Part``."""
+    """Authz in a process; see ``countersign.runtime.serving.Part``.
 
-    available = True
+    It is available while it knows of all targets' tools what was accepted, and of its callers what they used.
+    """
 
-    def __init__(self, rulebook: Rulebook, recorder: Recorder, sealer: Sealer) -> None:
+    def __init__(
+        self, rulebook: Rulebook, recorder: Recorder, tools: PinnedTools, usage: UsageView, sealer: Sealer
+    ) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
+        self._tools = tools
+        self._usage = usage
+        self._warned: tuple[str, ...] = ()
         config = rulebook.current.config
         self._client = httpx.AsyncClient()
         self._verifier = TokenVerifier(config.issuers, self._client, cached=config.limits.tokens_cached)
-        self._judge = Judge(rulebook, self._verifier, recorder, sealer, now_us, new_id)
+        self._judge = Judge(rulebook, self._verifier, recorder, sealer, Decider(tools, usage), now_us, new_id)
         self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
+
+    @property
+    def available(self) -> bool:
+        """Whether calls can be judged now."""
+        return self._tools.fresh and self._usage.fresh
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the rules in force may not do, as far as the targets' tools are known."""
+        config = self._rulebook.current.config
+        offered = {name: tools for name in config.targets if (tools := self._tools.offered(name)) is not None}
+        return tuple(map(str, unoffered(config.rules, offered)))
 
     async def open(self) -> None:
         """Connect to the recorder, and begin to fetch the issuers' keys."""
         await self._recorder.start()
+        await self._tools.start()
+        await self._usage.start()
         self._verifier.prefetch()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -45,9 +73,11 @@ class AuthzPart:
         pb_grpc.add_AuthorizationServicer_to_server(self._service, server)
         return (SERVICE,)
 
-    async def run(self, _on_available: Callable[[bool], Awaitable[None]]) -> None:
+    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
         """Follow gateway.yaml, and keep the record of refused attempts up to date."""
-        await asyncio.gather(self._rulebook.follow(self._reconfigure), self._judge.follow())
+        await asyncio.gather(
+            self._rulebook.follow(self._reconfigure), self._judge.follow(), self._watch_over(on_available)
+        )
 
     def drain(self) -> None:
         """Do nothing: a Check is short."""
@@ -55,8 +85,24 @@ class AuthzPart:
     async def close(self) -> None:
         """Record what is left to say, then let go of the recorder and of the issuers."""
         await self._judge.close()
+        await self._usage.close()
+        await self._tools.close()
         await self._recorder.close()
         await self._client.aclose()
 
     def _reconfigure(self, in_force: InForce) -> None:
         self._verifier.configure(in_force.config.issuers, cached=in_force.config.limits.tokens_cached)
+
+    async def _watch_over(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
+        """Say whether calls can be judged, and log what the rules in force may not do, whenever that changes."""
+        available = self.available
+        while True:
+            if available is not self.available:
+                available = not available
+                await on_available(available)
+            warnings = self.warnings
+            for warning in warnings:
+                if warning not in self._warned:
+                    log.warning("%s", warning)
+            self._warned = warnings
+            await asyncio.sleep(WATCH_S)

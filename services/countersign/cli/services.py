@@ -21,6 +21,7 @@ from countersign.runtime.serving import Part, serve
 from countersign.runtime.settings import ServiceSettings, SettingsError
 from countersign.runtime.status import Report
 from countersign.runtime.trust import is_private
+from countersign.runtime.usage import UsageView
 
 _REFUSED = "1 while the newest edit of gateway.yaml is refused"
 _QUEUE_BYTES = 128 * 1024 * 1024
@@ -32,8 +33,9 @@ def run_authz(settings: ServiceSettings) -> None:
 
     rulebook = _begin("authz", settings, {SecretUse.TARGETS})
     recorder = _recorder_client(settings, rulebook.current.config)
-    part = AuthzPart(rulebook, recorder, Sealer(settings.sealing_key))
-    _serve("authz", settings, rulebook.current.config, part, lambda: _report(rulebook))
+    usage = UsageView(settings.recorder, service_token=_token_for_recorder(settings))
+    part = AuthzPart(rulebook, recorder, _pinned_tools(settings), usage, Sealer(settings.sealing_key))
+    _serve("authz", settings, rulebook.current.config, part, lambda: _report(rulebook, part.warnings))
 
 
 def run_masker(settings: ServiceSettings) -> None:
@@ -70,7 +72,7 @@ def run_recorder(settings: ServiceSettings) -> None:
             watcher.poll()
 
     def report() -> Report:
-        return Report(watcher.current.version, refused=watcher.problem)
+        return Report(watcher.current.version, _on_trial(watcher.current), watcher.problem)
 
     part = RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor, is_operator=is_operator)
     telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
@@ -85,8 +87,13 @@ def _begin(service: str, settings: ServiceSettings, reads: Collection[SecretUse]
     return rulebook
 
 
-def _report(rulebook: Rulebook) -> Report:
-    return Report(rulebook.current.config.version, refused=rulebook.problem)
+def _report(rulebook: Rulebook, warnings: tuple[str, ...] = ()) -> Report:
+    config = rulebook.current.config
+    return Report(config.version, _on_trial(config), rulebook.problem, warnings)
+
+
+def _on_trial(config: GatewayConfig) -> str:
+    return config.candidate.version if config.candidate is not None else ""
 
 
 def _pinned_tools(settings: ServiceSettings) -> PinnedTools:

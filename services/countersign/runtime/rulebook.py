@@ -12,6 +12,7 @@ from pathlib import Path
 from countersign.config import ConfigRefused, ConfigWatcher, GatewayConfig, SecretUse
 from countersign.masking import MaskCatalog
 from countersign.policy import Policy
+from countersign.policy.rates import RateLimits
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +22,18 @@ _KEPT = 8
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """One version of gateway.yaml with its rules and masks compiled."""
+    """One version of gateway.yaml with its rules and masks compiled.
+
+    ``trial`` are the rules as they would be if those on trial were enforced; ``None`` when none are. ``asks_usage``
+    says that some rule may ask what was used before.
+    """
 
     config: GatewayConfig
     policy: Policy
     masks: MaskCatalog
+    trial: Policy | None
+    limits: RateLimits
+    asks_usage: bool
 
 
 class Rulebook:
@@ -84,13 +92,25 @@ class Rulebook:
                 changed(self._current)
 
     def _compile(self, config: GatewayConfig) -> InForce:
+        rules = (*config.rules, *(config.candidate.rules if config.candidate else ()))
         compiled = InForce(
             config=config,
             policy=Policy(config.rules, version=config.version),
             masks=MaskCatalog(config.masks.values(), cache_dir=self._cache_dir, max_depth=config.limits.json_depth),
+            trial=_trial(config),
+            limits=RateLimits(config.rate_limits),
+            asks_usage=any("usage" in rule.when for rule in rules),
         )
         self._compiled[config.version] = compiled
         self._compiled.move_to_end(config.version)
         while len(self._compiled) > _KEPT:
             self._compiled.popitem(last=False)
         return compiled
+
+
+def _trial(config: GatewayConfig) -> Policy | None:
+    if config.candidate is not None:
+        return Policy(config.candidate.rules, version=config.candidate.version, trial=True)
+    if any(rule.shadow for rule in config.rules):
+        return Policy(config.rules, version=config.version, trial=True)
+    return None

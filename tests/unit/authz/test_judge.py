@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from countersign.authz.deciding import Decider
 from countersign.authz.envoy import Answer, Forward, Inquiry
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.judge import Judge
@@ -16,13 +18,18 @@ from countersign.mcp import HttpRequest
 from countersign.model.decision import Outcome
 from countersign.model.event import EventKind
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.model.situation import Usage
+from countersign.model.windows import Departure
 from countersign.runtime.moments import new_id
+from countersign.runtime.pins import PinState
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from tests.support.sinks import Sink
+from tests.support.standing import Tools, Used
 
 CREDENTIAL = "target-" + "credential"
 CLOUD_KEY = "AK" + "IA" + "QWERTYUIOPASDF34"
+NOW_US = 1_790_000_000_000_000
 ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERSON, "t1")
 SEALER = Sealer(bytes(range(32)))
 GATEWAY = """
@@ -60,7 +67,9 @@ class Bench:
 
     def __init__(self, rulebook: Rulebook) -> None:
         self.sink, self.verifier = Sink(), Verifier()
-        self.judge = Judge(rulebook, self.verifier, self.sink, SEALER, lambda: 1_790_000_000_000_000, new_id)
+        self.tools, self.used = Tools(), Used()
+        decider = Decider(self.tools, self.used)
+        self.judge = Judge(rulebook, self.verifier, self.sink, SEALER, decider, lambda: NOW_US, new_id)
 
     async def ask(self, inquiry: Inquiry) -> Forward | Answer:
         return await self.judge.judge(inquiry)
@@ -276,3 +285,28 @@ async def test_the_record_says_of_no_message_of_a_denied_batch_that_it_was_allow
     assert isinstance(await bench.ask(inquiry(batch)), Answer)
     outcomes = {event.name: event.decision.outcome for event in bench.sink.durable if event.decision is not None}
     assert outcomes == {"query": Outcome.DENY, "export_table": Outcome.DENY}
+
+
+async def test_what_is_not_known_of_tools_or_usage_makes_no_call(bench: Bench) -> None:
+    bench.tools.otherwise = PinState.UNKNOWN
+    answer = await bench.ask(inquiry(call()))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+    assert bench.sink.durable == []
+
+
+@pytest.mark.parametrize("asked", [call(rpc_id=7), [call(rpc_id=7), call(rpc_id=8)]])
+async def test_too_many_calls_are_recorded_and_told_when_to_come_back(tmp_path: Path, asked: object) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"{GATEWAY}rate_limits: [{{name: slow down, calls: 2, per: 1h}}]\n")
+    bench = Bench(Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, None, reads={SecretUse.TARGETS}))
+    bench.used.usage, bench.used.leaving = Usage(calls_1h=2), (Departure(1_500_000, 1),)
+    answer = await bench.ask(inquiry(asked))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 429
+    error = json.loads(answer.reply.body)
+    assert error["id"] == (7 if isinstance(asked, dict) else None)
+    assert "slow down" in error["error"]["message"]
+    assert dict(answer.reply.headers)["retry-after"].isdigit()
+    assert {event.status for event in bench.sink.durable} == {429}
+    assert all(event.decision and event.decision.rules == ("slow down",) for event in bench.sink.durable)
