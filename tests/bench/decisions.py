@@ -27,7 +27,10 @@ _TARGETS = ("orders", "warehouse", "tickets", "wiki")
 
 @dataclass(frozen=True, slots=True)
 class DecisionFigure:
-    """Microseconds that one decision takes on one thread, of ``decisions`` made one after the other."""
+    """Microseconds of processor time of one decision, of ``decisions`` made one after the other.
+
+    A decision waits for nothing, so that is what it takes on a processor that nobody else uses.
+    """
 
     name: str
     decisions: int
@@ -50,9 +53,9 @@ def _measured(name: str, policy: Policy, decisions: int) -> DecisionFigure:
     spent = list[int]()
     for _ in range(decisions):
         call = next(calls)
-        start = time.perf_counter_ns()
+        start = time.thread_time_ns()
         policy.decide(_ANALYST, call, _NOW)
-        spent.append(time.perf_counter_ns() - start)
+        spent.append(time.thread_time_ns() - start)
     spent.sort()
     return DecisionFigure(name, decisions, spent[decisions // 2] / 1_000, spent[decisions * 99 // 100] / 1_000)
 

@@ -65,7 +65,7 @@ def throws(text: str, arguments: str = "{}") -> CannotJudge:
         ("args.q.matches('(a')", 1, 16, "no regular expression", "RE2"),
         ("matches(args.q, 'a(?=b)')", 1, 17, "no regular expression", "RE2"),
         ("sql(args.q,\n 'postgre').only_reads", 2, 2, 'no dialect "postgre"', 'did you mean "postgres"?'),
-        ("sql(args.q, 'cobol').only_reads", 1, 13, 'no dialect "cobol"', "use one of postgres"),
+        ("sql(args.q, 'cobol').only_reads", 1, 13, 'no dialect "cobol"', "use one of "),
         ("'destructve_ddl' in sql(args.q, 'mysql').classes", 1, 1, "destructve_ddl", 'did you mean "destructive_ddl"?'),
         ("shell(args.q).classes == ['read', 'wite']", 1, 35, 'no class of statements "wite"', '"write"'),
         ("redis(args.q).classes.exists(c, c == 'drop')", 1, 38, 'no class of statements "drop"', "use one of read"),

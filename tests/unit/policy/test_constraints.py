@@ -85,6 +85,7 @@ def test_a_constraint_is_met_by_the_value_alone(constraint: ArgConstraint, value
         (ArgConstraint("n", none_of=(1,)), "1.00000000000000000001", "not every parser"),
         (MOST, "1e99999999999999999999", "too large"),
         (MOST, "0." + "0" * 200 + "1", "too many digits"),
+        (ArgConstraint("n", one_of=("a", 5), at_most=9), '"b"', "no number"),
         (ArgConstraint("n", one_of=(1,)), "true", "neither is listed"),
         (ArgConstraint("n", one_of=(1,)), '"1"', "a string, and none is listed"),
         (ArgConstraint("n", none_of=("5",)), "5", "a number, and none is listed"),

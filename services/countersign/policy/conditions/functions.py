@@ -10,15 +10,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-import countersign.statements as rooms_of_statements
+from countersign import statements
 from countersign.policy.conditions.memory import Memory
 from countersign.statements import StatementClass, Verdict
 
-DIALECTS = (
-    *("postgres", "mysql", "tsql", "sqlite", "bigquery", "snowflake"),
-    *("postgresql", "mariadb", "mssql", "sqlserver"),
-)
-"""The dialects of ``sql``, and the other names of some."""
 REMEMBERED = 1_024
 """How many verdicts on statements are remembered between calls."""
 REMEMBERED_NAMES = 1 << 20
@@ -47,27 +42,27 @@ class Functions:
     def by_name(self, name: str) -> Callable[..., Any]:
         """Return the function of this name in the vocabulary."""
         functions: dict[str, Callable[..., Any]] = {
-            "sql": lambda text, dialect: self._judge("classify_sql", text, dialect),
-            "shell": lambda text: self._judge("classify_shell", text),
-            "mongo": lambda text: self._judge("classify_mongo", text),
-            "redis": lambda text: self._judge("classify_redis", text),
+            "sql": lambda text, dialect: self._judge("sql", text, dialect),
+            "shell": lambda text: self._judge("shell", text),
+            "mongo": lambda text: self._judge("mongo", text),
+            "redis": lambda text: self._judge("redis", text),
             "in_network": in_network,
         }
         return functions[name]
 
-    def _judge(self, classifier: str, text: str, *dialect: str) -> Message:
+    def _judge(self, language: str, text: str, *dialect: str) -> Message:
         asked, answer = self._latest
-        if asked == (classifier, text, *dialect):
+        if asked == (language, text, *dialect):
             return answer
-        answer = self._remembered(classifier, text, *dialect)
-        self._latest = (classifier, text, *dialect), answer
+        answer = self._remembered(language, text, *dialect)
+        self._latest = (language, text, *dialect), answer
         return answer
 
-    def _remembered(self, classifier: str, text: str, *dialect: str) -> Message:
-        key = sha256("\0".join((classifier, *dialect, text)).encode()).digest()
+    def _remembered(self, language: str, text: str, *dialect: str) -> Message:
+        key = sha256("\0".join((language, *dialect, text)).encode()).digest()
         known = self._verdicts.get(key)
         if known is None:
-            verdict = classify(classifier, text, *dialect)
+            verdict = classify(language, text, *dialect)
             known = self._message(verdict)
             self._verdicts.put(key, known, weight=sum(map(len, verdict.relations)))
         return known
@@ -86,17 +81,21 @@ class Functions:
         )
 
 
-def classify(classifier: str, text: str, *dialect: str) -> Verdict:
+def classify(language: str, text: str, *dialect: str) -> Verdict:
     """Ask the room of statements; raises :class:`FunctionFailed` for a dialect that is not known."""
-    if not all(name in DIALECTS for name in dialect):
-        raise FunctionFailed("the dialect is not known")
+    classifiers: dict[str, Callable[..., Verdict]] = {
+        "sql": statements.classify_sql,
+        "shell": statements.classify_shell,
+        "mongo": statements.classify_mongo,
+        "redis": statements.classify_redis,
+    }
     failed: FunctionFailed
     try:
-        verdict: Verdict = getattr(rooms_of_statements, classifier)(text, *dialect)
+        return classifiers[language](text, *dialect)
+    except ValueError:
+        failed = FunctionFailed("the dialect is not known")
     except Exception:  # whatever goes wrong there, nothing of the text may leave in an error
         failed = FunctionFailed("the statement could not be classified")
-    else:
-        return verdict
     # Raised out here so that no exception that may quote the text rides along as the context.
     raise failed
 

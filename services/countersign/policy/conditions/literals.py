@@ -10,9 +10,10 @@ import re2
 
 from countersign.model.call import NameKind
 from countersign.model.principal import PrincipalKind
-from countersign.policy.conditions.functions import DIALECTS
+from countersign.policy.conditions.functions import FunctionFailed, classify
 from countersign.policy.conditions.syntax import Expr, Syntax, children, constant
 from countersign.statements import StatementClass
+from countersign.statements.classify import SQL_DIALECTS
 
 _Words = Sequence[str]
 _ENUMERATIONS: Mapping[tuple[str, str], tuple[str, _Words]] = {
@@ -97,8 +98,13 @@ class _Walk:
         raise refusal
 
     def _check_dialect(self, node: Expr, literal: str) -> None:
-        if literal not in DIALECTS:
-            raise self._syntax.refusal(node, f'there is no dialect "{literal}"', _one_of(literal, DIALECTS))
+        try:
+            classify("sql", "", literal)
+        except FunctionFailed:
+            refusal = self._syntax.refusal(node, f'there is no dialect "{literal}"', _one_of(literal, SQL_DIALECTS))
+        else:
+            return
+        raise refusal
 
     def _check_network(self, node: Expr, literal: str) -> None:
         try:
