@@ -8,7 +8,7 @@ from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edi
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
 from countersign.masking import MaskCatalog, Masked, NotMaskable
-from countersign.mcp import AnswerRefused, Era, check_answer, filter_answer, listed_tools
+from countersign.mcp import AnswerRefused, Era, check_answer, count_rows, filter_answer, listed_tools, text_rows
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
@@ -19,11 +19,12 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the caller gets, what the record keeps, and what was found."""
+    """What the caller gets, what the record keeps, what was found, and how many rows of data it is."""
 
     released: bytes
     recorded: bytes
     findings: tuple[Finding, ...]
+    rows: int = 0
 
 
 class ContentMasker:
@@ -45,6 +46,7 @@ class ContentMasker:
         self._tools = tools
         self._max_depth = max_depth
         self._era = Era(handoff.era)
+        self._asked = frozenset(call.method for call in handoff.calls)
         self._methods = {call.id_json: call.method for call in handoff.calls if call.id_json}
 
     def answer(self, data: bytes) -> Content:
@@ -59,7 +61,7 @@ class ContentMasker:
         if self._may_answer(data):
             return self.answer(data)
         try:
-            return self._content(self.for_caller.json(data), is_json=True)
+            return self._content(self.for_caller.json(data), text_rows(data.decode()), is_json=True)
         except NotMaskable as error:
             raise Withheld(error.reason) from error
 
@@ -72,7 +74,7 @@ class ContentMasker:
         if self._may_answer(data):
             return self.answer(data)
         try:
-            return self._content(self.for_caller.text(data), is_json=False)
+            return self._content(self.for_caller.text(data), text_rows(data.decode()), is_json=False)
         except NotMaskable as error:
             raise Withheld(error.reason) from error
 
@@ -92,7 +94,7 @@ class ContentMasker:
     def _message(self, data: bytes, *, in_stream: bool) -> Content:
         try:
             document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
-            return self._content(self._mask(document), is_json=True)
+            return self._content(self._mask(document), count_rows(document.root, self._asked), is_json=True)
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused) as error:
@@ -118,12 +120,12 @@ class ContentMasker:
         text, findings = self.for_caller.json_document(document)
         return Masked(data=text.encode(), findings=findings)
 
-    def _content(self, masked: Masked, *, is_json: bool) -> Content:
+    def _content(self, masked: Masked, rows: int, *, is_json: bool) -> Content:
         if self._for_records is self.for_caller:
-            return Content(masked.data, masked.data, masked.findings)
+            return Content(masked.data, masked.data, masked.findings, rows)
         # The caller may see more than the record may hold.
         strict = self._for_records.json(masked.data) if is_json else self._for_records.text(masked.data)
-        return Content(masked.data, strict.data, masked.findings + strict.findings)
+        return Content(masked.data, strict.data, masked.findings + strict.findings, rows)
 
     def _offers(self, kind: NameKind, name: str) -> bool:
         return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)

@@ -52,4 +52,5 @@ class EventMaker:
             body_type=body_type,
             reason=reason,
             traceparent=handoff.traceparent,
+            row_count=content.rows if content else 0,
         )

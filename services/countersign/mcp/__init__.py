@@ -14,6 +14,8 @@ from countersign.mcp.listing import (
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
+from countersign.mcp.row_values import text_rows
+from countersign.mcp.rows import count_rows
 
 __all__ = [
     "CACHEABLE_METHODS",
@@ -34,6 +36,7 @@ __all__ = [
     "ToolPage",
     "check_answer",
     "classify",
+    "count_rows",
     "denied",
     "denied_batch",
     "failed",
@@ -42,4 +45,5 @@ __all__ = [
     "listed_tools",
     "read_request",
     "refused",
+    "text_rows",
 ]

@@ -1,0 +1,185 @@
+"""How many rows a value or a text holds: the part of counting that knows nothing of MCP. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from json import JSONDecodeError, JSONDecoder
+
+from countersign.jsontext import JsonValue, Number
+
+ROW_CHARACTERS = 200
+"""A longer line counts one row for each such part of it."""
+
+ROW_FIELDS = 32
+"""A record with more fields counts one row for each such part of it."""
+
+MAX_PARTS = 3
+"""So many single objects are parts of the record in which they stand; more are records of their own."""
+
+# JSON in strings of JSON in texts is read, and what is packed deeper counts by its length.
+_MAX_PACKED = 3
+# Texts may hold what only looks like JSON, and a great many bits of it.
+_MAX_TRIES, _MAX_BITS = 32, 10_000
+_SHORT = 40
+# In so few lines a row may be a part of a line.
+_FEW_LINES, _LIST_SEPARATORS = 3, 9
+
+_DECODER = JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, strict=False)
+_JSON_START = re.compile(r'[\[{](?=\s*(?:["\[{0-9-]|null|true|false))')
+_PACKED = re.compile(r"[\[{\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+_WORD = re.compile(r"[^\W_]")
+_OPENING_TAG = re.compile(r"<([A-Za-z][\w:.-]{0,40})")
+_HEADERS = frozenset({"columns", "column_names", "columnnames", "fields", "header", "headers", "schema"})
+
+
+def value_rows(value: JsonValue, packed: int = 0) -> int:
+    """Return how many rows a JSON value holds; ``packed`` is in how many texts it stands.
+
+    A scalar counts 1, and ``null`` nothing. An array counts what its elements do, each at least 1. An object counts 1,
+    or what is nested in it when that is more: the rows of arrays, of objects and of long strings are added up. Up to
+    three objects that count 1 are parts of it; arrays of scalars of equal length are columns of one table; the names
+    of columns beside a table count nothing.
+    """
+    if isinstance(value, dict):
+        return _object_rows(value, packed)
+    if isinstance(value, list):
+        return _array_rows(value, packed)
+    if type(value) is str:
+        return text_rows(value, packed)
+    return int(value is not None)
+
+
+def text_rows(text: str, packed: int = 0) -> int:
+    """Return how many rows a text holds.
+
+    JSON in it (NDJSON, fenced, or between lines of prose) counts as values do; else each line with a letter or digit
+    counts 1, or one for each 200 characters. The head of a ruled table (Markdown, psql) counts nothing; that of CSV
+    cannot be told from data. Where there are at most three lines, a list of ten or more parts counts its parts. Markup
+    counts its most frequent tag when that is more.
+    """
+    if len(text) <= _SHORT and not _PACKED.search(text):
+        return int(bool(_WORD.search(text)))
+    rows = at = bits = tries = looked_at = 0
+    start = _JSON_START.search(text) if packed < _MAX_PACKED else None
+    while start and bits < _MAX_BITS and tries < _MAX_TRIES and looked_at <= len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, start.start())
+            found = value_rows(value, packed + 1)
+        except JSONDecodeError as error:
+            tries += 1
+            looked_at += error.pos - start.start()
+            start = _JSON_START.search(text, start.end())
+            continue
+        except RecursionError:
+            break
+        bits += 1
+        between = text[at : start.start()]
+        rows += found + (_prose_rows(between) if between and not between.isspace() else 0)
+        at = end
+        start = _JSON_START.search(text, at)
+    return rows + _prose_rows(text[at:])
+
+
+def long_rows(text: str) -> int:
+    """Return what a text counts whose inside is not known: one row for each 200 characters."""
+    return -(-len(text) // ROW_CHARACTERS)
+
+
+def json_of(text: str) -> JsonValue:
+    """Return the value of a text that is JSON as a whole, else ``None``."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        value: JsonValue = _DECODER.decode(text)
+    except (JSONDecodeError, RecursionError):
+        return None
+    return value
+
+
+def _object_rows(members: dict[str, JsonValue], packed: int) -> int:
+    nested = [
+        (key, value)
+        for key, value in members.items()
+        if isinstance(value, dict | list) or (type(value) is str and (len(value) > _SHORT or "\n" in value))
+    ]
+    return max(1, _parts(len(members)), _nested_rows(members, nested, packed) if nested else 0)
+
+
+def _nested_rows(members: dict[str, JsonValue], nested: Sequence[tuple[str, JsonValue]], packed: int) -> int:
+    header, width = ("", 0) if _HEADERS.isdisjoint(map(str.lower, members)) else _header(members)
+    singles = rows = 0
+    columns: list[int] = []
+    for key, value in nested:
+        if key == header:
+            continue
+        if isinstance(value, list):
+            found = _array_rows(value, packed, width)
+            if value and not any(isinstance(one, dict | list) for one in value):
+                columns.append(found)
+                continue
+        else:
+            found = value_rows(value, packed)
+            # A long string is one field of the record.
+            found = 0 if found == 1 and not isinstance(value, dict) else found
+        singles += found == 1
+        rows += found if found > 1 else 0
+    rows += max(columns, default=0) if len(set(columns)) == 1 else sum(columns)
+    return rows + (singles if singles > MAX_PARTS else 0)
+
+
+def _array_rows(elements: list[JsonValue], packed: int, width: int = 0) -> int:
+    """``width`` is the number of columns that stands beside the array, 0 when none does."""
+    lists = [one for one in elements if isinstance(one, list)]
+    if not lists or len(lists) < len(elements):
+        return sum([max(1, value_rows(one, packed)) for one in elements])
+    # Rows as arrays, or columns as arrays: whichever is more, unless the width tells.
+    longest = max(map(len, lists))
+    rows = sum([max(1, _parts(len(one))) for one in lists]) if longest == width else max(len(lists), longest)
+    for one in lists:
+        for cell in one:
+            packs = isinstance(cell, dict | list) or (type(cell) is str and len(cell) > _SHORT)
+            inside = value_rows(cell, packed) if packs else 1
+            rows += inside if inside > 1 else 0
+    return rows
+
+
+def _header(members: dict[str, JsonValue]) -> tuple[str, int]:
+    """Return the key under which the names of a table's columns stand, and how many they are."""
+    for key, names in members.items():
+        if key.lower() in _HEADERS and isinstance(names, list) and names:
+            for other, table in members.items():
+                first = table[0] if isinstance(table, list) and table and other != key else None
+                if isinstance(first, dict | list) and len(first) == len(names):
+                    return key, len(names)
+    return "", 0
+
+
+def _prose_rows(text: str) -> int:
+    lines = text.splitlines()
+    rows = 0
+    ruled = False
+    for line in lines:
+        if _WORD.search(line):
+            if not line.startswith("```"):
+                rows += long_rows(line) if len(line) > ROW_CHARACTERS else 1
+        elif rows and not ruled and "---" in line and ("|" in line or "+" in line):
+            ruled = True
+            rows -= 1
+    if len(lines) <= _FEW_LINES:
+        rows = max(rows, sum(map(_list_rows, lines)))
+    if "<" in text:
+        tags = Counter(_OPENING_TAG.findall(text))
+        rows = max([rows, *tags.values()])
+    return rows
+
+
+def _list_rows(line: str) -> int:
+    """The parts of a line that is a list rather than a sentence: with hardly more blanks than separators."""
+    separators = max(map(line.count, ",;|\t"))
+    return separators + 1 if separators >= _LIST_SEPARATORS and line.count(" ") <= 2 * separators else 0
+
+
+def _parts(fields: int) -> int:
+    return -(-fields // ROW_FIELDS)
