@@ -16,6 +16,7 @@ SIZE_MAX = 64 * 1024
 """Characters; a longer text is not looked at."""
 
 STATEMENTS_MAX = 200
+_PATH_MAX = 16
 _C = StatementClass
 _HELPER_LINE = re.compile(
     r"(?:use|show|help|it|exit|quit|cls)\b[ \t]*[\w.$-]*[ \t]*[\w.$-]*[ \t]*(?=[;\r\n]|$)", re.ASCII
@@ -53,12 +54,20 @@ def _statements(reader: Reader, done: list[Verdict]) -> None:
         if len(done) >= STATEMENTS_MAX:
             raise NotUnderstoodError("too many statements")
         done.append(_statement(reader))
-        behind = reader.text[: reader.position]
-        separated = behind != behind.rstrip() and "\n" in behind[len(behind.rstrip()) :]
-        if reader.peek() and not separated and not reader.take(";"):
+        if reader.peek() and not _line_ended(reader) and not reader.take(";"):
             raise reader.refusal()
     if not done:
         raise NotUnderstoodError("no statement")
+
+
+def _line_ended(reader: Reader) -> bool:
+    """Say whether a line ended in the blanks just passed, which ends a statement as a semicolon does."""
+    position = reader.position
+    while position and reader.text[position - 1] in " \t\r\n":
+        position -= 1
+        if reader.text[position] == "\n":
+            return True
+    return False
 
 
 def _statement(reader: Reader) -> Verdict:
@@ -83,7 +92,7 @@ def _statement(reader: Reader) -> Verdict:
 def _on_db(reader: Reader) -> Verdict:
     database: str | None = None
     path: list[str] = []
-    while True:
+    while len(path) <= _PATH_MAX:
         if reader.peek() == "[":
             reader.take("[")
             path.append(name(reader.value()))
@@ -102,6 +111,7 @@ def _on_db(reader: Reader) -> Verdict:
         else:
             calls = [Call(step, arguments), *_calls(reader)]
             return judge(on_collection(".".join(path), calls), database) if path else on_database(calls, database)
+    raise NotUnderstoodError("a collection's name of too many parts")
 
 
 def _identifier(reader: Reader) -> str:

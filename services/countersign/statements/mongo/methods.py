@@ -21,9 +21,9 @@ class Call:
 
 
 _CURSOR_PLAIN = names(
-    """sort skip project projection batchSize hint maxTimeMS maxAwaitTimeMS readConcern readPref collation comment pretty
-    toArray hasNext allowDiskUse returnKey showRecordId min max size
-    objsLeftInBatch isExhausted close itcount length"""
+    """sort skip project projection batchSize hint maxTimeMS maxAwaitTimeMS readConcern readPref collation comment
+    pretty toArray hasNext allowDiskUse returnKey showRecordId min max size objsLeftInBatch isExhausted close itcount
+    length"""
 )
 _CURSOR_SESSION = names("noCursorTimeout tailable addOption")
 

@@ -13,6 +13,7 @@ from countersign.statements.mongo.values import Constant, Document, NotUnderstoo
 from countersign.statements.names import names
 
 DEPTH_MAX = 64
+VALUES_MAX = 5000
 
 _SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\n\r\u2028\u2029]*|/\*(?:[^*]|\*(?!/))*\*/)+")
 _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
@@ -53,6 +54,7 @@ class Reader:
         self.text = text
         self.position = 0
         self._depth = 0
+        self._values = 0
 
     def skip(self) -> bool:
         """Pass over blanks and comments; say whether a line ended in them."""
@@ -98,8 +100,9 @@ class Reader:
     def value(self) -> Value:
         """Read one literal, and the blanks behind it."""
         self._depth += 1
-        if self._depth > DEPTH_MAX:
-            raise NotUnderstoodError("nested too deeply")
+        self._values += 1
+        if self._depth > DEPTH_MAX or self._values > VALUES_MAX:
+            raise NotUnderstoodError("nested too deeply, or too many values")
         value = self._value()
         self._depth -= 1
         self.skip()

@@ -15,7 +15,6 @@ SIZE_MAX = 64 * 1024
 
 LINES_MAX = 1000
 _C = StatementClass
-_ONE_KEY = ("get", "set")
 
 
 def classify_redis(text: str) -> Verdict:
@@ -33,6 +32,8 @@ def classify_redis(text: str) -> Verdict:
         lines = [line for line in text.split("\n") if line.strip(" \t\r\v\f")]
         if not lines:
             return unparsable("no command")
+        if lines[0].lstrip()[:1] == "*":
+            return unparsable("a RESP array, not an inline command")
         if len(lines) > LINES_MAX:
             return unparsable("too many commands")
         return combine(_line(line) for line in lines)
@@ -45,12 +46,11 @@ def _line(line: str) -> Verdict:
         words = split_line(line)
     except QuotingError as error:
         return unparsable(str(error))
-    if words[0][:1] in ("*", "$"):
-        return unparsable("a RESP array, not an inline command")
-    return _command(words)
+    return classify_words(words)
 
 
-def _command(words: Sequence[str]) -> Verdict:
+def classify_words(words: Sequence[str]) -> Verdict:
+    """Say what one command does, whose words (at least one) were told apart already."""
     name = words[0].lower() if words[0].isascii() else ""
     arguments = words[1:]
     if name in CONTAINERS and arguments and arguments[0].isascii():

@@ -227,9 +227,9 @@ SPECIAL: dict[str, tuple[Callable[[Sequence[str]], Finding], int]] = {
     "xreadgroup": (_group_read, 6),
     "xpending": (_pending, 2),
     **dict.fromkeys(("sort", "sort_ro"), (_sort, 1)),
-    **dict.fromkeys(
-        ("georadius", "georadiusbymember", "georadius_ro", "georadiusbymember_ro", "geosearch"), (_near, 4)
-    ),
+    **dict.fromkeys(("georadius", "georadius_ro"), (_near, 5)),
+    **dict.fromkeys(("georadiusbymember", "georadiusbymember_ro"), (_near_member, 4)),
+    "geosearch": (_search, 6),
     "config get": (_config_get, 2),
     "config set": (_config_set, 3),
     "cluster getkeysinslot": (_slot_keys, 3),

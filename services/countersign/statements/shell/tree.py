@@ -1,0 +1,345 @@
+"""From the syntax tree of a script to a verdict: which commands it holds, how they are joined, where output goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from tree_sitter import Node
+
+from countersign.statements.combine import combine
+from countersign.statements.names import names
+from countersign.statements.shell.command import FETCHES, READS, RUNS, UNTOLD, Command, verdict
+from countersign.statements.shell.dispatch import judge_command
+from countersign.statements.shell.paths import reaches_secrets, read_classes, resolve, write_classes
+from countersign.statements.shell.readers import NAMERS, PASSING
+from countersign.statements.shell.words import UnreadError, Word, source, words
+from countersign.statements.shell.wrappers import Runner, harmless_variable
+from countersign.statements.verdict import READING, StatementClass, Verdict
+
+_C = StatementClass
+MOVES = verdict("it changes the folder", _C.READ)
+"""Its identity marks it: what runs behind it is what counts."""
+
+_SETS = verdict("it changes how this shell runs", _C.SESSION_CONTROL)
+_PLAIN_TEST = re.compile(
+    r"""\[\[?\s+(?:!\s+)?(?:-[fdeLhrwxszn]\s+)?(?:"[\w./~-]*"|'[\w./~-]*'|"?\$\w+"?|[\w./~-]+)"""
+    r"""(?:\s+(?:==?|!=)\s+(?:"[\w./~-]*"|'[\w./~-]*'|"?\$\w+"?|[\w./~-]+))?\s+\]\]?"""
+)
+_SEQUENCES = names(
+    """program list subshell do_group if_statement elif_clause else_clause negated_command case_item
+    compound_statement"""
+)
+_OUTPUTS = frozenset({">", ">>", ">|", "&>", "&>>", ">&"})
+_LOOP_VALUES_MAX = 16
+
+
+@dataclass(slots=True)
+class Scope:
+    """What is known where a command stands."""
+
+    runner: Runner
+    depth: int = 0
+    known: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    source: str | None = None
+
+
+def judge(node: Node, scope: Scope) -> Verdict:
+    """Say what a part of a script does. Raises :class:`UnreadError` for a construct that is not read."""
+    kind = node.type
+    if kind == "command":
+        return _command(node, scope, ())
+    if kind == "pipeline":
+        return _pipeline(node, scope)
+    if kind == "redirected_statement":
+        return _redirected(node, scope)
+    if kind in _SEQUENCES:
+        return _sequence(node, scope)
+    if kind == "test_command":
+        return READS if _PLAIN_TEST.fullmatch(source(node)) else RUNS
+    if kind in ("declaration_command", "unset_command", "variable_assignment", "variable_assignments"):
+        return _assignment(node, scope)
+    if kind == "for_statement":
+        return _for(node, scope)
+    if kind == "while_statement":
+        return _while(node, scope)
+    if kind == "case_statement":
+        return _case(node, scope)
+    if kind == "function_definition":
+        return RUNS
+    raise UnreadError("a construct that is not read")
+
+
+def _sequence(node: Node, scope: Scope) -> Verdict:
+    if node.type == "compound_statement" and node.children[0].type == "((":
+        return RUNS
+    inner = scope if node.type != "subshell" else replace(scope)
+    parts: list[Verdict] = []
+    for child in node.children:
+        if child.type == ";;" and node.type != "case_item":
+            raise UnreadError("a case's end outside a case")
+        if child.is_named and child.type != "comment" and not _is_pattern(node, child):
+            parts.append(judge(child, inner))
+    defines = any(child.type == "function_definition" for child in node.children)
+    kept = [part for part in parts if part is not MOVES and not (defines and part.only_reads)]
+    return combine(kept) if kept else READS
+
+
+def _is_pattern(node: Node, child: Node) -> bool:
+    if "$" in source(child) or "`" in source(child):
+        return False
+    return node.type == "case_item" and child.type in ("word", "extglob_pattern", "string", "raw_string", "number")
+
+
+def _pipeline(node: Node, scope: Scope) -> Verdict:
+    stages = [child for child in node.children if child.is_named and child.type != "comment"]
+    judged: list[Verdict] = []
+    before = scope.source
+    for stage in stages:
+        judged.append(judge(stage, Scope(scope.runner, scope.depth, scope.known, scope.folder, before)))
+        before = _source(before, stage, scope)
+    return flow(judged)
+
+
+def flow(judged: Sequence[Verdict]) -> Verdict:
+    """Combine commands whose output goes into each other: what is read leaves only where the last one gives it out."""
+    grave = [each for each in judged if not each.only_reads]
+    if not grave:
+        return READS
+    if any(_C.CODE_EXECUTION in each.classes for each in grave[1:] or grave):
+        grave = [each for each in grave if each is not FETCHES] or grave
+    whole = combine(grave)
+    if not judged[-1].classes & READING:
+        return replace(whole, classes=(whole.classes - READING) or whole.classes)
+    return whole
+
+
+def _source(before: str | None, stage: Node, scope: Scope) -> str:
+    """Return the command whose output goes on, ``?`` when it could name files that hold credentials."""
+    named = _name_of(stage)
+    passing = NAMERS if before is None else PASSING
+    if before == "?" or named not in passing or _reaches(stage, scope):
+        return "?"
+    return before or named
+
+
+def _reaches(stage: Node, scope: Scope) -> bool:
+    """Say whether what this stage names could be credentials."""
+    texts = re.split(r"[\s'\"=]+", source(stage))
+    return reaches_secrets((text for text in texts if text and not text.startswith("-")), scope.folder)
+
+
+def _name_of(stage: Node) -> str:
+    named = stage.child_by_field_name("name")
+    return source(named) if named is not None else "?"
+
+
+def _redirected(node: Node, scope: Scope) -> Verdict:
+    redirects = [child for child in node.children if child.type.endswith("_redirect")]
+    bodies = [child for child in node.children if child.is_named and child not in redirects and child.type != "comment"]
+    if len(bodies) > 1:
+        raise UnreadError("a construct that is not read")
+    if not bodies:
+        parts, _ = _redirects(redirects, scope)
+        return combine(parts) if parts else READS
+    body = bodies[0]
+    if body.type == "command":
+        return _command(body, scope, redirects)
+    parts, quiet = _redirects(redirects, scope)
+    return _with_redirects(judge(body, scope), parts, quiet)
+
+
+def _with_redirects(judged: Verdict, parts: list[Verdict], quiet: bool) -> Verdict:
+    if not parts:
+        return judged
+    if judged.only_reads and (quiet or any(_C.FILE_ACCESS in part.classes for part in parts)):
+        return combine(parts)
+    return combine([judged, *parts])
+
+
+def _redirects(nodes: Sequence[Node], scope: Scope) -> tuple[list[Verdict], bool]:
+    """Return what the redirections do, and whether one of them takes the output away from whoever asked."""
+    parts: list[Verdict] = []
+    quiet = False
+    for node in nodes:
+        inner: list[Node] = []
+        if node.type == "file_redirect":
+            classes, away = _file_redirect(node, scope, inner)
+            quiet = quiet or away
+            if classes:
+                parts.append(verdict("it redirects to or from a file", *classes))
+        else:
+            _here(node, scope, inner)
+        parts.extend(each for each in _inner(inner, scope) if not each.only_reads)
+    return parts, quiet
+
+
+def _file_redirect(node: Node, scope: Scope, inner: list[Node]) -> tuple[frozenset[StatementClass], bool]:
+    targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
+    signs = [child.type for child in node.children if not child.is_named]
+    if len(targets) != 1 or len(signs) != 1:
+        raise UnreadError("a redirection that is not read")
+    target = targets[0]
+    sign = signs[0]
+    if sign in (">&", "<&") and re.fullmatch(r"\d|-", source(target)):
+        return frozenset(), False
+    read = words(target, scope.known, inner)
+    if len(read) != 1 or read[0].glob or sign not in _OUTPUTS | {"<"}:
+        raise UnreadError("a redirection that is not read")
+    if sign == "<":
+        if target.type == "process_substitution":
+            return frozenset(), False
+        unknown = frozenset({_C.FILE_ACCESS}) if read[0].text is None else frozenset[StatementClass]()
+        return read_classes(read[0], scope.folder) | unknown, False
+    classes = write_classes(read[0], scope.folder)
+    errors = any(child.type == "file_descriptor" and source(child) == "2" for child in node.children)
+    return classes, bool(classes) and not errors
+
+
+def _here(node: Node, scope: Scope, inner: list[Node]) -> None:
+    """Look at a here-document or here-string, whose text is data for the command that gets it."""
+    if node.type == "heredoc_redirect":
+        _check_here_document(node)
+    for child in node.children:
+        if child.type == "heredoc_body":
+            _substitutions(child, inner)
+        elif node.type == "herestring_redirect" and child.is_named:
+            words(child, scope.known, inner)
+        elif child.is_named and child.type not in (
+            "heredoc_start",
+            "heredoc_end",
+            "file_descriptor",
+            "heredoc_content",
+        ):
+            raise UnreadError("a here-document whose command goes on behind it")
+
+
+def _check_here_document(node: Node) -> None:
+    """Refuse what two readers could end at different lines."""
+    found = re.match(r"<<(-?) ?(['\"]?)([A-Za-z_]\w*)\2\n", source(node))
+    if found is None:
+        raise UnreadError("a here-document that is not read")
+    lines = source(node).split("\n")[1:]
+    ends = [number for number, line in enumerate(lines) if (line.lstrip("\t") if found[1] else line) == found[3]]
+    body = "\n".join(lines)
+    expands = not found[2] and re.search(r"`|\$[(\[{]", body)
+    if ends != [len(lines) - 1] or expands:
+        raise UnreadError("a here-document that is not read")
+
+
+def _substitutions(node: Node, inner: list[Node]) -> None:
+    for child in node.named_children:
+        if child.type in ("command_substitution", "process_substitution"):
+            inner.append(child)
+        else:
+            _substitutions(child, inner)
+
+
+def _inner(nodes: Sequence[Node], scope: Scope) -> list[Verdict]:
+    """Judge what stands in substitutions."""
+    judged: list[Verdict] = []
+    for node in nodes:
+        for child in node.named_children:
+            if child.type == "file_redirect":
+                parts, _ = _redirects([child], scope)
+                judged.extend(parts)
+            elif child.type != "comment":
+                judged.append(judge(child, replace(scope, source=None)))
+    return judged
+
+
+def _command(node: Node, scope: Scope, redirects: Sequence[Node]) -> Verdict:
+    scope.runner.budget.spend()
+    inner: list[Node] = []
+    found: list[Word] = []
+    own: list[Node] = list(redirects)
+    settings: list[str] = []
+    end = -1
+    for child in node.children:
+        if child.start_byte == end and not child.type.endswith("_redirect"):
+            raise UnreadError("words that touch each other")
+        end = child.end_byte
+        if child.type == "variable_assignment":
+            settings.append(source(child))
+            _substitutions(child, inner)
+        elif child.type.endswith("_redirect"):
+            own.append(child)
+        elif child.type in ("$", "=", "==", "=~", "!=", "(", ")"):
+            raise UnreadError("a word that is not read")
+        elif child.is_named and child.type != "comment":
+            found.extend(words(child, scope.known, inner))
+    parts, quiet = _redirects(own, scope)
+    if not found or found[0].text is None or found[0].glob or not found[0].text.isascii():
+        judged = UNTOLD
+    elif not all(harmless_variable(setting) for setting in settings):
+        judged = flow([_named(found, scope), RUNS])
+    else:
+        judged = _named(found, scope)
+    held = [each for each in _inner(inner, scope) if not each.only_reads]
+    if _C.CODE_EXECUTION in judged.classes:
+        held = [each for each in held if each is not FETCHES]
+    whole = combine(held if held and judged.only_reads else [judged, *held])
+    return _with_redirects(whole, parts, quiet)
+
+
+def _named(found: list[Word], scope: Scope) -> Verdict:
+    name = found[0].text or ""
+    if name == "cd":
+        return _change_folder(found[1:], scope)
+    return judge_command(Command(name, tuple(found[1:]), scope.folder, scope.source, scope.depth), scope.runner)
+
+
+def _change_folder(targets: Sequence[Word], scope: Scope) -> Verdict:
+    texts = [word.text for word in targets if word.text not in ("-P", "-L", "--")]
+    target = texts[0] if texts else "~"
+    if len(texts) > 1 or target is None or target == "-" or any(word.glob for word in targets):
+        return _SETS
+    scope.folder = resolve(target or ".", scope.folder)
+    return MOVES
+
+
+def _assignment(node: Node, scope: Scope) -> Verdict:
+    inner: list[Node] = []
+    _substitutions(node, inner)
+    held = [each for each in _inner(inner, scope) if not each.only_reads]
+    if inner or "[" in source(node):
+        held.append(UNTOLD)
+    return combine([_SETS, *held])
+
+
+def _for(node: Node, scope: Scope) -> Verdict:
+    variable = node.child_by_field_name("variable")
+    body = node.child_by_field_name("body")
+    if variable is None or body is None:
+        raise UnreadError("a loop that is not read")
+    inner: list[Node] = []
+    values: list[Word] = []
+    for child in node.children_by_field_name("value"):
+        values.extend(words(child, scope.known, inner))
+    held = _inner(inner, scope)
+    if inner or len(values) > _LOOP_VALUES_MAX or any(word.text is None for word in values):
+        return combine([judge(body, scope), *held])
+    name = source(variable)
+    judged = [judge(body, replace(scope, known={**scope.known, name: word.text or ""})) for word in values]
+    return combine(judged) if judged else judge(body, scope)
+
+
+def _while(node: Node, scope: Scope) -> Verdict:
+    parts = [judge(child, scope) for child in node.children if child.is_named and child.type != "comment"]
+    whole = combine(parts)
+    if source(node).split()[1].rstrip(";") in ("true", ":", "false", "[", "[[", "((1))"):
+        return replace(whole, classes=(whole.classes - READING) | {_C.SESSION_CONTROL}, reason="it could run for ever")
+    return whole
+
+
+def _case(node: Node, scope: Scope) -> Verdict:
+    inner: list[Node] = []
+    parts: list[Verdict] = []
+    for child in node.named_children:
+        if child.type == "case_item":
+            parts.append(judge(child, replace(scope)))
+        elif child.type != "comment":
+            words(child, scope.known, inner)
+    return combine([*parts, *_inner(inner, scope)]) if parts else RUNS
