@@ -29,7 +29,13 @@ async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> Non
 @asynccontextmanager
 async def running_recorder(dsn: str, **limits: int) -> AsyncIterator[tuple[RecorderPart, str]]:
     """A recorder in this process, and its address."""
-    part = RecorderPart(dsn, sealer=SEALER, is_auditor=lambda principal: "auditors" in principal.groups, **limits)
+    part = RecorderPart(
+        dsn,
+        sealer=SEALER,
+        is_auditor=lambda principal: "auditors" in principal.groups,
+        is_operator=lambda principal: "operators" in principal.groups,
+        **limits,
+    )
     await part.open()
     server = grpc.aio.server()
     part.register(server)
