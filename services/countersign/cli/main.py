@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
-from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, tools, up
+from countersign.cli import classify
 
 app = typer.Typer(
     name="countersign",
@@ -14,16 +16,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-up.register(app)
-check.register(app)
-serve.register(app)
-envoy_config.register(app)
-call.register(app)
-tools.register(app)
-sessions.register(app)
-status.register(app)
-policy.register(app)
-demo.register(app)
+
+
+@app.callback()
+def together() -> None:
+    """Stand for the group, so that it stays one when only one command is registered."""
+
+
+if sys.argv[1:2] != ["classify"]:
+    # What the other commands import takes half a second, and classify is run once a statement in loops.
+    from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, tools, up
+
+    up.register(app)
+    check.register(app)
+    serve.register(app)
+    envoy_config.register(app)
+    call.register(app)
+    tools.register(app)
+    sessions.register(app)
+    status.register(app)
+    policy.register(app)
+    demo.register(app)
+classify.register(app)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,27 @@
 Whatever is not understood in full is ``unparsable``, never reading.
 """
 
+from countersign.statements.classify import (
+    LANGUAGES,
+    canonical,
+    classify,
+    classify_mongo,
+    classify_redis,
+    classify_shell,
+    classify_sql,
+)
 from countersign.statements.verdict import READING, StatementClass, Verdict, unparsable
 
-__all__ = ["READING", "StatementClass", "Verdict", "unparsable"]
+__all__ = [
+    "LANGUAGES",
+    "READING",
+    "StatementClass",
+    "Verdict",
+    "canonical",
+    "classify",
+    "classify_mongo",
+    "classify_redis",
+    "classify_shell",
+    "classify_sql",
+    "unparsable",
+]

@@ -1,0 +1,28 @@
+"""PostgreSQL, by its own parser."""
+
+from __future__ import annotations
+
+from countersign.statements.combine import combine
+from countersign.statements.postgres.judge import judge
+from countersign.statements.postgres.parsing import NotUnderstood, parse_sources
+from countersign.statements.verdict import Verdict, unparsable
+
+__all__ = ["classify_postgres"]
+
+
+def classify_postgres(text: str) -> Verdict:
+    """Say what a text of one or more statements does, as PostgreSQL 18 reads it. Never raises.
+
+    A text that is not understood in full is ``unparsable``, with the classes of those statements that were.
+    """
+    verdicts = []
+    try:
+        for statement, source in parse_sources(text):
+            verdicts.append(judge(statement, source).verdict())
+    except NotUnderstood as refused:
+        return unparsable(str(refused), combine(verdicts).classes if verdicts else ())
+    except RecursionError:
+        return unparsable("nested too deep", combine(verdicts).classes if verdicts else ())
+    except Exception as failed:
+        return unparsable(f"not understood ({type(failed).__name__})")
+    return combine(verdicts)

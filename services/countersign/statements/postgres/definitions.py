@@ -1,0 +1,126 @@
+"""Statements that define, alter or drop things, where the kind does not say everything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from countersign.statements.names import names
+from countersign.statements.postgres.parsing import Tree
+from countersign.statements.postgres.sight import Sight
+from countersign.statements.postgres.survey import Survey
+from countersign.statements.postgres.tree import each, option, relation_name, strings, text_of
+from countersign.statements.verdict import StatementClass as C
+
+_LOSES: Final = names("AT_DropColumn")
+_WEAKENS: Final = names(
+    """
+    AT_DisableRowSecurity AT_EnableRowSecurity AT_ForceRowSecurity AT_NoForceRowSecurity AT_DisableTrig
+    AT_DisableTrigAll AT_DisableTrigUser AT_EnableTrig AT_EnableTrigAll AT_EnableTrigUser AT_EnableAlwaysTrig
+    AT_EnableReplicaTrig AT_DisableRule AT_EnableRule AT_EnableAlwaysRule AT_EnableReplicaRule AT_ChangeOwner
+    """
+)
+_PROTECTS: Final = names("OBJECT_POLICY OBJECT_TRIGGER OBJECT_EVENT_TRIGGER OBJECT_RULE")
+_OF_FUNCTIONS: Final = names("OBJECT_AGGREGATE OBJECT_OPERATOR OBJECT_TYPE OBJECT_TSPARSER OBJECT_TSTEMPLATE")
+_LOADED: Final = names("c internal")
+
+
+def alter_table(node: Tree, sight: Sight) -> None:
+    """Judge ``ALTER TABLE`` and what else is altered by the same statement: views, indexes, sequences, types."""
+    name = relation_name(node["relation"])
+    sight.writes.add(name)
+    for wrapped in node.get("cmds", ()):
+        command = wrapped["AlterTableCmd"]
+        kind = command["subtype"]
+        if kind in _LOSES:
+            sight.add((C.DESTRUCTIVE_DDL,), f"drops a column of {name}")
+        elif kind in _WEAKENS:
+            sight.add((C.DDL, C.PRIVILEGE), f"changes who may see or own {name}, or what watches over it")
+        else:
+            sight.add((C.DDL,), f"alters {name}")
+        _look_into(command, sight)
+
+
+def drop(node: Tree, sight: Sight) -> None:
+    """Judge ``DROP``."""
+    kind = node["removeType"]
+    sight.add((C.DESTRUCTIVE_DDL,), "drops " + kind.removeprefix("OBJECT_").replace("_", " ").lower())
+    if kind in _PROTECTS:
+        sight.add((C.PRIVILEGE,), "drops what watches over a table")
+    for wrapped in node.get("objects", ()):
+        items = wrapped.get("ObjectWithArgs", {}).get("objname") or wrapped.get("List", {}).get("items") or [wrapped]
+        sight.writes |= {name} if (name := ".".join(strings(items))) else set()
+
+
+def define(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE AGGREGATE``, ``OPERATOR``, ``TYPE``, ``COLLATION``, ``TEXT SEARCH ...``."""
+    sight.add((C.DDL,), "defines a type or its like")
+    if node["kind"] in _OF_FUNCTIONS and node.get("definition"):
+        sight.add((C.CODE_EXECUTION,), "plants code that runs later")
+
+
+def create_function(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE FUNCTION`` and ``CREATE PROCEDURE``: code that whoever calls it later runs unseen."""
+    sight.add((C.DDL, C.CODE_EXECUTION), "plants code that runs later")
+    options = node.get("options", ())
+    language = option(options, "language")
+    if language and (_word(language) or "").lower() in _LOADED:
+        sight.add((C.FILE_ACCESS,), "loads a shared library")
+    _judge_definer(options, sight)
+
+
+def alter_function(node: Tree, sight: Sight) -> None:
+    """Judge ``ALTER FUNCTION``, which may make it run as its owner, or change its settings."""
+    sight.add((C.DDL, C.CODE_EXECUTION), "changes code that runs later")
+    _judge_definer(node.get("actions", ()), sight)
+
+
+def create_rule(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE RULE``: statements that others' statements turn into."""
+    sight.add((C.DDL, C.CODE_EXECUTION), "plants code that runs later")
+    sight.writes.add(relation_name(node["relation"]))
+    sight.reads |= {relation_name(found) for found in each(node.get("actions", ()), "RangeVar")}
+
+
+def create_schema(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE SCHEMA`` without the statements in it; those are judged one by one."""
+    sight.add((C.DDL,), "creates a schema")
+    if "authrole" in node:
+        sight.add((C.PRIVILEGE,), "creates a schema for a role")
+
+
+def create_view(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE VIEW``: nothing is read yet, but what its query calls will be, by others."""
+    seen = Sight()
+    Survey(seen).visit(node["query"])
+    sight.take(seen)
+    sight.add((C.DDL,), "creates a view")
+    sight.writes.add(relation_name(node["view"]))
+
+
+def create_foreign_table(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE FOREIGN TABLE``: a file or a program of the server may stand behind it."""
+    sight.add((C.DDL, C.EXPORT), "ties the database to another server")
+    sight.writes.add(relation_name(node["base"]["relation"]))
+    if option(node.get("options", ()), "program"):
+        sight.add((C.CODE_EXECUTION,), "runs a program of the server")
+    if option(node.get("options", ()), "filename"):
+        sight.add((C.FILE_ACCESS,), "reads a file of the server")
+    _look_into(node["base"], sight)
+
+
+def _judge_definer(options: list[Tree], sight: Sight) -> None:
+    definer = option(options, "security")
+    if definer and definer.get("arg", {}).get("Boolean", {}).get("boolval"):
+        sight.add((C.PRIVILEGE,), "runs with its owner's rights")
+
+
+def _word(element: Tree) -> str | None:
+    arg = element.get("arg", {})
+    return arg["String"].get("sval", "") if "String" in arg else text_of(arg)
+
+
+def _look_into(node: Tree, sight: Sight) -> None:
+    """Note the functions in defaults, checks and expressions."""
+    seen = Sight()
+    Survey(seen).visit(node)
+    sight.take(seen)

@@ -1,0 +1,132 @@
+"""The judgement of one statement: by its kind, from the tables and the rooms beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from countersign.statements.postgres import definitions, running
+from countersign.statements.postgres.bodies import body_of, statements_of
+from countersign.statements.postgres.kinds import KINDS
+from countersign.statements.postgres.parsing import NotUnderstood, Tree, parse
+from countersign.statements.postgres.sight import Sight
+from countersign.statements.postgres.survey import Survey
+from countersign.statements.postgres.tree import option
+from countersign.statements.verdict import StatementClass as C
+
+_MOST_NESTED: Final = 4
+"""A text in a text in a text: deeper is nobody's honest work."""
+
+_QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+
+_HANDLERS: Final[dict[str, Callable[[Tree, Sight], None]]] = {
+    "ExplainStmt": running.explain,
+    "CreateTableAsStmt": running.create_table_as,
+    "CopyStmt": running.copy,
+    "PrepareStmt": running.prepare,
+    "DeclareCursorStmt": running.declare,
+    "FetchStmt": running.fetch,
+    "VariableSetStmt": running.set_variable,
+    "AlterSystemStmt": running.alter_system,
+    "AlterRoleSetStmt": running.set_for_role,
+    "AlterDatabaseSetStmt": running.set_for_database,
+    "AlterTableStmt": definitions.alter_table,
+    "DropStmt": definitions.drop,
+    "DefineStmt": definitions.define,
+    "AlterFunctionStmt": definitions.alter_function,
+    "RuleStmt": definitions.create_rule,
+    "ViewStmt": definitions.create_view,
+    "CreateForeignTableStmt": definitions.create_foreign_table,
+}
+
+
+def judge(statement: Tree, source: str, depth: int = 0) -> Sight:
+    """Return what is seen of one statement; ``source`` is its text, ``depth`` how many texts it is nested in.
+
+    Raises:
+        NotUnderstood: when it is not understood in full.
+    """
+    sight = Sight()
+    kind, node = next(iter(statement.items()))
+    if kind in _QUERIES:
+        running.query(statement, sight)
+    elif kind in _HANDLERS:
+        _HANDLERS[kind](node, sight)
+    elif kind in KINDS:
+        _by_kind(kind, node, sight)
+    elif kind == "DoStmt":
+        _run_block(node, source, sight, depth)
+    elif kind == "CreateFunctionStmt":
+        _plant_function(node, source, sight, depth)
+    elif kind == "CreateSchemaStmt":
+        definitions.create_schema(node, sight)
+        for element in node.get("schemaElts", ()):
+            sight.take(judge(element, "", depth))
+    else:
+        raise NotUnderstood(f"{kind} is not known here")
+    texts, sight.texts = sight.texts, []
+    for text in texts:
+        _take_text(text, sight, depth)
+    return sight
+
+
+def _by_kind(kind: str, node: Tree, sight: Sight) -> None:
+    classes, reason = KINDS[kind]
+    sight.add(classes, reason)
+    seen = Sight()
+    # What such a statement names by "relation" carries no node type.
+    named = [{"RangeVar": value} for value in node.values() if isinstance(value, dict) and "relname" in value]
+    survey = Survey(seen)
+    survey.visit(node)
+    survey.visit_all(named)
+    sight.add(seen.classes, next(iter(seen.classes.values()), ""))
+    sight.writes |= seen.reads | seen.writes
+
+
+def _run_block(node: Tree, source: str, sight: Sight, depth: int) -> None:
+    sight.add((C.CODE_EXECUTION,), "runs a block of code")
+    language, _ = body_of(node.get("args", []))
+    if language == "plpgsql":
+        _take_statements(source, sight, depth, running=True)
+
+
+def _plant_function(node: Tree, source: str, sight: Sight, depth: int) -> None:
+    definitions.create_function(node, sight)
+    language, text = body_of(node.get("options", []))
+    if option(node.get("options", []), "language") is None:
+        return
+    inside = Sight()
+    if language == "plpgsql":
+        _take_statements(source, inside, depth, running=False)
+    elif language == "sql" and text:
+        _take_text(text, inside, depth)
+    # Nothing of it runs yet; only the relations are told.
+    sight.reads |= inside.reads
+    sight.writes |= inside.writes
+
+
+def _take_statements(source: str, sight: Sight, depth: int, *, running: bool) -> None:
+    try:
+        statements = statements_of(source)
+    except NotUnderstood:
+        if running:
+            sight.add((C.UNPARSABLE,), "runs a block of code that is not understood")
+        return
+    for statement in statements:
+        _take(statement, sight, depth)
+
+
+def _take_text(text: str, sight: Sight, depth: int) -> None:
+    """Add the classes of a text that is run as SQL. Connection strings and the like are no SQL, and add nothing."""
+    try:
+        statements = parse(text)
+    except NotUnderstood:
+        return
+    for statement in statements:
+        _take(statement, sight, depth)
+
+
+def _take(statement: Tree, sight: Sight, depth: int) -> None:
+    if depth >= _MOST_NESTED:
+        raise NotUnderstood("texts nested too deep")
+    sight.take(judge(statement, "", depth + 1), leave=frozenset({C.READ}))
