@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from countersign.config.version import version_of
+from tests.support.clients import Rpc, post
 from tests.support.gateway import Gateway, Setup, Upstream, running_gateway, wait_until
+from tests.support.issuer import running_issuer
+from tests.support.targets import answers, scripted_target, speaks_mcp, tool_text
 
 SEEN_S = 15.0
 SETUP = Setup("https://idp.test", {"orders": Upstream("http://127.0.0.1:9/mcp")})
@@ -56,6 +59,31 @@ async def test_status_follows_the_life_of_an_edit() -> None:
         await asyncio.to_thread(
             wait_until, lambda: not told(gateway)["problems"], SEEN_S, lambda: AssertionError(told(gateway))
         )
+
+
+async def test_a_rule_about_a_tool_that_is_not_offered_is_warned_of_once_that_is_known() -> None:
+    with running_issuer() as issuer:
+        async with scripted_target(speaks_mcp(answers(tool_text("fine")), tools=("query", "list_tables"))) as target:
+            misspelt = {"name": "misspelt", "deny": {"targets": ["orders"], "tools": ["list_table"]}}
+            setup = Setup(issuer.url, {"orders": Upstream(target.url)}, [*SETUP.rules, misspelt])
+            with running_gateway(setup) as gateway:
+
+                def warned() -> list[str]:
+                    return [*told(gateway)["parts"]["authz"].get("warnings", [])]
+
+                before = await asyncio.to_thread(warned)
+                assert any("operators" in warning for warning in before)
+                assert not any("misspelt" in warning for warning in before)
+                token = issuer.token("alice", gateway.endpoint())
+                listed = await post(gateway.endpoint(), token, Rpc("tools/list", {}))
+                assert listed.status_code == 200
+                await asyncio.to_thread(
+                    wait_until,
+                    lambda: any("`misspelt`" in line and "did you mean `list_tables`?" in line for line in warned()),
+                    SEEN_S,
+                    lambda: AssertionError(warned()),
+                )
+                assert "warning: " in (await asyncio.to_thread(asked, gateway)).stdout
 
 
 def test_nobody_there_is_told_from_trouble(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from countersign.authz.deciding import Decider
 from countersign.authz.identity import TokenVerifier
 from countersign.authz.judge import Judge
 from countersign.authz.server import AuthzService
+from countersign.config import GatewayConfig, NewTools
 from countersign.config.offered import unoffered
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
@@ -26,6 +27,10 @@ from countersign.runtime.usage import UsageView
 log = logging.getLogger(__name__)
 
 WATCH_S = 0.1
+_NOBODY_ACCEPTS = (
+    "nobody can accept tools that are new or change at their targets, so they stay denied: name `operators.groups`, or "
+    "give the targets `new_tools: allow`"
+)
 SERVICE = "envoy.service.auth.v3.Authorization"
 
 
@@ -42,7 +47,11 @@ class AuthzPart:
         self._recorder = recorder
         self._tools = tools
         self._usage = usage
-        self._warned: tuple[str, ...] = ()
+        # Of which policy, and after how many changes of tools, the warnings are: to make them takes milliseconds.
+        self._warned: tuple[str, int] = ("", 0)
+        self._changes = 0
+        self._warnings: tuple[str, ...] = ()
+        tools.on_change(self._count_change)
         config = rulebook.current.config
         self._client = httpx.AsyncClient()
         self._verifier = TokenVerifier(config.issuers, self._client, cached=config.limits.tokens_cached)
@@ -57,9 +66,7 @@ class AuthzPart:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the rules in force may not do, as far as the targets' tools are known."""
-        config = self._rulebook.current.config
-        offered = {name: tools for name in config.targets if (tools := self._tools.offered(name)) is not None}
-        return tuple(map(str, unoffered(config.rules, offered)))
+        return self._warnings
 
     async def open(self) -> None:
         """Connect to the recorder, and begin to fetch the issuers' keys."""
@@ -93,6 +100,9 @@ class AuthzPart:
     def _reconfigure(self, in_force: InForce) -> None:
         self._verifier.configure(in_force.config.issuers, cached=in_force.config.limits.tokens_cached)
 
+    def _count_change(self, _targets: frozenset[str]) -> None:
+        self._changes += 1
+
     async def _watch_over(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
         """Say whether calls can be judged, and log what the rules in force may not do, whenever that changes."""
         available = self.available
@@ -100,9 +110,22 @@ class AuthzPart:
             if available is not self.available:
                 available = not available
                 await on_available(available)
-            warnings = self.warnings
-            for warning in warnings:
-                if warning not in self._warned:
-                    log.warning("%s", warning)
-            self._warned = warnings
+            self._warn()
             await asyncio.sleep(WATCH_S)
+
+    def _warn(self) -> None:
+        config = self._rulebook.current.config
+        if self._warned == (config.version, self._changes):
+            return
+        self._warned = (config.version, self._changes)
+        before, self._warnings = self._warnings, _warnings(config, self._tools)
+        for warning in self._warnings:
+            if warning not in before:
+                log.warning("%s", warning)
+
+
+def _warnings(config: GatewayConfig, tools: PinnedTools) -> tuple[str, ...]:
+    offered = {name: names for name in config.targets if (names := tools.offered(name)) is not None}
+    named = tuple(map(str, unoffered(config.rules, offered)))
+    pinning = any(target.new_tools is NewTools.DENY for target in config.targets.values())
+    return named if config.operators or not pinning else (*named, _NOBODY_ACCEPTS)

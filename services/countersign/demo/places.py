@@ -23,11 +23,16 @@ rules:
   - name: no exports
     deny: {{targets: ["*"], tools: ["export_*"]}}
     message: Exports go through the data team.
+  - name: reading only
+    deny: {{targets: [orders], tools: [query]}}
+    when: '!sql(args.sql, "sqlite").only_reads'
+    message: Only statements that read, please.
 masks:
   pii: {{detect: [email, credit_card, us_ssn], fields: [ssn, "*.card"], replace: "[{{label}}]"}}
   secrets: {{detect: [secrets]}}
 recording: {{mode: required}}
-auditors: {{groups: [auditors]}}
+auditors: {{groups: [auditors]}}      # who may read the record
+operators: {{groups: [platform]}}     # who may accept tools that change
 """
 
 

@@ -18,6 +18,8 @@ SQL = (
     "SELECT o.id, c.name, c.email, c.ssn, k.card, n.text FROM orders o JOIN customers c ON c.id = o.customer_id "
     "JOIN cards k ON k.customer_id = c.id JOIN notes n ON n.order_id = o.id ORDER BY o.id LIMIT 3"
 )
+HIDDEN = "SELECT 1 /* only looking */ ; DELETE FROM orders -- LIMIT 1"
+READING_ONLY = "Only statements that read, please."
 DENIAL = "Exports go through the data team."
 _CREDENTIAL = re.compile("AK" + r"IA\w{16}|gh" + r"p_\w{36}|(?<=access_key=)\S{40}")
 
@@ -74,6 +76,13 @@ def told(places: Places, program: str) -> tuple[Step, ...]:
             mcp_curl(places, "alice", "tools/call", {"name": "export_table", "arguments": {"table": "customers"}}),
             all_of(ends(1), shows(DENIAL)),
             all_of(ends(0), shows(DENIAL, '"isError":true', ignore_spaces=True)),
+        ),
+        Step(
+            "alice hides a DELETE in a query: the statement is understood, and denied",
+            (program, "call", "query", f"sql={HIDDEN}", *_as("alice", places)),
+            mcp_curl(places, "alice", "tools/call", {"name": "query", "arguments": {"sql": HIDDEN}}),
+            all_of(ends(1), shows(READING_ONLY)),
+            all_of(ends(0), shows(READING_ONLY, '"isError":true', ignore_spaces=True)),
         ),
         Step(
             "bob (support) queries: no rule allows it, so it is denied",
