@@ -70,6 +70,7 @@ def _cut(piece: Piece) -> Iterator[Piece]:
             start += length
             index = start + 1
             continue
+        inside = [piece.words[start]]
         while index < len(piece):
             word = piece.words[index]
             if word == "(":
@@ -80,8 +81,10 @@ def _cut(piece: Piece) -> Iterator[Piece]:
                 cases += 1
             elif word == "END" and cases:
                 cases -= 1
-            elif depth <= 0 and word in _STARTERS and not _continues(piece, start, index):
-                break
+            elif depth <= 0:
+                if word in _STARTERS and not cases and not _continues(piece, start, index, inside):
+                    break
+                inside.append(word)
             index += 1
         yield piece.part(start, index)
         start, index, depth, cases = index, index + 1, 0, 0
@@ -104,11 +107,13 @@ def _has_body(piece: Piece, start: int) -> bool:
     return bool(after) and (after[0] in _BODIES or (after[:2] == ["OR", "ALTER"] and after[-1] in _BODIES))
 
 
-def _continues(piece: Piece, start: int, index: int) -> bool:
-    """Whether the starter at ``index`` belongs to the statement that begins at ``start``."""
+def _continues(piece: Piece, start: int, index: int, inside: Sequence[str]) -> bool:
+    """Whether the starter at ``index`` belongs to the statement that begins at ``start``.
+
+    ``inside``: the words of it so far that are in no parentheses.
+    """
     words, head = piece.words, piece.words[start]
     word, before, after = words[index], words[index - 1], piece.word(index + 1)
-    inside = words[start:index]
     if head in _GRANTS and not {"TO", "FROM"} & set(inside):
         return True
     if head == "WITH":

@@ -170,8 +170,12 @@ class Changes:
         condition = node.args.get("on")
         if condition is not None:
             sources.holds(self._queries.reader(sources, scope).pins(condition))
-        self._rest(node, scope, {"this", "using", "with_", "returning"})
+        self._rest(node, scope, {"this", "using", "with_", "returning", "whens"})
         whens = node.args["whens"].expressions
+        for when in whens:
+            then = when.args.get("then")
+            inner = list(then.iter_expressions()) if isinstance(then, exp.Insert | exp.Update) else []
+            self._queries.visit([*inner, *(each for each in when.iter_expressions() if each is not then)], scope)
         if any(when.args.get("source") for when in whens) or not bounded(source_rows):
             return None
         matched = any(when.args.get("matched") for when in whens)

@@ -9,7 +9,6 @@ from countersign.statements.combine import combine
 from countersign.statements.dialects import bigquery, mysql, snowflake, sqlite, tsql
 from countersign.statements.dialects.batches import batch
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.grammars import tokenize
 from countersign.statements.dialects.judge import Handler, Judge
 from countersign.statements.dialects.piece import Piece, piece_of, statements
 from countersign.statements.dialects.readings import Reading, readings
@@ -52,10 +51,12 @@ def _classify(text: str, dialect: str, nesting: int) -> Verdict:
         verdicts = []
         for reading in readings(text, dialect):
             verdict = _read(reading, dialect, nesting)
+            if verdict is None:
+                continue
             # What only other modes of the server make of the text counts where it is understood and does more.
             if reading.likely or not verdict.classes & {StatementClass.UNPARSABLE}:
                 verdicts.append(verdict)
-        return combine(verdicts)
+        return combine(verdicts) if verdicts else unparsable("there is no statement")
     except NotUnderstoodError as error:
         return unparsable(error.reason, error.classes)
     except (RecursionError, MemoryError):
@@ -64,12 +65,13 @@ def _classify(text: str, dialect: str, nesting: int) -> Verdict:
         return unparsable("the text was not understood")
 
 
-def _read(reading: Reading, dialect: str, nesting: int) -> Verdict:
-    whole = piece_of(tokenize(reading.text, reading.grammar), reading.grammar)
+def _read(reading: Reading, dialect: str, nesting: int) -> Verdict | None:
+    """Return the verdict on one reading; None: it holds no statement."""
+    whole = piece_of(reading.text, reading.grammar)
     judge = Judge(_STATEMENTS[dialect], lambda text: _classify(text, dialect, nesting + 1))
     pieces = [each for each in (batch(whole) if dialect == "tsql" else statements(whole)) if len(each)]
     if not pieces:
-        return unparsable("there is no statement")
+        return None
     if len(pieces) > MOST_STATEMENTS:
         return unparsable("there are more statements than are read")
     verdicts: list[Verdict] = []
@@ -88,6 +90,5 @@ def _read(reading: Reading, dialect: str, nesting: int) -> Verdict:
 def _called(piece: Piece) -> Piece:
     """Return the call of a system procedure that is written without ``EXEC`` with it."""
     if piece.head.startswith(("SP_", "XP_", '"')) or piece.word(1) == ".":
-        begun = piece_of(tokenize("EXEC", piece.grammar), piece.grammar)
-        return Piece([*begun.tokens, *piece.tokens], [*begun.words, *piece.words], piece.grammar)
+        return piece.headed("EXEC", replaced=0)
     return piece

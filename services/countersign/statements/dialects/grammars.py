@@ -137,10 +137,10 @@ def tokenize(text: str, grammar: str) -> list[Token]:
         _fail("the text does not divide into tokens")
 
 
-def parse(tokens: Sequence[Token], grammar: str) -> exp.Expr:
-    """Return the tree of the one statement that the tokens are. Raises :class:`NotUnderstoodError`."""
+def parse(tokens: Sequence[Token], grammar: str, text: str) -> exp.Expr:
+    """Return the tree of the one statement that the tokens, of ``text``, are. Raises :class:`NotUnderstoodError`."""
     try:
-        trees = _GRAMMARS[grammar].parser().parse(list(tokens), "")
+        trees = _GRAMMARS[grammar].parser().parse(list(tokens), text)
     except (SqlglotError, ValueError, TypeError, AttributeError, IndexError, KeyError):
         _fail("the grammar does not know this statement")
     if len(trees) != 1 or trees[0] is None or isinstance(trees[0], exp.Command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -23,6 +24,7 @@ from countersign.statements.verdict import Verdict, unparsable
 
 _QUERIES: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 _CHANGES: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
+_WORDS: Final = re.compile(r"[\w$]+")
 _KNOWN: Final = SOFT | TYPES
 
 
@@ -56,7 +58,7 @@ class Judge:
 
     def query(self, piece: Piece, effects: Effects) -> Rows:
         """Note what a query reads; return how many rows it gives. Raises :class:`NotUnderstoodError`."""
-        tree = parse(piece.tokens, piece.grammar)
+        tree = parse(piece.tokens, piece.grammar, piece.text)
         if not isinstance(tree, _QUERIES):
             raise NotUnderstoodError("what should be a query is none")
         into = _take_into(tree) if piece.dialect == "tsql" else None
@@ -75,7 +77,7 @@ class Judge:
 
     def change(self, piece: Piece, effects: Effects, most: Rows = None) -> None:
         """Note what a change of rows does; ``most``: the bound of a ``TOP``. Raises :class:`NotUnderstoodError`."""
-        tree = parse(piece.tokens, piece.grammar)
+        tree = parse(piece.tokens, piece.grammar, piece.text)
         queries = Queries(piece, effects)
         Changes(queries, effects, most).judge(tree)
         self._finish(piece, effects, queries)
@@ -175,6 +177,7 @@ def _check_alarms(piece: Piece, *, allowed: bool) -> None:
 
 def _check_dropped(piece: Piece, names: set[str]) -> None:
     """Refuse what has a name in the text that the tree does not have: the parser dropped it."""
+    parts: set[str] | None = None
     for index, word in enumerate(piece.words):
         quoted = word.startswith(QUOTED)
         if not quoted and piece.tokens[index].token_type is not TokenType.VAR:
@@ -182,5 +185,8 @@ def _check_dropped(piece: Piece, names: set[str]) -> None:
         name = word[1:].upper() if quoted else word
         if name in names or (not quoted and name in _KNOWN) or piece.word(index + 1) == "(":
             continue
-        if not (quoted and set(name.split(".")) <= names):
+        if parts is None:
+            # Names with dots, paths and stages are one in the tree where they are several here, or the reverse.
+            parts = {part for each in names for part in _WORDS.findall(each)}
+        if piece.word(index + 1) != "=>" and not parts.issuperset(_WORDS.findall(name)):
             raise NotUnderstoodError("a name of the statement is not in its tree")

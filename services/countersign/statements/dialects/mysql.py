@@ -10,7 +10,7 @@ from typing import Final
 from countersign.statements.dialects.common import always, explained, named, second, settle, tells
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.judge import Handler, Judge, note_query
+from countersign.statements.dialects.judge import Handler, Judge, main_verb, note_change, note_query
 from countersign.statements.dialects.piece import QUOTED, STRING, Piece
 from countersign.statements.dialects.settings import mysql_setting
 from countersign.statements.names import names
@@ -30,15 +30,17 @@ def _select(judge: Judge, piece: Piece, effects: Effects) -> None:
     judge.query(piece, effects)
 
 
+def _with(judge: Judge, piece: Piece, effects: Effects) -> None:
+    (_select if main_verb(piece) in {"SELECT", "VALUES", "TABLE"} else note_change)(judge, piece, effects)
+
+
 def _without_into(piece: Piece, start: int, effects: Effects) -> Piece:
     target = piece.word(start + 1)
     stops = [stop for stop in (piece.find(word, start) for word in _AFTER_INTO) if stop > 0]
     end = min(stops, default=len(piece))
     if target in {"OUTFILE", "DUMPFILE"} and piece.word(start + 2).startswith(STRING):
         effects.add("writes the rows to a file of the server", C.EXPORT, C.FILE_ACCESS)
-        if end == len(piece):
-            return piece.without(start, end)
-        return piece.without(start, min(end, start + 3))
+        return piece.without(start, end)
     if target in {"@", ":"} or target.isidentifier():
         effects.add("sets a variable of the session", C.SESSION_CONTROL)
         return piece.without(start, end)
@@ -150,7 +152,8 @@ _REPLICATES: Final = always("changes replication", C.SESSION_CONTROL, C.PRIVILEG
 
 STATEMENTS: Final[dict[str, Handler]] = settle(
     {
-        **named("SELECT ( WITH", _select),
+        **named("SELECT (", _select),
+        "WITH": _with,
         "TABLE": note_query,
         **named("INSERT REPLACE UPDATE DELETE", _change),
         "SET": _set,

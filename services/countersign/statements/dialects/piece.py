@@ -49,6 +49,7 @@ class Piece:
     tokens: Sequence[Token]
     words: Sequence[str]
     grammar: str
+    text: str
 
     def __len__(self) -> int:
         return len(self.words)
@@ -69,18 +70,18 @@ class Piece:
 
     def part(self, start: int, stop: int | None = None) -> Piece:
         """Return the tokens from ``start`` to before ``stop``."""
-        return Piece(self.tokens[start:stop], self.words[start:stop], self.grammar)
+        return Piece(self.tokens[start:stop], self.words[start:stop], self.grammar, self.text)
 
     def without(self, start: int, stop: int) -> Piece:
         """Return the piece with the tokens from ``start`` to before ``stop`` taken out."""
-        return Piece(
-            [*self.tokens[:start], *self.tokens[stop:]], [*self.words[:start], *self.words[stop:]], self.grammar
-        )
+        tokens = [*self.tokens[:start], *self.tokens[stop:]]
+        return Piece(tokens, [*self.words[:start], *self.words[stop:]], self.grammar, self.text)
 
-    def headed(self, text: str) -> Piece:
-        """Return the piece with its first word replaced by these."""
-        first = piece_of(tokenize(text, self.grammar), self.grammar)
-        return Piece([*first.tokens, *self.tokens[1:]], [*first.words, *self.words[1:]], self.grammar)
+    def headed(self, text: str, replaced: int = 1) -> Piece:
+        """Return the piece with these words in place of as many as ``replaced`` at its beginning."""
+        first = piece_of(text, self.grammar)
+        tokens = [*first.tokens, *self.tokens[replaced:]]
+        return Piece(tokens, [*first.words, *self.words[replaced:]], self.grammar, self.text)
 
     def begins(self, *words: str) -> bool:
         """Whether the piece begins with these words."""
@@ -113,13 +114,25 @@ class Piece:
         raise NotUnderstoodError("a parenthesis is not closed")
 
 
-def piece_of(tokens: Sequence[Token], grammar: str) -> Piece:
-    """Return the whole text's tokens as a piece. Raises :class:`NotUnderstoodError` when it is too much to parse."""
+def piece_of(text: str, grammar: str) -> Piece:
+    """Return the whole text as a piece. Raises :class:`NotUnderstoodError`, also when it is too much to parse."""
+    tokens = tokenize(text, grammar)
+    if grammar == "sqlite":
+        tokens = [token for index, token in enumerate(tokens) if not index or not _numbers(tokens[index - 1], token)]
     if len(tokens) > MOST_TOKENS:
         raise NotUnderstoodError("the text is too long to be understood in time")
     words = [_word(token) for token in tokens]
     _check_shape(words)
-    return Piece(tokens, words, grammar)
+    return Piece(tokens, words, grammar, text)
+
+
+def _numbers(first: Token, second: Token) -> bool:
+    """Whether the second token is the number of a parameter that the grammar does not know as one (``?1``)."""
+    return (
+        first.token_type is TokenType.PLACEHOLDER
+        and second.token_type is TokenType.NUMBER
+        and first.end + 1 == second.start
+    )
 
 
 def _word(token: Token) -> str:
@@ -154,12 +167,22 @@ def _check_shape(words: Sequence[str]) -> None:
 
 
 def statements(piece: Piece) -> Iterator[Piece]:
-    """Yield the parts between semicolons; empty ones are left out."""
+    """Yield the parts between semicolons; empty ones are left out. A routine's body is not cut."""
+    words = piece.words
+    if ";" not in words:
+        yield piece
+        return
     start = 0
-    for index, word in enumerate(piece.words):
-        if word == ";":
-            if index > start:
-                yield piece.part(start, index)
-            start = index + 1
-    if start < len(piece):
-        yield piece.part(start)
+    for index in (*(index for index, word in enumerate(words) if word == ";"), len(words)):
+        if index <= start:
+            start = max(start, index + 1)
+            continue
+        if words[start] == "CREATE" and "BEGIN" in words[start:index] and not _ends(words, index):
+            continue
+        yield piece.part(start, index)
+        start = index + 1
+
+
+def _ends(words: Sequence[str], index: int) -> bool:
+    """Whether the body of a routine ends before ``index``: by an END, or because there is no END to come."""
+    return words[index - 1] == "END" or "END" not in words[index:]

@@ -26,7 +26,7 @@ _LOOKED_AT: Final = frozenset(
     {
         *(exp.Select, exp.Union, exp.Except, exp.Intersect, exp.SetOperation, exp.Subquery, exp.Values, exp.Table),
         *_CHANGES,
-        *(exp.Lock, exp.PropertyEQ, exp.Anonymous, exp.Placeholder, exp.Array, exp.NextValueFor, exp.Schema),
+        *(exp.Lock, exp.PropertyEQ, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Array, exp.NextValueFor, exp.Schema),
     }
 )
 """The exact types that are more to :meth:`Queries.visit` than their parts."""
@@ -229,7 +229,7 @@ class Queries:
         elif isinstance(node, exp.PropertyEQ):
             if isinstance(node.this, exp.Parameter):
                 self.effects.add("a variable of the session is set", C.SESSION_CONTROL)
-        elif isinstance(node, exp.Anonymous | exp.Placeholder):
+        elif isinstance(node, exp.Anonymous | exp.Placeholder | exp.JSONPathKey):
             self.names.add(str(node.this).upper())
         elif isinstance(node, exp.Array):
             for each in node.expressions:

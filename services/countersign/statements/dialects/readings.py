@@ -73,6 +73,8 @@ _SCANNERS: Final = {grammar: _scanner(grammar) for grammar in _QUOTED}
 _CONDITIONAL: Final = re.compile(r"/\*(M?!)([0-9]{0,6})(.*)\*/", re.DOTALL)
 _HINT_THAT_SETS: Final = re.compile(r"/\*\+.*\bset_var\b", re.DOTALL | re.IGNORECASE)
 _SUSPECT: Final = re.compile(r"[^ -~\t\n\r]")
+# Of a text without any of these the tokens are the same to all who read it.
+_WORTH_A_LOOK: Final = re.compile(r"--|/[*/]|#|[^ -~\t\n\r]|[\\`{}$\[\]]")
 _QUOTE_AFTER_BACKSLASH: Final = re.compile(r"\\['\"]")
 # Brackets are of arrays in BigQuery and Snowflake; a backslash is of no grammar; backticks, of those that quote by them.
 _STRAY: Final = {
@@ -106,6 +108,8 @@ class Reading:
 
 def readings(text: str, dialect: str) -> list[Reading]:
     """Return every reading of the text, the most likely first. Raises :class:`NotUnderstoodError`."""
+    if not _WORTH_A_LOOK.search(text):
+        return [Reading(text, dialect)]
     found = [Reading(each, dialect) for each in _variants(text, dialect)]
     if dialect == "mysql" and _QUOTE_AFTER_BACKSLASH.search(text):
         # Where the modes of the server decide on where a string ends, the other end is read, too.

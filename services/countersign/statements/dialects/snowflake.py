@@ -82,8 +82,14 @@ def _set(judge: Judge, piece: Piece, effects: Effects) -> None:
 def _begin(judge: Judge, piece: Piece, effects: Effects) -> None:
     if len(piece) == 1 or piece.word(1) in {"TRANSACTION", "WORK", "NAME"}:
         effects.add("begins a transaction", C.SESSION_CONTROL)
-    else:
-        raise NotUnderstoodError("a script is not followed", [C.CODE_EXECUTION])
+        return
+    effects.add("runs a script", C.CODE_EXECUTION)
+    judge.note(piece.part(1), effects)
+
+
+def _end(judge: Judge, piece: Piece, effects: Effects) -> None:
+    if len(piece) > 1:
+        raise NotUnderstoodError("what follows a block is not understood")
 
 
 _SCRIPT: Final = always("is of a script, which is not followed", C.CODE_EXECUTION, C.UNPARSABLE)
@@ -105,6 +111,8 @@ STATEMENTS: Final[dict[str, Handler]] = settle(
         **named("BEGIN START", _begin),
         "COMMENT": always("comments", C.DDL),
         "UNDROP": always("takes back a drop", C.DDL),
-        **named("DECLARE LET IF FOR WHILE LOOP RETURN CASE REPEAT", _SCRIPT),
+        "END": _end,
+        "DECLARE": always("runs a script", C.CODE_EXECUTION),
+        **named("LET IF FOR WHILE LOOP RETURN CASE REPEAT", _SCRIPT),
     }
 )

@@ -192,7 +192,6 @@ def _dbcc(judge: Judge, piece: Piece, effects: Effects) -> None:
 
 def _print(judge: Judge, piece: Piece, effects: Effects) -> None:
     judge.loose(piece.part(1), effects)
-    effects.answer(1)
 
 
 _SESSION: Final = always("controls sessions or the server", C.SESSION_CONTROL)
