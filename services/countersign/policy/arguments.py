@@ -12,6 +12,8 @@ from countersign.policy.errors import CannotJudge
 
 MAX_DEPTH = 128
 """Levels of nesting beyond which arguments cannot be judged: the most that ``limits.json_depth`` can permit."""
+VALUES_LIMIT = 100_000
+"""Values, at all levels, beyond which conditions cannot judge arguments: it bounds the time of a decision."""
 
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | int | float | str | bool | None"
 
@@ -49,9 +51,9 @@ class Arguments:
         return self._read
 
     def plain(self) -> Plain:
-        """Return them as CEL takes them. Raises :class:`CannotJudge` also for a number that CEL cannot hold."""
+        """Return them as CEL takes them. Raises :class:`CannotJudge` also for what CEL cannot hold."""
         if self._plain is None:
-            self._plain = {key: _plain(value) for key, value in self.exact().items()}
+            self._plain = _Plainly().members(self.exact())
         return self._plain
 
 
@@ -68,14 +70,28 @@ def _arguments(call: Call) -> Mapping[str, JsonValue]:
     return params
 
 
-def _plain(value: JsonValue) -> Plain:
-    if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_plain(child) for child in value]
-    if isinstance(value, Number):
-        return _number(value)
-    return value
+class _Plainly:
+    """Turns values into what CEL takes, up to a number of them: CEL converts each one again, on every call."""
+
+    def __init__(self) -> None:
+        self._left = VALUES_LIMIT
+
+    def members(self, values: Mapping[str, JsonValue]) -> dict[str, Plain]:
+        self._count(len(values))
+        return {key: self._value(value) for key, value in values.items()}
+
+    def _value(self, value: JsonValue) -> Plain:
+        if isinstance(value, dict):
+            return self.members(value)
+        if isinstance(value, list):
+            self._count(len(value))
+            return [self._value(child) for child in value]
+        return _number(value) if isinstance(value, Number) else value
+
+    def _count(self, more: int) -> None:
+        self._left -= more
+        if self._left < 0:
+            raise CannotJudge("the arguments hold too many values for conditions")
 
 
 def _number(text: Number) -> int | float:

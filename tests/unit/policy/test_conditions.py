@@ -193,6 +193,7 @@ def test_a_condition_reads_the_call_as_it_is(text: str, arguments: str, expected
         ("in_network(args.a, '10.0.0.0/8')", '{"a": "hunter2"}', "the address or the network is none"),
         ("in_network('10.0.0.1', args.n)", '{"n": "10.0.0.1/8"}', "the address or the network is none"),
         ("args.l.all(x, args.l.all(y, args.l.all(z, true)))", f'{{"l": {list(range(100))}}}', "too many steps"),
+        ("has(args.x)", f'{{"x": {[[1] * 1_000] * 100}}}', "too many values"),
         ("args.x == 1", '{"x": 1, "x": 1}', "not plain JSON: a key is repeated"),
         ("args.x == 1", '{"x": "\\ud800"}', "not plain JSON: a surrogate"),
         ("args.x == 1", "[1]", "no object"),
