@@ -46,22 +46,28 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
 class Bench:
     """An exchange between Envoy, which the test plays, and a sink that it controls."""
 
-    def __init__(self, rulebook: Rulebook) -> None:
+    def __init__(self, rulebook: Rulebook, pins: FakePins | None = None) -> None:
         self.sink = Sink()
         self.version = rulebook.current.config.version
         self.budget = Budget(1_000_000)
         aside = Aside(from_bytes=100_000, at_once=1)
         now_us = 1_790_000_000_000_000
-        self.pins = FakePins()
+        self.pins = pins or FakePins()
         self.exchange = Exchange(rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id)
 
     async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:
         return list(await self.exchange.step(message))
 
     async def head(
-        self, content_type: str = JSON, status: int = 200, *, method: str = "tools/call", handed: bool = True
+        self,
+        content_type: str = JSON,
+        status: int = 200,
+        *,
+        method: str = "tools/call",
+        handed: bool = True,
+        id_json: str = "1",
     ) -> list[pb.ProcessingResponse]:
-        calls = (HandedCall("1", method, "query"),)
+        calls = (HandedCall(id_json, method, "query"),)
         handoff = Handoff(new_id(), new_id(), 0, "orders", "legacy", ALICE, calls, ("pii",), self.version)
         message = pb.ProcessingRequest()
         for name, value in ((":status", str(status)), ("content-type", content_type), ("x-leak", MAIL)):
