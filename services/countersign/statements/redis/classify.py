@@ -70,7 +70,9 @@ def _plain(name: str, entry: Entry, arguments: Sequence[str]) -> Verdict:
     if not entry.least <= len(arguments) <= entry.most:
         return unparsable(f"a wrong number of arguments for {name.upper()}")
     keys = _keys(entry.keys, arguments)
-    bound = max(len(keys), 1) if _C.READ in entry.classes else None
+    bound = None
+    if _C.READ in entry.classes:
+        bound = max(len(arguments), 1) if entry.keys is Keys.ALL else 1
     classes = entry.classes
     if bound is not None and bound > ROWS_MAX:
         classes, bound = classes - {_C.READ} | {_C.BULK_READ}, None

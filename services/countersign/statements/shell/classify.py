@@ -15,7 +15,7 @@ from countersign.statements.shell.words import UnreadError
 from countersign.statements.shell.wrappers import Budget, ClassifySql, Runner
 from countersign.statements.verdict import Verdict, unparsable
 
-SIZE_MAX = 16 * 1024
+SIZE_MAX = 8 * 1024
 """Characters; a longer text is not looked at."""
 
 _DEPTH_MAX = 6
@@ -37,7 +37,7 @@ def classify_shell(text: str, sql: ClassifySql | None = None) -> Verdict:
     ``sql`` judges what is handed to database clients (``psql -c``); without it such a call is ``code_execution``.
 
     Never raises. Unparsable: syntax errors, constructs that are not read, control characters and blanks that look like
-    others, no command, more than 16 KiB. ``row_bound`` is always ``None``: what a command prints has no rows.
+    others, no command, more than 8 KiB. ``row_bound`` is always ``None``: what a command prints has no rows.
     """
     return _script(text, sql, 0)
 

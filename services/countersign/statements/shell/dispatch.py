@@ -24,6 +24,7 @@ from countersign.statements.shell.operations import (
     judge_by_subcommand,
     judge_cloud,
     judge_docker,
+    judge_gh,
     judge_ip,
     judge_kubectl,
 )
@@ -55,6 +56,7 @@ _JUDGES: dict[str, Judge] = {
     **dict.fromkeys(("terraform", "tofu", "helm", "systemctl", "apt", "apt-cache"), judge_by_subcommand),
     **dict.fromkeys(("gcloud", "az"), judge_cloud),
     "ip": judge_ip,
+    "gh": judge_gh,
     ":": judge_reader,
     "vault": always("it handles credentials", _C.PRIVILEGE),
     **dict.fromkeys(("op", "pass", "bw", "aws-vault", "sops"), always("it shows credentials", _C.PRIVILEGE, _C.READ)),
@@ -92,6 +94,8 @@ def judge_command(command: Command, runner: Runner) -> Verdict:
     if name in _ASKED and _asks(command):
         return verdict("it only reads", _C.READ)
     if name == "read" and all(re.fullmatch(r"-[rs]+|[A-Za-z_]\w*", word.text or "") for word in command.words):
+        return READS
+    if name == "crontab" and command.texts == ["-l"]:
         return READS
     if name in _LISTENERS and any(_STARTS.match(word.text or "") for word in command.words):
         return verdict("it gives a program to another machine", _C.CODE_EXECUTION, _C.EXPORT)

@@ -86,6 +86,7 @@ _FIND_VALUED = names(
     -ctime -mmin -amin -cmin -newer -anewer -cnewer -newermt -maxdepth -mindepth -user -group -uid -gid -perm -links
     -inum -samefile -lname -ilname -fstype -used -printf -O0 -D"""
 )
+_EXECS_MAX = 8
 _FIND_RUNS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
 
@@ -104,6 +105,8 @@ def judge_find(command: Command) -> tuple[Verdict, list[tuple[Word, ...]]]:
             if end is None:
                 return RUNS, []
             runs.append(command.words[index + 1 : end])
+            if len(runs) > _EXECS_MAX:
+                return RUNS, []
             index = end + 1
             continue
         if text in ("-fprint", "-fprint0", "-fls", "-fprintf"):
@@ -152,6 +155,7 @@ def judge_sed(command: Command) -> Verdict:
     return _reading(command, files)
 
 
+_PROGRAM_MAX = 1000
 _AWK_RUNS = re.compile(r"system|getline|[^|]\|(?!\|)|ENVIRON|PROCINFO|ARGV|@|print[^\0]*>", re.IGNORECASE)
 """Runs a program, reads or writes other files; behind the first ``print``, ``>`` writes."""
 
@@ -162,7 +166,9 @@ def judge_awk(command: Command) -> Verdict:
     if texts is None:
         return UNTOLD
     given = options(texts, "Fv")
-    if not given.given <= {"-F", "-v"} or not given.operands or _AWK_RUNS.search(given.operands[0].replace("||", "")):
+    if not given.given <= {"-F", "-v"} or not given.operands or len(given.operands[0]) > _PROGRAM_MAX:
+        return RUNS
+    if _AWK_RUNS.search(given.operands[0].replace("||", "")):
         return RUNS
     return _reading(command, given.operands[1:])
 

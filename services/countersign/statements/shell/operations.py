@@ -201,6 +201,9 @@ _SUBCOMMANDS: dict[str, tuple[frozenset[str], frozenset[str], frozenset[str], fr
     "apt-cache": (names("search show policy madison depends rdepends"), names(""), names(""), names("")),
 }
 _SUBCOMMANDS["tofu"] = _SUBCOMMANDS["terraform"]
+_ELSEWHERE = ("--out", "-out", "-H", "-M", "--host", "--machine", "--post")
+"""Options that write a file, or reach into another machine."""
+
 _NAMED_VALUES = names("--namespace --kube-context --output --lines --type --state --property")
 
 
@@ -212,10 +215,10 @@ def judge_by_subcommand(command: Command) -> Verdict:
     given = options(texts, "nop", _NAMED_VALUES)
     read, destroys, writes, controls = _SUBCOMMANDS[command.name]
     verb = given.operands[0] if given.operands else ""
+    if verb == "state" and command.name in ("terraform", "tofu"):
+        return READS if given.operands[1:2] in (("list",), ("show",)) else RUNS
     if verb in read or (not verb and given.given <= {"--version", "--help"}):
-        risky = any(
-            option.startswith(("--out", "-out", "-H", "-M", "--host", "--machine", "--post")) for option in given.given
-        )
+        risky = any(text.startswith(_ELSEWHERE) for text in texts)
         return RUNS if risky and command.name != "helm" else READS
     if verb in destroys or (verb == "apply" and "-destroy" in texts):
         return _DESTROYS
@@ -243,6 +246,22 @@ def judge_cloud(command: Command) -> Verdict:
         if _CLOUD_READ.match(verb):
             return READS
     return RUNS
+
+
+_HUB_READ = names("list view status diff checks")
+
+
+def judge_gh(command: Command) -> Verdict:
+    """``gh``: lists and shows, else it changes what GitHub holds."""
+    texts = command.texts
+    if texts is None:
+        return UNTOLD
+    noun, verb = [*options(texts, "LRs").operands, "", ""][:2]
+    if noun in ("pr", "issue", "run", "repo", "release", "workflow", "label") and verb in _HUB_READ:
+        return READS
+    if noun in ("auth", "secret", "ssh-key", "gpg-key", "variable"):
+        return _GRANTS
+    return _WRITES if noun in ("pr", "issue", "release", "label") else RUNS
 
 
 def judge_ip(command: Command) -> Verdict:

@@ -57,7 +57,7 @@ _OPEN_FILES = names(
 _OPEN_SYSTEM = names(
     """pwd ps df uname whoami id groups users who w uptime free nproc arch lscpu lsblk lsusb lspci lsmod lsipc lsns
     vmstat iostat mpstat pidof pgrep pstree tty logname getconf locale hostid printf echo true false test [ : seq expr
-    numfmt factor which whereis type cal tput nproc last lastlog findmnt blkid netstat pmap getent man info help
+    numfmt factor which whereis type cal tput nproc last lastlog findmnt blkid netstat pmap getent help
     whatis apropos lsof less more lslogins"""
 )
 
@@ -114,6 +114,7 @@ READERS: dict[str, Reader] = {
         ),
         skipped=1,
     ),
+    "yq": Reader("rejMPN", names("--output-format --input-format --no-colors --raw-output"), skipped=1),
     "date": Reader("uRd+I+r+f+", names("--utc --rfc-3339 --iso-8601 --date --rfc-email --reference --universal"), 1),
     "hostname": Reader("fsidIA", names("--fqdn --short --ip-address --all-ip-addresses --domain"), operands_max=0),
     "dmesg": Reader("HTtkxLrul+f+", names("--human --ctime --level --facility --kernel --decode"), operands_max=0),
@@ -128,6 +129,7 @@ READERS: dict[str, Reader] = {
     "mount": Reader("lt+", operands_max=0),
     "env": Reader("0", names("--null"), operands_max=0),
     "printenv": OPEN,
+    "man": Reader("fk"),
     "file": Reader("biLhkNrsz0", names("--mime --mime-type --mime-encoding --brief --dereference")),
     "cloc": Reader("", names("--json --csv --quiet --by-file")),
     "loginctl": Reader("", names("--no-pager")),
@@ -162,11 +164,17 @@ def judge_reader(command: Command) -> Verdict:
         return verdict("it writes or sets its last operand", _C.WRITE)
     if command.name == "date" and any(not text.startswith("+") for text in operands):
         return verdict("it sets the clock", _C.SESSION_CONTROL)
+    if command.name == "printenv" and operands and all(quiet(name) for name in operands):
+        return READS
     if command.name in ("env", "printenv", "lslogins", "lastlog") or _getent_secret(command.name, texts):
         return verdict("it shows credentials or what others do", _C.PRIVILEGE, _C.READ)
+    if command.name in ("jq", "yq") and any("load" in text for text in texts):
+        return RUNS
     if command.name == "jq" and any("import" in text or "include" in text for text in texts):
         return RUNS
-    if command.name == "jq" and any("env" in text or "ENV" in text or "input_filename" in text for text in texts):
+    if command.name in ("jq", "yq") and any(
+        "env" in text or "ENV" in text or "input_filename" in text for text in texts
+    ):
         return verdict("it shows the environment", _C.PRIVILEGE, _C.READ)
     return _of_files(command, reader, operands, texts)
 

@@ -12,8 +12,9 @@ from countersign.statements.combine import combine
 from countersign.statements.names import names
 from countersign.statements.shell.command import FETCHES, READS, RUNS, UNTOLD, Command, verdict
 from countersign.statements.shell.dispatch import judge_command
-from countersign.statements.shell.paths import reaches_secrets, read_classes, resolve, write_classes
+from countersign.statements.shell.paths import reaches_secrets, resolve
 from countersign.statements.shell.readers import NAMERS, PASSING
+from countersign.statements.shell.redirects import file_redirect, here, substitutions
 from countersign.statements.shell.words import UnreadError, Word, source, words
 from countersign.statements.shell.wrappers import Runner, harmless_variable
 from countersign.statements.verdict import READING, StatementClass, Verdict
@@ -31,7 +32,6 @@ _SEQUENCES = names(
     """program list subshell do_group if_statement elif_clause else_clause negated_command case_item
     compound_statement"""
 )
-_OUTPUTS = frozenset({">", ">>", ">|", "&>", "&>>", ">&"})
 _LOOP_VALUES_MAX = 16
 
 
@@ -166,75 +166,14 @@ def _redirects(nodes: Sequence[Node], scope: Scope) -> tuple[list[Verdict], bool
     for node in nodes:
         inner: list[Node] = []
         if node.type == "file_redirect":
-            classes, away = _file_redirect(node, scope, inner)
+            classes, away = file_redirect(node, scope.known, scope.folder, inner)
             quiet = quiet or away
             if classes:
                 parts.append(verdict("it redirects to or from a file", *classes))
         else:
-            _here(node, scope, inner)
+            here(node, scope.known, inner)
         parts.extend(each for each in _inner(inner, scope) if not each.only_reads)
     return parts, quiet
-
-
-def _file_redirect(node: Node, scope: Scope, inner: list[Node]) -> tuple[frozenset[StatementClass], bool]:
-    targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
-    signs = [child.type for child in node.children if not child.is_named]
-    if len(targets) != 1 or len(signs) != 1:
-        raise UnreadError("a redirection that is not read")
-    target = targets[0]
-    sign = signs[0]
-    if sign in (">&", "<&") and re.fullmatch(r"\d|-", source(target)):
-        return frozenset(), False
-    read = words(target, scope.known, inner)
-    if len(read) != 1 or read[0].glob or sign not in _OUTPUTS | {"<"}:
-        raise UnreadError("a redirection that is not read")
-    if sign == "<":
-        if target.type == "process_substitution":
-            return frozenset(), False
-        unknown = frozenset({_C.FILE_ACCESS}) if read[0].text is None else frozenset[StatementClass]()
-        return read_classes(read[0], scope.folder) | unknown, False
-    classes = write_classes(read[0], scope.folder)
-    errors = any(child.type == "file_descriptor" and source(child) == "2" for child in node.children)
-    return classes, bool(classes) and not errors
-
-
-def _here(node: Node, scope: Scope, inner: list[Node]) -> None:
-    """Look at a here-document or here-string, whose text is data for the command that gets it."""
-    if node.type == "heredoc_redirect":
-        _check_here_document(node)
-    for child in node.children:
-        if child.type == "heredoc_body":
-            _substitutions(child, inner)
-        elif node.type == "herestring_redirect" and child.is_named:
-            words(child, scope.known, inner)
-        elif child.is_named and child.type not in (
-            "heredoc_start",
-            "heredoc_end",
-            "file_descriptor",
-            "heredoc_content",
-        ):
-            raise UnreadError("a here-document whose command goes on behind it")
-
-
-def _check_here_document(node: Node) -> None:
-    """Refuse what two readers could end at different lines."""
-    found = re.match(r"<<(-?) ?(['\"]?)([A-Za-z_]\w*)\2\n", source(node))
-    if found is None:
-        raise UnreadError("a here-document that is not read")
-    lines = source(node).split("\n")[1:]
-    ends = [number for number, line in enumerate(lines) if (line.lstrip("\t") if found[1] else line) == found[3]]
-    body = "\n".join(lines)
-    expands = not found[2] and re.search(r"`|\$[(\[{]", body)
-    if ends != [len(lines) - 1] or expands:
-        raise UnreadError("a here-document that is not read")
-
-
-def _substitutions(node: Node, inner: list[Node]) -> None:
-    for child in node.named_children:
-        if child.type in ("command_substitution", "process_substitution"):
-            inner.append(child)
-        else:
-            _substitutions(child, inner)
 
 
 def _inner(nodes: Sequence[Node], scope: Scope) -> list[Verdict]:
@@ -263,7 +202,7 @@ def _command(node: Node, scope: Scope, redirects: Sequence[Node]) -> Verdict:
         end = child.end_byte
         if child.type == "variable_assignment":
             settings.append(source(child))
-            _substitutions(child, inner)
+            substitutions(child, inner)
         elif child.type.endswith("_redirect"):
             own.append(child)
         elif child.type in ("$", "=", "==", "=~", "!=", "(", ")"):
@@ -302,7 +241,7 @@ def _change_folder(targets: Sequence[Word], scope: Scope) -> Verdict:
 
 def _assignment(node: Node, scope: Scope) -> Verdict:
     inner: list[Node] = []
-    _substitutions(node, inner)
+    substitutions(node, inner)
     held = [each for each in _inner(inner, scope) if not each.only_reads]
     if inner or "[" in source(node):
         held.append(UNTOLD)

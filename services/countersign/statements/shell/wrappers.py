@@ -154,6 +154,8 @@ def _behind_options(command: Command) -> tuple[Word, ...] | None:
             break
         if text in ("-S", "-a", "-e", "-i", "-s", "--split-string", "--arg-file") and command.name in ("env", "sudo"):
             return None
+        if command.name == "xargs" and text.startswith(("-a", "--arg")):
+            return None
         if text in valued_long or (len(text) == 2 and text[1] in valued and command.name + text != "xargs-i"):
             index += 1
     return words[index:]
@@ -234,7 +236,7 @@ def _client(command: Command, runner: Runner) -> Verdict:
     if texts is None:
         return UNTOLD
     name = command.name
-    if texts in (["--version"], ["-V"], ["--help"]):
+    if texts in (["--version"], ["-V"], ["--help"]) or (name == "psql" and texts in (["-l"], ["--list"])):
         return READS
     if name == "redis-cli":
         return _redis(texts)

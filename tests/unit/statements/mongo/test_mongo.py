@@ -149,7 +149,8 @@ def test_what_is_outside_the_subset_never_passes(text: str) -> None:
 
 def test_every_collection_that_takes_part_is_named() -> None:
     verdict = classify_mongo(
-        "db.orders.aggregate([{$match: {a: 1}}, {$lookup: {from: 'users', localField: 'u', foreignField: '_id', as: 'u'}},"
+        "db.orders.aggregate([{$match: {a: 1}}, {$lookup: {from: 'users', localField: 'u',"
+        " foreignField: '_id', as: 'u'}},"
         " {$merge: 'kept'}])"
     )
     assert verdict.reads == {"orders", "users"}

@@ -120,7 +120,7 @@ def test_a_command_has_exactly_the_classes_that_its_documentation_says(text: str
 def test_keys_are_told_by_their_first_segment_so_that_no_value_travels() -> None:
     verdict = classify_redis("MGET session:8f3a session:77 greeting")
     assert verdict.reads == {"session:*", "greeting"}
-    assert verdict.row_bound == 2
+    assert verdict.row_bound == 3
 
 
 def test_the_bound_of_a_page_is_the_page() -> None:
