@@ -63,10 +63,14 @@ def short_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A target as gateway.yaml states it; ``credential`` is kept in a file beside it, made up unless given."""
+    """A target as gateway.yaml states it; ``credential`` is kept in a file beside it, made up unless given.
+
+    ``extra`` are more keys of the target.
+    """
 
     mcp: str
     credential: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Setup:
             secret = folder / f"{name}.credential"
             secret.touch(mode=0o600)
             secret.write_text(target.credential)
-            targets[name] = {"mcp": target.mcp, "credential": {"bearer": {"file": secret.name}}}
+            targets[name] = {"mcp": target.mcp, "credential": {"bearer": {"file": secret.name}}, **target.extra}
         document = {
             "version": 1,
             "gateway": {"url": url},
