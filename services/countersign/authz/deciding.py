@@ -11,13 +11,16 @@ from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.methods import is_connection
 from countersign.model.principal import Principal
-from countersign.model.rule import RateLimit
 from countersign.model.situation import Situation
 from countersign.policy.rates import describe, retry_after_s
+from countersign.runtime.aside import Aside
 from countersign.runtime.pins import PinState
 from countersign.runtime.rulebook import InForce
 from countersign.runtime.usage import UsageSource
 
+# Rules about arguments have to read them.
+_ASIDE_FROM_BYTES = 32 * 1024
+_ASIDE_AT_ONCE = 2
 _PENDING = {
     PinState.NEW: "the tool is new at its target, and no operator has accepted it yet",
     PinState.CHANGED: "the tool changed at its target, and no operator has accepted that yet",
@@ -49,32 +52,70 @@ class Decided:
 
 
 class Decider:
-    """Decides, and counts the calls that it lets pass: without waiting, so that no two calls can pass on one count."""
+    """Decides, and counts the calls that it lets pass."""
 
     def __init__(self, tools: ToolStates, usage: UsageSource) -> None:
         self._tools = tools
         self._usage = usage
+        self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
 
-    def decide(
-        self, in_force: InForce, target: Target, principal: Principal, calls: Sequence[Call], situation: Situation
+    async def decide(
+        self,
+        in_force: InForce,
+        target: Target,
+        principal: Principal,
+        calls: Sequence[Call],
+        situation: Situation,
+        size_bytes: int,
     ) -> Decided:
-        """Decide about the calls of one request. ``situation`` comes without usage. Raises ``Undecidable``."""
-        working = sum(not is_connection(call.method) for call in calls)
-        if working and (in_force.asks_usage or in_force.limits.bind(principal, target.name)):
-            if not self._usage.fresh:
-                raise Undecidable("what was used before is not known")
-            now_us = situation.time_us
-            situation = replace(situation, usage=self._usage.of(principal, target.name, now_us))
-            limit = in_force.limits.exceeded(principal, target.name, situation.usage, more=working)
-            if limit is not None:
-                denied = _limited(in_force, limit)
-                leaving = self._usage.departures(principal, target.name, limit.window, now_us)
-                return Decided((denied,) * len(calls), denied, retry_after_s(limit, leaving, more=working))
-        decided = _together([self._one(in_force, target, principal, call, situation) for call in calls])
-        if decided.verdict.allowed:
-            for _ in range(working):
-                self._usage.count_call(principal, target.name, situation.time_us)
+        """Decide about the calls of one request of this size. ``situation`` comes without usage.
+
+        Between the look at what was used and the count of a call that passes nothing is waited for, so that no two
+        calls can pass on one count. Raises ``Undecidable``.
+        """
+        working = [call for call in calls if not is_connection(call.method)]
+        limited = bool(working) and in_force.limits.bind(principal, target.name)
+        by_usage = any(in_force.policy.needs_usage(principal, call) for call in working)
+        if (limited or by_usage) and not self._usage.fresh:
+            raise Undecidable("what was used before is not known")
+        if by_usage or (working and in_force.trial is not None):
+            used = self._usage.of(principal, target.name, situation.time_us)
+            situation = replace(situation, usage=used)
+
+        def judge() -> list[Decision]:
+            return [self._one(in_force, target, principal, call, situation) for call in calls]
+
+        if limited and (late := self._limited(in_force, target, principal, calls, len(working), situation.time_us)):
+            return late
+        # To read large arguments takes long; but a call that is judged by what was used cannot wait for others.
+        decided = _together(judge() if by_usage else await self._aside.run(size_bytes, judge))
+        if not decided.verdict.allowed:
+            return decided
+        # Others may have passed meanwhile.
+        if limited and (late := self._limited(in_force, target, principal, calls, len(working), situation.time_us)):
+            return late
+        for _ in working:
+            self._usage.count_call(principal, target.name, situation.time_us)
         return decided
+
+    def _limited(
+        self,
+        in_force: InForce,
+        target: Target,
+        principal: Principal,
+        calls: Sequence[Call],
+        more: int,
+        now_us: int,
+    ) -> Decided | None:
+        used = self._usage.of(principal, target.name, now_us)
+        limit = in_force.limits.exceeded(principal, target.name, used, more=more)
+        if limit is None:
+            return None
+        reason = describe(limit)
+        message = f"Too many calls: {reason}."
+        denied = Decision(Outcome.DENY, (limit.name,), (), reason, message, in_force.config.version)
+        leaving = self._usage.departures(principal, target.name, limit.window, now_us)
+        return Decided((denied,) * len(calls), denied, retry_after_s(limit, leaving, more=more))
 
     def _one(
         self, in_force: InForce, target: Target, principal: Principal, call: Call, situation: Situation
@@ -98,12 +139,6 @@ class Decider:
             return decision
         message = f"This call is not possible: {pending}."
         return Decision(Outcome.DENY, (), (), pending, message, decision.policy_version)
-
-
-def _limited(in_force: InForce, limit: RateLimit) -> Decision:
-    reason = describe(limit)
-    message = f"Too many calls: {reason}."
-    return Decision(Outcome.DENY, (limit.name,), (), reason, message, in_force.config.version)
 
 
 def _until_approvals(decision: Decision) -> Decision:

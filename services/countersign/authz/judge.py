@@ -147,7 +147,8 @@ class Judge:
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
         calls = [_call(message) for message in request.messages]
         situation = Situation(record.arrived_us, inquiry.source_address)
-        decided = self._decider.decide(in_force, target, principal, calls, situation)
+        size_bytes = len(inquiry.http.body)
+        decided = await self._decider.decide(in_force, target, principal, calls, situation, size_bytes)
         decisions, verdict = decided.decisions, decided.verdict
         reply = None if verdict.allowed else _denial(request, decided)
         status = reply.status if reply else 0

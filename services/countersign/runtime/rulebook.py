@@ -24,8 +24,7 @@ _KEPT = 8
 class InForce:
     """One version of gateway.yaml with its rules and masks compiled.
 
-    ``trial`` are the rules as they would be if those on trial were enforced; ``None`` when none are. ``asks_usage``
-    says that some rule may ask what was used before.
+    ``trial`` are the rules as they would be if those on trial were enforced; ``None`` when none are.
     """
 
     config: GatewayConfig
@@ -33,7 +32,6 @@ class InForce:
     masks: MaskCatalog
     trial: Policy | None
     limits: RateLimits
-    asks_usage: bool
 
 
 class Rulebook:
@@ -92,14 +90,12 @@ class Rulebook:
                 changed(self._current)
 
     def _compile(self, config: GatewayConfig) -> InForce:
-        rules = (*config.rules, *(config.candidate.rules if config.candidate else ()))
         compiled = InForce(
             config=config,
             policy=Policy(config.rules, version=config.version),
             masks=MaskCatalog(config.masks.values(), cache_dir=self._cache_dir, max_depth=config.limits.json_depth),
             trial=_trial(config),
             limits=RateLimits(config.rate_limits),
-            asks_usage=any("usage" in rule.when for rule in rules),
         )
         self._compiled[config.version] = compiled
         self._compiled.move_to_end(config.version)

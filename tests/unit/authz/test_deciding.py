@@ -41,119 +41,119 @@ def in_force(folder: Path, rules: str = READ, rest: str = "") -> InForce:
     return Rulebook(path, {}, None, reads=()).current
 
 
-def decide(
+async def decide(
     now: InForce,
     *calls: Call,
     tools: Tools | None = None,
     used: Used | None = None,
-    principal: Principal = ALICE,
+    size_bytes: int = 100,
 ) -> Decided:
     asked = calls or (QUERY,)
     target = now.config.targets[asked[0].target]
-    return Decider(tools or Tools(), used or Used()).decide(now, target, principal, asked, NOW)
+    return await Decider(tools or Tools(), used or Used()).decide(now, target, ALICE, asked, NOW, size_bytes)
 
 
 @pytest.mark.parametrize("state", PENDING)
-def test_a_tool_that_nobody_accepted_is_denied_whatever_the_rules_say(tmp_path: Path, state: PinState) -> None:
-    decided = decide(in_force(tmp_path), tools=Tools(states={"query": state}))
+async def test_a_tool_that_nobody_accepted_is_denied_whatever_the_rules_say(tmp_path: Path, state: PinState) -> None:
+    decided = await decide(in_force(tmp_path), tools=Tools(states={"query": state}))
     assert decided.verdict.outcome is Outcome.DENY
     assert "tool" in decided.verdict.reason
     assert decided.verdict.masks == ()
 
 
 @pytest.mark.parametrize("state", PENDING)
-def test_a_target_may_be_trusted_with_its_tools(tmp_path: Path, state: PinState) -> None:
+async def test_a_target_may_be_trusted_with_its_tools(tmp_path: Path, state: PinState) -> None:
     loose = replace(QUERY, target="loose")
-    assert decide(in_force(tmp_path), loose, tools=Tools(state)).verdict.allowed
+    assert (await decide(in_force(tmp_path), loose, tools=Tools(state))).verdict.allowed
 
 
 @pytest.mark.parametrize("state", [PinState.ACCEPTED, PinState.UNSEEN_TARGET])
-def test_accepted_tools_and_those_never_listed_are_for_the_rules(tmp_path: Path, state: PinState) -> None:
+async def test_accepted_tools_and_those_never_listed_are_for_the_rules(tmp_path: Path, state: PinState) -> None:
     now = in_force(tmp_path)
-    assert decide(now, tools=Tools(state)).verdict.allowed
-    assert not decide(now, replace(QUERY, name="drop"), tools=Tools(state)).verdict.allowed
+    assert (await decide(now, tools=Tools(state))).verdict.allowed
+    assert not (await decide(now, replace(QUERY, name="drop"), tools=Tools(state))).verdict.allowed
 
 
-def test_nothing_is_concluded_about_tools_from_old_knowledge(tmp_path: Path) -> None:
+async def test_nothing_is_concluded_about_tools_from_old_knowledge(tmp_path: Path) -> None:
     now = in_force(tmp_path)
     with pytest.raises(Undecidable):
-        decide(now, tools=Tools(PinState.UNKNOWN))
+        await decide(now, tools=Tools(PinState.UNKNOWN))
     # What the rules deny anyway, and what names no tool, needs none of it.
-    assert not decide(now, replace(QUERY, name="drop"), tools=Tools(PinState.UNKNOWN)).verdict.allowed
-    assert decide(now, PING, tools=Tools(PinState.UNKNOWN)).verdict.allowed
+    assert not (await decide(now, replace(QUERY, name="drop"), tools=Tools(PinState.UNKNOWN))).verdict.allowed
+    assert (await decide(now, PING, tools=Tools(PinState.UNKNOWN))).verdict.allowed
 
 
-def test_a_pending_tool_in_a_batch_holds_back_all_of_it(tmp_path: Path) -> None:
+async def test_a_pending_tool_in_a_batch_holds_back_all_of_it(tmp_path: Path) -> None:
     other = replace(QUERY, name="list_orders")
     used = Used()
-    decided = decide(
+    decided = await decide(
         in_force(tmp_path), other, QUERY, PING, tools=Tools(states={"query": PinState.CHANGED}), used=used
     )
     assert [decision.outcome for decision in decided.decisions] == [Outcome.DENY] * 3
     assert used.counted == 0
 
 
-def test_usage_reaches_conditions_and_is_asked_for_only_then(tmp_path: Path) -> None:
+async def test_usage_reaches_conditions_and_is_asked_for_only_then(tmp_path: Path) -> None:
     many = Used(Usage(rows_1h=1001))
-    assert decide(in_force(tmp_path), used=many).verdict.allowed
-    denied = decide(in_force(tmp_path, READ + DENIALS), used=many)
+    assert (await decide(in_force(tmp_path), used=many)).verdict.allowed
+    denied = await decide(in_force(tmp_path, READ + DENIALS), used=many)
     assert denied.verdict.rules == ("bulk",)
-    assert decide(in_force(tmp_path, READ + DENIALS), used=Used(Usage(rows_1h=1000))).verdict.allowed
+    assert (await decide(in_force(tmp_path, READ + DENIALS), used=Used(Usage(rows_1h=1000)))).verdict.allowed
 
 
-def test_where_usage_decides_and_is_not_known_nothing_is_decided(tmp_path: Path) -> None:
+async def test_where_usage_decides_and_is_not_known_nothing_is_decided(tmp_path: Path) -> None:
     stale = Used(fresh=False)
     for rules, rest in ((READ + DENIALS, ""), (READ, LIMIT)):
         with pytest.raises(Undecidable):
-            decide(in_force(tmp_path, rules, rest), used=stale)
-        assert decide(in_force(tmp_path, rules, rest), PING, used=stale).verdict.allowed
-    assert decide(in_force(tmp_path), used=stale).verdict.allowed
-    assert decide(in_force(tmp_path, READ, LIMIT), replace(QUERY, target="loose"), used=stale).verdict.allowed
+            await decide(in_force(tmp_path, rules, rest), used=stale)
+        assert (await decide(in_force(tmp_path, rules, rest), PING, used=stale)).verdict.allowed
+    assert (await decide(in_force(tmp_path), used=stale)).verdict.allowed
+    assert (await decide(in_force(tmp_path, READ, LIMIT), replace(QUERY, target="loose"), used=stale)).verdict.allowed
 
 
-def test_calls_count_when_they_pass_and_the_limit_says_when_to_come_back(tmp_path: Path) -> None:
+async def test_calls_count_when_they_pass_and_the_limit_says_when_to_come_back(tmp_path: Path) -> None:
     now, used = in_force(tmp_path, READ, LIMIT), Used()
     for _ in range(3):
-        assert decide(now, used=used).verdict.allowed
-        assert decide(now, PING, used=used).verdict.allowed
-        assert not decide(now, replace(QUERY, name="drop"), used=used).verdict.allowed
+        assert (await decide(now, used=used)).verdict.allowed
+        assert (await decide(now, PING, used=used)).verdict.allowed
+        assert not (await decide(now, replace(QUERY, name="drop"), used=used)).verdict.allowed
     used.leaving = (Departure(7_200_000, 3),)
-    limited = decide(now, used=used)
+    limited = await decide(now, used=used)
     assert (limited.verdict.outcome, limited.verdict.rules) == (Outcome.DENY, ("slow down",))
     assert limited.retry_after_s == 8
     assert used.counted == 3
-    assert decide(now, PING, used=used).verdict.allowed
+    assert (await decide(now, PING, used=used)).verdict.allowed
 
 
-def test_a_batch_cannot_carry_more_calls_than_the_limit_has_left(tmp_path: Path) -> None:
+async def test_a_batch_cannot_carry_more_calls_than_the_limit_has_left(tmp_path: Path) -> None:
     now, used = in_force(tmp_path, READ, LIMIT), Used(Usage(calls_1m=1))
-    assert decide(now, QUERY, QUERY, QUERY, used=used).retry_after_s > 0
+    assert (await decide(now, QUERY, QUERY, QUERY, used=used)).retry_after_s > 0
     assert used.counted == 0
-    assert decide(now, QUERY, PING, QUERY, used=used).verdict.allowed
+    assert (await decide(now, QUERY, PING, QUERY, used=used)).verdict.allowed
     assert used.counted == 2
 
 
-def test_needing_approval_is_denied_while_nobody_can_be_asked(tmp_path: Path) -> None:
+async def test_needing_approval_is_denied_while_nobody_can_be_asked(tmp_path: Path) -> None:
     now = in_force(tmp_path, READ + "  - {name: ask first, approve: {groups: [analysts], tools: [query]}}\n")
-    verdict = decide(now).verdict
+    verdict = (await decide(now)).verdict
     assert (verdict.outcome, verdict.rules, verdict.masks) == (Outcome.DENY, ("ask first",), ())
     assert "approval" in verdict.reason
     assert "approval" in verdict.message
 
 
-def test_rules_on_trial_say_their_say_and_bind_nobody(tmp_path: Path) -> None:
-    plain = decide(in_force(tmp_path))
+async def test_rules_on_trial_say_their_say_and_bind_nobody(tmp_path: Path) -> None:
+    plain = await decide(in_force(tmp_path))
     assert plain.verdict.shadow is None
     trial = "  - {name: on trial, deny: {tools: [query]}, mode: shadow}\n"
-    tried = decide(in_force(tmp_path, READ + trial))
+    tried = await decide(in_force(tmp_path, READ + trial))
     assert tried.verdict.allowed
     assert tried.verdict.shadow is not None
     assert (tried.verdict.shadow.outcome, tried.verdict.shadow.rules) == (Outcome.DENY, ("on trial",))
 
 
-def test_a_whole_candidate_is_tried_beside_the_rules_in_force(tmp_path: Path) -> None:
+async def test_a_whole_candidate_is_tried_beside_the_rules_in_force(tmp_path: Path) -> None:
     (tmp_path / "candidate.yaml").write_text(f"{HEAD}rules:\n{READ.replace('read', 'read more')}")
-    tried = decide(in_force(tmp_path, READ, "shadow: candidate.yaml\n"))
+    tried = await decide(in_force(tmp_path, READ, "shadow: candidate.yaml\n"))
     assert tried.verdict.rules == ("read",)
     assert tried.verdict.shadow is not None
     assert tried.verdict.shadow.rules == ("read more",)
