@@ -19,6 +19,7 @@ from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
 from tests.bench.recorder_figure import recorder_events_per_s
 from tests.bench.report import Report, machine
+from tests.bench.statements import corpus_of_environment, statements_table
 from tests.bench.tables import tables
 from tests.support.gateway import NotReady
 
@@ -73,6 +74,12 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
         help="one short round without the largest answers: under a minute, and less exact",
     )
     parser.add_argument("--generator", choices=("auto", "wrk", "own"), default="auto", help="auto: wrk if installed")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        default=corpus_of_environment(),
+        help="labelled statements, JSON lines; default: COUNTERSIGN_CORPUS, or a small table of our own",
+    )
     parser.add_argument("--out", type=Path, default=Path("bench-report"), help="folder of bench.json")
     return parser.parse_args(words)
 
@@ -86,6 +93,7 @@ if __name__ == "__main__":
         sys.exit(f"the benchmark could not be carried out: {error}")
     for table in tables(found):
         terminal.print(table)
+    terminal.print(statements_table(options.corpus))
     terminal.print(f"other processes took {found.others_cpu_share:.0%} of the machine meanwhile")
     for problem in found.problems:
         terminal.print(f"[red]NOT VALID[/]: {problem}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from countersign.statements.combine import combine
 from countersign.statements.postgres.judge import judge
-from countersign.statements.postgres.parsing import NotUnderstood, parse_sources
+from countersign.statements.postgres.parsing import NotUnderstood, parse
 from countersign.statements.verdict import Verdict, unparsable
 
 __all__ = ["classify_postgres"]
@@ -15,10 +15,10 @@ def classify_postgres(text: str) -> Verdict:
 
     A text that is not understood in full is ``unparsable``, with the classes of those statements that were.
     """
-    verdicts = []
+    verdicts: list[Verdict] = []
     try:
-        for statement, source in parse_sources(text):
-            verdicts.append(judge(statement, source).verdict())
+        # One by one: what was understood before the rest was not still counts.
+        verdicts.extend(judge(statement).verdict() for statement in parse(text))
     except NotUnderstood as refused:
         return unparsable(str(refused), combine(verdicts).classes if verdicts else ())
     except RecursionError:

@@ -32,16 +32,34 @@ def body_of(options: list[Tree]) -> tuple[str, str]:
     return named.lower(), text
 
 
-def statements_of(source: str) -> list[Tree]:
-    """Return the statements in a ``CREATE FUNCTION`` or ``DO`` statement whose body is PL/pgSQL.
+def statements_of_block(text: str) -> list[Tree]:
+    """Return the statements in the PL/pgSQL of a ``DO`` block.
 
     An expression comes as the ``SELECT`` that it is run as; a text that is put together while it runs is not there.
 
     Raises:
         NotUnderstood: when the body, or a statement in it, is not understood.
     """
+    return _statements_of("DO", text)
+
+
+def statements_of_function(text: str) -> list[Tree]:
+    """Return the statements in the PL/pgSQL of a function; an assignment to one of its parameters is not understood.
+
+    Raises:
+        NotUnderstood: when the body, or a statement in it, is not understood.
+    """
+    try:
+        return _statements_of("CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS", text)
+    except NotUnderstood:
+        return _statements_of("CREATE FUNCTION f() RETURNS SETOF record LANGUAGE plpgsql AS", text)
+
+
+def _statements_of(head: str, text: str) -> list[Tree]:
+    # Never the statement as it came: with a body of another form, or with some types, the parser ends the process.
+    quoted = text.replace("'", "''")
     found: list[Tree] = []
-    for function in parse_body(source):
+    for function in parse_body(f"{head} '{quoted}'"):
         _collect(function, found, dynamic=False)
     return found
 
@@ -82,6 +100,3 @@ def _statements(expression: Tree, *, dynamic: bool) -> list[Tree]:
 def _literal(statement: Tree) -> str | None:
     targets = statement.get("SelectStmt", {}).get("targetList", ())
     return text_of(targets[0]["ResTarget"].get("val")) if len(targets) == 1 else None
-
-
-__all__ = ["NotUnderstood", "body_of", "statements_of"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from countersign.statements.postgres.catalogs import setting_classes
-from countersign.statements.postgres.effects import EFFECTS, EXECUTES_TEXT
+from countersign.statements.postgres.effects import EFFECTS, EXECUTES_TEXT, NAMES_RELATION
 from countersign.statements.postgres.parsing import Tree
 from countersign.statements.postgres.pure_functions import BUILTIN, EXTENSION
 from countersign.statements.postgres.sight import Sight
@@ -13,6 +14,7 @@ from countersign.statements.postgres.tree import integer, qualified, text_of
 from countersign.statements.verdict import StatementClass as C
 
 _EXTENSION_SCHEMAS: Final = frozenset({"", "public", "extensions"})
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?")
 _MOST_ROUNDS: Final = 10_000_000
 """A series longer than this, or a text repeated more often, is there to keep the server busy."""
 
@@ -34,6 +36,8 @@ def judge_call(node: Tree, sight: Sight) -> str:
         if name in EXECUTES_TEXT:
             texts = (text_of(arg) for arg in node.get("args", ()))
             sight.texts += [text for text in texts if text is not None]
+        elif name in NAMES_RELATION:
+            _judge_named(node, sight)
         if schema not in {"", "pg_catalog"} and C.CODE_EXECUTION not in EFFECTS[name]:
             sight.add((C.CODE_EXECUTION,), f"calls {schema}.{name}")
     elif not (name in EXTENSION and schema in _EXTENSION_SCHEMAS):
@@ -50,6 +54,15 @@ def judge_field(name: str, sight: Sight, *, of_row: bool = True) -> None:
         sight.add(EFFECTS[name], f"calls {name}, written as a field")
     elif not of_row and name not in BUILTIN:
         sight.add((C.CODE_EXECUTION,), f"calls {name}, written as a field, which may do anything")
+
+
+def _judge_named(node: Tree, sight: Sight) -> None:
+    named = text_of(next(iter(node.get("args", ())), None))
+    if named is not None and _PLAIN_NAME.fullmatch(named):
+        sight.texts.append(f"TABLE {named}")
+    else:
+        # Also a number is a relation's name here.
+        sight.add((C.CODE_EXECUTION,), "reads a relation that cannot be told")
 
 
 def _judge_rounds(name: str, node: Tree, sight: Sight) -> None:

@@ -16,12 +16,12 @@ _GROUPS: Final = (
     (
         (C.CODE_EXECUTION, C.BULK_READ),
         """
-        query_to_xml query_to_xml_and_xmlschema query_to_xmlschema cursor_to_xml cursor_to_xmlschema table_to_xml
-        table_to_xml_and_xmlschema table_to_xmlschema schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema
-        database_to_xml database_to_xml_and_xmlschema database_to_xmlschema ts_stat xpath_table crosstab crosstab2
-        crosstab3 crosstab4 crosstabn connectby
+        query_to_xml query_to_xml_and_xmlschema query_to_xmlschema cursor_to_xml cursor_to_xmlschema schema_to_xml
+        schema_to_xml_and_xmlschema schema_to_xmlschema database_to_xml database_to_xml_and_xmlschema
+        database_to_xmlschema ts_stat xpath_table crosstab crosstab2 crosstab3 crosstab4 crosstabn connectby
         """,
     ),
+    ((C.BULK_READ,), "table_to_xml table_to_xml_and_xmlschema table_to_xmlschema"),
     ((C.CODE_EXECUTION,), "ts_rewrite plpgsql_validator fmgr_sql_validator"),
     ((C.CODE_EXECUTION, C.FILE_ACCESS), "fmgr_c_validator fmgr_internal_validator"),
     # Other servers: dblink, postgres_fdw, pg_net, http, plproxy and their like.
@@ -119,3 +119,6 @@ EXECUTES_TEXT: Final = names(
     """
 )
 """Functions of which an argument is SQL: where that is a literal, its classes count beside."""
+
+NAMES_RELATION: Final = names("table_to_xml table_to_xml_and_xmlschema table_to_xmlschema")
+"""Functions whose first argument is the name of a relation that they read."""

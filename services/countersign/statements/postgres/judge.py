@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from countersign.statements.postgres import definitions, running
-from countersign.statements.postgres.bodies import body_of, statements_of
+from countersign.statements.postgres.bodies import body_of, statements_of_block, statements_of_function
 from countersign.statements.postgres.kinds import KINDS
 from countersign.statements.postgres.parsing import NotUnderstood, Tree, parse
 from countersign.statements.postgres.sight import Sight
 from countersign.statements.postgres.survey import Survey
-from countersign.statements.postgres.tree import option
 from countersign.statements.verdict import StatementClass as C
 
 _MOST_NESTED: Final = 4
@@ -40,8 +39,8 @@ _HANDLERS: Final[dict[str, Callable[[Tree, Sight], None]]] = {
 }
 
 
-def judge(statement: Tree, source: str, depth: int = 0) -> Sight:
-    """Return what is seen of one statement; ``source`` is its text, ``depth`` how many texts it is nested in.
+def judge(statement: Tree, depth: int = 0) -> Sight:
+    """Return what is seen of one statement; ``depth``: in how many texts it is nested.
 
     Raises:
         NotUnderstood: when it is not understood in full.
@@ -55,13 +54,13 @@ def judge(statement: Tree, source: str, depth: int = 0) -> Sight:
     elif kind in KINDS:
         _by_kind(kind, node, sight)
     elif kind == "DoStmt":
-        _run_block(node, source, sight, depth)
+        _run_block(node, sight, depth)
     elif kind == "CreateFunctionStmt":
-        _plant_function(node, source, sight, depth)
+        _plant_function(node, sight, depth)
     elif kind == "CreateSchemaStmt":
         definitions.create_schema(node, sight)
         for element in node.get("schemaElts", ()):
-            sight.take(judge(element, "", depth))
+            sight.take(judge(element, depth))
     else:
         raise NotUnderstood(f"{kind} is not known here")
     texts, sight.texts = sight.texts, []
@@ -83,37 +82,34 @@ def _by_kind(kind: str, node: Tree, sight: Sight) -> None:
     sight.writes |= seen.reads | seen.writes
 
 
-def _run_block(node: Tree, source: str, sight: Sight, depth: int) -> None:
+def _run_block(node: Tree, sight: Sight, depth: int) -> None:
     sight.add((C.CODE_EXECUTION,), "runs a block of code")
-    language, _ = body_of(node.get("args", []))
-    if language == "plpgsql":
-        _take_statements(source, sight, depth, running=True)
-
-
-def _plant_function(node: Tree, source: str, sight: Sight, depth: int) -> None:
-    definitions.create_function(node, sight)
-    language, text = body_of(node.get("options", []))
-    if option(node.get("options", []), "language") is None:
+    language, text = body_of(node.get("args", []))
+    if language != "plpgsql":
         return
-    inside = Sight()
-    if language == "plpgsql":
-        _take_statements(source, inside, depth, running=False)
-    elif language == "sql" and text:
-        _take_text(text, inside, depth)
-    # Nothing of it runs yet; only the relations are told.
-    sight.reads |= inside.reads
-    sight.writes |= inside.writes
-
-
-def _take_statements(source: str, sight: Sight, depth: int, *, running: bool) -> None:
     try:
-        statements = statements_of(source)
+        statements = statements_of_block(text)
     except NotUnderstood:
-        if running:
-            sight.add((C.UNPARSABLE,), "runs a block of code that is not understood")
+        sight.add((C.UNPARSABLE,), "runs a block of code that is not understood")
         return
     for statement in statements:
         _take(statement, sight, depth)
+
+
+def _plant_function(node: Tree, sight: Sight, depth: int) -> None:
+    definitions.create_function(node, sight)
+    language, text = body_of(node.get("options", []))
+    if not text or language not in {"plpgsql", "sql"}:
+        return
+    inside = Sight()
+    try:
+        for statement in statements_of_function(text) if language == "plpgsql" else parse(text):
+            _take(statement, inside, depth)
+    except NotUnderstood:
+        # Nothing of it runs yet: only the relations that can be told are.
+        pass
+    sight.reads |= inside.reads
+    sight.writes |= inside.writes
 
 
 def _take_text(text: str, sight: Sight, depth: int) -> None:
@@ -129,4 +125,4 @@ def _take_text(text: str, sight: Sight, depth: int) -> None:
 def _take(statement: Tree, sight: Sight, depth: int) -> None:
     if depth >= _MOST_NESTED:
         raise NotUnderstood("texts nested too deep")
-    sight.take(judge(statement, "", depth + 1), leave=frozenset({C.READ}))
+    sight.take(judge(statement, depth + 1), leave=frozenset({C.READ}))

@@ -31,26 +31,10 @@ def parse(text: str) -> list[Tree]:
     Raises:
         NotUnderstood: when it is too long, no PostgreSQL, or nothing but comments.
     """
-    return [statement for statement, _ in parse_sources(text)]
-
-
-def parse_sources(text: str) -> list[tuple[Tree, str]]:
-    """Return the statements of ``text`` as :func:`parse` does, each with its own text.
-
-    Raises:
-        NotUnderstood: as :func:`parse`.
-    """
-    data = _encoded(text)
-    raw = _document(lib.pg_query_parse, data, "parse_tree").get("stmts", ())
-    if not raw:
+    statements = [each["stmt"] for each in _document(lib.pg_query_parse, _encoded(text), "parse_tree").get("stmts", ())]
+    if not statements:
         raise NotUnderstood("there is no statement")
-    return [(each["stmt"], _cut(data, each)) for each in raw]
-
-
-def _cut(data: bytes, raw: Tree) -> str:
-    start = raw.get("stmt_location", 0)
-    length = raw.get("stmt_len", 0)
-    return (data[start : start + length] if length else data[start:]).decode()
+    return statements
 
 
 def parse_body(text: str) -> list[Tree]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,31 @@ def test_quoting_and_nesting_change_nothing(plain: str, written: str) -> None:
 def test_what_is_not_understood_in_full_is_never_reading(text: str) -> None:
     assert "unparsable" in classes(text).split()
     assert not classify_sql(text, "postgres").only_reads
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT " + "1+" * 16_000 + "1",
+        "SELECT 1" + "::a" * 10_000,
+        "SELECT * FROM a WHERE a.id IN (" + "SELECT id FROM a WHERE id IN (" * 90 + "1" + ")" * 91,
+        "WITH a AS (" * 60 + "SELECT 1" + ") SELECT * FROM a" * 60,
+        "SELECT * FROM " + ",".join(f"a{at}" for at in range(2_000)) + " WHERE x = 1",
+        "SELECT * FROM a" + " JOIN a b ON a.x = b.x" * 90 + " WHERE x = 1",
+        "SELECT string_agg(x, '') FROM (" * 60 + "SELECT 1 AS x" + ") t" * 60,
+        "DO $$ BEGIN " + "PERFORM 1;" * 2_500 + " END $$",
+        "DO $$ BEGIN PERFORM " + "1+" * 15_000 + "1; END $$",
+        "SELECT " + ",".join(["query_to_xml('SELECT 1', true, true, '')"] * 300),
+        "INSERT INTO t VALUES " + ",".join(["(1, 2)"] * 3_000),
+    ],
+    ids=range(11),
+)
+def test_no_text_takes_long(text: str) -> None:
+    classify_sql("SELECT 1", "postgres")
+    began = time.process_time()
+    classify_sql(text, "postgres")
+    # Measured: at most 30 ms. The rest is for slow machines.
+    assert time.process_time() - began < 0.5
 
 
 def test_what_came_before_the_part_that_is_not_understood_still_counts() -> None:
