@@ -19,7 +19,7 @@ class Principal:
     """A verified caller.
 
     To hold one means that a token was verified on this very call: construct it only in ``countersign.authz.identity``
-    and where a sealed copy is opened again. (``rehearsal`` makes some to ask what rules would say, which opens nothing.)
+    and where a sealed copy is opened again. (``rehearsal`` makes some to ask what rules say, which opens nothing.)
     ``token_id`` is the token's ``jti`` or a digest, never the token.
     """
 
