@@ -39,6 +39,10 @@ _HANDLERS: Final[dict[str, Callable[[Tree, Sight], None]]] = {
 }
 
 
+JUDGED: Final = frozenset({*_QUERIES, *_HANDLERS, *KINDS, "DoStmt", "CreateFunctionStmt", "CreateSchemaStmt"})
+"""The kinds of statements that have a judgement; any other is not understood."""
+
+
 def judge(statement: Tree, depth: int = 0) -> Sight:
     """Return what is seen of one statement; ``depth``: in how many texts it is nested.
 

@@ -27,7 +27,7 @@ _TABLE: Final = (
         (C.DDL, C.CODE_EXECUTION),
         "plants code that runs later",
         """
-        CreateTrigStmt CreateEventTrigStmt AlterEventTrigStmt CreatePLangStmt CreateExtensionStmt AlterExtensionStmt
+        CreateTrigStmt CreateEventTrigStmt CreatePLangStmt CreateExtensionStmt AlterExtensionStmt
         CreateCastStmt CreateTransformStmt CreateConversionStmt CreateOpClassStmt CreateOpFamilyStmt AlterOpFamilyStmt
         AlterOperatorStmt CreateAmStmt CreateFdwStmt AlterFdwStmt
         """,
@@ -57,7 +57,11 @@ _TABLE: Final = (
         SecLabelStmt
         """,
     ),
-    ((C.DDL, C.PRIVILEGE), "changes who may see or own what", "CreatePolicyStmt AlterPolicyStmt AlterOwnerStmt"),
+    (
+        (C.DDL, C.PRIVILEGE),
+        "changes who may see or own what, or what watches",
+        "CreatePolicyStmt AlterPolicyStmt AlterOwnerStmt AlterEventTrigStmt",
+    ),
     ((C.CODE_EXECUTION,), "runs a procedure, which may do anything", "CallStmt"),
     ((C.CODE_EXECUTION,), "runs a prepared statement, which may be anything", "ExecuteStmt"),
     ((C.CODE_EXECUTION, C.FILE_ACCESS), "loads a shared library", "LoadStmt"),

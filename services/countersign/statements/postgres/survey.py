@@ -58,6 +58,7 @@ class Survey:
             "A_Indirection": self._indirection,
             "RangeTableSample": self._sample,
             "LockingClause": self._lock,
+            "VacuumRelation": self._holds_relation,
         }
 
     def visit(self, tree: Tree) -> None:
@@ -247,6 +248,12 @@ class Survey:
     def _sample(self, node: Tree) -> None:
         if qualified(node["method"])[1] not in _SAMPLING:
             self.sight.add((C.CODE_EXECUTION,), "samples by a method that is not PostgreSQL's own")
+        self.visit(node)
+
+    def _holds_relation(self, node: Tree) -> None:
+        # It carries no node type there.
+        if "relation" in node:
+            self._range(node["relation"])
         self.visit(node)
 
     def _lock(self, _node: Tree) -> None:

@@ -203,6 +203,7 @@ def test_the_row_bound_is_the_number_that_the_statement_tells(text: str, bound: 
         ("MERGE INTO accounts USING cards ON true WHEN MATCHED THEN DELETE", {"cards"}, {"accounts"}),
         ("CREATE VIEW v AS SELECT * FROM cards", {"cards"}, {"v"}),
         ("DROP TABLE bank.accounts, cards", set(), {"bank.accounts", "cards"}),
+        ("VACUUM accounts, cards", set(), {"accounts", "cards"}),
         ("TRUNCATE accounts, cards", set(), {"accounts", "cards"}),
         ("GRANT SELECT ON accounts TO someone", set(), {"accounts"}),
         ("COPY accounts (name) FROM STDIN", set(), {"accounts"}),

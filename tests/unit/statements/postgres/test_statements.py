@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+
+from countersign.statements.postgres.judge import JUDGED
 from tests.unit.statements.postgres.saying import classes, table
+
+
+def test_every_kind_of_statement_of_the_grammar_is_known() -> None:
+    # Not by an import statement: its stubs do not parse.
+    messages = importlib.import_module("postgast.pg_query_pb2")
+    kinds = {field.message_type.name for field in messages.Node.DESCRIPTOR.fields}
+    # Parts of other statements, and what only the server makes of them.
+    parts = {"PLAssignStmt", "RawStmt", "ReplicaIdentityStmt", "ReturnStmt", "SetOperationStmt"}
+    assert {kind for kind in kinds if kind.endswith("Stmt")} - parts == JUDGED
 
 
 @table(
@@ -174,6 +186,7 @@ def test_definitions(text: str, expected: str) -> None:
     ("ddl privilege", "ALTER SCHEMA bank OWNER TO x"),
     ("ddl privilege", "ALTER TABLE accounts NO FORCE ROW LEVEL SECURITY"),
     ("ddl privilege", "ALTER TABLE accounts DISABLE TRIGGER audit"),
+    ("ddl privilege", "ALTER EVENT TRIGGER e DISABLE"),
     ("ddl privilege", "CREATE POLICY p ON accounts USING (true)"),
     ("destructive_ddl privilege", "DROP POLICY p ON accounts"),
     ("destructive_ddl privilege", "DROP TRIGGER audit ON accounts"),
