@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -220,3 +222,33 @@ async def test_the_client_that_asks_once_and_keeps_its_list_is_still_stopped(mal
         assert await mall.list(target) == []
         assert (await client.call_tool("query", {})).is_error
         assert shop.called == []
+
+
+async def test_an_operator_works_on_the_command_line(mall: Mall, tmp_path: Path) -> None:
+    target = mall.take()
+    token = tmp_path / "olga.token"
+    token.write_text(mall.operator_token())
+
+    async def run(*arguments: str, typed: str = "") -> tuple[int | None, str]:
+        command = (sys.executable, "-m", "countersign.cli.main", "tools", *arguments)
+        options = ("--gateway", mall.gateway.url, "--token-file", str(token))
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, *options, stdin=pipe, stdout=pipe, stderr=pipe)
+        out, err = await process.communicate(typed.encode())
+        return process.returncode, (out + err).decode()
+
+    async with mall.shop(GOOD) as shop:
+        await mall.list(target)
+        assert (await run("diff", target))[0] == 0
+        shop.tools = (EVIL,)
+        await mall.list(target)
+        code, shown = await run("diff", target)
+        assert code == 1
+        assert "! suspicious: tells to keep something from the user at $.description" in shown
+        assert '- "Runs a query."' in shown
+        assert (await run("accept", target, "query", typed="n\n"))[0] == 1
+        assert await mall.list(target) == []
+        code, shown = await run("accept", target, "query", typed="y\n")
+        assert (code, shown.splitlines()[-1]) == (0, "Accept this tool? [y/N]: accepted query")
+        assert await mall.list(target) == ["query"]
+        assert (await run("diff", target))[0] == 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from countersign.cli.access import (
     DEFAULT_GATEWAY,
@@ -21,6 +22,7 @@ from countersign.cli.access import (
     bearer,
     stop,
 )
+from countersign.cli.replayed import visible
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -52,7 +54,9 @@ def list_tools(
             console.print_json(listed.model_dump_json(by_alias=True, exclude_none=True))
             return
         for tool in listed.tools:
-            console.print(f"[bold]{tool.name}[/bold]", tool.description or "", highlight=False)
+            # A target wrote both: neither markup nor a terminal's controls of its own.
+            described = " ".join(visible(line) for line in (tool.description or "").splitlines())
+            console.print(Text(visible(tool.name), "bold"), Text(described), soft_wrap=True)
 
     _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
 

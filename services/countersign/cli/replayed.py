@@ -85,7 +85,8 @@ def visible(text: str) -> str:
 
 def _append_call(line: Text, event: event_pb2.Event) -> None:
     word, style = _OUTCOMES.get(event.decision.outcome, ("", ""))
-    line.append(visible(event.principal.subject or "nobody"), "bold")
+    offers = event.kind == event_pb2.EVENT_KIND_TOOLS_CHANGED
+    line.append(visible(event.principal.subject or ("the target offers tools" if offers else "nobody")), "bold")
     line.append(f"  {visible(event.method)}")
     if event.name:
         line.append(f" {visible(event.name)}", "cyan")
