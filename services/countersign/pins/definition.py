@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 
@@ -68,30 +68,32 @@ def canonical(value: JsonValue) -> str:
 
     Numbers are equal when they have the same value, whatever their notation; nothing is rounded.
     """
-    return "".join(_written(value))
+    pieces: list[str] = []
+    _write(value, pieces.append)
+    return "".join(pieces)
 
 
-def _written(value: JsonValue) -> Iterator[str]:
+def _write(value: JsonValue, put: Callable[[str], None]) -> None:
     if isinstance(value, Number):
-        yield _number(value)
+        put(_number(value))
     elif isinstance(value, str):
-        yield encode_basestring(value)
+        put(encode_basestring(value))
     elif isinstance(value, dict):
         opening = "{"
         for key in sorted(value):
-            yield opening + encode_basestring(key) + ":"
-            yield from _written(value[key])
+            put(opening + encode_basestring(key) + ":")
+            _write(value[key], put)
             opening = ","
-        yield "{}" if opening == "{" else "}"
+        put("{}" if opening == "{" else "}")
     elif isinstance(value, list):
         opening = "["
         for element in value:
-            yield opening
-            yield from _written(element)
+            put(opening)
+            _write(element, put)
             opening = ","
-        yield "[]" if opening == "[" else "]"
+        put("[]" if opening == "[" else "]")
     else:
-        yield {None: "null", True: "true", False: "false"}[value]
+        put({None: "null", True: "true", False: "false"}[value])
 
 
 def _number(number: Number) -> str:
