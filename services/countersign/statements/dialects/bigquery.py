@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from countersign.statements.dialects.calls import dangerous
-from countersign.statements.dialects.common import always, named, settle, tells
+from countersign.statements.dialects.common import always, named, settle
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
 from countersign.statements.dialects.judge import Handler, Judge, note_query
@@ -64,6 +64,11 @@ def _expressions(judge: Judge, piece: Piece, effects: Effects) -> None:
     judge.loose(piece.part(1), effects)
 
 
+def _assert(judge: Judge, piece: Piece, effects: Effects) -> None:
+    judge.loose(piece.part(1), effects)
+    effects.answer(1)
+
+
 def _begin(judge: Judge, piece: Piece, effects: Effects) -> None:
     if len(piece) == 1 or piece.word(1) == "TRANSACTION":
         effects.add("begins a transaction or a block", C.SESSION_CONTROL)
@@ -91,7 +96,7 @@ STATEMENTS: Final[dict[str, Handler]] = settle(
         "DECLARE": _expressions,
         "BEGIN": _begin,
         "END": _end,
-        "ASSERT": tells,
+        "ASSERT": _assert,
         **named("IF LOOP WHILE REPEAT FOR ELSE ELSEIF CASE RAISE RETURN BREAK LEAVE CONTINUE ITERATE", _SCRIPT),
         "UNDROP": always("takes back a drop", C.DDL),
     }

@@ -8,9 +8,9 @@ from sqlglot import exp
 
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.predicates import Pins
-from countersign.statements.dialects.queries import Queries, Scope, rows_of_limit
+from countersign.statements.dialects.queries import Queries, Scope
 from countersign.statements.dialects.relations import change
+from countersign.statements.dialects.shapes import rows_of_limit
 from countersign.statements.dialects.sources import Sources
 from countersign.statements.rows import FEW, Rows, bounded, capped
 from countersign.statements.verdict import StatementClass as C
@@ -77,9 +77,8 @@ class Changes:
         known = {"this", "expression", "with_", "returning"}
         rows: Rows = 1
         if isinstance(query, exp.Expr):
-            before = len(self._effects.reads)
             rows = self._queries.rows(query, scope)
-            if len(self._effects.reads) > before:
+            if self._effects.reads:
                 self._effects.answer(rows)
             elif rows is None and not isinstance(query, exp.Values):
                 self._effects.add("rows of no bound are made", C.BULK_READ)
@@ -179,7 +178,7 @@ class Changes:
         if any(when.args.get("source") for when in whens) or not bounded(source_rows):
             return None
         matched = any(when.args.get("matched") for when in whens)
-        return FEW if not matched or sources.pinned(target) or _tied(sources.pins, target) else None
+        return FEW if not matched or sources.pinned(target) else None
 
     def _rest(self, node: exp.Expr, scope: Scope, known: set[str]) -> None:
         for key, value in node.args.items():
@@ -189,7 +188,3 @@ class Changes:
                 self._queries.visit([value], scope)
             elif isinstance(value, list):
                 self._queries.visit([each for each in value if isinstance(each, exp.Expr)], scope)
-
-
-def _tied(pins: Pins, target: str) -> bool:
-    return any(target in pair and pair[0] != pair[1] for pair in pins.ties)

@@ -10,12 +10,13 @@ from countersign.statements.dialects import bigquery, mysql, snowflake, sqlite, 
 from countersign.statements.dialects.batches import batch
 from countersign.statements.dialects.errors import NotUnderstoodError
 from countersign.statements.dialects.judge import Handler, Judge
-from countersign.statements.dialects.piece import Piece, piece_of, statements
+from countersign.statements.dialects.piece import MOST_TOKENS, Piece, piece_of, statements
 from countersign.statements.dialects.readings import Reading, readings
 from countersign.statements.verdict import READING, StatementClass, Verdict, unparsable
 
 MOST_CHARACTERS: Final = 65_536
 MOST_STATEMENTS: Final = 200
+_SIGNS: Final = ";,()"
 _MOST_NESTING: Final = 3
 _DEEPEST: Final = "statements are carried in statements too deeply"
 
@@ -45,6 +46,8 @@ def classify_dialect(text: str, dialect: str) -> Verdict:
 def _classify(text: str, dialect: str, nesting: int) -> Verdict:
     if len(text) > MOST_CHARACTERS:
         return unparsable("the text is longer than is read")
+    if len(text) > MOST_TOKENS and _crowded(text):
+        return unparsable("the text is longer than can be understood in time")
     if nesting > _MOST_NESTING:
         return unparsable(_DEEPEST)
     try:
@@ -63,6 +66,11 @@ def _classify(text: str, dialect: str, nesting: int) -> Verdict:
         return unparsable("the text is nested too deeply")
     except Exception:
         return unparsable("the text was not understood")
+
+
+def _crowded(text: str) -> bool:
+    """Whether the text has so many parts that even to divide it into tokens takes too long; prose in quotes has not."""
+    return sum(map(text.count, _SIGNS)) > 4 * MOST_TOKENS or len(text.split()) > 5 * MOST_TOKENS
 
 
 def _read(reading: Reading, dialect: str, nesting: int) -> Verdict | None:

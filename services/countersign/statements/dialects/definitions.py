@@ -1,4 +1,4 @@
-"""Statements that define, change or drop what holds data, runs, or has rights: the same in all five dialects, nearly."""
+"""Statements that define, change or drop what holds data, runs, or has rights: nearly the same in all dialects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _create_plain(piece: Piece, index: int, kind: str, effects: Effects, query: 
         effects.add("copies a table", C.MASS_WRITE, C.BULK_READ)
     if kind == "VIRTUAL":
         _create_virtual(piece, effects)
-    if piece.dialect == "mysql" and {"DIRECTORY", "DATAFILE"} & set(piece.words):
+    if piece.dialect == "mysql" and {"DIRECTORY", "DATAFILE", "FILE_NAME"} & set(piece.words):
         effects.add("names a directory of the server", C.FILE_ACCESS)
     if "CONNECTION" in piece.words and piece.dialect in {"mysql", "bigquery"}:
         effects.add("reaches another server", C.EXPORT)

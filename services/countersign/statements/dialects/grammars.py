@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
@@ -52,7 +52,7 @@ class CountersignMySQL(MySQL):
     class Tokenizer(MySQL.Tokenizer):
         """Knows no opaque commands."""
 
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _single(MySQL.Tokenizer.KEYWORDS)
 
 
@@ -62,11 +62,11 @@ class CountersignMySQLAnsi(MySQL):
     class Tokenizer(MySQL.Tokenizer):
         """Knows no opaque commands; double quotes are of identifiers, backslashes are text."""
 
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _single(MySQL.Tokenizer.KEYWORDS)
-        QUOTES = ["'"]
-        IDENTIFIERS = ["`", '"']
-        STRING_ESCAPES = ["'"]
+        QUOTES: ClassVar[list[str | tuple[str, str]]] = ["'"]
+        IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"']
+        STRING_ESCAPES: ClassVar[list[str]] = ["'"]
 
 
 class CountersignTSQL(TSQL):
@@ -75,7 +75,7 @@ class CountersignTSQL(TSQL):
     class Tokenizer(TSQL.Tokenizer):
         """Knows no opaque commands."""
 
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _single(TSQL.Tokenizer.KEYWORDS)
 
 
@@ -85,7 +85,7 @@ class CountersignSQLite(SQLite):
     class Tokenizer(SQLite.Tokenizer):
         """Knows no opaque commands."""
 
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _single(SQLite.Tokenizer.KEYWORDS)
 
 
@@ -95,7 +95,7 @@ class CountersignBigQuery(BigQuery):
     class Tokenizer(BigQuery.Tokenizer):
         """Knows no opaque commands."""
 
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _single(BigQuery.Tokenizer.KEYWORDS)
 
 
@@ -105,7 +105,7 @@ class CountersignSnowflake(Snowflake):
     class Tokenizer(Snowflake.Tokenizer):
         """Knows no opaque commands."""
 
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
         KEYWORDS = _single(Snowflake.Tokenizer.KEYWORDS)
 
 

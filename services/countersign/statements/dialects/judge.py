@@ -51,6 +51,8 @@ class Judge:
 
     def note(self, piece: Piece, effects: Effects) -> None:
         """Note what the statement does. Raises :class:`NotUnderstoodError`."""
+        if piece.dialect == "snowflake" and "->>" in piece.words:
+            raise NotUnderstoodError("a chain of statements is not followed", [C.CODE_EXECUTION])
         handler = self._statements.get(piece.head)
         if handler is None:
             raise NotUnderstoodError("no statement begins so")
@@ -97,6 +99,7 @@ class Judge:
         check_calls(piece, effects, self.nested)
 
     def _finish(self, piece: Piece, effects: Effects, queries: Queries) -> None:
+        queries.finish()
         check_calls(piece, effects, self.nested, queries.declared)
         _check_dropped(piece, queries.names)
 

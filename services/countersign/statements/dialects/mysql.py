@@ -10,7 +10,7 @@ from typing import Final
 from countersign.statements.dialects.common import always, explained, named, second, settle, tells
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.judge import Handler, Judge, main_verb, note_change, note_query
+from countersign.statements.dialects.judge import Handler, Judge, main_verb, note_change
 from countersign.statements.dialects.piece import QUOTED, STRING, Piece
 from countersign.statements.dialects.settings import mysql_setting
 from countersign.statements.names import names
@@ -152,9 +152,8 @@ _REPLICATES: Final = always("changes replication", C.SESSION_CONTROL, C.PRIVILEG
 
 STATEMENTS: Final[dict[str, Handler]] = settle(
     {
-        **named("SELECT (", _select),
+        **named("SELECT ( TABLE VALUES", _select),
         "WITH": _with,
-        "TABLE": note_query,
         **named("INSERT REPLACE UPDATE DELETE", _change),
         "SET": _set,
         "SHOW": _show,

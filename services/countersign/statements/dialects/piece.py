@@ -16,7 +16,7 @@ STRING: Final = "'"
 QUOTED: Final = '"'
 """Begins the word of a quoted identifier; its text follows."""
 
-MOST_TOKENS: Final = 3000
+MOST_TOKENS: Final = 2200
 MOST_DEPTH: Final = 40
 MOST_UNTIED_JOINS: Final = 5
 """Joins without ``ON``: the grammars try each in two ways, so the time doubles with every one."""

@@ -1,7 +1,7 @@
-"""Which rows a condition names: the relations that it pins by an equality, and those that it ties to each other.
+"""Which rows a condition names: the relations that it pins by an equality, and those that it ties together.
 
-An allowlist: only what is shown here to bound a relation does. So no list of tautologies is needed; ``1=1``, ``id = id``,
-``id > 0``, ``NOT false``, ``x LIKE '%'`` and whatever else folklore knows pin nothing.
+An allowlist: only what is shown here to bound a relation does. So no list of tautologies is needed; ``1=1``,
+``id = id``, ``id > 0``, ``NOT false``, ``x LIKE '%'`` and whatever else folklore knows pin nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ UNNAMED: Final = ""
 
 _KEEPS_APART: Final = (exp.Lower, exp.Upper, exp.Trim, exp.Date, exp.TsOrDsToDate)
 _QUERY: Final = (exp.Query, exp.Subquery, exp.Exists)
+_NEVER_ZERO: Final = (
+    *(exp.Parameter, exp.SessionParameter, exp.Placeholder, exp.HexString, exp.CurrentUser, exp.Lower, exp.Upper),
+    *(exp.CurrentDate, exp.CurrentTimestamp, exp.Date, exp.DateAdd, exp.DateSub, exp.TsOrDsToDate, exp.Concat),
+    *(exp.MD5, exp.SHA, exp.SHA2, exp.Unhex, exp.Subquery),
+)
+"""What has a value in MySQL that is no zero by the way it is written, as ``1 - 1`` or ``STRCMP('a', 'a')`` are."""
 _EQUAL: Final = (exp.EQ, exp.NullSafeEQ)
 
 RowsOf = Callable[[exp.Expr], Rows]
@@ -39,7 +45,7 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads conditions over the relations named ``members``; ``loose``: strings and numbers compare as MySQL does it."""
+    """Reads conditions over the relations named ``members``; ``loose``: texts and numbers compare as in MySQL."""
 
     members: Container[str]
     rows_of: RowsOf
@@ -108,7 +114,10 @@ class Reader:
         elif items and len(items) <= MOST_ROWS:
             column = node.this.unnest()
             if isinstance(column, exp.Tuple):
-                apart = all(isinstance(item, exp.Tuple) and self.fixed(item) for item in items)
+                apart = all(
+                    isinstance(item, exp.Tuple) and all(self._tells_apart(part, column) for part in item.expressions)
+                    for item in items
+                )
             else:
                 apart = all(self._tells_apart(item, column) for item in items)
             if apart:
@@ -127,7 +136,11 @@ class Reader:
                     return None
                 table = node.table.lower()
                 return table if not table or table in self.members else None
-            if isinstance(node, exp.Paren | exp.Collate | exp.JSONExtract | exp.JSONExtractScalar) or (isinstance(node, _KEEPS_APART) and not node.expressions) or (isinstance(node, exp.Cast) and node.to.is_type("date", "datetime", "timestamp")):
+            if (
+                isinstance(node, exp.Paren | exp.Collate | exp.JSONExtract | exp.JSONExtractScalar)
+                or (isinstance(node, _KEEPS_APART) and not node.expressions)
+                or (isinstance(node, exp.Cast) and node.to.is_type("date", "datetime", "timestamp"))
+            ):
                 node = node.this
             else:
                 return None
@@ -135,15 +148,19 @@ class Reader:
     def _tells_apart(self, value: exp.Expr, column: exp.Expr) -> bool:
         """Whether few rows can have this value in the column: it is one value, and no truth."""
         value = value.unnest()
-        if isinstance(value, exp.Boolean):
+        if isinstance(value, exp.Boolean | exp.Null):
             return False
-        if self.loose and isinstance(value, exp.Literal):
+        if not self.loose:
+            return self.fixed(value)
+        if isinstance(value, exp.Neg):
+            value = value.this
+        if isinstance(value, exp.Literal):
             # In MySQL each text that is no number equals 0; and a name in double quotes may be a column.
             text = value.this
-            if text == "" or (not value.is_string and text.strip("0.") == ""):
-                return False
-            return not (value.is_string and text.lower() == column.name.lower())
-        return self.fixed(value)
+            if value.is_string:
+                return bool(text) and text.lower() != column.name.lower()
+            return str(text).isdigit() and str(text).strip("0") != ""
+        return isinstance(value, _NEVER_ZERO) and self.fixed(value)
 
     def fixed(self, node: exp.Expr) -> bool:
         """Whether the expression has one value, whatever row of the query's relations is looked at."""

@@ -9,27 +9,38 @@ from sqlglot import exp
 
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.piece import Piece
-from countersign.statements.dialects.predicates import Reader, integer
+from countersign.statements.dialects.piece import QUOTED, Piece
+from countersign.statements.dialects.predicates import Reader
 from countersign.statements.dialects.relations import is_metadata, touch
+from countersign.statements.dialects.shapes import QUERIES, called, contains, rows_of_limit, sides
 from countersign.statements.dialects.sources import Sources
 from countersign.statements.dialects.tables.aggregates import AGGREGATE_NAMES, AGGREGATES, PACKING, PACKING_NAMES
-from countersign.statements.rows import FEW, MOST_ROWS, ONE, Rows, both, bounded, capped
+from countersign.statements.rows import FEW, ONE, Rows, both, bounded, capped
 from countersign.statements.verdict import StatementClass as C
 
 Scope = Mapping[str, Rows]
 """The common table expressions in sight, and the rows of each."""
 
-_QUERIES: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 _CHANGES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command)
 _LOOKED_AT: Final = frozenset(
     {
         *(exp.Select, exp.Union, exp.Except, exp.Intersect, exp.SetOperation, exp.Subquery, exp.Values, exp.Table),
         *_CHANGES,
-        *(exp.Lock, exp.PropertyEQ, exp.Anonymous, exp.Placeholder, exp.JSONPathKey, exp.Array, exp.NextValueFor, exp.Schema),
+        *(
+            exp.Lock,
+            exp.PropertyEQ,
+            exp.Anonymous,
+            exp.Placeholder,
+            exp.JSONPathKey,
+            exp.Array,
+            exp.NextValueFor,
+            exp.Schema,
+        ),
+        exp.TableFromRows,
     }
 )
 """The exact types that are more to :meth:`Queries.visit` than their parts."""
+_PACKED: Final = "an aggregate packs a table into one row"
 _HANDLED: Final = frozenset({"with_", "from_", "joins", "laterals", "limit", "into"})
 _OUTER: Final = frozenset({"LEFT", "RIGHT", "FULL"})
 _FEW_FROM_ONE: Final = (exp.Unnest, exp.Explode, exp.JSONTable, exp.OpenJSON, exp.XMLTable, exp.StringToArray)
@@ -47,7 +58,13 @@ class Queries:
         self.declared: list[str] = []
         """Names that a list of columns follows, upper case: not calls, though a parenthesis follows."""
         self._known: dict[int, Rows] = {}
-        self._packs = any(word in PACKING_NAMES for word in piece.words)
+        self._packs = any(word.lstrip(QUOTED).upper() in PACKING_NAMES for word in piece.words)
+        self._packed = self._open = False
+
+    def finish(self) -> None:
+        """Note what only the whole statement tells: an aggregate that packs rows, and that no tree shows."""
+        if self._packs and self._open and not self._packed:
+            self._carry(_PACKED)
 
     # A query, as a whole -----------------------------------------------------------------------------------------
 
@@ -77,7 +94,7 @@ class Queries:
             return self._of_select(node, scope)
         if isinstance(node, exp.SetOperation):
             rows: Rows = 0
-            for side in _sides(node):
+            for side in sides(node):
                 rows = both(rows, self.rows(side, scope))
             self._visit_args(node, scope, {"this", "expression", "with_", "limit"})
             return capped(rows, self._limit(node))
@@ -103,10 +120,12 @@ class Queries:
         sources = self.sources(node, scope)
         self._visit_args(node, scope, _HANDLED)
         rows = sources.rows()
-        packs = self._packs and _contains(node.expressions, PACKING, PACKING_NAMES)
-        if packs and not bounded(rows):
-            self._carry("an aggregate packs a table into one row")
-        if not node.args.get("group") and _contains(node.expressions, AGGREGATES, AGGREGATE_NAMES):
+        self._open |= not bounded(rows)
+        if self._packs and contains(node.expressions, PACKING, PACKING_NAMES):
+            self._packed = True
+            if not bounded(rows):
+                self._carry(_PACKED)
+        if not node.args.get("group") and contains(node.expressions, AGGREGATES, AGGREGATE_NAMES):
             rows = ONE
         rows = capped(rows, self._limit(node))
         if node.args.get("for_") and not bounded(rows):
@@ -148,22 +167,20 @@ class Queries:
             # Parentheses around relations, which keep their names.
             self.take(sources, item.this, scope)
             self.join(sources, item.args.get("joins"), scope)
-        elif isinstance(item, _QUERIES):
+        elif isinstance(item, QUERIES):
             sources.add(item.alias, self.rows(item, scope))
         else:
             self._take_lateral(sources, item, scope)
 
     def _take_lateral(self, sources: Sources, item: exp.Expr, scope: Scope) -> None:
         self._declare(item.args.get("alias"))
-        before = list(sources.members)
         inner = item.this if isinstance(item, exp.Lateral) else item
-        if isinstance(inner, _QUERIES):
+        if isinstance(inner, QUERIES):
             rows = self.rows(inner, scope)
         else:
             self.visit([item], scope)
-            rows = FEW if isinstance(inner, _FEW_FROM_ONE) or _name_of(inner) in _FEW_NAMES else None
-        name = sources.add(item.alias, rows)
-        sources.tie(before, name) if isinstance(inner, _FEW_FROM_ONE) and before and _has_column(inner) else None
+            rows = FEW if isinstance(inner, _FEW_FROM_ONE) or called(inner) in _FEW_NAMES else None
+        sources.add(item.alias, rows)
 
     def join(self, sources: Sources, joins: Iterable[exp.Expr] | None, scope: Scope) -> None:
         """Add what is joined, and what the joins' conditions say."""
@@ -171,11 +188,13 @@ class Queries:
             before = list(sources.members)
             self.take(sources, join.this, scope)
             added = [name for name in sources.members if name not in before]
-            if join.args.get("using") or join.args.get("method") in {"NATURAL", "ASOF"}:
-                sources.tie(added, before[-1]) if before else None
+            if before and (join.args.get("using") or join.args.get("method") in {"NATURAL", "ASOF"}):
+                sources.tie(added, before[-1])
+            side = str(join.args.get("side") or "").upper()
+            if side in _OUTER:
+                sources.loosen({"LEFT": added, "RIGHT": before}.get(side, [*before, *added]))
             condition = join.args.get("on")
             if condition is not None:
-                side = str(join.args.get("side") or "").upper()
                 sources.holds(self.reader(sources, scope).pins(condition), keeps=side not in _OUTER)
                 self.visit([condition], scope)
 
@@ -190,8 +209,8 @@ class Queries:
                 self.effects.add("rows come from a file or a stage", C.FILE_ACCESS)
                 self.effects.reads.add("@stage")
                 return None
-            few = isinstance(inner, _FEW_FROM_ONE) or _name_of(inner) in _FEW_NAMES
-            return FEW if (few and not _has_column(inner)) or is_metadata(_name_of(inner)) else None
+            few = isinstance(inner, _FEW_FROM_ONE) or called(inner) in _FEW_NAMES
+            return FEW if few or is_metadata(called(inner)) else None
         if table.name.lower() in scope and not table.db:
             return scope[table.name.lower()]
         if table.name.lower() == "dual" and not table.db:
@@ -212,7 +231,7 @@ class Queries:
                 names.add(str(node.this).upper())
             elif kind not in _LOOKED_AT:
                 stack.extend(node.iter_expressions())
-            elif isinstance(node, _QUERIES):
+            elif isinstance(node, QUERIES):
                 self.rows(node, scope)
             elif isinstance(node, exp.Table):
                 self._declare(node.args.get("alias"))
@@ -233,8 +252,11 @@ class Queries:
             self.names.add(str(node.this).upper())
         elif isinstance(node, exp.Array):
             for each in node.expressions:
-                if isinstance(each, _QUERIES) and not bounded(self.rows(each, scope)):
+                if isinstance(each, QUERIES) and not bounded(self.rows(each, scope)):
                     self._carry("an array packs a table into one row")
+        elif isinstance(node, exp.TableFromRows):
+            if node.this.find(exp.Func) is None:
+                raise NotUnderstoodError("a relation is named by a text")
         elif isinstance(node, exp.NextValueFor):
             self.effects.add("a sequence advances", C.WRITE)
         elif isinstance(node, exp.Schema):
@@ -266,54 +288,3 @@ class Queries:
             return None
         self.visit([limit], {})
         return rows_of_limit(limit)
-
-
-def rows_of_limit(limit: exp.Expr) -> Rows:
-    """Return the rows that a ``LIMIT``, ``TOP`` or ``FETCH`` lets pass; None: it is no bound."""
-    options = limit.args.get("limit_options")
-    if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
-        return None
-    if limit.args.get("expressions"):
-        return None
-    rows = integer(limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression)
-    if rows is None and isinstance(limit, exp.Fetch) and limit.args.get("count") is None:
-        rows = ONE
-    return rows if rows is not None and 0 <= rows <= MOST_ROWS else None
-
-
-def _sides(node: exp.Expr) -> list[exp.Expr]:
-    """Return the queries that a chain of set operations puts together, without recursion: chains are long."""
-    found: list[exp.Expr] = []
-    stack: list[exp.Expr] = [node.this, node.expression]
-    while stack:
-        each = stack.pop()
-        plain = isinstance(each, exp.SetOperation) and not any(
-            each.args.get(key) for key in ("with_", "limit", "order")
-        )
-        if plain:
-            stack += (each.this, each.expression)
-        else:
-            found.append(each)
-    return found
-
-
-def _contains(nodes: Iterable[exp.Expr], kinds: tuple[type[exp.Expr], ...], names: frozenset[str]) -> bool:
-    """Whether one of these is called in the expressions, as an aggregate of this very query."""
-    stack = list(nodes)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, kinds) and not (isinstance(node, exp.Max | exp.Min) and node.expressions):
-            return True
-        if isinstance(node, exp.Anonymous) and str(node.this).upper() in names:
-            return True
-        if not isinstance(node, (*_QUERIES, exp.Window)):
-            stack.extend(node.iter_expressions())
-    return False
-
-
-def _name_of(node: exp.Expr) -> str:
-    return str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
-
-
-def _has_column(node: exp.Expr) -> bool:
-    return node.find(exp.Column) is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -42,7 +43,7 @@ _QUOTED: Final = {
     "snowflake": (_SQ_ESCAPED, _DQ_DOUBLED, r"\$\$.*?\$\$"),
 }
 # MySQL takes two dashes for a comment only before white space, a control character or the end; else they are minuses.
-_MYSQL_LINE: Final = (r"--(?=[\s\x00-\x1f]|\Z)[^\n]*", r"#[^\n]*")
+_MYSQL_LINE: Final = (r"--(?=[\x00-\x20]|\Z)[^\n]*", r"#[^\n]*")
 _COMMENTS: Final = {
     "mysql": (*_MYSQL_LINE, _BLOCK),
     "mysql_ansi": (*_MYSQL_LINE, _BLOCK),
@@ -76,14 +77,15 @@ _SUSPECT: Final = re.compile(r"[^ -~\t\n\r]")
 # Of a text without any of these the tokens are the same to all who read it.
 _WORTH_A_LOOK: Final = re.compile(r"--|/[*/]|#|[^ -~\t\n\r]|[\\`{}$\[\]]")
 _QUOTE_AFTER_BACKSLASH: Final = re.compile(r"\\['\"]")
-# Brackets are of arrays in BigQuery and Snowflake; a backslash is of no grammar; backticks, of those that quote by them.
+# Brackets are of arrays in BigQuery and Snowflake; a backslash is of no grammar; backticks are of those that quote by
+# them. Braces with a sign are no SQL, but comments and blocks of templates to sqlglot.
 _STRAY: Final = {
     "mysql": re.compile(r"[\\{}\[\]]"),
     "mysql_ansi": re.compile(r"[\\{}\[\]]"),
-    "tsql": re.compile(r"[\\`]"),
-    "sqlite": re.compile(r"[\\{}]"),
-    "bigquery": re.compile(r"\\"),
-    "snowflake": re.compile(r"[\\`]"),
+    "tsql": re.compile(r"[\\`{}]"),
+    "sqlite": re.compile(r"[\\{}\]]"),
+    "bigquery": re.compile(r"\\|\{[{%#]"),
+    "snowflake": re.compile(r"[\\`]|\{[{%#]"),
 }
 
 
@@ -113,10 +115,8 @@ def readings(text: str, dialect: str) -> list[Reading]:
     found = [Reading(each, dialect) for each in _variants(text, dialect)]
     if dialect == "mysql" and _QUOTE_AFTER_BACKSLASH.search(text):
         # Where the modes of the server decide on where a string ends, the other end is read, too.
-        try:
+        with suppress(NotUnderstoodError):
             found += [Reading(each, "mysql_ansi", likely=False) for each in _variants(text, "mysql_ansi")]
-        except NotUnderstoodError:
-            pass
     return found
 
 
@@ -165,8 +165,8 @@ def _of_comment(piece: str, grammar: str) -> Iterator[str | Condition]:
         raise NotUnderstoodError("a hint sets a variable")
     elif match := _CONDITIONAL.fullmatch(piece):
         kind, version, content = match.groups()
-        if len(version) == 6 and not version.startswith("0"):
-            # Five digits and a number that follows, or six: servers differ.
+        if kind == "!" and len(version) == 6 and not version.startswith("0"):
+            # Five digits and a number that follows to some, six to others.
             raise NotUnderstoodError("the version of an executable comment is ambiguous")
         if any(isinstance(part, Condition) for part in _parts(content, grammar)):
             raise NotUnderstoodError("executable comments are nested")

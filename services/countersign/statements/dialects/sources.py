@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
+from countersign.statements.dialects.errors import NotUnderstoodError
 from countersign.statements.dialects.predicates import UNNAMED, Pins
 from countersign.statements.rows import FEW, ONE, Rows, bounded, product
+
+MOST_SOURCES: Final = 64
 
 
 @dataclass(slots=True)
@@ -18,6 +22,8 @@ class Sources:
 
     def add(self, name: str, rows: Rows) -> str:
         """Add a relation and return the name it is known by here: two of one name are told apart."""
+        if len(self.members) >= MOST_SOURCES:
+            raise NotUnderstoodError("the statement names more relations than can be understood in time")
         name = name.lower() or "?"
         while name in self.members:
             name += "'"
@@ -27,6 +33,11 @@ class Sources:
     def tie(self, names: Iterable[str], other: str) -> None:
         """Note that rows of ``other`` go with rows of each of ``names``."""
         self.pins.ties += [(name, other) for name in names]
+
+    def loosen(self, names: Iterable[str]) -> None:
+        """Note that an outer join keeps what does not match ``names``: their own bound bounds nothing else."""
+        for name in names:
+            self.members[name] = None
 
     def holds(self, found: Pins, *, keeps: bool = True) -> None:
         """Note what a condition says. ``keeps``: it leaves out rows, and does not only decide on what is joined."""

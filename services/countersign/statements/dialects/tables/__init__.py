@@ -1,0 +1,1 @@
+"""What is known of functions, relations, words and procedures, as data."""

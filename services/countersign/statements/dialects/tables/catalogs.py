@@ -14,7 +14,8 @@ _EMPTY: Final = frozenset[str]()
 
 SECRET: Final = {
     "mysql": names("""
-        mysql.user mysql.global_priv mysql.db mysql.global_grants mysql.default_roles mysql.role_edges mysql.roles_mapping
+        mysql.user mysql.global_priv mysql.db mysql.global_grants mysql.default_roles mysql.role_edges
+        mysql.roles_mapping
         mysql.password_history mysql.servers mysql.slave_master_info mysql.proxies_priv mysql.tables_priv
         mysql.columns_priv mysql.procs_priv mysql.general_log mysql.slow_log mysql.event
         mysql.proc mysql.func mysql.plugin mysql.replication_asynchronous_connection_failover
@@ -48,7 +49,8 @@ SECRET: Final = {
         account_usage.query_history account_usage.login_history account_usage.users account_usage.access_history
         account_usage.credentials account_usage.sessions account_usage.grants_to_users account_usage.grants_to_roles
         account_usage.password_policies account_usage.stages account_usage.copy_history
-        account_usage.load_history account_usage.secrets account_usage.session_policies account_usage.aggregate_query_history
+        account_usage.load_history account_usage.secrets account_usage.session_policies
+        account_usage.aggregate_query_history
         reader_account_usage.query_history reader_account_usage.login_history information_schema.applicable_roles
         organization_usage.query_history information_schema.query_history information_schema.login_history
     """),

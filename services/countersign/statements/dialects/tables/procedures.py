@@ -73,11 +73,11 @@ _GROUPS: Final = (
     ),
     (
         (C.DDL,),
-        "sp_rename sp_renamedb sp_addtype sp_droptype sp_bindrule sp_bindefault sp_recompile sp_refreshview sp_updatestats",
+        "sp_rename sp_renamedb sp_addtype sp_droptype sp_bindrule sp_bindefault sp_recompile sp_refreshview",
     ),
     (
         (C.DDL,),
-        "sp_addextendedproperty sp_updateextendedproperty sp_dropextendedproperty sp_tableoption sp_indexoption",
+        "sp_updatestats sp_addextendedproperty sp_updateextendedproperty sp_dropextendedproperty sp_tableoption",
     ),
     ((C.DDL, C.PRIVILEGE), "sp_dboption"),
     ((C.DDL, C.FILE_ACCESS), "sp_attach_db sp_attach_single_file_db"),
