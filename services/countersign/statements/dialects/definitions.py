@@ -122,6 +122,11 @@ def _name(piece: Piece, index: int) -> str:
     index += 1
     while piece.word(index) in {"IF", "NOT", "EXISTS", "CONCURRENTLY"}:
         index += 1
+    return name_at(piece, index)
+
+
+def name_at(piece: Piece, index: int) -> str:
+    """Return the name, with its dots, that begins at ``index``, in lower case, or nothing."""
     parts: list[str] = []
     while index < len(piece):
         word = piece.words[index]

@@ -100,6 +100,8 @@ class Judge:
 
     def _finish(self, piece: Piece, effects: Effects, queries: Queries) -> None:
         queries.finish()
+        if piece.dialect == "snowflake" and "NEXTVAL" in piece.words:
+            effects.add("a sequence advances", C.WRITE)
         check_calls(piece, effects, self.nested, queries.declared)
         _check_dropped(piece, queries.names)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from countersign.statements.dialects.common import always, explained, named, second, settle, tells
+from countersign.statements.dialects.definitions import name_at
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
 from countersign.statements.dialects.judge import Handler, Judge, main_verb, note_change
 from countersign.statements.dialects.piece import QUOTED, STRING, Piece
+from countersign.statements.dialects.relations import is_secret
 from countersign.statements.dialects.settings import mysql_setting
 from countersign.statements.names import names
 from countersign.statements.rows import MOST_ROWS
@@ -120,7 +122,10 @@ def _handler(judge: Judge, piece: Piece, effects: Effects) -> None:
         return
     limit = piece.find("LIMIT")
     count = piece.word(len(piece) - 1) if limit > 0 else "1"
-    effects.reads.add(piece.word(1).lstrip(QUOTED).lower())
+    name = name_at(piece, 1)
+    effects.reads.add(name)
+    if is_secret(name, "mysql"):
+        effects.add("a relation shows credentials", C.PRIVILEGE)
     effects.answer(int(count) if count.isdigit() and len(count) < 9 and int(count) <= MOST_ROWS else None)
     judge.loose(piece, effects)
 
@@ -185,7 +190,7 @@ STATEMENTS: Final[dict[str, Handler]] = settle(
         ),
         **named("OPTIMIZE REPAIR", always("maintains tables", C.DDL)),
         **named("CHECK CHECKSUM", tells),
-        **named("SIGNAL RESIGNAL GET", tells),
+        **named("SIGNAL RESIGNAL GET", _SESSION),
         "DECLARE": always("is of a procedure only", C.UNPARSABLE),
     }
 )

@@ -21,7 +21,7 @@ def touch(table: exp.Table, dialect: str, effects: Effects) -> None:
     effects.reads.add(name)
     if is_secret(name, dialect):
         effects.add("a relation shows credentials, secrets or what others run", C.PRIVILEGE)
-    if dialect == "tsql" and len(table.parts) > 3:
+    if dialect == "tsql" and isinstance(table.this, exp.Dot):
         effects.add("a relation is on a linked server", C.EXPORT)
 
 
@@ -33,7 +33,7 @@ def change(table: exp.Expr, dialect: str, effects: Effects) -> None:
     effects.writes.add(name)
     if is_secret(name, dialect) or is_system(name, dialect):
         effects.add("a relation of the system is changed", C.PRIVILEGE)
-    if dialect == "tsql" and isinstance(table, exp.Table) and len(table.parts) > 3:
+    if dialect == "tsql" and isinstance(table, exp.Table) and isinstance(table.this, exp.Dot):
         effects.add("a relation is on a linked server", C.EXPORT)
 
 

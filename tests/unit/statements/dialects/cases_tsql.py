@@ -76,14 +76,18 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
     ("read write ddl", "SELECT * INTO #t FROM staff WHERE staff_no = 1"),
     (
         "mass_write",
-        "MERGE INTO staff AS t USING boss AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET t.name = s.name "
-        "WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id);",
+        (
+            "MERGE INTO staff AS t USING boss AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET t.name = s.name "
+            "WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id);"
+        ),
     ),
     ("write", "MERGE staff AS t USING (SELECT 1 AS id) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET name = 'a';"),
     (
         "write",
-        "MERGE staff AS t USING (VALUES (1, 'a')) AS s (id, name) ON t.id = s.id WHEN NOT MATCHED THEN INSERT "
-        "(id, name) VALUES (s.id, s.name);",
+        (
+            "MERGE staff AS t USING (VALUES (1, 'a')) AS s (id, name) ON t.id = s.id WHEN NOT MATCHED THEN INSERT "
+            "(id, name) VALUES (s.id, s.name);"
+        ),
     ),
     ("mass_write", "MERGE staff AS t USING (VALUES (1)) AS s (id) ON 1 = 1 WHEN MATCHED THEN DELETE;"),
     ("code_execution", "EXEC dbo.close_month"),
