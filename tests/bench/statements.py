@@ -76,10 +76,10 @@ def corpus_figures(path: Path) -> list[DialectFigures]:
 
     Raises:
         OSError: when it cannot be read.
-        KeyError, ValueError: when it is no corpus.
+        ValueError: when it is no corpus; names the line.
     """
-    entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    return figures([Labelled(each["dialect"], each["sql"], frozenset(each["class"])) for each in entries])
+    lines = enumerate(path.read_text().splitlines(), 1)
+    return figures([_labelled(line, f"{path}:{number}") for number, line in lines if line.strip()])
 
 
 def own_figures() -> list[DialectFigures]:
@@ -118,11 +118,17 @@ def corpus_of_environment() -> Path | None:
     return Path(named) if named else None
 
 
-def statements_table(corpus: Path | None) -> Table:
+def statement_figures(corpus: Path | None) -> list[DialectFigures]:
     """Measure the corpus, or our own table when there is none. Raises as :func:`corpus_figures`."""
-    if corpus is None:
-        return table(own_figures(), "Statements understood (our own table)")
-    return table(corpus_figures(corpus), f"Statements understood ({corpus.name})")
+    return own_figures() if corpus is None else corpus_figures(corpus)
+
+
+def _labelled(line: str, place: str) -> Labelled:
+    try:
+        found = json.loads(line)
+        return Labelled(found["dialect"], found["sql"], frozenset(found["class"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{place}: expected {{"sql", "dialect", "class": [..]}}') from error
 
 
 def _of(dialect: str, entries: Sequence[Labelled]) -> DialectFigures:
@@ -157,4 +163,5 @@ def _us(entry: Labelled) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.bench.statements", description=__doc__)
     parser.add_argument("--corpus", type=Path, default=corpus_of_environment(), help="default: COUNTERSIGN_CORPUS")
-    Console(width=120).print(statements_table(parser.parse_args().corpus))
+    named = parser.parse_args().corpus
+    Console(width=120).print(table(statement_figures(named), named.name if named else "our own table"))

@@ -8,15 +8,18 @@ from rich.table import Table
 
 from tests.bench.measure import PARTS
 from tests.bench.report import PYTHON_PARTS, Report
+from tests.bench.statements import table as statements_table
 
 _VERDICTS = {True: "[green]met[/]", False: "[red]not met[/]", None: "not measured"}
 
 
 def tables(report: Report) -> Iterator[Table]:
-    """Speed, CPU time, memory, and what was expected."""
+    """Speed, CPU time, memory, decisions, statements, and what was expected."""
     yield _speed(report)
     yield _cpu(report)
     yield _memory(report)
+    yield _decisions(report)
+    yield statements_table(report.statements, "Statements: how well and how fast they are understood")
     yield _expected(report)
 
 
@@ -61,6 +64,15 @@ def _memory(report: Report) -> Table:
     table.add_column("MB", justify="right")
     for name, peak in report.peak_memory_mb.items():
         table.add_row(name, f"{peak:.0f}")
+    return table
+
+
+def _decisions(report: Report) -> Table:
+    table = _table("Decisions, µs of CPU time", "policy")
+    for name in ("p50", "p99"):
+        table.add_column(name, justify="right")
+    for one in report.decisions:
+        table.add_row(one.name, f"{one.p50_us:,.0f}", f"{one.p99_us:,.0f}")
     return table
 
 

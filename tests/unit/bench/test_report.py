@@ -12,13 +12,16 @@ import pytest
 from rich.console import Console
 
 from tests.bench.__main__ import FULL, QUICK, arguments_of
+from tests.bench.decisions import DecisionFigure
 from tests.bench.figures import Figures
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
 from tests.bench.report import Report, machine
+from tests.bench.statements import DialectFigures
 from tests.bench.tables import tables
 
 ZERO = Figures(DIRECT, 1, 1, 10, 0, "", 1000.0, 900.0, 1100.0, 1.0, 2.0, {"target": 0.1})
 CPU = {"envoy": 1.0, "authz": 0.5, "masker": 0.75, "recorder": 0.25, "postgres": 0.5, "target": 0.1}
+SQLITE = DialectFigures("sqlite", 10, 9, 6, 0, 4, 1, 150.0, 200.0)
 
 
 def report(*figures: Figures) -> Report:
@@ -36,6 +39,8 @@ def report(*figures: Figures) -> Report:
         ),
         peak_memory_mb={"authz": 121.0, "masker": 100.0, "recorder": 80.0},
         recorder_events_per_s=5_000.0,
+        decisions=(DecisionFigure("many rules", 10, 300.0, 400.0),),
+        statements=(SQLITE, replace(SQLITE, dialect="all", missed=1)),
         others_cpu_share=0.1,
     )
 
@@ -50,11 +55,18 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "peak memory of authz": (121, False),
         "peak memory of masker": (100, True),
         "peak memory of recorder": (80, True),
+        "decision: many rules": (300, True),
+        "statements: dangerous ones said to be reading": (1, False),
+        "statements: exactly understood": (90, False),
+        "statements: reading ones over-blocked": (25, False),
+        "statements: median of sqlite": (150, True),
     }
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
-    found = replace(report(ZERO), peak_memory_mb={}, recorder_events_per_s=None).expectations()
+    found = replace(
+        report(ZERO), peak_memory_mb={}, recorder_events_per_s=None, decisions=(), statements=()
+    ).expectations()
     assert {one.met for one in found} == {None}
 
 
