@@ -23,21 +23,29 @@ def together() -> None:
     """Stand for the group, so that it stays one when only one command is registered."""
 
 
-if sys.argv[1:2] != ["classify"]:
-    # What the other commands import takes half a second, and classify is run once a statement in loops.
-    from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, tools, up
+match sys.argv[1:2]:
+    case ["classify"]:
+        # What the other commands import takes half a second, and classify is run once a statement in loops.
+        classify.register(app)
+    case ["serve"]:
+        # A process that judges traffic holds nothing that tries policies: that makes principals without a token.
+        from countersign.cli import serve
 
-    up.register(app)
-    check.register(app)
-    serve.register(app)
-    envoy_config.register(app)
-    call.register(app)
-    tools.register(app)
-    sessions.register(app)
-    status.register(app)
-    policy.register(app)
-    demo.register(app)
-classify.register(app)
+        serve.register(app)
+    case _:
+        from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, tools, up
+
+        up.register(app)
+        check.register(app)
+        serve.register(app)
+        envoy_config.register(app)
+        call.register(app)
+        tools.register(app)
+        sessions.register(app)
+        status.register(app)
+        policy.register(app)
+        demo.register(app)
+        classify.register(app)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,30 @@
-"""Only the identity code makes a principal; elsewhere only a sealed or handed-over copy is opened again."""
+"""Only the identity code makes a principal for traffic; what tries policies makes some that no service ever meets."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import countersign
 
 ROOT = Path(countersign.__file__).parent
-MAKERS = {"authz/identity/tokens.py", "runtime/sealing.py", "model/handoff.py"}
+FOR_TRAFFIC = {"authz/identity/tokens.py", "runtime/sealing.py", "model/handoff.py"}
+FOR_TRYING = {"rehearsal/cases.py", "cli/policy/record.py", "cli/policy/described.py"}
+
+# What `countersign serve SERVICE` imports, up to where it would begin to serve.
+SERVED = """
+import sys
+sys.argv = ["countersign", "serve", sys.argv[1]]
+import countersign.cli.main
+import countersign.cli.services
+from importlib import import_module
+import_module(f"countersign.{sys.argv[2]}.part")
+print(*sys.modules, sep="\\n")
+"""
 
 
 def test_nobody_else_makes_a_principal() -> None:
@@ -22,4 +38,16 @@ def test_nobody_else_makes_a_principal() -> None:
         calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
         if any(isinstance(called, ast.Name) and called.id == "Principal" for called in calls):
             makers.add(place)
-    assert makers == MAKERS
+    assert makers == FOR_TRAFFIC | FOR_TRYING
+
+
+@pytest.mark.parametrize("service", ["authz", "masker", "recorder"])
+def test_no_service_can_make_a_principal_for_trying(service: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", SERVED, service], capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+    assert f"countersign.{service}" in loaded
+    assert not loaded & {module(place) for place in FOR_TRYING}
+
+
+def module(place: str) -> str:
+    return "countersign." + place.removesuffix(".py").replace("/", ".")
