@@ -83,7 +83,8 @@ def _classifier(name: str) -> Callable[[str], Verdict]:
     if name == "shell":
         from countersign.statements import shell
 
-        return shell.classify_shell
+        # Database clients are handed SQL.
+        return lambda text: shell.classify_shell(text, classify_sql)
     if name == "mongodb":
         from countersign.statements import mongo
 

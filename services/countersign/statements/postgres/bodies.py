@@ -1,7 +1,8 @@
-"""The SQL inside of PL/pgSQL: what a ``DO`` block runs, as far as it is written out."""
+"""The SQL inside of ``DO`` blocks and functions: what they run, as far as it is written out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from countersign.statements.postgres.parsing import NotUnderstood, Tree, parse, parse_body
@@ -13,6 +14,12 @@ _EXPRESSION: Final = 2
 
 _MOST_TEXTS: Final = 200
 """Expressions and statements in one body; each costs a call of the parser."""
+
+_OF_TRIGGERS: Final = (
+    *("new", "old", "tg_argv", "tg_event", "tg_level", "tg_name", "tg_nargs", "tg_op", "tg_relid", "tg_relname"),
+    *("tg_table_name", "tg_table_schema", "tg_tag", "tg_when"),
+)
+"""What a trigger's function, which has no parameters, finds instead."""
 
 _DYNAMIC: Final = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"})
 _DYNAMIC_FIELD: Final = "dynquery"
@@ -43,20 +50,55 @@ def statements_of_block(text: str) -> list[Tree]:
     return _statements_of("DO", text)
 
 
-def statements_of_function(text: str) -> list[Tree]:
-    """Return the statements in the PL/pgSQL of a function; an assignment to one of its parameters is not understood.
+def statements_of_function(node: Tree) -> list[Tree]:
+    """Return the statements in the body of a ``CreateFunctionStmt`` in SQL or PL/pgSQL; of other languages, none.
 
     Raises:
         NotUnderstood: when the body, or a statement in it, is not understood.
     """
-    try:
-        return _statements_of("CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS", text)
-    except NotUnderstood:
-        return _statements_of("CREATE FUNCTION f() RETURNS SETOF record LANGUAGE plpgsql AS", text)
+    if "sql_body" in node:
+        return list(_written_out(node["sql_body"]))
+    language, text = body_of(node.get("options", []))
+    if not text or language not in {"plpgsql", "sql"}:
+        return []
+    if language == "sql":
+        return parse(text)
+    named = [each["FunctionParameter"].get("name") for each in node.get("parameters", ())]
+    for head in _heads([name for name in named if name] or _OF_TRIGGERS):
+        try:
+            return _statements_of(head, text)
+        except NotUnderstood:
+            continue
+    raise NotUnderstood("a body that is not understood")
+
+
+def _written_out(body: Any) -> Iterator[Tree]:
+    """Yield the statements of ``RETURN x`` or ``BEGIN ATOMIC ... END``."""
+    if "List" in body:
+        for item in body["List"].get("items", ()):
+            yield from _written_out(item)
+    elif "ReturnStmt" in body:
+        value = body["ReturnStmt"].get("returnval")
+        yield {"SelectStmt": {"targetList": [{"ResTarget": {"val": value}}], "op": "SETOP_NONE"}}
+    else:
+        yield body
+
+
+def _heads(parameters: Sequence[str]) -> Iterator[str]:
+    """Yield what may stand before a function's body: which returns and fields are legal in it depends on that.
+
+    Never the head as it came: with some types, and with triggers, the parser ends the process or writes no JSON.
+    """
+    for kind in ("text", "record"):
+        quoted = ['"' + name.replace('"', '""') + f'" {kind}' for name in parameters]
+        names = ", ".join(quoted)
+        for returns in ("text", "SETOF record"):
+            yield f"CREATE FUNCTION f({names}) RETURNS {returns} LANGUAGE plpgsql AS"
+        yield f"CREATE FUNCTION f() RETURNS TABLE ({names}) LANGUAGE plpgsql AS"
 
 
 def _statements_of(head: str, text: str) -> list[Tree]:
-    # Never the statement as it came: with a body of another form, or with some types, the parser ends the process.
+    # Never the statement as it came: with a body of another form, the parser ends the process.
     quoted = text.replace("'", "''")
     found: list[Tree] = []
     for function in parse_body(f"{head} '{quoted}'"):

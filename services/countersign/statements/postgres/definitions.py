@@ -8,7 +8,7 @@ from countersign.statements.names import names
 from countersign.statements.postgres.parsing import Tree
 from countersign.statements.postgres.sight import Sight
 from countersign.statements.postgres.survey import Survey
-from countersign.statements.postgres.tree import each, option, relation_name, strings, text_of
+from countersign.statements.postgres.tree import option, relation_name, strings, text_of
 from countersign.statements.verdict import StatementClass as C
 
 _LOSES: Final = names("AT_DropColumn")
@@ -75,10 +75,10 @@ def alter_function(node: Tree, sight: Sight) -> None:
 
 
 def create_rule(node: Tree, sight: Sight) -> None:
-    """Judge ``CREATE RULE``: statements that others' statements turn into."""
+    """Judge ``CREATE RULE`` without the statements that others' statements turn into; those are judged one by one."""
     sight.add((C.DDL, C.CODE_EXECUTION), "plants code that runs later")
     sight.writes.add(relation_name(node["relation"]))
-    sight.reads |= {relation_name(found) for found in each(node.get("actions", ()), "RangeVar")}
+    _look_into({"whereClause": node.get("whereClause", {})}, sight)
 
 
 def create_schema(node: Tree, sight: Sight) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from countersign.statements.postgres import definitions, running
@@ -11,6 +12,7 @@ from countersign.statements.postgres.kinds import KINDS
 from countersign.statements.postgres.parsing import NotUnderstood, Tree, parse
 from countersign.statements.postgres.sight import Sight
 from countersign.statements.postgres.survey import Survey
+from countersign.statements.verdict import READING
 from countersign.statements.verdict import StatementClass as C
 
 _MOST_NESTED: Final = 4
@@ -33,13 +35,14 @@ _HANDLERS: Final[dict[str, Callable[[Tree, Sight], None]]] = {
     "DropStmt": definitions.drop,
     "DefineStmt": definitions.define,
     "AlterFunctionStmt": definitions.alter_function,
-    "RuleStmt": definitions.create_rule,
     "ViewStmt": definitions.create_view,
     "CreateForeignTableStmt": definitions.create_foreign_table,
 }
 
 
-JUDGED: Final = frozenset({*_QUERIES, *_HANDLERS, *KINDS, "DoStmt", "CreateFunctionStmt", "CreateSchemaStmt"})
+JUDGED: Final = frozenset(
+    {*_QUERIES, *_HANDLERS, *KINDS, "DoStmt", "CreateFunctionStmt", "CreateSchemaStmt", "RuleStmt"}
+)
 """The kinds of statements that have a judgement; any other is not understood."""
 
 
@@ -60,7 +63,13 @@ def judge(statement: Tree, depth: int = 0) -> Sight:
     elif kind == "DoStmt":
         _run_block(node, sight, depth)
     elif kind == "CreateFunctionStmt":
-        _plant_function(node, sight, depth)
+        definitions.create_function(node, sight)
+        # What is not understood is code that is planted, as is said in any case.
+        with suppress(NotUnderstood):
+            _plant(statements_of_function(node), sight, depth)
+    elif kind == "RuleStmt":
+        definitions.create_rule(node, sight)
+        _plant(node.get("actions", ()), sight, depth)
     elif kind == "CreateSchemaStmt":
         definitions.create_schema(node, sight)
         for element in node.get("schemaElts", ()):
@@ -100,20 +109,14 @@ def _run_block(node: Tree, sight: Sight, depth: int) -> None:
         _take(statement, sight, depth)
 
 
-def _plant_function(node: Tree, sight: Sight, depth: int) -> None:
-    definitions.create_function(node, sight)
-    language, text = body_of(node.get("options", []))
-    if not text or language not in {"plpgsql", "sql"}:
-        return
+def _plant(statements: Iterable[Tree], sight: Sight, depth: int) -> None:
+    """Add what the statements will do once somebody has them run; nothing is read yet."""
     inside = Sight()
     try:
-        for statement in statements_of_function(text) if language == "plpgsql" else parse(text):
+        for statement in statements:
             _take(statement, inside, depth)
-    except NotUnderstood:
-        # Nothing of it runs yet: only the relations that can be told are.
-        pass
-    sight.reads |= inside.reads
-    sight.writes |= inside.writes
+    finally:
+        sight.take(inside, leave=READING)
 
 
 def _take_text(text: str, sight: Sight, depth: int) -> None:

@@ -7,12 +7,13 @@ import re
 import tree_sitter_bash
 from tree_sitter import Language, Parser
 
+from countersign.statements.shell.clients import ClassifySql
 from countersign.statements.shell.command import Command
 from countersign.statements.shell.dispatch import judge_command
 from countersign.statements.shell.gaps import check_gaps
 from countersign.statements.shell.tree import Scope, judge
 from countersign.statements.shell.words import UnreadError
-from countersign.statements.shell.wrappers import Budget, ClassifySql, Runner
+from countersign.statements.shell.wrappers import Budget, Runner
 from countersign.statements.verdict import Verdict, unparsable
 
 SIZE_MAX = 8 * 1024

@@ -1,6 +1,6 @@
 """Commands that run other commands: as someone else, elsewhere, for every word, or from a text.
 
-Source: the manuals of sudo, coreutils, findutils, bash, psql, mysql, sqlite3, mongosh and redis-cli.
+Source: the manuals of sudo, coreutils, findutils and bash.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from countersign.statements.combine import combine
-from countersign.statements.mongo import classify_mongo
 from countersign.statements.names import names
-from countersign.statements.redis.classify import classify_words
-from countersign.statements.shell.command import READS, RUNS, UNTOLD, Command, options, verdict
+from countersign.statements.shell.clients import CLIENTS, ClassifySql, judge_client
+from countersign.statements.shell.command import READS, RUNS, UNTOLD, Command, verdict
 from countersign.statements.shell.files import judge_find
 from countersign.statements.shell.paths import is_closed, reaches_secrets
 from countersign.statements.shell.readers import READERS, judge_reader, names_files
@@ -22,9 +21,6 @@ from countersign.statements.verdict import READING, StatementClass, Verdict
 
 _C = StatementClass
 _DEPTH_MAX = 8
-
-ClassifySql = Callable[[str, str], Verdict]
-"""What says of an SQL text in a dialect what it does."""
 
 
 class Budget:
@@ -67,8 +63,7 @@ _OWN_OPTIONS: dict[str, tuple[str, frozenset[str]]] = {
 }
 _WRAPPERS = names("sudo doas nohup time nice timeout stdbuf setsid command xargs env chroot unshare nsenter watch")
 _SHELLS = names("bash sh zsh dash ksh ash rbash su")
-_CLIENTS = names("psql mysql mariadb sqlite3 mongosh mongo redis-cli sqlcmd duckdb")
-WRAPPERS = _WRAPPERS | _SHELLS | _CLIENTS | {"find"}
+WRAPPERS = _WRAPPERS | _SHELLS | CLIENTS | {"find"}
 
 
 def judge_wrapper(command: Command, runner: Runner) -> Verdict:
@@ -79,8 +74,8 @@ def judge_wrapper(command: Command, runner: Runner) -> Verdict:
         return _find(command, runner)
     if command.name in _SHELLS:
         return _shell(command, runner)
-    if command.name in _CLIENTS:
-        return _client(command, runner)
+    if command.name in CLIENTS:
+        return judge_client(command, runner.sql)
     return _wrapped(command, runner)
 
 
@@ -133,11 +128,14 @@ def _renames(command: Command) -> bool:
     return any(mark != "{}" for mark in marks) or any(re.match(r"-i.|--rep(?!lace)", text) for text in texts)
 
 
-_HARMLESS_VARIABLES = ("LANG=", "LC_", "TZ=", "COLUMNS=", "NO_COLOR=", "TERM=", "CI=", "DEBIAN_FRONTEND=")
+_HARMLESS_VARIABLES = (
+    *("LANG=", "LC_", "TZ=", "COLUMNS=", "NO_COLOR=", "TERM=", "CI=", "DEBIAN_FRONTEND="),
+    *("PGHOST=", "PGPORT=", "PGUSER=", "PGPASSWORD=", "PGDATABASE=", "MYSQL_PWD=", "SQLCMDPASSWORD="),
+)
 
 
 def harmless_variable(assignment: str) -> bool:
-    """Say whether a variable set for one command changes only how its output looks."""
+    """Say whether a variable set for one command changes only how its output looks, or which database it asks."""
     return assignment.startswith(_HARMLESS_VARIABLES)
 
 
@@ -211,74 +209,3 @@ def _without_reading(verdicts: list[Verdict]) -> Verdict:
     whole = combine(kept)
     classes = whole.classes - READING - {_C.UNPARSABLE}
     return Verdict(classes, whole.reads, whole.writes, None, RUNS.reason)
-
-
-_SQL_CLIENTS = {
-    "psql": ("postgres", names("-c --command"), "cdhpUFRPTvof", names("--command --dbname --host --port --username")),
-    "mysql": ("mysql", names("-e --execute"), "eDhPuS", names("--execute --database --host --port --user")),
-    "mariadb": ("mysql", names("-e --execute"), "eDhPuS", names("--execute --database --host --port --user")),
-    "sqlcmd": ("tsql", names("-Q -q"), "QqSdUPio", frozenset[str]()),
-}
-_PSQL_LISTS = re.compile(r"\\(?:d[tvimsnufdE+S]*|l\+?|conninfo|encoding|timing|x)(?:\s+[\w.*]+)?\s*")
-
-
-_MONGO_ADDRESS = re.compile(r"mongodb(?:\+srv)?://\S+|[\w-]+")
-_CLIENT_PLAIN = names(
-    """-c --command -d --dbname -h --host -p --port -U --username -A -t -q -x -X -w -W -1 --no-align --tuples-only
-    --quiet
-    --expanded --no-psqlrc --single-transaction --csv -e --execute -D --database -P -S --socket -u --user -B -N -s -r -Q
-    --batch --skip-column-names --silent --raw --table --vertical -E -F"""
-)
-
-
-def _client(command: Command, runner: Runner) -> Verdict:
-    texts = command.texts
-    if texts is None:
-        return UNTOLD
-    name = command.name
-    if texts in (["--version"], ["-V"], ["--help"]) or (name == "psql" and texts in (["-l"], ["--list"])):
-        return READS
-    if name == "redis-cli":
-        return _redis(texts)
-    if name in ("mongosh", "mongo"):
-        given = options(texts, "hup", names("--eval --host --port --username --password"))
-        known = given.given <= names("--eval --quiet --host --port --username --password --json -h -u -p")
-        plain = known and not given.repeated and all(_MONGO_ADDRESS.fullmatch(each) for each in given.operands)
-        return _foreign(classify_mongo(given.values["--eval"])) if plain and "--eval" in given.values else RUNS
-    if runner.sql is None or (name not in _SQL_CLIENTS and name != "sqlite3"):
-        return RUNS
-    if name == "sqlite3":
-        given = options(texts, "", names("-separator -cmd -init"))
-        plain = given.given <= names("-j -s -o -n -r -e -a -d -l -c -v -h -u -m -k -b -x -t -w -i -p -q -f -g")
-        safe = plain and not any(text in ("-cmd", "-init", "-vfs", "-zip") for text in texts)
-        ready = safe and len(given.operands) == 2 and not given.operands[1].lstrip().startswith(".")
-        return _foreign(runner.sql(given.operands[1], "sqlite")) if ready else RUNS
-    dialect, keys, valued, valued_long = _SQL_CLIENTS[name]
-    given = options(texts, valued, valued_long)
-    statements = [given.values[key] for key in keys if key in given.values]
-    if len(statements) != 1 or given.repeated or not given.given <= _CLIENT_PLAIN:
-        return RUNS
-    if "\\" in statements[0] and name != "sqlcmd":
-        return READS if name == "psql" and _PSQL_LISTS.fullmatch(statements[0]) else RUNS
-    return _foreign(runner.sql(statements[0], dialect))
-
-
-def _redis(texts: list[str]) -> Verdict:
-    index = 0
-    while index < len(texts) and texts[index].startswith("-"):
-        if texts[index] in ("-h", "-p", "-n", "-a", "-u", "--user", "--pass"):
-            index += 2
-        elif texts[index] in ("--raw", "--no-raw", "--json", "--tls", "-3", "--no-auth-warning", "-c"):
-            index += 1
-        else:
-            return verdict("it scans or copies the whole server", _C.BULK_READ, _C.EXPORT)
-    return _foreign(classify_words(texts[index:])) if index < len(texts) else RUNS
-
-
-def _foreign(judged: Verdict) -> Verdict:
-    """Take another language's verdict; what that did not understand, the client still runs."""
-    if _C.UNPARSABLE not in judged.classes:
-        return judged
-    return Verdict(
-        (judged.classes - {_C.UNPARSABLE}) | {_C.CODE_EXECUTION}, judged.reads, judged.writes, None, RUNS.reason
-    )

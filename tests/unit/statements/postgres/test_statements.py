@@ -111,13 +111,10 @@ def test_a_block_has_the_classes_of_what_it_runs(text: str, expected: str) -> No
     # The parser's own reader of PL/pgSQL ends the process on this one: it must not get it.
     ("code_execution ddl", "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql RETURN 1"),
     ("code_execution ddl", "CREATE FUNCTION f(a own.type%TYPE) RETURNS trigger LANGUAGE plpgsql AS 'nonsense'"),
-    ("code_execution ddl", "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM accounts; SELECT 1; END"),
-    ("code_execution ddl", "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN DELETE FROM accounts; END'"),
     ("code_execution ddl privilege", "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"),
     ("code_execution ddl file_access", "CREATE FUNCTION f() RETURNS int LANGUAGE \"c\" AS 'x'"),
     ("code_execution ddl privilege", "ALTER FUNCTION f() SECURITY DEFINER"),
     ("code_execution ddl", "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()"),
-    ("code_execution ddl", "CREATE RULE r AS ON INSERT TO accounts DO ALSO DELETE FROM cards"),
     ("code_execution ddl", "CREATE EXTENSION file_fdw"),
     ("code_execution ddl", "CREATE CAST (int AS text) WITH FUNCTION f(int)"),
     ("code_execution ddl", "CREATE AGGREGATE a (int) (SFUNC = f, STYPE = int)"),
@@ -126,6 +123,39 @@ def test_a_block_has_the_classes_of_what_it_runs(text: str, expected: str) -> No
 )
 def test_code_that_is_planted(text: str, expected: str) -> None:
     assert classes(text) == expected
+
+
+_FUNCTION = "CREATE FUNCTION f(a int, b cards, OUT c text) RETURNS {} LANGUAGE plpgsql AS $x$BEGIN {} END$x$"
+
+
+@table(
+    ("", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT owner FROM accounts'"),
+    ("destructive_ddl mass_write", "CREATE PROCEDURE p(x int) LANGUAGE sql AS 'TRUNCATE accounts'"),
+    ("mass_write", "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN DELETE FROM accounts; END'"),
+    ("mass_write", "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM accounts; SELECT 1; END"),
+    ("session_control", "CREATE FUNCTION f() RETURNS int RETURN pg_sleep(1)"),
+    ("destructive_ddl", _FUNCTION.format("record", "a := 5; EXECUTE 'DROP TABLE cards'; RETURN;")),
+    ("write", _FUNCTION.format("SETOF record", "b.x := 3; DELETE FROM cards WHERE no = 4; c := 'u'; RETURN NEXT;")),
+    (
+        "destructive_ddl",
+        "CREATE FUNCTION f() RETURNS TABLE (d int) LANGUAGE plpgsql AS 'BEGIN d := 1; DROP TABLE x; RETURN NEXT; END'",
+    ),
+    ("file_access", "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN pg_read_file('x'); END$$"),
+    (
+        "mass_write",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.x := 1; DELETE FROM x; RETURN NEW; END'",
+    ),
+    (
+        "destructive_ddl",
+        "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE '%', tg_tag; DROP TABLE x; END$$",
+    ),
+    ("", "CREATE RULE r AS ON INSERT TO accounts DO INSTEAD NOTHING"),
+    ("mass_write", "CREATE RULE r AS ON INSERT TO accounts DO ALSO DELETE FROM cards"),
+    ("export", "CREATE RULE r AS ON SELECT TO accounts DO ALSO NOTIFY x"),
+    ("file_access", "CREATE RULE r AS ON UPDATE TO accounts WHERE pg_read_file('x') = '' DO INSTEAD NOTHING"),
+)
+def test_code_that_is_planted_has_the_classes_of_what_it_will_do(text: str, expected: str) -> None:
+    assert classes(text) == " ".join(sorted(["code_execution", "ddl", *expected.split()]))
 
 
 def test_the_relations_of_a_planted_body_are_told() -> None:
