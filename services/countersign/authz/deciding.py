@@ -70,33 +70,16 @@ class Decider:
     ) -> Decided:
         """Decide about the calls of one request of this size. ``situation`` comes without usage.
 
-        Between the look at what was used and the count of a call that passes nothing is waited for, so that no two
-        calls can pass on one count. Raises ``Undecidable``.
+        Of the calls that are judged by what one principal used of one target, none is judged before the one ahead of it
+        is counted, and a limit is looked at once more right before the count: no two calls can pass on one count.
+        Raises ``Undecidable``.
         """
         working = [call for call in calls if not is_connection(call.method)]
         limited = bool(working) and in_force.limits.bind(principal, target.name)
-        by_usage = any(in_force.policy.needs_usage(principal, call) for call in working)
-        if (limited or by_usage) and not self._usage.fresh:
-            raise Undecidable("what was used before is not known")
-        if by_usage or (working and in_force.trial is not None):
-            used = self._usage.of(principal, target.name, situation.time_us)
-            situation = replace(situation, usage=used)
-
-        def judge() -> list[Decision]:
-            return [self._one(in_force, target, principal, call, situation) for call in calls]
-
-        if limited and (late := self._limited(in_force, target, principal, calls, len(working), situation.time_us)):
-            return late
-        # To read large arguments takes long; but a call that is judged by what was used cannot wait for others.
-        decided = _together(judge() if by_usage else await self._aside.run(size_bytes, judge))
-        if not decided.verdict.allowed:
-            return decided
-        # Others may have passed meanwhile.
-        if limited and (late := self._limited(in_force, target, principal, calls, len(working), situation.time_us)):
-            return late
-        for _ in working:
-            self._usage.count_call(principal, target.name, situation.time_us)
-        return decided
+        if not any(in_force.policy.needs_usage(principal, call) for call in working):
+            return await self._counted(in_force, target, principal, calls, situation, size_bytes, limited, False)
+        async with self._turns.turn((principal.issuer, principal.subject, target.name)):
+            return await self._counted(in_force, target, principal, calls, situation, size_bytes, limited, True)
 
     def _limited(
         self,

@@ -186,7 +186,7 @@ def double(words: list[str]) -> str:
     return f'"{written}"\n'
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(VISIBLE, min_size=1, max_size=4), st.sampled_from(["|", ">", "|+", ">-", "'", '"']))
 def test_every_character_is_found_where_it_was_written(words: list[str], style: str) -> None:
     if style == '"':

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from countersign.config import ConfigRefused, Problem
@@ -82,7 +82,7 @@ def test_aliases_that_would_grow_without_end_are_refused_at_once(tmp_path: Path)
     assert any(problem.what == "an alias" for problem in refused(tmp_path, "a0: &a0 x\n" + levels))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150)
 @given(st.text(max_size=60) | st.text(alphabet="{}[]:,-?!&*|>%@`'\"#\n\t ab1", max_size=60))
 @example("? ")
 @example("!<")
@@ -99,7 +99,7 @@ def test_no_text_escapes_as_another_error(text: str) -> None:
         parse(text.encode(), Path("gateway.yaml"), ENV)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 6), st.text(alphabet="{}[]:,-?!&*|>%'\"#\n\t a1~.", max_size=3))
 def test_no_edit_of_a_good_file_escapes_as_another_error(at: int, length: int, insert: str) -> None:
     text = GOOD[:at] + insert + GOOD[at + length :]
@@ -130,7 +130,7 @@ masks:
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(FULL.index("  - name: asks"), len(FULL) - 1),
     st.integers(0, 6),

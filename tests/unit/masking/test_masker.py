@@ -20,7 +20,7 @@ from countersign.model.event import Finding
 from countersign.model.rule import Mask
 from tests.unit.masking import canaries
 
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-999, 999) | st.text(max_size=8),

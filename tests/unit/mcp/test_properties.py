@@ -39,7 +39,6 @@ header_value = (
 @given(
     st.binary(max_size=200), st.dictionaries(header_name, header_value), st.sampled_from(["POST", "GET", "DELETE", "X"])
 )
-@settings(deadline=None)
 def test_any_bytes_are_read_or_refused(body: bytes, headers: dict[str, str], verb: str) -> None:
     with contextlib.suppress(McpRefused):
         read(HttpRequest(verb, headers, body))
@@ -48,7 +47,7 @@ def test_any_bytes_are_read_or_refused(body: bytes, headers: dict[str, str], ver
 
 
 @given(nearly | st.lists(nearly, max_size=3) | value, st.dictionaries(header_name, header_value))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_json_is_read_or_refused(body: Any, headers: dict[str, str]) -> None:
     raw = json.dumps({"jsonrpc": "2.0", **body} if isinstance(body, dict) else body).encode()
     with contextlib.suppress(McpRefused):
@@ -58,7 +57,7 @@ def test_any_json_is_read_or_refused(body: Any, headers: dict[str, str]) -> None
 
 
 @given(nearly | st.lists(nearly, max_size=3) | value, st.sampled_from(["tools/list", "resources/read", "ping"]))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_answer_is_read_or_refused(body: Any, method: str) -> None:
     document = parse(json.dumps({"jsonrpc": "2.0", **body} if isinstance(body, dict) else body))
     for era in Era:
@@ -90,7 +89,7 @@ def spaced(body: Any, draw: Any) -> str:
 
 
 @given(st.data(), st.dictionaries(text, value, max_size=4), text.filter(bool))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spacing_and_escapes_do_not_change_the_call(data: st.DataObject, arguments: dict[str, Any], name: str) -> None:
     body = rpc("tools/call", {"name": name, "arguments": arguments}, rpc_id=name)
     try:
@@ -110,7 +109,6 @@ digits = st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1
 
 
 @given(digits)
-@settings(deadline=None)
 def test_no_number_is_rewritten(number: str) -> None:
     params = f'{{"name":"query","arguments":{{"n":{number}}}}}'
     call = read(legacy(f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}')).messages[0].call
@@ -119,7 +117,6 @@ def test_no_number_is_rewritten(number: str) -> None:
 
 
 @given(st.integers(-(2**53) + 1, 2**53 - 1) | text)
-@settings(deadline=None)
 def test_every_id_that_all_parsers_hold_comes_back_equal(rpc_id: int | str) -> None:
     message = read(legacy(rpc("ping", rpc_id=rpc_id))).messages[0]
     assert message.rpc_id == rpc_id

@@ -127,14 +127,14 @@ SECONDS: Final = 0.5
 """Far above what a text takes (some 50 ms at most), as the machines that run this are shared."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(max_size=200) | SOUP, dialect=DIALECT)
 def test_no_text_raises(text: str, dialect: str) -> None:
     verdict = classify_dialect(text, dialect)
     assert verdict.classes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(first=ONE, data=st.data())
 def test_two_statements_are_the_union(first: tuple[str, str], data: st.DataObject) -> None:
     dialect, one = first
@@ -145,7 +145,7 @@ def test_two_statements_are_the_union(first: tuple[str, str], data: st.DataObjec
     assert both - READING == frozenset().union(*parts) - READING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(case=ONE, cut=st.integers(0, 200))
 def test_half_a_statement_that_does_more_is_no_error(case: tuple[str, str], cut: int) -> None:
     dialect, text = case
