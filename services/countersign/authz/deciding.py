@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from countersign.authz.turns import Turns
 from countersign.config import NewTools, Target
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
@@ -21,6 +22,7 @@ from countersign.runtime.usage import UsageSource
 # Rules about arguments have to read them.
 _ASIDE_FROM_BYTES = 32 * 1024
 _ASIDE_AT_ONCE = 2
+_USE_UNKNOWN = "what was used before is not known"
 _PENDING = {
     PinState.NEW: "the tool is new at its target, and no operator has accepted it yet",
     PinState.CHANGED: "the tool changed at its target, and no operator has accepted that yet",
@@ -51,6 +53,33 @@ class Decided:
     retry_after_s: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request, and what it is judged by."""
+
+    in_force: InForce
+    target: Target
+    principal: Principal
+    calls: Sequence[Call]
+    situation: Situation
+    size_bytes: int
+
+    @property
+    def counting(self) -> int:
+        """How many of its calls count."""
+        return sum(not is_connection(call.method) for call in self.calls)
+
+    @property
+    def limited(self) -> bool:
+        """Whether a limit may refuse it."""
+        return self.counting > 0 and self.in_force.limits.bind(self.principal, self.target.name)
+
+    @property
+    def by_usage(self) -> bool:
+        """Whether rules may judge it by what was used before."""
+        return any(self.in_force.policy.needs_usage(self.principal, call) for call in self.calls)
+
+
 class Decider:
     """Decides, and counts the calls that it lets pass."""
 
@@ -58,6 +87,7 @@ class Decider:
         self._tools = tools
         self._usage = usage
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
+        self._turns = Turns()
 
     async def decide(
         self,
@@ -70,45 +100,60 @@ class Decider:
     ) -> Decided:
         """Decide about the calls of one request of this size. ``situation`` comes without usage.
 
-        Of the calls that are judged by what one principal used of one target, none is judged before the one ahead of it
-        is counted, and a limit is looked at once more right before the count: no two calls can pass on one count.
-        Raises ``Undecidable``.
+        No two calls pass on one count: of those that rules judge by what a principal used of a target, each is counted
+        before the next is judged; limits are looked at again right before a call is counted. Raises ``Undecidable``.
         """
-        working = [call for call in calls if not is_connection(call.method)]
-        limited = bool(working) and in_force.limits.bind(principal, target.name)
-        if not any(in_force.policy.needs_usage(principal, call) for call in working):
-            return await self._counted(in_force, target, principal, calls, situation, size_bytes, limited, False)
+        asked = _Asked(in_force, target, principal, calls, situation, size_bytes)
+        if not asked.by_usage:
+            return await self._decide(asked, by_usage=False)
         async with self._turns.turn((principal.issuer, principal.subject, target.name)):
-            return await self._counted(in_force, target, principal, calls, situation, size_bytes, limited, True)
+            return await self._decide(asked, by_usage=True)
 
-    def _limited(
-        self,
-        in_force: InForce,
-        target: Target,
-        principal: Principal,
-        calls: Sequence[Call],
-        more: int,
-        now_us: int,
-    ) -> Decided | None:
-        used = self._usage.of(principal, target.name, now_us)
-        limit = in_force.limits.exceeded(principal, target.name, used, more=more)
+    async def _decide(self, asked: _Asked, *, by_usage: bool) -> Decided:
+        limited, situation = asked.limited, asked.situation
+        if by_usage or (asked.counting and asked.in_force.trial is not None):
+            used = self._usage.of(asked.principal, asked.target.name, situation.time_us)
+            situation = replace(situation, usage=used)
+
+        def judge() -> list[Decision]:
+            return [self._one(asked, call, situation) for call in asked.calls]
+
+        if (limited or by_usage) and not self._usage.fresh:
+            raise Undecidable(_USE_UNKNOWN)
+        if limited and (late := self._limited(asked)):
+            return late
+        decided = _together(await self._aside.run(asked.size_bytes, judge))
+        if not decided.verdict.allowed:
+            return decided
+        # Meanwhile others may have passed, and what is known may have grown old.
+        if (limited or by_usage) and not self._usage.fresh:
+            raise Undecidable(_USE_UNKNOWN)
+        if limited and (late := self._limited(asked)):
+            return late
+        for _ in range(asked.counting):
+            self._usage.count_call(asked.principal, asked.target.name, situation.time_us)
+        return decided
+
+    def _limited(self, asked: _Asked) -> Decided | None:
+        principal, target, now_us, more = asked.principal, asked.target.name, asked.situation.time_us, asked.counting
+        limits = asked.in_force.limits
+        limit = limits.exceeded(principal, target, self._usage.of(principal, target, now_us), more=more)
         if limit is None:
             return None
         reason = describe(limit)
         message = f"Too many calls: {reason}."
-        denied = Decision(Outcome.DENY, (limit.name,), (), reason, message, in_force.config.version)
-        leaving = self._usage.departures(principal, target.name, limit.window, now_us)
-        return Decided((denied,) * len(calls), denied, retry_after_s(limit, leaving, more=more))
+        denied = Decision(Outcome.DENY, (limit.name,), (), reason, message, asked.in_force.config.version)
+        leaving = self._usage.departures(principal, target, limit.window, now_us)
+        return Decided((denied,) * len(asked.calls), denied, retry_after_s(limit, leaving, more=more))
 
-    def _one(
-        self, in_force: InForce, target: Target, principal: Principal, call: Call, situation: Situation
-    ) -> Decision:
-        decision = in_force.policy.decide(principal, call, situation)
+    def _one(self, asked: _Asked, call: Call, situation: Situation) -> Decision:
+        decision = asked.in_force.policy.decide(asked.principal, call, situation)
         if decision.outcome is not Outcome.DENY:
-            decision = _until_approvals(self._unless_pending(target, call, decision))
-        if in_force.trial is None:
+            decision = _until_approvals(self._unless_pending(asked.target, call, decision))
+        trial = asked.in_force.trial
+        if trial is None:
             return decision
-        return replace(decision, shadow=in_force.trial.decide(principal, call, situation))
+        return replace(decision, shadow=trial.decide(asked.principal, call, situation))
 
     def _unless_pending(self, target: Target, call: Call, decision: Decision) -> Decision:
         """Deny a tool that is not what was accepted, whatever the rules say: they were written for another one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +101,45 @@ async def test_usage_reaches_conditions_and_is_asked_for_only_then(tmp_path: Pat
     denied = await decide(in_force(tmp_path, READ + DENIALS), used=many)
     assert denied.verdict.rules == ("bulk",)
     assert (await decide(in_force(tmp_path, READ + DENIALS), used=Used(Usage(rows_1h=1000)))).verdict.allowed
+
+
+async def test_who_had_too_much_does_not_connect_either(tmp_path: Path) -> None:
+    now = in_force(tmp_path, READ + '  - {name: enough, deny: {groups: ["*"]}, when: "usage.rows_1h > 1000"}\n')
+    assert (await decide(now, PING, used=Used(Usage(rows_1h=1000)))).verdict.allowed
+    assert (await decide(now, PING, used=Used(Usage(rows_1h=1001)))).verdict.rules == ("enough",)
+    with pytest.raises(Undecidable):
+        await decide(now, PING, used=Used(fresh=False))
+
+
+async def test_large_calls_judged_by_usage_hold_nobody_up_and_pass_one_by_one(tmp_path: Path) -> None:
+    rule = '  - {name: once, deny: {tools: [query]}, when: "usage.calls_1h >= 1 && size(args) < 100000"}\n'
+    large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
+    now, used = in_force(tmp_path, READ + rule), Used()
+    decider = Decider(Tools(), used)
+    call, target = replace(QUERY, params_json=large), now.config.targets["orders"]
+    asked = [asyncio.ensure_future(decider.decide(now, target, ALICE, [call], NOW, len(large))) for _ in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    # All of them are under way, and the loop is free for others meanwhile.
+    assert not any(one.done() for one in asked)
+    bob = replace(ALICE, subject="bob")
+    assert not (await decider.decide(now, target, bob, [replace(QUERY, name="drop")], NOW, 100)).verdict.allowed
+    assert not any(one.done() for one in asked)
+    outcomes = [one.verdict.outcome for one in await asyncio.gather(*asked)]
+    assert outcomes == [Outcome.ALLOW, Outcome.DENY, Outcome.DENY, Outcome.DENY]
+    assert used.counted == 1
+
+
+async def test_a_call_does_not_pass_on_a_count_that_grew_old_while_it_was_judged(tmp_path: Path) -> None:
+    used = Used()
+    large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
+    now = in_force(tmp_path, READ, LIMIT)
+    asked = asyncio.ensure_future(decide(now, replace(QUERY, params_json=large), used=used, size_bytes=len(large)))
+    await asyncio.sleep(0)
+    used.fresh = False
+    with pytest.raises(Undecidable):
+        await asked
+    assert used.counted == 0
 
 
 async def test_where_usage_decides_and_is_not_known_nothing_is_decided(tmp_path: Path) -> None:
