@@ -161,4 +161,7 @@ class FakePins:
 
 def _pin(one: Tool) -> Pin:
     accepted = one.accepted.digest if one.accepted else b""
-    return Pin(PinState(one.state.name.lower()), one.seen.digest, accepted, one.seen.hidden)
+    state = PinState(one.state.name.lower())
+    if one.seen.hidden and state is not PinState.ACCEPTED:
+        state = PinState.HIDDEN
+    return Pin(state, one.seen.digest, accepted)

@@ -26,8 +26,10 @@ _USE_UNKNOWN = "what was used before is not known"
 _PENDING = {
     PinState.NEW: "the tool is new at its target, and no operator has accepted it yet",
     PinState.CHANGED: "the tool changed at its target, and no operator has accepted that yet",
+    PinState.HIDDEN: "something in the tool's definition is hidden, and no operator has accepted it",
     PinState.UNLISTED: "the target does not list such a tool",
 }
+_WHATEVER_IS_NEW = frozenset({PinState.NEW, PinState.CHANGED, PinState.UNLISTED})
 
 
 class ToolStates(Protocol):
@@ -163,7 +165,7 @@ class Decider:
         if state is PinState.UNKNOWN:
             raise Undecidable("what the target's tools were accepted to be is not known")
         pending = _PENDING.get(state)
-        if pending is None or target.new_tools is NewTools.ALLOW:
+        if pending is None or (target.new_tools is NewTools.ALLOW and state in _WHATEVER_IS_NEW):
             return decision
         message = f"This call is not possible: {pending}."
         return Decision(Outcome.DENY, (), (), pending, message, decision.policy_version)

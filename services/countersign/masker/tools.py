@@ -118,7 +118,7 @@ class ToolGate:
         if pin.state is PinState.ACCEPTED:
             return True if digest == pin.accepted else None
         # It waits to be accepted already, unless the target was allowed new tools since.
-        is_settled = digest == pin.seen and (pin.hidden or not self._allow_new)
+        is_settled = digest == pin.seen and (pin.state is PinState.HIDDEN or not self._allow_new)
         return False if is_settled else None
 
 

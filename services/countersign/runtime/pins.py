@@ -45,6 +45,8 @@ class PinState(StrEnum):
     """Offered, and never accepted."""
     CHANGED = "changed"
     """Offered otherwise than it was accepted."""
+    HIDDEN = "hidden"
+    """New or changed, and something in it is hidden: nobody but an operator can accept it, whatever the target may."""
     UNLISTED = "unlisted"
     """Never offered by a target whose tools are known."""
     UNSEEN_TARGET = "unseen_target"
@@ -55,15 +57,11 @@ class PinState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What is known of one tool; digests are SHA-256, ``accepted`` is empty when it never was.
-
-    ``hidden`` says that only an operator can accept what was seen last, since something in it is hidden.
-    """
+    """What is known of one tool; digests are SHA-256, ``accepted`` is empty when it never was."""
 
     state: PinState
     seen: bytes
     accepted: bytes
-    hidden: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +260,9 @@ _STATES = {
 def _to_pin(message: tools_pb2.ToolPin) -> Pin:
     # A state that a newer recorder may tell is none that lets a call pass.
     state = _STATES.get(message.state, PinState.NEW)
-    return Pin(state, message.seen_digest, message.accepted_digest, message.hidden)
+    if message.hidden and state is not PinState.ACCEPTED:
+        state = PinState.HIDDEN
+    return Pin(state, message.seen_digest, message.accepted_digest)
 
 
 def _to_message(tool: Observed) -> tools_pb2.ListedTool:

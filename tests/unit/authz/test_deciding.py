@@ -23,7 +23,8 @@ NOW = Situation(1_790_000_000_000_000, "192.0.2.7")
 ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERSON, "t1")
 QUERY = Call("orders", "tools/call", "query", NameKind.TOOL)
 PING = Call("orders", "ping")
-PENDING = (PinState.NEW, PinState.CHANGED, PinState.UNLISTED)
+WHATEVER_IS_NEW = (PinState.NEW, PinState.CHANGED, PinState.UNLISTED)
+PENDING = (*WHATEVER_IS_NEW, PinState.HIDDEN)
 HEAD = """
 version: 1
 gateway: {url: "https://gateway.test"}
@@ -63,10 +64,17 @@ async def test_a_tool_that_nobody_accepted_is_denied_whatever_the_rules_say(tmp_
     assert decided.verdict.masks == ()
 
 
-@pytest.mark.parametrize("state", PENDING)
+@pytest.mark.parametrize("state", WHATEVER_IS_NEW)
 async def test_a_target_may_be_trusted_with_its_tools(tmp_path: Path, state: PinState) -> None:
     loose = replace(QUERY, target="loose")
     assert (await decide(in_force(tmp_path), loose, tools=Tools(state))).verdict.allowed
+
+
+async def test_no_target_is_trusted_with_what_it_hides(tmp_path: Path) -> None:
+    loose = replace(QUERY, target="loose")
+    decided = await decide(in_force(tmp_path), loose, tools=Tools(states={"query": PinState.HIDDEN}))
+    assert decided.verdict.outcome is Outcome.DENY
+    assert "hidden" in decided.verdict.reason
 
 
 @pytest.mark.parametrize("state", [PinState.ACCEPTED, PinState.UNSEEN_TARGET])
