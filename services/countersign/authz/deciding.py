@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Protocol
 
 from countersign.authz.turns import Turns
@@ -118,7 +119,12 @@ class Decider:
             situation = replace(situation, usage=used)
 
         def judge() -> list[Decision]:
-            return [self._one(asked, call, situation) for call in asked.calls]
+            # The calls of a batch count one after the other.
+            ahead = accumulate((not is_connection(call.method) for call in asked.calls), initial=0)
+            return [
+                self._one(asked, call, replace(situation, usage=situation.usage.after(before)))
+                for call, before in zip(asked.calls, ahead, strict=False)
+            ]
 
         if (limited or by_usage) and not self._usage.fresh:
             raise Undecidable(_USE_UNKNOWN)
@@ -139,14 +145,19 @@ class Decider:
     def _limited(self, asked: _Asked) -> Decided | None:
         principal, target, now_us, more = asked.principal, asked.target.name, asked.situation.time_us, asked.counting
         limits = asked.in_force.limits
-        limit = limits.exceeded(principal, target, self._usage.of(principal, target, now_us), more=more)
-        if limit is None:
+        reached = limits.exceeded(principal, target, self._usage.of(principal, target, now_us), more=more)
+        if not reached:
             return None
+        limit = reached[0]
         reason = describe(limit)
         message = f"Too many calls: {reason}."
         denied = Decision(Outcome.DENY, (limit.name,), (), reason, message, asked.in_force.config.version)
-        leaving = self._usage.departures(principal, target, limit.window, now_us)
-        return Decided((denied,) * len(asked.calls), denied, retry_after_s(limit, leaving, more=more))
+        # Who comes back when one of them lets it pass must not run into another.
+        wait_s = max(
+            retry_after_s(one, self._usage.departures(principal, target, one.window, now_us), more=more)
+            for one in reached
+        )
+        return Decided((denied,) * len(asked.calls), denied, wait_s)
 
     def _one(self, asked: _Asked, call: Call, situation: Situation) -> Decision:
         decision = asked.in_force.policy.decide(asked.principal, call, situation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,17 @@ class Usage:
     bytes_1m: int = 0
     bytes_1h: int = 0
     bytes_24h: int = 0
+
+    def after(self, calls: int) -> Usage:
+        """Return it as it is after so many more calls."""
+        if not calls:
+            return self
+        return replace(
+            self,
+            calls_1m=self.calls_1m + calls,
+            calls_1h=self.calls_1h + calls,
+            calls_24h=self.calls_24h + calls,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class RateLimits:
     """The limits of one version of gateway.yaml. Immutable; the order of limits means nothing."""
 
     def __init__(self, limits: Sequence[RateLimit]) -> None:
-        # The longest window first: who hit several limits must be told to wait for the slowest of them.
+        # So that of several limits always the same is named.
         ordered = sorted(limits, key=lambda one: (-TIERS[one.window].window_us, one.calls, one.name))
         self._limits = tuple(_Bound(limit) for limit in ordered)
 
@@ -31,15 +31,16 @@ class RateLimits:
         """Whether any limit is about this principal at this target, and so needs its usage."""
         return any(bound.is_about(principal, target) for bound in self._limits)
 
-    def exceeded(self, principal: Principal, target: str, usage: Usage, *, more: int = 1) -> RateLimit | None:
-        """Return the limit that ``more`` calls beyond ``usage`` would break (the one with the longest window), if any.
+    def exceeded(self, principal: Principal, target: str, usage: Usage, *, more: int = 1) -> tuple[RateLimit, ...]:
+        """Return the limits that ``more`` calls beyond ``usage`` would break, those with the longest window first.
 
         Ask it for calls that are counted, not for connection methods; for a batch, ``more`` is how many it holds.
         """
-        for bound in self._limits:
-            if bound.is_about(principal, target) and _calls(usage, bound.limit.window) + more > bound.limit.calls:
-                return bound.limit
-        return None
+        return tuple(
+            bound.limit
+            for bound in self._limits
+            if bound.is_about(principal, target) and _calls(usage, bound.limit.window) + more > bound.limit.calls
+        )
 
 
 def retry_after_s(limit: RateLimit, leaving: Iterable[Departure], *, more: int = 1) -> int:

@@ -63,8 +63,8 @@ class Ruling:
             return self._denied((), "the file has no such target")
         if is_connection(call.method):
             return None
-        limit = self._limits.exceeded(principal, call.target, situation.usage)
-        return self._denied((limit.name,), describe(limit)) if limit else None
+        reached = self._limits.exceeded(principal, call.target, situation.usage)
+        return self._denied((reached[0].name,), describe(reached[0])) if reached else None
 
     def _denied(self, rules: tuple[str, ...], reason: str) -> Decision:
         return Decision(Outcome.DENY, rules, (), reason, "", self.version)

@@ -13,6 +13,7 @@ from countersign.authz.deciding import Decided, Decider, Undecidable
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Outcome
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.model.rule import Window
 from countersign.model.situation import Situation, Usage
 from countersign.model.windows import Departure
 from countersign.runtime.pins import PinState
@@ -180,6 +181,26 @@ async def test_a_batch_cannot_carry_more_calls_than_the_limit_has_left(tmp_path:
     assert used.counted == 0
     assert (await decide(now, QUERY, PING, QUERY, used=used)).verdict.allowed
     assert used.counted == 2
+
+
+async def test_a_batch_cannot_carry_more_calls_than_a_condition_lets_pass(tmp_path: Path) -> None:
+    rule = '  - {name: four, deny: {tools: [query]}, when: "usage.calls_1h >= 4"}\n'
+    now, used = in_force(tmp_path, READ + rule), Used(Usage(calls_1h=2))
+    decided = await decide(now, QUERY, PING, QUERY, QUERY, used=used)
+    assert [decision.rules for decision in decided.decisions] == [("four",)] * 4
+    assert used.counted == 0
+    assert (await decide(now, QUERY, PING, QUERY, used=used)).verdict.allowed
+    assert (await decide(now, used=used)).verdict.rules == ("four",)
+
+
+async def test_of_several_limits_the_longest_wait_is_told(tmp_path: Path) -> None:
+    class Leaving(Used):
+        def departures(self, principal: Principal, target: str, window: Window, now_us: int) -> tuple[Departure, ...]:
+            return (Departure(50_000_000 if window is Window.MINUTE else 3_000_000, 4),)
+
+    limits = "rate_limits: [{name: a, calls: 3, per: 1m}, {name: b, calls: 4, per: 1h}]\n"
+    limited = await decide(in_force(tmp_path, READ, limits), used=Leaving(Usage(calls_1m=4, calls_1h=4)))
+    assert limited.retry_after_s == 50
 
 
 async def test_needing_approval_is_denied_while_nobody_can_be_asked(tmp_path: Path) -> None:
