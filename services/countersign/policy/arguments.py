@@ -15,6 +15,8 @@ MAX_DEPTH = 128
 VALUES_LIMIT = 100_000
 """Values, at all levels, beyond which conditions cannot judge arguments: it bounds the time of a decision."""
 
+Path: TypeAlias = tuple[str, ...]
+"""The keys that lead to an argument."""
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | int | float | str | bool | None"
 
 _WITH_ARGUMENTS = frozenset({"tools/call", "prompts/get"})
@@ -28,13 +30,15 @@ class Arguments:
     For a tool or prompt that is ``params.arguments``, for other methods all of ``params``; nothing there is ``{}``.
     """
 
-    __slots__ = ("_call", "_failure", "_plain", "_read")
+    __slots__ = ("_call", "_failure", "_folded", "_plain", "_read", "_sound")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._read: Mapping[str, JsonValue] | None = None
         self._plain: Plain = None
         self._failure = ""
+        self._sound = set[Path]()
+        self._folded: dict[Path, dict[str, str | None]] = {}
 
     def exact(self) -> Mapping[str, JsonValue]:
         """Return them with numbers as they were written. Raises :class:`CannotJudge` when they are none."""
@@ -49,6 +53,32 @@ class Arguments:
                 self._failure = error.reason
             return self.exact()
         return self._read
+
+    def refuse_twins(self, path: Path) -> None:
+        """Raise :class:`CannotJudge` when a key differs from one of ``path`` only in case, where that would stand.
+
+        Parsers that match keys without regard to case (Go's, others on request) take either for what a rule means.
+        """
+        if path in self._sound:
+            return
+        holder: JsonValue | Mapping[str, JsonValue] = self.exact()
+        for depth, key in enumerate(path):
+            if not isinstance(holder, dict):
+                break
+            if self._spelling(path[:depth], holder, key) != key:
+                raise CannotJudge(f"args.{'.'.join(path)}: a key differs from one of its path only in case")
+            holder = holder.get(key)
+        self._sound.add(path)
+
+    def _spelling(self, place: Path, holder: Mapping[str, JsonValue], key: str) -> str | None:
+        """How a key is spelt in the object at ``place``: as given where it is not there, ``None`` if in two ways."""
+        folded = self._folded.get(place)
+        if folded is None:
+            folded = self._folded[place] = {}
+            for spelt in holder:
+                fold = spelt.casefold()
+                folded[fold] = None if fold in folded else spelt
+        return folded.get(key.casefold(), key)
 
     def plain(self) -> Plain:
         """Return them as CEL takes them. Raises :class:`CannotJudge` also for what CEL cannot hold."""

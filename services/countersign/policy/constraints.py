@@ -15,6 +15,7 @@ from math import isfinite
 from countersign.jsontext import JsonValue, Number
 from countersign.model.glob import Glob
 from countersign.model.rule import ArgConstraint, Scalar
+from countersign.policy.arguments import Arguments
 from countersign.policy.errors import BadConstraint, CannotJudge
 
 GLOBBED_LIMIT = 8_192
@@ -41,16 +42,17 @@ class Constraint:
     def __init__(self, constraint: ArgConstraint) -> None:
         _refuse_contradictions(constraint)
         self.path = constraint.path
-        self._keys = constraint.path.split(".")
+        self._keys = tuple(constraint.path.split("."))
         self._forbidden = constraint.present is False
         self._checks = _checks(constraint)
 
-    def failure(self, arguments: Mapping[str, JsonValue]) -> str:
+    def failure(self, arguments: Arguments) -> str:
         """Say what of the constraint is not met (it may show the argument), or ``""`` when all is.
 
         Raises :class:`CannotJudge` when that cannot be said.
         """
-        value = self._find(arguments)
+        arguments.refuse_twins(self._keys)
+        value = self._find(arguments.exact())
         if isinstance(value, _Absent):
             return "" if self._forbidden else "it is not there"
         if self._forbidden:

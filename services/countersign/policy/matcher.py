@@ -82,9 +82,8 @@ class Matcher:
         Raises :class:`CannotJudge` when that cannot be said.
         """
         if self._constraints:
-            exact = arguments.exact()
             # All of them, not up to the first that is not met: to throw must not depend on their order.
-            failures = [constraint.failure(exact) for constraint in self._constraints]
+            failures = [constraint.failure(arguments) for constraint in self._constraints]
             if any(failures):
                 return False
         return self._condition is None or self._condition.holds(variables)
@@ -115,8 +114,7 @@ class Matcher:
         Raises :class:`CannotJudge` like ``holds``.
         """
         if self._constraints:
-            exact = arguments.exact()
-            failures = [(constraint.path, constraint.failure(exact)) for constraint in self._constraints]
+            failures = [(constraint.path, constraint.failure(arguments)) for constraint in self._constraints]
             for path, failure in failures:
                 if failure:
                     return f"args.{path}: {failure}"

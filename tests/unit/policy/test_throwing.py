@@ -44,6 +44,30 @@ def test_a_rule_that_throws_denies_whatever_its_effect(
     assert judged([allow("open"), make("guard", tools=("other",), **fields)], call).allowed
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "has(args.limit) && args.limit > 100",
+        "'limit' in args && args['limit'] > 100",
+        "has(args.page.limit) && args.page.limit > 100",
+        "has(args.page) && has(args['page'].limit)",
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"LIMIT": 1000, "PAGE": {"limit": 1000}}',
+        '{"limit": 1, "Limit": 1000, "page": {"limit": 1, "Limit": 1000}}',
+        '{"L\u0131mit": 1, "l\u0069M\u0069t": 1000, "page": {"L\u0069mit": 1000}}',
+    ],
+)
+def test_no_condition_is_evaded_by_the_case_of_a_key(condition: str, arguments: str) -> None:
+    decision = judged([allow("open"), deny("too many", when=condition)], tool("query", arguments=arguments))
+    assert decision.rules == ("too many",)
+    assert "only in case" in decision.reason
+    assert judged([allow("open"), deny("other", when="has(args.x)")], tool("query", arguments=arguments)).allowed
+
+
 def test_neither_the_record_nor_the_caller_is_told_an_argument() -> None:
     arguments = '{"limit": "hunter2", "key": "hunter2"}'
     rules = [allow(), allow("a", args=LIMITED), deny("b", when="args[args.key] == 1"), deny("c", when="args.limit > 1")]

@@ -22,17 +22,19 @@ TEXT_LIMIT = 4_096
 class Condition:
     """A condition that compiled; safe to share between threads.
 
-    ``always`` is what it says of every call, if that is the same; ``reads`` are the variables that it reads.
+    ``always`` is what it says of every call, if that is the same; ``reads`` are the variables that it reads, and
+    ``arguments`` the paths of those arguments that it names.
     """
 
     text: str
     always: bool | None
     reads: frozenset[str]
+    arguments: frozenset[tuple[str, ...]]
     _expression: cel.Expression
 
     def holds(self, variables: Variables) -> bool:
         """Evaluate it. Raises :class:`CannotJudge`, and nothing else, when it throws."""
-        activation = variables.activation(with_args="args" in self.reads)
+        activation = variables.activation(with_args="args" in self.reads, arguments=self.arguments)
         try:
             value = self._expression.eval(activation).value()
         except Exception as error:  # CEL raises RuntimeError; whatever else it raises must deny, too
@@ -82,7 +84,7 @@ def _checked(text: str, expression: cel.Expression) -> Condition:
             what, _ = mistakes.while_evaluating(str(value))
             raise BadCondition(1, 1, f"it throws, whatever the call: {what}", "correct it")
         value = None
-    return Condition(text, value, syntax.reads, expression)
+    return Condition(text, value, syntax.reads, syntax.arguments, expression)
 
 
 def _conjuncts(text: str, expression: cel.Expression) -> list[str]:

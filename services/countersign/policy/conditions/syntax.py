@@ -21,10 +21,11 @@ _VARIABLES = frozenset(variable.name for variable in VOCABULARY.variables)
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """The tree of a condition. ``reads`` are the variables of the vocabulary in it."""
+    """The tree of a condition: the variables of the vocabulary that it ``reads``, and its paths into ``args``."""
 
     root: Expr
     reads: frozenset[str]
+    arguments: frozenset[tuple[str, ...]]
     _checked: Any
 
     @classmethod
@@ -33,7 +34,8 @@ class Syntax:
         packed = AnyMessage.FromString(serialized)
         checked = checked_pb2.CheckedExpr.FromString(packed.value)
         names = {node.ident_expr.name for node in walk(checked.expr) if node.WhichOneof("expr_kind") == "ident_expr"}
-        return cls(checked.expr, frozenset(names & _VARIABLES), checked)
+        paths = {path for node in walk(checked.expr) if (path := _path_into_args(node))}
+        return cls(checked.expr, frozenset(names & _VARIABLES), frozenset(paths), checked)
 
     def message_type(self, node: Expr) -> str:
         """The structure that a node is of, by the vocabulary's name; ``""`` if it is of none."""
@@ -89,6 +91,23 @@ def children(node: Expr) -> Iterator[Expr]:
         case "comprehension_expr":
             loop = node.comprehension_expr
             yield from (loop.iter_range, loop.accu_init, loop.loop_condition, loop.loop_step, loop.result)
+
+
+def _path_into_args(node: Expr) -> tuple[str, ...] | None:
+    """The keys by which a node leads into ``args``: none of ``args`` itself; ``None`` if it does not."""
+    match node.WhichOneof("expr_kind"):
+        case "ident_expr":
+            return () if node.ident_expr.name == "args" else None
+        case "select_expr":
+            holder, key = node.select_expr.operand, node.select_expr.field
+        case "call_expr" if node.call_expr.function == "_[_]":
+            holder, key = node.call_expr.args[0], constant(node.call_expr.args[1])
+        case "call_expr" if node.call_expr.function == "@in":
+            holder, key = node.call_expr.args[1], constant(node.call_expr.args[0])
+        case _:
+            return None
+    path = _path_into_args(holder)
+    return None if path is None or key is None else (*path, key)
 
 
 def constant(node: Expr) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from cel_expr_python import cel
@@ -9,7 +10,7 @@ from cel_expr_python import cel
 from countersign.model.call import Call
 from countersign.model.principal import Principal
 from countersign.model.situation import Situation
-from countersign.policy.arguments import Arguments
+from countersign.policy.arguments import Arguments, Path
 from countersign.policy.conditions.environment import environment
 from countersign.policy.conditions.vocabulary import VOCABULARY
 from countersign.policy.errors import CannotJudge
@@ -31,8 +32,13 @@ class Variables:
         self._activation: cel.Activation | None = None
         self._with_args = False
 
-    def activation(self, *, with_args: bool) -> cel.Activation:
-        """Return what CEL evaluates with. Raises :class:`CannotJudge` when ``args`` is wanted and cannot be read."""
+    def activation(self, *, with_args: bool, arguments: Collection[Path] = ()) -> cel.Activation:
+        """Return what CEL evaluates with.
+
+        Raises :class:`CannotJudge` when ``args`` is wanted and cannot be read, or what it names in two ways.
+        """
+        for path in arguments:
+            self._arguments.refuse_twins(path)
         if not self._data:
             try:
                 self._data = self._fixed()
