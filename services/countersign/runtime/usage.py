@@ -89,12 +89,14 @@ class UsageView:
         self._position = 0
         self._taken = 0
         self._offset_us: int | None = None
+        # What passed before this view began is known only when it is counted: by the database's clock.
+        self._began_us: int | None = None
         self._good_until_s: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def fresh(self) -> bool:
-        """Whether everything that was recorded until at most 10 seconds ago is counted in."""
+        """Whether all that was recorded before this view began is counted in, and all until at most 10 seconds ago."""
         return self._good_until_s is not None and self._monotonic_s() <= self._good_until_s
 
     def of(self, principal: Principal, target: str, now_us: int) -> Usage:
@@ -159,6 +161,8 @@ class UsageView:
         now_s = self._monotonic_s()
         self._taken += 1
         self._offset_us = message.time_us - int(now_s * 1_000_000)
+        began_us = message.time_us if self._began_us is None else min(self._began_us, message.time_us)
+        self._began_us = began_us
         if message.restarted:
             self._good_until_s = None
             self._counts.forget_told()
@@ -167,7 +171,7 @@ class UsageView:
             if window := _WINDOWS.get(one.window):
                 put(one.key, window, one.bucket, one.calls, one.rows, one.bytes)
         self._position = message.position
-        if message.complete:
+        if message.complete and message.counted_until_us >= began_us:
             behind_s = max(0, message.time_us - message.counted_until_us) / 1_000_000
             self._good_until_s = now_s + SILENCE_S - behind_s
         self._counts.prune(message.time_us, at_most=_PRUNED_AT_ONCE)

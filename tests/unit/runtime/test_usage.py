@@ -73,6 +73,25 @@ def test_nothing_is_fresh_before_all_was_told(view: UsageView) -> None:
     assert calls(view) == 5
 
 
+def test_nothing_is_fresh_before_all_is_counted_that_passed_before_the_start(view: UsageView) -> None:
+    """Whoever could restart a gateway would else have some seconds in which nobody knows of its last calls."""
+    view.take(message(5, behind_us=300_000))
+    assert not is_fresh(view)
+    view.take(message(time_us=NOW_US + 200_000, behind_us=300_000))
+    assert not is_fresh(view)
+    view.take(message(time_us=NOW_US + 400_000, behind_us=300_000))
+    assert is_fresh(view)
+
+
+def test_a_database_clock_that_steps_back_keeps_nobody_waiting(view: UsageView, clock: Clock) -> None:
+    view.take(message(behind_us=300_000))
+    view.take(message(time_us=NOW_US - HOUR_US))
+    assert is_fresh(view)
+    clock.s += SILENCE_S + 1
+    view.take(message(time_us=NOW_US - 2 * HOUR_US))
+    assert is_fresh(view)
+
+
 def test_silence_makes_what_is_known_too_old(view: UsageView, clock: Clock) -> None:
     view.take(message())
     clock.s += SILENCE_S
@@ -84,14 +103,16 @@ def test_silence_makes_what_is_known_too_old(view: UsageView, clock: Clock) -> N
 
 
 def test_heartbeats_without_counting_make_nothing_fresh(view: UsageView, clock: Clock) -> None:
-    view.take(message(behind_us=4_000_000))
+    view.take(message())
+    clock.s += 4
+    view.take(message(time_us=NOW_US + 4_000_000, behind_us=4_000_000))
     clock.s += 5
     assert is_fresh(view)
     clock.s += 2
     assert not is_fresh(view)
-    view.take(message(behind_us=11_000_000))
+    view.take(message(time_us=NOW_US + 11_000_000, behind_us=11_000_000))
     assert not is_fresh(view)
-    view.take(message(behind_us=-1_000_000))
+    view.take(message(time_us=NOW_US + 11_000_000, behind_us=-1_000_000))
     assert is_fresh(view)
 
 
