@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from countersign.cli.replayed import visible
+
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 """Exit codes: the gateway said no, or there is no such thing; the command line is wrong; nobody answered."""
 
@@ -42,5 +44,5 @@ def bearer(token_file: Path | None, token: str | None) -> str:
 
 def stop(message: str, code: int) -> typer.Exit:
     """Say one line on standard error; raise what this returns to end with ``code``."""
-    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(visible(message), markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(code)

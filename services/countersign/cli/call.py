@@ -51,7 +51,7 @@ def list_tools(
     async def ask(client: Client) -> None:
         listed = await client.list_tools()
         if as_json:
-            console.print_json(listed.model_dump_json(by_alias=True, exclude_none=True))
+            _print_json(console, listed.model_dump_json(by_alias=True, exclude_none=True))
             return
         for tool in listed.tools:
             # A target wrote both: neither markup nor a terminal's controls of its own.
@@ -79,17 +79,23 @@ def call(
     async def ask(client: Client) -> None:
         answer = await client.call_tool(tool, parsed)
         if as_json:
-            console.print_json(answer.model_dump_json(by_alias=True, exclude_none=True))
+            _print_json(console, answer.model_dump_json(by_alias=True, exclude_none=True))
         elif answer.structured_content is not None:
-            console.print_json(json.dumps(answer.structured_content))
+            _print_json(console, json.dumps(answer.structured_content, ensure_ascii=False))
         else:
             for block in answer.content:
                 text = block.text if block.type == "text" else block.model_dump_json()
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
+                # A target wrote it: of what a terminal obeys, only the ends of lines.
+                for line in text.split("\n"):
+                    console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
         if answer.is_error:
             raise typer.Exit(REFUSED)
 
     _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
+
+
+def _print_json(console: Console, text: str) -> None:
+    console.print_json(text, ensure_ascii=not text.isprintable())
 
 
 def _parse(arguments: list[str]) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from countersign.cli import access, call, tools
 from countersign.demo import orders
 from countersign.demo.serving import ThreadedServer
 from tests.support.gateway import free_port
+from tests.support.targets import Exchange, answers, answers_bytes, scripted_target, speaks_mcp, tool_text
 
 app = typer.Typer()
 call.register(app)
@@ -88,3 +91,40 @@ def test_nobody_there_is_exit_3_and_one_line(shop: list[str]) -> None:
     result = run("tools", "list", "--gateway", f"http://127.0.0.1:{free_port()}", *shop[2:])
     assert result.exit_code == access.UNREACHABLE
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("structured", [False, True])
+async def test_a_target_does_not_command_the_terminal(tmp_path: Path, options: list[str], structured: bool) -> None:
+    evil = "one\ntwo \x1b]0;title\x07\x1b[2J \x9b31m \u202egnol"
+    content: dict[str, object] = (
+        {**tool_text(evil), "structuredContent": {"text": evil}} if structured else tool_text(evil)
+    )
+    token = tmp_path / "token"
+    token.write_text("token")
+    async with scripted_target(speaks_mcp(answers(content))) as target:
+        gateway = target.url.removesuffix("/mcp")
+        result = await asyncio.to_thread(
+            run, "call", "query", "--gateway", gateway, "--token-file", str(token), *options
+        )
+    assert result.exit_code == 0, result.output
+    assert "gnol" in result.stdout
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    if not options and not structured:
+        assert result.stdout.startswith("one\ntwo \\x1b]0;")
+
+
+async def test_nor_does_its_refusal(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("token")
+
+    async def refuses(exchange: Exchange) -> None:
+        error = {"jsonrpc": "2.0", "id": exchange.request.rpc_id, "error": {"code": 1, "message": "no \x1b[2J\x9b1m"}}
+        await answers_bytes(json.dumps(error).encode())(exchange)
+
+    async with scripted_target(speaks_mcp(refuses)) as target:
+        gateway = target.url.removesuffix("/mcp")
+        result = await asyncio.to_thread(run, "call", "query", "--gateway", gateway, "--token-file", str(token))
+    assert result.exit_code == access.REFUSED
+    assert result.stderr.removesuffix("\n").isprintable()
+    assert "no \\x1b[2J" in result.stderr
