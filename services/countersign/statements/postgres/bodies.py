@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from countersign.statements.postgres.parsing import NotUnderstood, Tree, parse, parse_body
-from countersign.statements.postgres.tree import option, strings, text_of
+from countersign.statements.postgres.tree import option, qualified, strings, text_of
 
 _STATEMENT: Final = 0
 _EXPRESSION: Final = 2
@@ -20,6 +20,10 @@ _OF_TRIGGERS: Final = (
     *("tg_table_name", "tg_table_schema", "tg_tag", "tg_when"),
 )
 """What a trigger's function, which has no parameters, finds instead."""
+
+_GIVING: Final = frozenset({"FUNC_PARAM_OUT", "FUNC_PARAM_INOUT", "FUNC_PARAM_TABLE"})
+_WITHOUT_VALUE: Final = frozenset({"", "void", "event_trigger"})
+"""Types that a function returns whose RETURN has no value; a procedure has none."""
 
 _DYNAMIC: Final = frozenset({"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"})
 _DYNAMIC_FIELD: Final = "dynquery"
@@ -63,8 +67,7 @@ def statements_of_function(node: Tree) -> list[Tree]:
         return []
     if language == "sql":
         return parse(text)
-    named = [each["FunctionParameter"].get("name") for each in node.get("parameters", ())]
-    for head in _heads([name for name in named if name] or _OF_TRIGGERS):
+    for head in _heads(node):
         try:
             return _statements_of(head, text)
         except NotUnderstood:
@@ -84,17 +87,23 @@ def _written_out(body: Any) -> Iterator[Tree]:
         yield body
 
 
-def _heads(parameters: Sequence[str]) -> Iterator[str]:
+def _heads(node: Tree) -> Iterator[str]:
     """Yield what may stand before a function's body: which returns and fields are legal in it depends on that.
 
     Never the head as it came: with some types, and with triggers, the parser ends the process or writes no JSON.
     """
+    parameters = [each["FunctionParameter"] for each in node.get("parameters", ())]
+    named = [parameter["name"] for parameter in parameters if parameter.get("name")]
+    returned = node.get("returnType", {})
     for kind in ("text", "record"):
-        quoted = ['"' + name.replace('"', '""') + f'" {kind}' for name in parameters]
+        quoted = ['"' + name.replace('"', '""') + f'" {kind}' for name in named or _OF_TRIGGERS]
         names = ", ".join(quoted)
-        for returns in ("text", "SETOF record"):
-            yield f"CREATE FUNCTION f({names}) RETURNS {returns} LANGUAGE plpgsql AS"
-        yield f"CREATE FUNCTION f() RETURNS TABLE ({names}) LANGUAGE plpgsql AS"
+        if any(parameter["mode"] in _GIVING for parameter in parameters):
+            yield f"CREATE FUNCTION f() RETURNS TABLE ({names}) LANGUAGE plpgsql AS"
+        elif returned.get("setof") or qualified(returned.get("names", ()))[1] in _WITHOUT_VALUE:
+            yield f"CREATE FUNCTION f({names}) RETURNS SETOF record LANGUAGE plpgsql AS"
+        else:
+            yield f"CREATE FUNCTION f({names}) RETURNS text LANGUAGE plpgsql AS"
 
 
 def _statements_of(head: str, text: str) -> list[Tree]:

@@ -129,7 +129,8 @@ def _of_set_operation(node: Tree, scope: Scope) -> Rows:
 def _limit(node: Tree) -> Rows:
     if node.get("limitOption") == "LIMIT_OPTION_WITH_TIES":
         return None
-    return integer(node.get("limitCount"))
+    most = integer(node.get("limitCount"))
+    return most if most is not None and most >= 0 else None
 
 
 def _of_function(call: Tree) -> Rows:

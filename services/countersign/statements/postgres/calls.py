@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from countersign.statements.postgres.catalogs import setting_classes
+from countersign.statements.postgres.catalogs import is_secret_setting, setting_classes
 from countersign.statements.postgres.effects import EFFECTS, EXECUTES_TEXT, NAMES_RELATION
 from countersign.statements.postgres.parsing import Tree
 from countersign.statements.postgres.pure_functions import BUILTIN, EXTENSION
 from countersign.statements.postgres.sight import Sight
-from countersign.statements.postgres.tree import integer, qualified, text_of
+from countersign.statements.postgres.tree import magnitude, qualified, text_of
 from countersign.statements.verdict import StatementClass as C
 
 _EXTENSION_SCHEMAS: Final = frozenset({"", "public", "extensions"})
@@ -18,7 +18,7 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?")
 _MOST_ROUNDS: Final = 10_000_000
 """A series longer than this, or a text repeated more often, is there to keep the server busy."""
 
-_COUNTING: Final = frozenset({"generate_series", "repeat"})
+_COUNTING: Final = frozenset({"generate_series", "repeat", "lpad", "rpad"})
 
 
 def judge_call(node: Tree, sight: Sight) -> str:
@@ -27,6 +27,8 @@ def judge_call(node: Tree, sight: Sight) -> str:
     if schema in {"", "pg_catalog"} and name in BUILTIN:
         if name in _COUNTING:
             _judge_rounds(name, node, sight)
+        elif name == "current_setting" and is_secret_setting(text_of(next(iter(node.get("args", ())), None))):
+            sight.add((C.PRIVILEGE,), "reads a setting that holds credentials, or cannot be told")
     elif name == "set_config" and schema in {"", "pg_catalog"}:
         args = node.get("args", ())
         sight.add(setting_classes(text_of(args[0]) or "" if args else ""), "calls set_config")
@@ -66,5 +68,5 @@ def _judge_named(node: Tree, sight: Sight) -> None:
 
 
 def _judge_rounds(name: str, node: Tree, sight: Sight) -> None:
-    if any((integer(arg) or 0) > _MOST_ROUNDS for arg in node.get("args", ())):
+    if any(magnitude(arg) > _MOST_ROUNDS for arg in node.get("args", ())):
         sight.add((C.SESSION_CONTROL,), f"keeps the server busy with {name}")

@@ -5,6 +5,7 @@ Source: the chapters "System Catalogs", "System Views" and "Server Configuration
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from countersign.statements.names import names
@@ -14,13 +15,16 @@ _SECRET: Final = names(
     """
     pg_authid pg_shadow pg_user_mapping pg_user_mappings pg_subscription pg_stat_activity pg_stat_wal_receiver
     pg_hba_file_rules pg_ident_file_mappings pg_file_settings pg_largeobject pg_statistic pg_statistic_ext_data
-    pg_foreign_server
+    pg_foreign_server pg_db_role_setting pg_stats pg_stats_ext pg_stats_ext_exprs
     """
 )
 """Relations of ``pg_catalog`` with password hashes, credentials of links, others' statements or others' raw data."""
 
 _SECRET_ANYWHERE: Final = names(
-    "pg_stat_statements pg_stat_statements_info pg_stat_monitor pg_store_plans decrypted_secrets"
+    """
+    pg_stat_statements pg_stat_statements_info pg_stat_monitor pg_store_plans decrypted_secrets pg_dist_authinfo
+    pg_dist_poolinfo pg_qualstats pg_qualstats_all pg_stat_kcache_detail
+    """
 )
 """The same for relations of extensions, which may be installed in any schema."""
 
@@ -62,6 +66,17 @@ _NAMES_FILE: Final = names(
     stats_temp_directory promote_trigger_file
     """
 )
+
+
+_HOLDS_SECRET: Final = re.compile(
+    r"conninfo|passw|passphrase|secret|token|jwt|credential|private|(?:api|access|encryption|signing|service|license).?key"
+    r"|_key$|_command$"
+)
+
+
+def is_secret_setting(name: str | None) -> bool:
+    """Whether showing the setting shows credentials, as far as its name tells; ``None``: which one cannot be told."""
+    return name is None or _HOLDS_SECRET.search(name.lower()) is not None
 
 
 def setting_classes(name: str) -> frozenset[C]:

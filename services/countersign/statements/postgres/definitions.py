@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from countersign.statements.names import names
@@ -19,6 +20,9 @@ _WEAKENS: Final = names(
     AT_EnableReplicaTrig AT_DisableRule AT_EnableRule AT_EnableAlwaysRule AT_EnableReplicaRule AT_ChangeOwner
     """
 )
+_SETS_OPTIONS: Final = names("AT_SetRelOptions AT_ResetRelOptions AT_ReplaceRelOptions")
+_WEAKENING: Final = names("security_invoker security_barrier")
+_FOREIGN_OPTIONS: Final = names("AT_GenericOptions AT_AlterColumnGenericOptions")
 _PROTECTS: Final = names("OBJECT_POLICY OBJECT_TRIGGER OBJECT_EVENT_TRIGGER OBJECT_RULE")
 _OF_FUNCTIONS: Final = names("OBJECT_AGGREGATE OBJECT_OPERATOR OBJECT_TYPE OBJECT_TSPARSER OBJECT_TSTEMPLATE")
 _LOADED: Final = names("c internal")
@@ -33,10 +37,12 @@ def alter_table(node: Tree, sight: Sight) -> None:
         kind = command["subtype"]
         if kind in _LOSES:
             sight.add((C.DESTRUCTIVE_DDL,), f"drops a column of {name}")
-        elif kind in _WEAKENS:
+        elif kind in _WEAKENS or (kind in _SETS_OPTIONS and _names_one_of(command, _WEAKENING)):
             sight.add((C.DDL, C.PRIVILEGE), f"changes who may see or own {name}, or what watches over it")
         else:
             sight.add((C.DDL,), f"alters {name}")
+        if kind in _FOREIGN_OPTIONS:
+            _foreign_options(command.get("def", {}).get("List", {}).get("items", ()), sight)
         _look_into(command, sight)
 
 
@@ -55,6 +61,13 @@ def define(node: Tree, sight: Sight) -> None:
     """Judge ``CREATE AGGREGATE``, ``OPERATOR``, ``TYPE``, ``COLLATION``, ``TEXT SEARCH ...``."""
     sight.add((C.DDL,), "defines a type or its like")
     if node["kind"] in _OF_FUNCTIONS and node.get("definition"):
+        sight.add((C.CODE_EXECUTION,), "plants code that runs later")
+
+
+def create_range(node: Tree, sight: Sight) -> None:
+    """Judge ``CREATE TYPE ... AS RANGE``, which may name functions."""
+    sight.add((C.DDL,), "defines a type or its like")
+    if any(option(node.get("params", ()), each) for each in ("canonical", "subtype_diff")):
         sight.add((C.CODE_EXECUTION,), "plants code that runs later")
 
 
@@ -99,13 +112,23 @@ def create_view(node: Tree, sight: Sight) -> None:
 
 def create_foreign_table(node: Tree, sight: Sight) -> None:
     """Judge ``CREATE FOREIGN TABLE``: a file or a program of the server may stand behind it."""
-    sight.add((C.DDL, C.EXPORT), "ties the database to another server")
+    sight.add((C.DDL,), "makes a foreign table")
     sight.writes.add(relation_name(node["base"]["relation"]))
-    if option(node.get("options", ()), "program"):
-        sight.add((C.CODE_EXECUTION,), "runs a program of the server")
-    if option(node.get("options", ()), "filename"):
-        sight.add((C.FILE_ACCESS,), "reads a file of the server")
+    _foreign_options(node.get("options", ()), sight)
     _look_into(node["base"], sight)
+
+
+def _foreign_options(options: Iterable[Tree], sight: Sight) -> None:
+    sight.add((C.EXPORT,), "ties the database to another server")
+    if option(options, "program"):
+        sight.add((C.CODE_EXECUTION,), "runs a program of the server")
+    if option(options, "filename"):
+        sight.add((C.FILE_ACCESS,), "reads a file of the server")
+
+
+def _names_one_of(command: Tree, names: frozenset[str]) -> bool:
+    options = command.get("def", {}).get("List", {}).get("items", ())
+    return any(option(options, name) for name in names)
 
 
 def _judge_definer(options: list[Tree], sight: Sight) -> None:

@@ -15,7 +15,7 @@ _TABLE: Final = (
         "defines or alters",
         """
         CreateStmt CreateSeqStmt AlterSeqStmt IndexStmt CommentStmt RenameStmt AlterObjectSchemaStmt CompositeTypeStmt
-        CreateEnumStmt AlterEnumStmt CreateRangeStmt CreateDomainStmt AlterDomainStmt AlterTypeStmt CreateStatsStmt
+        CreateEnumStmt AlterEnumStmt CreateDomainStmt AlterDomainStmt AlterTypeStmt CreateStatsStmt
         AlterStatsStmt AlterCollationStmt CreatedbStmt AlterDatabaseStmt AlterDatabaseRefreshCollStmt
         AlterObjectDependsStmt AlterTSDictionaryStmt AlterTSConfigurationStmt AlterTableSpaceOptionsStmt
         AlterTableMoveAllStmt
@@ -74,7 +74,6 @@ _TABLE: Final = (
         ConstraintsSetStmt
         """,
     ),
-    ((C.READ,), "shows a setting", "VariableShowStmt"),
 )
 
 KINDS: Final = {kind: (frozenset(classes), reason) for classes, reason, names in _TABLE for kind in names.split()}

@@ -8,6 +8,7 @@ where those crash on a long chain of operators and cannot hold a join of sixty t
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final, TypeAlias
 
 from postgast.native import lib
@@ -19,6 +20,10 @@ MAX_TEXT_BYTES: Final = 32 * 1024
 
 MAX_TREE_BYTES: Final = 256 * 1024
 """Of the tree's JSON: about 5,000 nodes, for which everything that follows takes some 20 ms."""
+
+_LONG: Final = 2048
+_RUN: Final = re.compile(rb"[~!@#^&|`?+\-*/%<>=]{256}")
+"""Signs of which operators and comments are made: the parser reads all of them anew for each comment that opens."""
 
 
 class NotUnderstood(Exception):
@@ -57,6 +62,8 @@ def _encoded(text: str) -> bytes:
         raise NotUnderstood("a character that is half of a pair") from None
     if len(data) > MAX_TEXT_BYTES:
         raise NotUnderstood(f"longer than {MAX_TEXT_BYTES} bytes")
+    if len(data) > _LONG and _RUN.search(data):
+        raise NotUnderstood("a long run of signs")
     return data
 
 

@@ -20,6 +20,9 @@ UNNAMED: Final = ""
 
 _KEEPS_APART: Final = names("lower upper btrim trim ltrim rtrim date")
 _REACHES_INTO: Final = names("-> ->> #> #>>")
+_SAME_FOR_MANY: Final = names("tableoid xmin xmax cmin cmax")
+"""System columns that have one value for all the rows of a relation, or of a transaction."""
+
 _COLUMNS: Final = frozenset({"ColumnRef"})
 _QUERIES: Final = frozenset({"SubLink"})
 
@@ -131,9 +134,10 @@ def _column(node: Tree) -> str | None:
     """Return the relation of the column that ``node`` is, also within what keeps unequal values unequal; else None."""
     if "ColumnRef" in node:
         fields = node["ColumnRef"]["fields"]
-        if "A_Star" in fields[-1]:
+        schema, name = qualified(fields)
+        if "A_Star" in fields[-1] or name in _SAME_FOR_MANY:
             return None
-        return qualified(fields)[0].rpartition(".")[2]
+        return schema.rpartition(".")[2]
     if "TypeCast" in node:
         inner: Tree = node["TypeCast"]
         return None if _is_boolean(inner) else _column(inner["arg"])

@@ -144,15 +144,15 @@ EXTENSION: Final = names(
     st_distancesphere st_dwithin st_envelope st_equals st_geogfromtext st_geohash st_geometrytype st_geomfromgeojson
     st_geomfromtext st_intersection st_intersects st_isvalid st_length st_makeenvelope st_makepoint st_overlaps
     st_perimeter st_point st_pointfromtext st_setsrid st_simplify st_srid st_touches st_transform st_union st_within
-    st_x st_y st_z strict_word_similarity subvector svals unaccent uuid_generate_v1 uuid_generate_v1mc
-    uuid_generate_v3 uuid_generate_v4 uuid_generate_v5 uuid_nil uuid_ns_dns uuid_ns_oid uuid_ns_url uuid_ns_x500
-    vector_dims vector_norm word_similarity
+    st_x st_y st_z strict_word_similarity subvector svals time_bucket time_bucket_gapfill unaccent uuid_generate_v1
+    uuid_generate_v1mc uuid_generate_v3 uuid_generate_v4 uuid_generate_v5 uuid_nil uuid_ns_dns uuid_ns_oid uuid_ns_url
+    uuid_ns_x500 vector_dims vector_norm word_similarity
     """
 )
 """Harmless functions of extensions that are in wide use; called without a schema, or with ``public`` or ``extensions``.
 
-pg_trgm, fuzzystrmatch, unaccent, pgcrypto without its keys, uuid-ossp, hstore, pgvector, PostGIS, as their
-own documentation has them.
+pg_trgm, fuzzystrmatch, unaccent, pgcrypto without its keys, uuid-ossp, hstore, pgvector, PostGIS, TimescaleDB, as
+their own documentation has them.
 """
 
 PACKING: Final = names(

@@ -7,7 +7,7 @@ from typing import Final
 from countersign.statements.names import names
 from countersign.statements.postgres.bounds import Scope, rows_of_select
 from countersign.statements.postgres.calls import judge_call
-from countersign.statements.postgres.catalogs import setting_classes
+from countersign.statements.postgres.catalogs import is_secret_setting, setting_classes
 from countersign.statements.postgres.parsing import NotUnderstood, Tree
 from countersign.statements.postgres.sight import Sight
 from countersign.statements.postgres.survey import Survey
@@ -150,6 +150,14 @@ def set_variable(node: Tree, sight: Sight) -> None:
     name = node.get("name", "")
     # Without a name: RESET ALL, or a transaction's characteristics.
     sight.add(setting_classes(name) if name else {C.SESSION_CONTROL}, f"sets {name}" if name else "resets settings")
+
+
+def show(node: Tree, sight: Sight) -> None:
+    """Judge ``SHOW``."""
+    if is_secret_setting(node.get("name", "")):
+        sight.add((C.PRIVILEGE,), "shows a setting that holds credentials")
+    else:
+        sight.add((C.READ,), "shows a setting")
 
 
 def alter_system(node: Tree, sight: Sight) -> None:

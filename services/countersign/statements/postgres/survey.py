@@ -5,7 +5,7 @@ Nothing is passed over: a kind of node that is not known here makes the statemen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from countersign.statements.names import names
@@ -52,6 +52,8 @@ class Survey:
             "FuncCall": self._call,
             "JsonArrayAgg": self._pack,
             "JsonObjectAgg": self._pack,
+            "JsonArrayQueryConstructor": self._pack_query,
+            "SortBy": self._sort,
             "A_Expr": self._operate,
             "SubLink": self._link,
             "ColumnRef": self._column,
@@ -218,18 +220,27 @@ class Survey:
         self._packing = True
         self.visit(node)
 
-    def _operate(self, node: Tree) -> None:
-        schema, symbol = qualified(node["name"])
-        if node["kind"] in {"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"} and (
-            schema not in {"", "pg_catalog"} or symbol not in operators.KNOWN
-        ):
-            self.sight.add((C.CODE_EXECUTION,), "uses an operator that is not PostgreSQL's own")
+    def _pack_query(self, node: Tree) -> None:
+        if not bounded(rows_of(node["query"], self._scope)):
+            self.sight.packs = True
         self.visit(node)
 
-    def _link(self, node: Tree) -> None:
-        schema, symbol = qualified(node.get("operName", ()))
+    def _operate(self, node: Tree) -> None:
+        if node["kind"] in {"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"}:
+            self._operator(node["name"])
+        self.visit(node)
+
+    def _sort(self, node: Tree) -> None:
+        self._operator(node.get("useOp", ()))
+        self.visit(node)
+
+    def _operator(self, name: Iterable[Tree]) -> None:
+        schema, symbol = qualified(name)
         if symbol and (schema not in {"", "pg_catalog"} or symbol not in operators.KNOWN):
             self.sight.add((C.CODE_EXECUTION,), "uses an operator that is not PostgreSQL's own")
+
+    def _link(self, node: Tree) -> None:
+        self._operator(node.get("operName", ()))
         if node["subLinkType"] == "ARRAY_SUBLINK" and not bounded(rows_of(node["subselect"], self._scope)):
             self.sight.packs = True
         self.visit(node)

@@ -43,6 +43,17 @@ def integer(node: Tree | None) -> int | None:
     return int(written) if written.isascii() and written.isdigit() and len(written) < 19 else None
 
 
+def magnitude(node: Tree) -> float:
+    """Return about how large a constant number is, whatever its sign; 0 for what is none."""
+    if "TypeCast" in node:
+        return magnitude(node["TypeCast"].get("arg", {}))
+    written = node.get("A_Const", {}).get("fval", {}).get("fval", "")
+    try:
+        return abs(float(written or integer(node) or 0))
+    except ValueError:
+        return 0.0
+
+
 def text_of(node: Tree | None) -> str | None:
     """Return the value of a string constant, also of one that is cast; else None."""
     if not node:
