@@ -22,6 +22,9 @@ _REFERENCES = {"ref/prompt": (NameKind.PROMPT, "name"), "ref/resource": (NameKin
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SEPARATOR = re.compile(r"[/\\]|%2f|%5c", re.IGNORECASE)
 _DOT = re.compile(r"%2e", re.IGNORECASE)
+# Letters, digits, "-", "." and "_"; "~" is let be, as old encoders escape it.
+_NEEDLESS_ESCAPE = re.compile(r"%(?:2[de]|3[0-9]|[46][1-9a-f]|5[0-9af]|7[0-9a])", re.IGNORECASE)
+_SCHEME_IN_CAPITALS = re.compile(r"[a-z0-9+.-]*[A-Z][A-Za-z0-9+.-]*:")
 
 
 class KnownKeys:
@@ -69,8 +72,8 @@ def read_name(method: str, params: dict[str, JsonValue]) -> tuple[NameKind, str]
     """Find what a method names: a tool, a prompt, a resource, or nothing.
 
     Raises :class:`~countersign.mcp.errors.McpRefused` (-32602) when a name is missing, not a string, empty, too long,
-    or holds control characters; when a resource's URI has ``.`` or ``..`` segments, which rules and targets could
-    resolve differently; when ``arguments`` is not an object.
+    or holds control characters; when a resource's URI is spelt as rules and targets could read differently (``.`` and
+    ``..`` segments, a scheme in capitals, needless escapes); when ``arguments`` is not an object.
     """
     if method == "completion/complete":
         return _read_reference(params)
@@ -104,9 +107,19 @@ def _checked_name(kind: NameKind, name: JsonValue, place: str) -> str:
         raise bad_params(f"{place} is too long")
     if _CONTROL.search(name):
         raise bad_params(f"{place} holds a control character")
-    if kind is NameKind.RESOURCE and _has_dot_segment(name):
-        raise bad_params(f"{place} has a '.' or '..' segment; send the resolved URI")
+    if kind is NameKind.RESOURCE:
+        _check_normal(name, place)
     return name
+
+
+def _check_normal(uri: str, place: str) -> None:
+    """Refuse other spellings of one URI (RFC 3986 section 6.2.2): rules compare what is written."""
+    if _has_dot_segment(uri):
+        raise bad_params(f"{place} has a '.' or '..' segment; send the resolved URI")
+    if _SCHEME_IN_CAPITALS.match(uri):
+        raise bad_params(f"{place} has a scheme in capitals; write it in small letters")
+    if _NEEDLESS_ESCAPE.search(uri):
+        raise bad_params(f"{place} has escaped letters, digits, '-', '.' or '_'; write them as they are")
 
 
 def _has_dot_segment(uri: str) -> bool:

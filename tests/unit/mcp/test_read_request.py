@@ -32,6 +32,8 @@ def test_the_call_is_made_from_the_body() -> None:
         ("tools/call", {"name": "query"}, NameKind.TOOL, "query"),
         ("prompts/get", {"name": "greet"}, NameKind.PROMPT, "greet"),
         ("resources/read", {"uri": "db://orders/1"}, NameKind.RESOURCE, "db://orders/1"),
+        ("resources/read", {"uri": "db://A/%2F%20%7E%C3%A9"}, NameKind.RESOURCE, "db://A/%2F%20%7E%C3%A9"),
+        ("resources/read", {"uri": "no URI: at all"}, NameKind.RESOURCE, "no URI: at all"),
         ("resources/subscribe", {"uri": "db://x"}, NameKind.RESOURCE, "db://x"),
         ("resources/unsubscribe", {"uri": "db://x"}, NameKind.RESOURCE, "db://x"),
         ("completion/complete", {"ref": {"type": "ref/prompt", "name": "greet"}}, NameKind.PROMPT, "greet"),

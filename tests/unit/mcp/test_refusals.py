@@ -151,6 +151,14 @@ BAD_PARAMS = {
     "a URI that climbs": legacy(rpc("resources/read", {"uri": "file:///public/../secret"})),
     "a URI that climbs under escapes": legacy(rpc("resources/read", {"uri": "file:///public/%2E%2e%2fsecret"})),
     "a URI that climbs by backslash": legacy(rpc("resources/read", {"uri": "file:///public\\..\\secret"})),
+    "a URI with a scheme in capitals": legacy(rpc("resources/read", {"uri": "File:///etc/passwd"})),
+    "a URI with escaped letters": legacy(rpc("resources/read", {"uri": "file:///%65tc/passwd"})),
+    "a URI with escaped capitals": legacy(rpc("resources/read", {"uri": "db://%50eople"})),
+    "a URI with an escaped digit": legacy(rpc("resources/subscribe", {"uri": "db://orders/%31"})),
+    "a URI with an escaped underscore": legacy(rpc("resources/read", {"uri": "db://all%5Forders"})),
+    "a completion of an escaped URI": legacy(
+        rpc("completion/complete", {"ref": {"type": "ref/resource", "uri": "db://%7A"}})
+    ),
     "a completion without a reference": legacy(rpc("completion/complete", {"argument": {}})),
     "a completion of something else": legacy(rpc("completion/complete", {"ref": {"type": "ref/tool", "name": "x"}})),
     "a completion of a nameless prompt": legacy(rpc("completion/complete", {"ref": {"type": "ref/prompt"}})),
