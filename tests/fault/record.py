@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from countersign.local.state import StateDir
 from tests.support.gateway import Gateway
@@ -53,6 +56,19 @@ class Record:
                 (since,),
             ).fetchall()
         return [_row(*columns) for columns in found]
+
+    def query(self, statement: LiteralString) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives."""
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            return connection.execute(statement).fetchall()
+
+    @contextmanager
+    def locked(self, table: LiteralString) -> Iterator[None]:
+        """Hold the locks of all rows of a table inside the block."""
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            connection.execute(SQL("SELECT FROM {} FOR UPDATE").format(Identifier("countersign", table)))
+            yield
+            connection.rollback()
 
     def call(self, marker: str, since: int = 0) -> list[Row]:
         """All events of the call whose arguments hold ``marker``; empty when there is none."""
