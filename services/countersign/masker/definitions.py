@@ -14,17 +14,19 @@ _VALUES = frozenset({"default", "const", "enum", "example", "examples", "_meta"}
 
 
 def observed(definition: Definition, masker: Masker) -> Observed | None:
-    """Return a definition as it may be recorded, with what is suspicious about it as the target wrote it.
+    """Return a definition as it may be recorded, with what is suspicious about it as the target wrote it, not quoted.
 
     Every text is masked by itself, keys among them; fields of masks apply to values only, since a description under a
     parameter's name (``properties.ssn``) is what an operator must see. ``None`` for a tool whose name would be masked:
     nobody could ask for it. Raises ``NotMaskable``.
     """
     masked = _Masked(definition.value, masker)
-    value = masked.rebuilt(definition.value)
+    leaves = masked.rebuilt(definition.value)
+    value = masked.with_values(leaves)
     if not isinstance(value, dict) or value.get("name") != definition.name:
         return None
-    return Observed(definition.name, definition.digest, canonical(value), suspicions(definition))
+    flags = suspicions(definition, _keyed(definition.value, leaves))
+    return Observed(definition.name, definition.digest, canonical(value), flags)
 
 
 class _Masked:
@@ -40,17 +42,24 @@ class _Masked:
         """Return the value with its masked leaves. Once."""
         if isinstance(value, dict):
             members: dict[str, JsonValue] = {}
-            for key, member in value.items():
+            for member in value.values():
                 name = str(self._next())
                 while name in members:
                     name += "+"
                 members[name] = self.rebuilt(member)
-                if key in _VALUES:
-                    members[name] = self._as_values(members[name])
             return members
         if isinstance(value, list):
             return [self.rebuilt(element) for element in value]
         return self._next() if isinstance(value, str) else value
+
+    def with_values(self, value: JsonValue) -> JsonValue:
+        """Return a rebuilt value with what stands for values masked by fields, too."""
+        if isinstance(value, dict):
+            return {
+                key: self._as_values(member) if key in _VALUES else self.with_values(member)
+                for key, member in value.items()
+            }
+        return [self.with_values(element) for element in value] if isinstance(value, list) else value
 
     def _as_values(self, value: JsonValue) -> JsonValue:
         if not isinstance(value, (dict, list)):
@@ -68,6 +77,16 @@ class _Masked:
             return parse(data, max_depth=self._masker.max_depth).root
         except JsonRefused:
             raise NotMaskable("masking a tool's definition left no JSON") from None
+
+
+def _keyed(value: JsonValue, masked: JsonValue) -> JsonValue:
+    """Return the value with the keys of its rebuilt copy."""
+    if isinstance(value, dict) and isinstance(masked, dict):
+        pairs = zip(masked, value.values(), masked.values(), strict=True)
+        return {key: _keyed(member, beside) for key, member, beside in pairs}
+    if isinstance(value, list) and isinstance(masked, list):
+        return [_keyed(element, beside) for element, beside in zip(value, masked, strict=True)]
+    return value
 
 
 def _leaves(value: JsonValue) -> Iterator[str]:
