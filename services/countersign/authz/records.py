@@ -18,7 +18,6 @@ from countersign.model.methods import KNOWN_METHODS
 from countersign.model.principal import Principal
 
 _DAY_US = 24 * 3600 * 1_000_000
-_NAMELESS = "no rule allows this call; what it names is masked"
 _WITHHELD = "[not recorded: it could not be masked]"
 
 
@@ -73,7 +72,7 @@ class EventMaker:
             name=name,
             principal=record.principal,
             source_address=record.inquiry.source_address,
-            decision=_without_names(decision, masked=(method, name) != (_method(message), call.name if call else "")),
+            decision=_without_message(decision),
             status=status,
             size_bytes=len(record.inquiry.http.body),
             findings=findings + found + unknown,
@@ -148,8 +147,7 @@ def _masked_method(masker: Masker, message: Message) -> tuple[str, tuple[Finding
     return masked.data.decode(), masked.findings
 
 
-def _without_names(decision: Decision, *, masked: bool) -> Decision:
-    """Return the decision as it may be recorded: where no rule matched, its reason names the call, shortened maybe."""
-    if not masked or decision.rules:
-        return decision
-    return replace(decision, reason=_NAMELESS, message="")
+def _without_message(decision: Decision) -> Decision:
+    """Return the decision as it is recorded: what the caller reads may quote a name, the reason never does."""
+    shadow = None if decision.shadow is None else replace(decision.shadow, message="")
+    return replace(decision, message="", shadow=shadow)

@@ -268,6 +268,15 @@ async def test_a_long_name_with_a_secret_is_not_in_the_reason_either(bench: Benc
     assert CLOUD_KEY not in repr(event)
 
 
+async def test_the_reason_is_recorded_whatever_the_name_holds(bench: Bench) -> None:
+    bench.tools.otherwise = PinState.UNLISTED
+    assert isinstance(await bench.ask(inquiry(call(f"tool_{CLOUD_KEY}"))), Answer)
+    (event,) = bench.sink.durable
+    assert event.decision is not None
+    assert event.decision.reason == "the target does not list such a tool"
+    assert CLOUD_KEY not in repr(event)
+
+
 async def test_known_methods_stand_in_the_record_as_they_are(bench: Bench) -> None:
     for method in ("tools/list", "ping", "notifications/initialized"):
         await bench.ask(
