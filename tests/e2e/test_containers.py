@@ -61,13 +61,17 @@ def process(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator[s
             running.wait(5)
 
 
-def serving(port: int) -> bool:
+def health(port: int) -> int | None:
+    """What the service says of itself, or nothing when it does not answer."""
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
+            return int(health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1).status)
         except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+            return None
+
+
+def serving(port: int) -> bool:
+    return health(port) == health_pb2.HealthCheckResponse.SERVING
 
 
 def live(url: str) -> bool:
@@ -123,11 +127,27 @@ async def test_a_call_goes_the_whole_way_and_is_on_the_record(deployment: Deploy
     endpoint = f"{deployment.url}/orders/mcp"
     async with scripted_target(answers(tool_text("reached")), port=deployment.target_port) as target:
         answer = await post(endpoint, deployment.issuer.token("alice", endpoint), call("query"))
-        assert answer.status_code == 200
+        assert answer.status_code == 200, answer.text
         assert SERVICE_HEADER.encode() not in bytes(target.raw)
     async with session_service(deployment.url, deployment.issuer.token("carol", deployment.url)) as sessions:
         listed = await sessions.list_sessions()
         assert "orders" in [session.target for session in listed if session.allowed_count]
+
+
+@pytest.mark.parametrize("name", ["authz", "masker"])
+def test_a_part_without_a_recorder_says_that_it_cannot_serve(deployment: Deployment, name: str) -> None:
+    folder, port = deployment.envoy_files.parent, free_port()
+    env = {
+        **os.environ,
+        "COUNTERSIGN_CONFIG": str(folder / "gateway.yaml"),
+        "COUNTERSIGN_KEY": base64.b64encode(os.urandom(32)).decode(),
+        "COUNTERSIGN_RECORDER": f"127.0.0.1:{free_port()}",
+        "COUNTERSIGN_LISTEN": f"127.0.0.1:{port}",
+    }
+    log = folder / f"{name}-alone.log"
+    with process([sys.executable, "-m", "countersign.cli.main", "serve", name], log, env):
+        wait_until(lambda: health(port) is not None, 60, said(log))
+        assert health(port) == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def test_authz_gives_no_stranger_a_targets_credential(deployment: Deployment) -> None:

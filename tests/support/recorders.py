@@ -42,10 +42,7 @@ async def running_recorder(dsn: str, **limits: int) -> AsyncIterator[tuple[Recor
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
 
-    async def ignore(_: bool) -> None:
-        """The tests look at ``available``."""
-
-    running = asyncio.ensure_future(part.run(ignore))
+    running = asyncio.ensure_future(part.run())
     try:
         yield part, f"127.0.0.1:{port}"
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 import grpc
 import httpx
@@ -47,8 +46,6 @@ class AuthzPart:
         self._recorder = recorder
         self._tools = tools
         self._usage = usage
-        # Of which policy, and after how many changes of tools, the warnings are: to make them takes milliseconds.
-        self._warned: tuple[str, int] = ("", 0)
         self._changes = 0
         self._warnings: tuple[str, ...] = ()
         tools.on_change(self._count_change)
@@ -80,11 +77,9 @@ class AuthzPart:
         pb_grpc.add_AuthorizationServicer_to_server(self._service, server)
         return (SERVICE,)
 
-    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
+    async def run(self) -> None:
         """Follow gateway.yaml, and keep the record of refused attempts up to date."""
-        await asyncio.gather(
-            self._rulebook.follow(self._reconfigure), self._judge.follow(), self._watch_over(on_available)
-        )
+        await asyncio.gather(self._rulebook.follow(self._reconfigure), self._judge.follow(), self._warn())
 
     def drain(self) -> None:
         """Do nothing: a Check is short."""
@@ -103,25 +98,19 @@ class AuthzPart:
     def _count_change(self, _targets: frozenset[str]) -> None:
         self._changes += 1
 
-    async def _watch_over(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
-        """Say whether calls can be judged, and log what the rules in force may not do, whenever that changes."""
-        available = self.available
+    async def _warn(self) -> None:
+        """Log what the rules in force may not do, whenever that changes."""
+        # Of which policy, and after how many changes of tools, the warnings are: to make them takes milliseconds.
+        warned: tuple[str, int] = ("", 0)
         while True:
-            if available is not self.available:
-                available = not available
-                await on_available(available)
-            self._warn()
+            config = self._rulebook.current.config
+            if warned != (config.version, self._changes):
+                warned = (config.version, self._changes)
+                before, self._warnings = self._warnings, _warnings(config, self._tools)
+                for warning in self._warnings:
+                    if warning not in before:
+                        log.warning("%s", warning)
             await asyncio.sleep(WATCH_S)
-
-    def _warn(self) -> None:
-        config = self._rulebook.current.config
-        if self._warned == (config.version, self._changes):
-            return
-        self._warned = (config.version, self._changes)
-        before, self._warnings = self._warnings, _warnings(config, self._tools)
-        for warning in self._warnings:
-            if warning not in before:
-                log.warning("%s", warning)
 
 
 def _warnings(config: GatewayConfig, tools: PinnedTools) -> tuple[str, ...]:

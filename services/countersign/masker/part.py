@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import grpc
 from envoy.service.accesslog.v3 import als_pb2_grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
@@ -22,14 +20,17 @@ SERVICES = ("envoy.service.ext_proc.v3.ExternalProcessor", "envoy.service.access
 class MaskerPart:
     """Masker in a process; see ``countersign.runtime.serving.Part``."""
 
-    available = True
-
     def __init__(self, rulebook: Rulebook, recorder: Recorder, pins: PinnedTools, sealer: Sealer) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
         self._pins = pins
         self._service = MaskerService(rulebook, recorder, sealer, pins)
         self._hang_ups = HangUpService(recorder, now_us, new_id)
+
+    @property
+    def available(self) -> bool:
+        """Whether answers can be released: the recorder tells which tools stand as they were accepted."""
+        return self._pins.fresh
 
     async def open(self) -> None:
         """Connect to the recorder."""
@@ -42,7 +43,7 @@ class MaskerPart:
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._hang_ups, server)
         return SERVICES
 
-    async def run(self, _on_available: Callable[[bool], Awaitable[None]]) -> None:
+    async def run(self) -> None:
         """Follow gateway.yaml."""
         await self._rulebook.follow()
 

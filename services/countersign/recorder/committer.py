@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -105,17 +105,17 @@ class Committer:
             self._events + events <= self._queue_events and self._bytes + size <= self._queue_bytes
         )
 
-    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
-        """Commit group after group until ``close``; tell ``on_available`` when the store comes and goes.
+    async def run(self) -> None:
+        """Commit group after group until ``close``.
 
         When this ends, however it ends, everything that is still queued has failed with ``Closed``.
         """
         try:
             while self._queue or not self._closed:
                 if self._queue:
-                    await self._commit(self._next_group(), on_available)
+                    await self._commit(self._next_group())
                 elif not await self._filled_within(PING_EVERY_S if self._available else self._wait_s):
-                    await self._tell(await self._answers(), on_available)
+                    self._note(await self._answers())
         finally:
             self._closed = True
             self._freed.set()
@@ -146,9 +146,9 @@ class Committer:
             return False
         return True
 
-    async def _commit(self, group: list[_Batch], on_available: Callable[[bool], Awaitable[None]]) -> None:
+    async def _commit(self, group: list[_Batch]) -> None:
         self._under_way = group
-        verdicts = iter(await self._durable([entry for batch in group for entry in batch.entries], on_available))
+        verdicts = iter(await self._durable([entry for batch in group for entry in batch.entries]))
         self._under_way = []
         for batch in group:
             settled = list(islice(verdicts, len(batch.entries)))
@@ -158,26 +158,23 @@ class Committer:
             self._bytes -= batch.size_bytes
         self._freed.set()
 
-    async def _durable(
-        self, entries: Sequence[Entry], on_available: Callable[[bool], Awaitable[None]]
-    ) -> list[Verdict]:
+    async def _durable(self, entries: Sequence[Entry]) -> list[Verdict]:
         """Try until the store has committed; find the entries that it refuses for ever by halving."""
         while True:
             try:
                 verdicts = await self._store.append(entries)
             except DatabaseError as error:
                 self._complain(error)
-                await self._tell(False, on_available)
+                self._note(False)
                 await asyncio.sleep(self._wait_s)
             except Unstorable as error:
                 if len(entries) == 1:
                     log.warning("event refused: %s", error, extra={"event_id": str(entries[0].event_id)})
                     return [Verdict.UNSTORABLE]
                 middle = len(entries) // 2
-                first = await self._durable(entries[:middle], on_available)
-                return first + await self._durable(entries[middle:], on_available)
+                return await self._durable(entries[:middle]) + await self._durable(entries[middle:])
             else:
-                await self._tell(True, on_available)
+                self._note(True)
                 return verdicts
 
     def _complain(self, error: DatabaseError) -> None:
@@ -185,13 +182,12 @@ class Committer:
             log.error("the record is not available: %s", error)
         self._complaint = str(error)
 
-    async def _tell(self, available: bool, on_available: Callable[[bool], Awaitable[None]]) -> None:
+    def _note(self, available: bool) -> None:
         self._wait_s = FIRST_WAIT_S if available else min(self._wait_s * 2, LONGEST_WAIT_S)
         if available != self._available:
             self._available = available
             if available:
                 log.info("the record is available")
-            await on_available(available)
 
     def _fail(self) -> None:
         for batch in (*self._under_way, *self._queue):

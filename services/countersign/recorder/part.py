@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
@@ -63,7 +63,7 @@ class RecorderPart:
 
     @property
     def available(self) -> bool:
-        """Whether the database answers; health should say so."""
+        """Whether the database answers."""
         return self._committer.available
 
     @property
@@ -92,11 +92,11 @@ class RecorderPart:
             *self._usage.register(server),
         )
 
-    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
-        """Commit and count until ``close``; ``on_available`` hears when the database comes and goes."""
+    async def run(self) -> None:
+        """Commit and count until ``close``."""
         counting = asyncio.ensure_future(self._usage.run())
         try:
-            await self._committer.run(on_available)
+            await self._committer.run()
         finally:
             counting.cancel()
             await asyncio.gather(counting, return_exceptions=True)

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 # One event may hold a whole buffered answer (64 MiB by default) and its frame.
 MAX_MESSAGE_BYTES = 80 * 1024 * 1024
+HEALTH_S = 0.1
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -48,8 +49,8 @@ class Part(Protocol):
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Add the gRPC services to ``server``; return their full names."""
 
-    async def run(self, on_available: Callable[[bool], Awaitable[None]]) -> None:
-        """Do what goes on in the background until cancelled or closed; say when ``available`` changes."""
+    async def run(self) -> None:
+        """Do what goes on in the background until cancelled or closed."""
 
     def drain(self) -> None:
         """Let long-lived streams end by themselves: no new calls come from now on."""
@@ -99,20 +100,30 @@ async def serve(
         for service in ("", *services):
             await health.set(service, status.SERVING if available else status.NOT_SERVING)
 
+    async def say_what_changes() -> None:
+        said = None
+        while True:
+            if said is not part.available:
+                said = part.available
+                await say(said)
+            await asyncio.sleep(HEALTH_S)
+
     await say(part.available)
     _listen(server, settings.listen)
     await server.start()
     log.info("serving", extra={"address": settings.listen})
 
-    background = [asyncio.ensure_future(running) for running in (part.run(say), *(run() for run in also))]
+    background = [asyncio.ensure_future(run()) for run in (part.run, *also)]
+    saying = asyncio.ensure_future(say_what_changes())
     stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({stopped, *background}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
+    await asyncio.wait({stopped, saying, *background}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, saying):
+        task.cancel()
     await say(False)
     part.drain()
     await server.stop(settings.drain_s)
     await part.close()
-    for task in background:
+    for task in (saying, *background):
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

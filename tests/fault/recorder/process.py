@@ -19,10 +19,7 @@ async def main(address: str, dsn: str) -> None:
     server.add_insecure_port(address)
     await server.start()
 
-    async def ignore(_: bool) -> None:
-        """Nobody asks this process for its health."""
-
-    await part.run(ignore)
+    await part.run()
 
 
 if __name__ == "__main__":

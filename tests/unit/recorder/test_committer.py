@@ -36,18 +36,11 @@ def entries(count: int, **changes: object) -> list[Entry]:
 
 
 @asynccontextmanager
-async def running(
-    store: MemoryStore, *, queue_events: int = 100, queue_bytes: int = 10**7
-) -> AsyncIterator[tuple[Committer, list[bool]]]:
+async def running(store: MemoryStore, *, queue_events: int = 100, queue_bytes: int = 10**7) -> AsyncIterator[Committer]:
     committer = Committer(store, queue_events=queue_events, queue_bytes=queue_bytes)
-    told: list[bool] = []
-
-    async def tell(available: bool) -> None:
-        told.append(available)
-
-    task = asyncio.ensure_future(committer.run(tell))
+    task = asyncio.ensure_future(committer.run())
     try:
-        yield committer, told
+        yield committer
     finally:
         await committer.close(grace_s=0.2)
         task.cancel()
@@ -56,7 +49,7 @@ async def running(
 
 async def test_what_queued_during_a_commit_is_one_group() -> None:
     store = SlowStore()
-    async with running(store) as (committer, _):
+    async with running(store) as committer:
         first = await committer.put(entries(1))
         await asyncio.sleep(0)
         others = [await committer.put(entries(2)) for _ in range(5)]
@@ -68,7 +61,7 @@ async def test_what_queued_during_a_commit_is_one_group() -> None:
 
 async def test_nothing_is_acknowledged_while_the_store_is_away_and_all_is_when_it_is_back() -> None:
     store = MemoryStore()
-    async with running(store) as (committer, told):
+    async with running(store) as committer:
         await until(lambda: committer.available)
         store.away = True
         waiting = [await committer.put(entries(1)) for _ in range(5)]
@@ -77,14 +70,14 @@ async def test_nothing_is_acknowledged_while_the_store_is_away_and_all_is_when_i
         assert committer.queue_depth == 5
         store.away = False
         assert await asyncio.gather(*waiting) == [RECORDED] * 5
-    assert told[:3] == [True, False, True]
+        assert committer.available
     assert committer.queue_depth == 0
 
 
 async def test_lost_acknowledgement_doubles_nothing() -> None:
     store = MemoryStore()
     store.lose_acknowledgement = True
-    async with running(store) as (committer, _):
+    async with running(store) as committer:
         assert await (await committer.put(entries(3))) == RECORDED * 3
     assert len(store.rows) == 3
 
@@ -92,7 +85,7 @@ async def test_lost_acknowledgement_doubles_nothing() -> None:
 @pytest.mark.parametrize("limits", [{"queue_events": 4}, {"queue_bytes": 4 * 2_000}])
 async def test_full_queue_holds_senders_back_in_order_and_drops_nothing(limits: dict[str, int]) -> None:
     store = SlowStore()
-    async with running(store, **limits) as (committer, _):
+    async with running(store, **limits) as committer:
         putting = [asyncio.ensure_future(committer.put(entries(1))) for _ in range(12)]
         await until(lambda: committer.queue_depth >= 4)
         await asyncio.sleep(0)
@@ -105,7 +98,7 @@ async def test_full_queue_holds_senders_back_in_order_and_drops_nothing(limits: 
 
 
 async def test_batch_larger_than_the_queue_is_taken_alone() -> None:
-    async with running(MemoryStore(), queue_events=2, queue_bytes=10) as (committer, _):
+    async with running(MemoryStore(), queue_events=2, queue_bytes=10) as committer:
         assert await (await committer.put(entries(9))) == RECORDED * 9
 
 
@@ -113,7 +106,7 @@ async def test_poisoned_event_is_refused_alone(caplog: pytest.LogCaptureFixture)
     store = MemoryStore()
     batch = entries(9)
     store.poison = {batch[6].event_id}
-    async with running(store) as (committer, _):
+    async with running(store) as committer:
         verdicts = await (await committer.put(batch))
     assert [index for index, verdict in enumerate(verdicts) if verdict is not Verdict.RECORDED] == [6]
     assert "event refused" in caplog.text
@@ -121,7 +114,7 @@ async def test_poisoned_event_is_refused_alone(caplog: pytest.LogCaptureFixture)
 
 async def test_sender_that_went_away_harms_nobody() -> None:
     store = SlowStore()
-    async with running(store) as (committer, _):
+    async with running(store) as committer:
         gone, stays = await committer.put(entries(1)), await committer.put(entries(1))
         gone.cancel()
         store.go.release()
@@ -132,7 +125,7 @@ async def test_sender_that_went_away_harms_nobody() -> None:
 async def test_close_fails_what_cannot_become_durable_and_takes_nothing_more() -> None:
     store = MemoryStore()
     store.away = True
-    async with running(store) as (committer, _):
+    async with running(store) as committer:
         waiting = await committer.put(entries(1))
     with pytest.raises(Closed):
         await waiting
@@ -144,7 +137,7 @@ async def test_outage_is_told_loudly_and_once(caplog: pytest.LogCaptureFixture) 
     store = MemoryStore()
     store.away = True
     caplog.set_level(logging.INFO)
-    async with running(store) as (committer, _):
+    async with running(store) as committer:
         waiting = await committer.put(entries(1))
         await asyncio.sleep(0.2)
         store.away = False

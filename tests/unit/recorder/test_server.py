@@ -34,10 +34,7 @@ async def house() -> AsyncIterator[House]:
     store = MemoryStore()
     committer = Committer(store, queue_events=20, queue_bytes=10**7)
 
-    async def ignore(_: bool) -> None:
-        """Nobody asks for health here."""
-
-    running = asyncio.ensure_future(committer.run(ignore))
+    running = asyncio.ensure_future(committer.run())
     service = RecorderServer(committer)
     server = grpc.aio.server()
     recorder_pb2_grpc.add_RecorderServiceServicer_to_server(service, server)

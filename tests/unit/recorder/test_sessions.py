@@ -71,10 +71,7 @@ async def house() -> AsyncIterator[House]:
     house = House(MemoryStore())
     committer = Committer(house.store, queue_events=100, queue_bytes=10**7)
 
-    async def ignore(_: bool) -> None:
-        """Nobody asks for health here."""
-
-    running = asyncio.ensure_future(committer.run(ignore))
+    running = asyncio.ensure_future(committer.run())
     server = grpc.aio.server()
     service = SessionServer(
         house.store,
