@@ -71,7 +71,7 @@ def health(port: int) -> int | None:
 
 
 def serving(port: int) -> bool:
-    return health(port) == health_pb2.HealthCheckResponse.SERVING
+    return health(port) == int(health_pb2.HealthCheckResponse.SERVING)
 
 
 def live(url: str) -> bool:
