@@ -28,6 +28,7 @@ BARE_METHODS = frozenset({"GET", "DELETE"})
 """Method names of calls without a message; no message may borrow them."""
 
 METHOD_PATTERN = re.compile(rf"[!-~]{{1,{MAX_METHOD_LENGTH}}}")
+_METHODS_IN_LOWER_CASE = frozenset(map(str.lower, REQUEST_METHODS))
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,15}")
 _MAX_EXACT_INTEGER = 2**53 - 1
 _MESSAGE_KEYS = KnownKeys("jsonrpc", "id", "method", "params", "result", "error")
@@ -179,6 +180,8 @@ def to_message(target: str, envelope: Envelope, era: Era) -> Message:
 def _read_method(method: JsonValue, *, has_id: bool) -> str:
     if type(method) is not str or not METHOD_PATTERN.fullmatch(method) or method in BARE_METHODS:
         raise malformed("method must be a short string of visible ASCII")
+    if method not in REQUEST_METHODS and method.lower() in _METHODS_IN_LOWER_CASE:
+        raise malformed("method differs from a known one only in case")
     if has_id and method.startswith(NOTIFICATION_PREFIX):
         raise malformed("a notification must not have an id")
     if not has_id and method in REQUEST_METHODS:
