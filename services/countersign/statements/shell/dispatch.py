@@ -11,6 +11,7 @@ from countersign.statements.shell.files import (
     judge_chmod,
     judge_dd,
     judge_mv,
+    judge_packer,
     judge_rm,
     judge_sed,
     judge_tar,
@@ -46,6 +47,7 @@ _JUDGES: dict[str, Judge] = {
     "sed": judge_sed,
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), judge_awk),
     **dict.fromkeys(("tar", "bsdtar", "gtar"), judge_tar),
+    **dict.fromkeys(names("gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd unzip"), judge_packer),
     "curl": judge_curl,
     "wget": judge_wget,
     "rsync": judge_rsync,
@@ -70,6 +72,7 @@ _POWERSHELL = re.compile(r"[A-Z][a-z]+-[A-Z][A-Za-z]+$")
 _ASKS = {"--version", "--help"}
 _ASKED = names("python python2 python3 node npm pip pip3 go cargo rustc java ruby perl make gcc")
 _LISTS = {
+    "node": {"-v"},
     "pip": {"list", "show", "freeze", "check"},
     "npm": {"ls", "list", "outdated", "view"},
     "go": {"version", "list"},
@@ -93,7 +96,7 @@ def judge_command(command: Command, runner: Runner) -> Verdict:
         return judge_wrapper(command, runner)
     if name in _ASKED and _asks(command):
         return verdict("it only reads", _C.READ)
-    if name == "read" and all(re.fullmatch(r"-[rs]+|[A-Za-z_]\w*", word.text or "") for word in command.words):
+    if name == "read" and all(re.fullmatch(r"-[rs]+|(?!path$)[a-z_]+\d*", word.text or "") for word in command.words):
         return READS
     if name == "crontab" and command.texts == ["-l"]:
         return READS

@@ -201,3 +201,20 @@ def judge_tar(command: Command) -> Verdict:
     if {"-t", "--list"} & given or to_output:
         return verdict("it reads guarded files", *classes) if classes else READS
     return verdict("it writes files", _C.WRITE, *classes)
+
+
+_ZIP_SHOWS = names("-l -v -Z -p -c")
+_SHOWS = names("-c --stdout --to-stdout -l --list -t --test")
+_HOW = names("-d -k -q -v -f --decompress --keep --quiet --verbose")
+
+
+def judge_packer(command: Command) -> Verdict:
+    """``gzip``, ``xz``, ``unzip`` and their like: read when they list or write to the standard output."""
+    texts = command.texts
+    if texts is None:
+        return UNTOLD
+    given = options(texts)
+    shows = _ZIP_SHOWS if command.name == "unzip" else _SHOWS
+    if not shows & given.given or not given.given <= shows | _HOW:
+        return verdict("it writes files", _C.WRITE)
+    return _reading(command, given.operands)

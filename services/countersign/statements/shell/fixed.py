@@ -68,8 +68,8 @@ _GROUPS: tuple[tuple[str, tuple[StatementClass, ...], str], ...] = (
     (
         "it writes files",
         (_C.WRITE,),
-        """touch mkdir cp ln install rmdir split csplit patch mkfifo mknod mktemp gzip gunzip bzip2 bunzip2 xz unxz zstd
-        unzstd unzip zip 7z cpio dos2unix unix2dos iconv rename prename createdb sponge fallocate lvcreate lvextend""",
+        """touch mkdir cp ln install rmdir split csplit patch mkfifo mknod mktemp zip 7z cpio dos2unix unix2dos iconv
+        rename prename createdb sponge fallocate lvcreate lvextend""",
     ),
     ("it installs or removes programs", (_C.CODE_EXECUTION, _C.PRIVILEGE), "dpkg rpm apk pacman snap flatpak brew"),
     ("it empties files", (_C.MASS_WRITE,), "truncate"),

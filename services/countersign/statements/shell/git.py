@@ -130,14 +130,19 @@ def _secret_paths(rest: list[str]) -> Verdict:
     return verdict("it shows a file that holds credentials", *classes) if classes else READS
 
 
+_ASKS_FOR_LIST = names("-l --list --contains --merged --no-merged --points-at")
+"""With one of these, words are patterns and commits, and no names of what is made."""
+
+_SHAPES = ("--sort=", "--format=")
+
+
 def _lists(verb: str, rest: list[str]) -> bool:
     if not rest:
         return verb in _BARE_LISTS
     listing = _LISTS[verb]
     if verb in ("branch", "tag"):
-        return all(text in listing or text.startswith("--sort=") for text in rest) or (
-            rest[0] in ("-l", "--list", "--contains", "--merged", "--no-merged", "--points-at") and len(rest) <= 2
-        )
+        asks = bool(_ASKS_FOR_LIST & set(rest))
+        return all(text in listing or text.startswith(_SHAPES) or (asks and text[:1] != "-") for text in rest)
     if verb == "config":
         return rest[0] in listing and any(text in _READING_CONFIG for text in rest) and len(rest) <= 3
     return rest[0] in listing

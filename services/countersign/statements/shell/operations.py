@@ -270,6 +270,6 @@ def judge_ip(command: Command) -> Verdict:
     if texts is None:
         return UNTOLD
     words = [text for text in texts if not text.startswith("-")]
-    if any(text.startswith(("-b", "-n", "-force", "-batch", "-netns")) for text in texts) or "exec" in words:
+    if any(text.startswith(("-b", "-n", "-force")) and not text.startswith("-br") for text in texts) or "exec" in words:
         return RUNS
     return READS if len(words) <= 1 or words[1] in ("show", "list", "ls", "get", "s", "sh") else _CONTROLS

@@ -63,6 +63,11 @@ def read_classes(word: Word, folder: str = "") -> frozenset[StatementClass]:
     if word.text is None or not word.text:
         return _NONE
     path = resolve(word.text, folder)
+    if path.startswith("../"):
+        # Far enough up, it begins at the root.
+        return read_classes(Word("/" + path.lstrip("./"), word.glob)) or read_classes(
+            Word(path.lstrip("./"), word.glob)
+        )
     if word.glob and _matches_secret(path):
         return _SECRET
     if "://" in word.text:
@@ -101,6 +106,8 @@ def write_classes(word: Word, folder: str = "") -> frozenset[StatementClass]:
     if word.text is None:
         return frozenset({_C.WRITE, _C.FILE_ACCESS})
     path = resolve(word.text, folder)
+    if path.startswith("../"):
+        return write_classes(Word("/" + path.lstrip("./")))
     if path in _QUIET_DEVICES or path.startswith("/dev/fd/"):
         return _NONE
     if path.startswith(("/dev/tcp/", "/dev/udp/")):

@@ -89,6 +89,13 @@ READERS: dict[str, Reader] = {
         ),
         skipped=1,
     ),
+    "fd": Reader(
+        "HIsigaLlp0Fhc+e+t+d+E+S+",
+        names("--hidden --no-ignore --extension --type --max-depth --exclude --glob --size --color --absolute-path"),
+        skipped=1,
+    ),
+    "bat": Reader("npAl+r+H+", names("--number --plain --style --language --line-range --color --highlight-line")),
+    "zipinfo": Reader("12smlvhtTz"),
     "sort": Reader(
         "bdfgihMnRrVcCmsuzk+t+S+",
         names(
@@ -220,6 +227,7 @@ def _of_files(command: Command, reader: Reader, operands: tuple[str, ...], texts
     return verdict("it reads files that hold credentials or steer the system", *classes)
 
 
+SHOWS_VARIABLE = verdict("it shows a variable that could hold a credential", _C.PRIVILEGE, _C.READ)
 _TESTS = frozenset({"test", "["})
 """They evaluate the subscript of an array's name."""
 
@@ -231,7 +239,7 @@ def _said(command: Command) -> Verdict:
         return verdict("it sets a variable", _C.SESSION_CONTROL)
     for word in command.words:
         if word.text is None and word.variable is not None and not quiet(word.variable):
-            return verdict("it shows a variable that could hold a credential", _C.PRIVILEGE, _C.READ)
+            return SHOWS_VARIABLE
     return READS
 
 

@@ -6,11 +6,12 @@ Source: POSIX.1-2024, Shell Command Language, section 2.7; the Bash manual, "Red
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tree_sitter import Node
 
 from countersign.statements.shell.paths import read_classes, write_classes
+from countersign.statements.shell.readers import quiet
 from countersign.statements.shell.words import UnreadError, source, words
 from countersign.statements.verdict import StatementClass
 
@@ -19,7 +20,7 @@ _OUTPUTS = frozenset({">", ">>", ">|", "&>", "&>>", ">&"})
 
 
 def file_redirect(
-    node: Node, known: Mapping[str, str], folder: str, inner: list[Node]
+    node: Node, known: Mapping[str, str | None], folder: str, inner: list[Node]
 ) -> tuple[frozenset[StatementClass], bool]:
     """Return what a redirection to or from a file does, and whether it takes the output away from whoever asked."""
     targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
@@ -31,7 +32,8 @@ def file_redirect(
     if sign in (">&", "<&") and re.fullmatch(r"\d|-", source(target)):
         return frozenset(), False
     read = words(target, known, inner)
-    if len(read) != 1 or read[0].glob or sign not in _OUTPUTS | {"<"}:
+    # A pattern to read from is any file that matches.
+    if len(read) != 1 or (read[0].glob and sign != "<") or sign not in _OUTPUTS | {"<"}:
         raise UnreadError("a redirection that is not read")
     if sign == "<":
         if target.type == "process_substitution":
@@ -43,8 +45,11 @@ def file_redirect(
     return classes, bool(classes) and not errors
 
 
-def here(node: Node, known: Mapping[str, str], inner: list[Node]) -> None:
-    """Look at a here-document or here-string, whose text is data for the command that gets it."""
+def here(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> bool:
+    """Look at a here-document or here-string, whose text is data for the command that gets it.
+
+    Return whether a variable stands in it that could hold a credential.
+    """
     if node.type == "heredoc_redirect":
         _check_here_document(node)
     for child in node.children:
@@ -59,6 +64,14 @@ def here(node: Node, known: Mapping[str, str], inner: list[Node]) -> None:
             "heredoc_content",
         ):
             raise UnreadError("a here-document whose command goes on behind it")
+    return any(each not in known and not quiet(each) for each in _variables(node))
+
+
+def _variables(node: Node) -> Iterator[str]:
+    for child in node.named_children:
+        if child.type in ("variable_name", "special_variable_name"):
+            yield source(child)
+        yield from _variables(child)
 
 
 def _check_here_document(node: Node) -> None:

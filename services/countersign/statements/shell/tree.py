@@ -13,7 +13,7 @@ from countersign.statements.names import names
 from countersign.statements.shell.command import FETCHES, READS, RUNS, UNTOLD, Command, verdict
 from countersign.statements.shell.dispatch import judge_command
 from countersign.statements.shell.paths import reaches_secrets, resolve
-from countersign.statements.shell.readers import NAMERS, PASSING
+from countersign.statements.shell.readers import NAMERS, PASSING, SHOWS_VARIABLE
 from countersign.statements.shell.redirects import file_redirect, here, substitutions
 from countersign.statements.shell.words import UnreadError, Word, source, words
 from countersign.statements.shell.wrappers import Runner, harmless_variable
@@ -33,6 +33,10 @@ _SEQUENCES = names(
     compound_statement"""
 )
 _LOOP_VALUES_MAX = 16
+_WHOLE = re.compile(r"[\w./:@%+,=~*?\[\]-]+")
+"""A value that stays one word where its variable is not quoted; whether it is a pattern is seen where it is used."""
+
+_READS_LINES = re.compile(r"while (?:IFS=\S* )?read (?:-r )?((?:[a-z_]\w*\s*)+);")
 
 
 @dataclass(slots=True)
@@ -41,7 +45,8 @@ class Scope:
 
     runner: Runner
     depth: int = 0
-    known: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, str | None] = field(default_factory=dict)
+    """The script's own variables: what a loop gives them, ``None`` for what is read."""
     folder: str = ""
     source: str | None = None
 
@@ -171,7 +176,8 @@ def _redirects(nodes: Sequence[Node], scope: Scope) -> tuple[list[Verdict], bool
             if classes:
                 parts.append(verdict("it redirects to or from a file", *classes))
         else:
-            here(node, scope.known, inner)
+            if here(node, scope.known, inner):
+                parts.append(SHOWS_VARIABLE)
         parts.extend(each for each in _inner(inner, scope) if not each.only_reads)
     return parts, quiet
 
@@ -212,7 +218,9 @@ def _command(node: Node, scope: Scope, redirects: Sequence[Node]) -> Verdict:
     parts, quiet = _redirects(own, scope)
     if not found or found[0].text is None or found[0].glob or not found[0].text.isascii():
         judged = UNTOLD
-    elif not all(harmless_variable(setting) for setting in settings):
+    elif not all(harmless_variable(each) for each in settings) and not (
+        found[0].text == "read" and all(each.startswith("IFS=") for each in settings)
+    ):
         judged = flow([_named(found, scope), RUNS])
     else:
         judged = _named(found, scope)
@@ -258,14 +266,35 @@ def _for(node: Node, scope: Scope) -> Verdict:
     for child in node.children_by_field_name("value"):
         values.extend(words(child, scope.known, inner))
     held = _inner(inner, scope)
-    if inner or len(values) > _LOOP_VALUES_MAX or any(word.text is None for word in values):
-        return combine([judge(body, scope), *held])
     name = source(variable)
-    judged = [judge(body, replace(scope, known={**scope.known, name: word.text or ""})) for word in values]
+    told = [word.text for word in values if word.text is not None and _WHOLE.fullmatch(word.text)]
+    if inner or len(values) > _LOOP_VALUES_MAX or len(told) != len(values) or _sets(body, name):
+        others = {each: text for each, text in scope.known.items() if each != name}
+        return combine([judge(body, replace(scope, known=others)), *held])
+    judged = [judge(body, replace(scope, known={**scope.known, name: text})) for text in told]
     return combine(judged) if judged else judge(body, scope)
 
 
+def _sets(node: Node, name: str) -> bool:
+    """Say whether a part of a script gives the variable another value."""
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        named = each.child_by_field_name("variable" if each.type == "for_statement" else "name")
+        if each.type == "command" and named is not None and source(named) == "read":
+            if re.search(rf"\b{name}\b", source(each)):
+                return True
+        elif each.type in ("variable_assignment", "for_statement") and named is not None and source(named) == name:
+            return True
+        pending.extend(each.named_children)
+    return False
+
+
 def _while(node: Node, scope: Scope) -> Verdict:
+    read = _READS_LINES.match(source(node))
+    if read is not None:
+        # What they hold came in by a pipe or a redirection, which is judged there.
+        scope = replace(scope, known={**scope.known, **dict.fromkeys(read[1].split())})
     parts = [judge(child, scope) for child in node.children if child.is_named and child.type != "comment"]
     whole = combine(parts)
     if source(node).split()[1].rstrip(";") in ("true", ":", "false", "[", "[[", "((1))"):

@@ -51,11 +51,12 @@ class _Piece:
     variable: str | None = None
 
 
-def words(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[Word]:
+def words(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> list[Word]:
     """Read one word node into the words that the command gets: one, or more where braces expand.
 
-    ``known`` has the values of loop variables. Command and process substitutions that the word holds are added to
-    ``inner``. Raises :class:`UnreadError` for a node that is no word.
+    ``known`` has the values of the script's own variables, ``None`` where they are told only by a run. Command and
+    process substitutions that the word holds are added to ``inner``. Raises :class:`UnreadError` for a node that is
+    no word.
     """
     pieces = _pieces(node, known, inner)
     if any(piece.text is None for piece in pieces):
@@ -113,7 +114,7 @@ def source(node: Node) -> str:
     return (node.text or b"").decode()
 
 
-def _pieces(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[_Piece]:
+def _pieces(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> list[_Piece]:
     match node.type:
         case "word" | "number" | "brace_expression" | "extglob_pattern" | "special_character":
             return [_Piece(source(node), raw=True)]
@@ -137,7 +138,7 @@ def _pieces(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[_Pi
     raise UnreadError("a construct that is not read")
 
 
-def _joined(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[_Piece]:
+def _joined(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> list[_Piece]:
     pieces: list[_Piece] = []
     end = node.start_byte
     for child in node.children:
@@ -148,7 +149,7 @@ def _joined(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[_Pi
     return pieces
 
 
-def _string(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[_Piece]:
+def _string(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> list[_Piece]:
     named = node.named_children
     if all(child.type == "string_content" for child in named):
         text = source(node)
@@ -164,12 +165,13 @@ def _string(node: Node, known: Mapping[str, str], inner: list[Node]) -> list[_Pi
     return [_Piece(None)]
 
 
-def _variable(node: Node, known: Mapping[str, str], inner: list[Node]) -> _Piece:
+def _variable(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> _Piece:
     _collect(node, inner)
     written = source(node)
     name = written[2:-1] if written.startswith("${") else written[1:]
     if name in known:
-        return _Piece(known[name])
+        value = known[name]
+        return _Piece(value, raw=value is not None and _GLOB.search(value) is not None)
     return _Piece(None, variable=name)
 
 

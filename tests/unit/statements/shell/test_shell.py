@@ -267,7 +267,7 @@ def test_sql_in_a_client_is_judged_as_sql() -> None:
         "(" * 5000,
         "ls|" * 5000 + "ls",
         "ls " + "a " * 8000,
-        "for i in 1 2 3 4 5 6 7 8; do " * 6 + "ls;" + " done;" * 6,
+        "".join(f"for {each} in 1 2 3 4 5 6 7 8; do " for each in "abcdef") + "ls;" + " done;" * 6,
         "echo " + "{a,b}" * 20,
         "sudo " * 500 + "ls",
         "a" * 20_000,
