@@ -13,7 +13,7 @@ ROW_CHARACTERS = 200
 """A longer line counts one row for each such part of it."""
 
 ROW_FIELDS = 32
-"""A record with more fields counts one row for each such part of it."""
+"""A record with more fields counts one row for each such part of it; what is a map by its looks, one for each field."""
 
 MAX_PARTS = 3
 """So many single objects are parts of the record in which they stand; more are records of their own."""
@@ -31,6 +31,8 @@ _JSON_START = re.compile(r'[\[{](?=\s*(?:["\[{0-9-]|null|true|false))')
 _PACKED = re.compile(r"[\[{\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _WORD = re.compile(r"[^\W_]")
 _OPENING_TAG = re.compile(r"<([A-Za-z][\w:.-]{0,40})")
+# What ends one record of a list and begins the next, in whatever notation.
+_NEXT_RECORD = re.compile(r"\}[\s,;|]*\{|\)[\s,;|]*\(|\][\s,;|]*\[")
 _HEADERS = frozenset({"columns", "column_names", "columnnames", "fields", "header", "headers", "schema"})
 
 
@@ -40,7 +42,7 @@ def value_rows(value: JsonValue, packed: int = 0) -> int:
     A scalar counts 1, and ``null`` nothing. An array counts what its elements do, each at least 1. An object counts 1,
     or what is nested in it when that is more: the rows of arrays, of objects and of long strings are added up. Up to
     three objects that count 1 are parts of it; arrays of scalars of equal length are columns of one table; the names
-    of columns beside a table count nothing.
+    of columns beside a table count nothing. More than 32 fields, nearly all of one type, are a map: each counts 1.
     """
     if isinstance(value, dict):
         return _object_rows(value, packed)
@@ -98,17 +100,26 @@ def json_of(text: str) -> JsonValue:
     return value
 
 
-def _object_rows(members: dict[str, JsonValue], packed: int) -> int:
+def _object_rows(members: dict[str, JsonValue], packed: int, *, is_element: bool = False) -> int:
     nested = [
         (key, value)
         for key, value in members.items()
         if isinstance(value, dict | list) or (type(value) is str and (len(value) > _SHORT or "\n" in value))
     ]
-    return max(1, _parts(len(members)), _nested_rows(members, nested, packed) if nested else 0)
+    fields = _parts(len(members)) if is_element else _fields_rows(members)
+    return max(1, fields, _nested_rows(members, nested, packed) if nested else 0)
+
+
+def _fields_rows(members: dict[str, JsonValue]) -> int:
+    """A map of names to addresses is a table, too; a record has fields of several types, or none in many of them."""
+    types = Counter(map(type, members.values())) if len(members) > ROW_FIELDS else Counter[type]()
+    del types[type(None)]
+    alike = max(types.values(), default=0)
+    return len(members) if 4 * alike > 3 * len(members) else _parts(len(members))
 
 
 def _nested_rows(members: dict[str, JsonValue], nested: Sequence[tuple[str, JsonValue]], packed: int) -> int:
-    header, width = ("", 0) if _HEADERS.isdisjoint(map(str.lower, members)) else _header(members)
+    header, width = (None, 0) if _HEADERS.isdisjoint(map(str.lower, members)) else _header(members)
     singles = rows = 0
     columns: list[int] = []
     for key, value in nested:
@@ -133,7 +144,7 @@ def _array_rows(elements: list[JsonValue], packed: int, width: int = 0) -> int:
     """``width`` is the number of columns that stands beside the array, 0 when none does."""
     lists = [one for one in elements if isinstance(one, list)]
     if not lists or len(lists) < len(elements):
-        return sum([max(1, value_rows(one, packed)) for one in elements])
+        return sum([_element_rows(one, packed) for one in elements])
     # Rows as arrays, or columns as arrays: whichever is more, unless the width tells.
     longest = max(map(len, lists))
     rows = sum([max(1, _parts(len(one))) for one in lists]) if longest == width else max(len(lists), longest)
@@ -145,7 +156,13 @@ def _array_rows(elements: list[JsonValue], packed: int, width: int = 0) -> int:
     return rows
 
 
-def _header(members: dict[str, JsonValue]) -> tuple[str, int]:
+def _element_rows(element: JsonValue, packed: int) -> int:
+    if isinstance(element, dict):
+        return _object_rows(element, packed, is_element=True)
+    return max(1, value_rows(element, packed))
+
+
+def _header(members: dict[str, JsonValue]) -> tuple[str | None, int]:
     """Return the key under which the names of a table's columns stand, and how many they are."""
     for key, names in members.items():
         if key.lower() in _HEADERS and isinstance(names, list) and names:
@@ -153,7 +170,7 @@ def _header(members: dict[str, JsonValue]) -> tuple[str, int]:
                 first = table[0] if isinstance(table, list) and table and other != key else None
                 if isinstance(first, dict | list) and len(first) == len(names):
                     return key, len(names)
-    return "", 0
+    return None, 0
 
 
 def _prose_rows(text: str) -> int:
@@ -169,10 +186,18 @@ def _prose_rows(text: str) -> int:
             rows -= 1
     if len(lines) <= _FEW_LINES:
         rows = max(rows, sum(map(_list_rows, lines)))
+    rows = max(rows, _records(text))
     if "<" in text:
         tags = Counter(_OPENING_TAG.findall(text))
         rows = max([rows, *tags.values()])
     return rows
+
+
+def _records(text: str) -> int:
+    if not any(bracket in text for bracket in "})]"):
+        return 0
+    found = sum(1 for _ in _NEXT_RECORD.finditer(text))
+    return found + 1 if found >= _LIST_SEPARATORS else 0
 
 
 def _list_rows(line: str) -> int:

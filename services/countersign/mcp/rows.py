@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Collection, Iterable
 
 from countersign.jsontext import JsonValue
 from countersign.mcp.listing import LISTING_METHODS
-from countersign.mcp.row_values import json_of, long_rows, text_rows, value_rows
+from countersign.mcp.row_values import MAX_PARTS, json_of, long_rows, text_rows, value_rows
 
 _ROWLESS_METHODS = LISTING_METHODS | {"initialize", "ping", "server/discover", "logging/setLevel"}
 # Of a result, what says how to read it, and is no data of the target.
@@ -21,7 +20,8 @@ _RESULT_FRAME = frozenset({"_meta", "isError", "resultType", "nextCursor", "ttlM
 _OTHER_FRAME = frozenset(
     {"_meta", "progressToken", "progress", "total", "level", "logger", "requestId", "uri", "requestedSchema"}
 )
-_NO_KEYS: Mapping[str, JsonValue] = MappingProxyType({})
+# Of a block or a resource, what is read as its content, or says how to read it.
+_BLOCK_FRAME = frozenset({"type", "text", "data", "resource", "uri", "name", "title", "size", "mimeType", "blob"})
 # Pictures and sound are one thing each. Any other binary data could hold a table.
 _ONE_THING = ("image/", "audio/", "video/", "font/")
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/x-ndjson", "application/csv")
@@ -61,8 +61,9 @@ def _result_rows(result: dict[str, JsonValue]) -> int:
     content, structured = result.get("content"), result.get("structuredContent")
     if structured is not None:
         rows += value_rows(structured)
-    if isinstance(content, list) and not (rows and _says_the_same(content, structured)):
-        rows += _blocks_rows(content)
+    if isinstance(content, list):
+        same = rows and _says_the_same(content, structured)
+        rows += sum(_beside(block) for block in content if isinstance(block, dict)) if same else _blocks_rows(content)
     contents = result.get("contents")
     if isinstance(contents, list):
         rows += sum(_resource_rows(one) for one in contents)
@@ -71,7 +72,7 @@ def _result_rows(result: dict[str, JsonValue]) -> int:
         rows += sum(_prompt_rows(one) for one in messages)
     known = {"content": content, "contents": contents, "messages": messages}
     read = {key for key, value in known.items() if isinstance(value, list)} | {"structuredContent"}
-    return rows + _others(result, _RESULT_FRAME | read)
+    return rows + _others(result, _RESULT_FRAME | read) + _aside(result.get("_meta"))
 
 
 def _others(members: dict[str, JsonValue], but: Collection[str]) -> int:
@@ -80,6 +81,18 @@ def _others(members: dict[str, JsonValue], but: Collection[str]) -> int:
         key: value for key, value in members.items() if key not in but and value is not None
     }
     return value_rows(others) if others else 0
+
+
+def _aside(value: JsonValue) -> int:
+    """What clients are told on the side counts when it is more than a remark."""
+    rows = value_rows(value)
+    return rows if rows > MAX_PARTS else 0
+
+
+def _beside(members: dict[str, JsonValue]) -> int:
+    """What stands in a block or a resource beside its content."""
+    extra = {key: value for key, value in members.items() if key not in _BLOCK_FRAME}
+    return _aside(extra) if extra else 0
 
 
 def _blocks_rows(blocks: Iterable[JsonValue]) -> int:
@@ -91,13 +104,11 @@ def _block_rows(block: JsonValue) -> int:
         return value_rows(block)
     kind = block.get("type")
     if kind == "text":
-        return value_rows(block.get("text"))
-    if kind in ("image", "audio"):
-        return 1
+        return value_rows(block.get("text")) + _beside(block)
+    if kind in ("image", "audio", "resource_link"):
+        return 1 + _beside(block)
     if kind == "resource":
-        return _resource_rows(block.get("resource"))
-    if kind == "resource_link":
-        return 1
+        return _resource_rows(block.get("resource")) + _beside(block)
     return _others(block, {"_meta", "annotations", "type"})
 
 
@@ -107,13 +118,13 @@ def _prompt_rows(message: JsonValue) -> int:
 
 
 def _resource_rows(resource: JsonValue) -> int:
-    members = resource if isinstance(resource, dict) else _NO_KEYS
+    members = resource if isinstance(resource, dict) else {}
     blob, text = members.get("blob"), members.get("text")
     rows = value_rows(text) if text is not None else 0
     if type(blob) is str:
         media = members.get("mimeType")
         rows += _blob_rows(blob, media.lower() if type(media) is str else "")
-    return rows
+    return rows + _beside(members)
 
 
 def _blob_rows(blob: str, media: str) -> int:

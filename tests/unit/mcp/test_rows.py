@@ -51,6 +51,10 @@ SHAPES: list[tuple[str, object]] = [
     ("packed twice", {"all": json.dumps({"all": json.dumps(RECORDS)})}),
     ("a list in a cell", [{"string_agg": ",".join(f"user{number}@example.com" for number in range(N))}]),
     ("lines in a cell", [{"csv": "\n".join(f"{number},x" for number in range(N))}]),
+    ("under no name", {"": {"": RECORDS}}),
+    ("a map", {f"user{number}": f"user{number}@example.com" for number in range(N)}),
+    ("a map in a cell", [{"json_object_agg": {f"user{number}": number for number in range(N)}}]),
+    ("in a text under no name", [{"": json.dumps(RECORDS)}]),
     ("records nested in records", [{"id": 1, "orders": RECORDS[:20]}, {"id": 2, "orders": RECORDS[20:]}]),
 ]
 
@@ -87,6 +91,8 @@ TEXTS: list[tuple[str, str, int]] = [
     ("one giant line", "x" * 200 * N, N),
     ("one giant line with blanks", "word " * 40 * N, N),
     ("other line ends", "\u2028".join("abc" for _ in range(N)), N),
+    ("as Python prints it", str([{"id": number, "when": None} for number in range(N)]), N),
+    ("YAML in one line", "; ".join(f"{{id: {number}, name: x}}" for number in range(N)), N),
     ("numbers", "\n".join(str(number) for number in range(N)), N),
 ]
 
@@ -120,6 +126,28 @@ def test_nothing_counts_nothing() -> None:
 def test_a_wide_record_counts_by_its_fields() -> None:
     packed = {f"user{number}@example.com": number for number in range(320)}
     assert value_rows(parse(json.dumps([packed])).root) == 10
+
+
+def test_a_wide_record_is_no_map() -> None:
+    for some in ("x", 1, None):
+        record = {f"field{number}": some if number % 2 else number % 4 == 0 for number in range(60)}
+        assert value_rows(parse(json.dumps(record)).root) == 2
+
+
+def test_what_stands_beside_the_content_counts_when_it_is_more_than_a_remark() -> None:
+    text: dict[str, object] = dict(texts("1")[0])
+    remark: dict[str, object] = {
+        "annotations": {"audience": ["user", "assistant"], "priority": 1},
+        "_meta": {"tag": "x"},
+    }
+    blocks: list[object] = [text | remark, {"type": "image", "data": "AA", "mimeType": "image/png", **remark}]
+    assert rows(result(content=blocks, _meta=remark)) == 2
+    for key in ("_meta", "annotations", "cells"):
+        assert rows(result(content=[{**text, key: RECORDS}])) == 1 + N
+        assert rows(result(contents=[{"uri": "x:y", "text": "1", key: RECORDS}]), ("resources/read",)) == 1 + N
+    assert rows(result(content=[], _meta={"ui": RECORDS})) == N
+    same = [{**texts(json.dumps(RECORDS))[0], "_meta": RECORDS}]
+    assert rows(result(content=same, structuredContent={"result": RECORDS})) == 2 * N
 
 
 def test_other_data_beside_structured_content_counts_as_well() -> None:
@@ -246,6 +274,8 @@ EVIL = {
     "tags": "<a " * 300_000,
     "separators": ",;|\t" * 250_000,
     "deep": "[" * 100_000 + "1" + "]" * 100_000,
+    "records": "}" + " " * 200_000 + "} {" * 250_000,
+    "gaps": "1" + "} " * 500_000,
     "numbers": "[" + "1" * 1_000_000 + "]",
 }
 
