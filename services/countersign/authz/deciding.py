@@ -148,10 +148,13 @@ class Decider:
         reached = limits.exceeded(principal, target, self._usage.of(principal, target, now_us), more=more)
         if not reached:
             return None
-        limit = reached[0]
-        reason = describe(limit)
+        limit = next((one for one in reached if more > one.calls), reached[0])
+        reason = describe(limit, more=more)
         message = f"Too many calls: {reason}."
         denied = Decision(Outcome.DENY, (limit.name,), (), reason, message, asked.in_force.config.version)
+        if more > limit.calls:
+            # No waiting helps, so nobody is told to wait.
+            return Decided((denied,) * len(asked.calls), denied)
         # Who comes back when one of them lets it pass must not run into another.
         wait_s = max(
             retry_after_s(one, self._usage.departures(principal, target, one.window, now_us), more=more)

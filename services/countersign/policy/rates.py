@@ -63,10 +63,11 @@ def retry_after_s(limit: RateLimit, leaving: Iterable[Departure], *, more: int =
     return max(1, -(-wait_us // _SECOND_US))
 
 
-def describe(limit: RateLimit) -> str:
-    """Return what a caller is told of the limit that it hit."""
+def describe(limit: RateLimit, *, more: int = 1) -> str:
+    """Return what a caller is told of the limit that ``more`` calls at once hit."""
     calls = "1 call" if limit.calls == 1 else f"{limit.calls} calls"
-    return f'the rate limit "{limit.name}" ({calls} in any {_WORDS[limit.window]}) is reached'
+    named = f'the rate limit "{limit.name}" ({calls} in any {_WORDS[limit.window]})'
+    return f"{named} is reached" if more <= limit.calls else f"{named} never lets {more} calls pass at once"
 
 
 class _Bound:

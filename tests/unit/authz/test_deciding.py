@@ -203,6 +203,12 @@ async def test_of_several_limits_the_longest_wait_is_told(tmp_path: Path) -> Non
     assert limited.retry_after_s == 50
 
 
+async def test_a_batch_that_no_wait_lets_pass_is_denied_without_one(tmp_path: Path) -> None:
+    never = await decide(in_force(tmp_path, READ, LIMIT), *[QUERY] * 4)
+    assert (never.verdict.outcome, never.verdict.rules, never.retry_after_s) == (Outcome.DENY, ("slow down",), 0)
+    assert "never lets 4 calls pass" in never.verdict.message
+
+
 async def test_needing_approval_is_denied_while_nobody_can_be_asked(tmp_path: Path) -> None:
     now = in_force(tmp_path, READ + "  - {name: ask first, approve: {groups: [analysts], tools: [query]}}\n")
     verdict = (await decide(now)).verdict

@@ -126,4 +126,7 @@ def test_a_call_that_waits_as_told_passes_and_none_passes_much_earlier(
 
 def test_a_caller_is_told_the_limit_by_its_name() -> None:
     assert describe(limit(1)) == 'the rate limit "gentle" (1 call in any minute) is reached'
+    assert (
+        describe(limit(5), more=6) == 'the rate limit "gentle" (5 calls in any minute) never lets 6 calls pass at once'
+    )
     assert describe(limit(5, Window.DAY)) == 'the rate limit "gentle" (5 calls in any 24 hours) is reached'
