@@ -11,7 +11,7 @@ from countersign.model.situation import Usage
 from countersign.model.windows import TIERS, Departure
 
 MAX_BUCKETS = 300_000
-"""About 90 MB when all are in use."""
+"""About 60 MB when some thousand callers use all of them, 175 MB when a hundred thousand use three each."""
 
 _SHARED_ENTRIES = 256
 _CALLS, _ROWS, _BYTES, _OWN = range(4)
@@ -129,10 +129,12 @@ class Counts:
     def _sums(self, key: bytes, window: Window, now_us: int) -> tuple[int, int, int]:
         oldest = TIERS[window].oldest(now_us)
         calls = rows = size_bytes = 0
-        for bucket, counted in self._seen(key, window).items():
+        for bucket, (told, had, size, own) in self._seen(key, window).items():
             if bucket >= oldest:
-                told, had, size, own = counted
-                calls += max(told, own)
+                calls += told
+                # Not max(): it takes half of the time, on the way of each call that is judged by usage.
+                if own > told:
+                    calls += own - told
                 rows += had
                 size_bytes += size
         return calls, rows, size_bytes
