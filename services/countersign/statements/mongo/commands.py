@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from countersign.statements.combine import combine, settle
 from countersign.statements.mongo.filters import ROWS_MAX, Narrowing, narrowing
-from countersign.statements.mongo.operators import runs_code
+from countersign.statements.mongo.operators import CODE, operators, runs_code
 from countersign.statements.mongo.pipeline import Flow, follow
 from countersign.statements.mongo.tables import (
     ALIASES,
@@ -55,6 +55,8 @@ def _fixed(verb: str, command: Document, database: str | None) -> Verdict:
         classes = classes | {_C.CODE_EXECUTION}
     if verb == "profile" and target == -1:
         classes = frozenset({_C.READ})
+    if not CODE.isdisjoint(operators(command)):
+        classes = classes | {_C.CODE_EXECUTION}
     reads = _C.READ in classes
     return Verdict(
         classes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from countersign.statements.combine import combine
 from countersign.statements.redis.special import ROWS_MAX, SPECIAL
@@ -14,6 +15,7 @@ SIZE_MAX = 64 * 1024
 """Characters; a longer text is not looked at."""
 
 LINES_MAX = 1000
+_NAMES_KEY = frozenset({"by", "get", "store", "storedist"})
 _C = StatementClass
 
 
@@ -86,7 +88,14 @@ def _special(name: str, arguments: Sequence[str]) -> Verdict:
         return unparsable(f"arguments of {name.upper()} that are not understood")
     classes, bound = finding
     unkeyed = " " in name or name in {"keys", "scan", "xread", "xreadgroup", "lmpop", "zmpop", "replicaof", "hello"}
-    return _verdict(name, classes, frozenset() if unkeyed else _keys(Keys.FIRST, arguments), bound)
+    keys = frozenset[str]() if unkeyed else _keys(Keys.FIRST, arguments) | _keys(Keys.ALL, _named_by_options(arguments))
+    return _verdict(name, classes, keys, bound)
+
+
+def _named_by_options(arguments: Sequence[str]) -> list[str]:
+    """Return the keys, and patterns of keys, that ``SORT`` and ``GEORADIUS`` read and store to beside their first."""
+    named = [after for option, after in pairwise(arguments) if option.lower() in _NAMES_KEY]
+    return [each for each in named if each not in ("#", "nosort")]
 
 
 def _verdict(name: str, classes: frozenset[StatementClass], keys: frozenset[str], bound: int | None) -> Verdict:

@@ -178,6 +178,18 @@ def test_no_literal_stands_in_a_reason() -> None:
         assert "hunter2" not in classify_mongo(secret).reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'db.adminCommand({listDatabases: 1, filter: {$where: "1"}})',
+        'db.getCollectionInfos({$where: "1"})',
+        '{"listCollections": 1, "filter": {"$expr": {"$function": {}}}}',
+    ],
+)
+def test_javascript_is_code_in_every_command(text: str) -> None:
+    assert "code_execution" in classify_mongo(text).classes
+
+
 @given(st.text(max_size=200) | st.text(alphabet="db.find(){}[]$:,'\"\\/ \n;=>1ux", max_size=80))
 def test_no_text_raises(text: str) -> None:
     assert classify_mongo(text).classes

@@ -128,6 +128,12 @@ def test_the_bound_of_a_page_is_the_page() -> None:
     assert classify_redis("LRANGE log 0 -1").row_bound is None
 
 
+def test_the_keys_that_a_sort_reaches_and_stores_to_are_told() -> None:
+    assert classify_redis("SORT list BY nosort GET # GET secret:* GET token_*").reads == {"list", "secret:*", "token_*"}
+    assert "kept" in classify_redis("SORT list STORE kept").writes
+    assert "kept" in classify_redis("GEORADIUS places 1 2 3 km STORE kept").writes
+
+
 def test_a_huge_text_is_not_looked_at() -> None:
     assert classify_redis("GET " + "a" * 70_000).classes == {"unparsable"}
 
