@@ -14,10 +14,12 @@ import pytest
 from countersign.api.access.v1 import usage_pb2, usage_pb2_grpc
 from countersign.model.rule import Window
 from countersign.recorder.entry import accept
+from countersign.recorder.usage import counter as counter_module
 from countersign.recorder.usage import server as server_module
 from countersign.recorder.usage.counter import UsageCounter
 from countersign.recorder.usage.server import UsageServer
 from countersign.runtime.moments import now_us
+from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.recording import to_message
 from countersign.runtime.usage import UsageView
 from tests.support.events import ALICE, new_id, request, response
@@ -221,5 +223,27 @@ async def test_the_counter_counts_on_after_failures_and_when_others_counted(benc
     async with bench.serving() as address, viewing(address) as view:
         await until(lambda: view.fresh and view.of(ALICE, "orders", now_us()).calls_24h >= 5_000)
         assert view.of(ALICE, "orders", now_us()).calls_24h == 5_000
+    counter.cancel()
+    await asyncio.gather(counter, return_exceptions=True)
+
+
+async def test_events_that_are_too_much_for_one_statement_do_not_stop_the_counting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Weak(MemoryUsageStore):
+        async def count(self, at_most: int) -> int | None:
+            if at_most > 20:
+                raise DatabaseUnavailable("the statement took too long")
+            return await super().count(at_most)
+
+    monkeypatch.setattr(counter_module, "EVERY_S", 0.001)
+    monkeypatch.setattr(counter_module, "LONGEST_WAIT_S", 0.001)
+    bench.usage = Weak(bench.record)
+    bench.server = UsageServer(bench.usage)
+    events = [request(time_us=now_us()) for _ in range(100)]
+    await bench.record.append([accept(to_message(event)) for event in events])
+    counter = asyncio.ensure_future(UsageCounter(bench.usage).run())
+    async with bench.serving() as address, viewing(address) as view:
+        await until(lambda: view.of(ALICE, "orders", now_us()).calls_24h == 100)
     counter.cancel()
     await asyncio.gather(counter, return_exceptions=True)

@@ -30,9 +30,10 @@ class UsageCounter:
         """Count until cancelled. While the store is away, nothing is lost: it is counted later."""
         pruned_s = time.monotonic()
         wait_s = EVERY_S
+        batch_events = BATCH_EVENTS
         while True:
             try:
-                left = await self._store.count(BATCH_EVENTS)
+                left = await self._store.count(batch_events)
                 if time.monotonic() - pruned_s >= PRUNE_EVERY_S:
                     pruned_s = time.monotonic()
                     await self._store.prune(PRUNED_BUCKETS)
@@ -40,8 +41,11 @@ class UsageCounter:
                 # Whatever it is, the record goes on; authz notices that counts stand still and passes nothing by them.
                 self._complain(str(error) if isinstance(error, DatabaseError) else type(error).__name__)
                 wait_s = min(max(wait_s * 2, EVERY_S), LONGEST_WAIT_S)
+                # Records of some megabytes each may be too many for one statement: they must not stop it for ever.
+                batch_events = max(1, batch_events // 4)
             else:
                 self._complain("")
+                batch_events = min(2 * batch_events, BATCH_EVENTS)
                 wait_s = 0.0 if left else EVERY_S
             await asyncio.sleep(wait_s)
 
