@@ -36,6 +36,7 @@ targets:
 """
 READ = '  - {name: read, allow: {groups: [analysts], tools: [query, "list_*"]}}\n'
 DENIALS = '  - {name: bulk, deny: {tools: [query]}, when: "usage.rows_1h > 1000"}\n'
+ARGUED = '  - {name: odd, deny: {tools: [query]}, when: "has(args.odd)"}\n'
 LIMIT = "rate_limits: [{name: slow down, groups: [analysts], targets: [orders], calls: 3, per: 1m}]\n"
 
 
@@ -137,6 +138,16 @@ async def test_large_calls_judged_by_usage_hold_nobody_up_and_pass_one_by_one(tm
     outcomes = [one.verdict.outcome for one in await asyncio.gather(*asked)]
     assert outcomes == [Outcome.ALLOW, Outcome.DENY, Outcome.DENY, Outcome.DENY]
     assert used.counted == 1
+
+
+async def test_large_calls_at_once_are_not_more_than_the_limit(tmp_path: Path) -> None:
+    large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
+    now, used = in_force(tmp_path, READ + ARGUED, LIMIT), Used()
+    decider, target = Decider(Tools(), used), now.config.targets["orders"]
+    call = replace(QUERY, params_json=large)
+    decided = await asyncio.gather(*(decider.decide(now, target, ALICE, [call], NOW, len(large)) for _ in range(6)))
+    assert sorted(one.verdict.outcome for one in decided) == [Outcome.ALLOW] * 3 + [Outcome.DENY] * 3
+    assert used.counted == 3
 
 
 async def test_a_call_does_not_pass_on_a_count_that_grew_old_while_it_was_judged(tmp_path: Path) -> None:
