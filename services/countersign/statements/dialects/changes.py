@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
+from countersign.statements.dialects.outputs import STORED
 from countersign.statements.dialects.queries import Queries, Scope
 from countersign.statements.dialects.relations import change
 from countersign.statements.dialects.shapes import rows_of_limit
@@ -138,7 +139,8 @@ class Changes:
             known = aliases.get(table.name.lower()) if isinstance(table, exp.Table) and not table.db else None
             self._target(known if known is not None else table)
             name = table.alias_or_name.lower()
-            targets.append(name if name in sources.members else sources.add(name, None))
+            outputs = self._queries.outputs_of_table(table, scope) if isinstance(table, exp.Table) else STORED
+            targets.append(name if name in sources.members else sources.add(name, None, outputs))
             for join in table.args.get("joins") or ():
                 self._queries.join(sources, [join], scope)
                 if isinstance(node, exp.Update) and isinstance(join.this, exp.Table):

@@ -69,6 +69,18 @@ class CountersignMySQLAnsi(MySQL):
         STRING_ESCAPES: ClassVar[list[str]] = ["'"]
 
 
+class CountersignMySQLAnsiEscaped(MySQL):
+    """MySQL with ``ANSI_QUOTES``."""
+
+    class Tokenizer(MySQL.Tokenizer):
+        """Knows no opaque commands; double quotes are of identifiers."""
+
+        COMMANDS: ClassVar[set[TokenType]] = set()
+        KEYWORDS = _single(MySQL.Tokenizer.KEYWORDS)
+        QUOTES: ClassVar[list[str | tuple[str, str]]] = ["'"]
+        IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"']
+
+
 class CountersignTSQL(TSQL):
     """SQL Server."""
 
@@ -112,11 +124,16 @@ class CountersignSnowflake(Snowflake):
 _GRAMMARS: Final[dict[str, Dialect]] = {
     "mysql": CountersignMySQL(),
     "mysql_ansi": CountersignMySQLAnsi(),
+    "mysql_ansi_escaped": CountersignMySQLAnsiEscaped(),
     "tsql": CountersignTSQL(),
     "sqlite": CountersignSQLite(),
     "bigquery": CountersignBigQuery(),
     "snowflake": CountersignSnowflake(),
 }
+
+
+MYSQL_MODES: Final = ("mysql_ansi", "mysql_ansi_escaped")
+"""What MySQL's grammar is in modes other than the default."""
 
 
 class _Tokenizers(threading.local):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from sqlglot import exp
@@ -17,6 +17,7 @@ from countersign.statements.dialects.grammars import parse
 from countersign.statements.dialects.piece import QUOTED, Piece
 from countersign.statements.dialects.queries import Queries
 from countersign.statements.dialects.relations import name_of
+from countersign.statements.dialects.tables.functions import HARMLESS
 from countersign.statements.dialects.tables.words import ALARMS, SOFT, TYPES
 from countersign.statements.rows import Rows, bounded
 from countersign.statements.verdict import StatementClass as C
@@ -67,6 +68,8 @@ class Judge:
         _check_alarms(piece, allowed=into is not None)
         queries = Queries(piece, effects)
         rows = queries.rows(tree, {})
+        if piece.dialect == "bigquery" and _goes_on_after_limit(piece.words):
+            rows = None
         if into is not None:
             queries.visit([into], {})
             effects.reads.discard(name_of(into.this))
@@ -100,7 +103,7 @@ class Judge:
 
     def _finish(self, piece: Piece, effects: Effects, queries: Queries) -> None:
         queries.finish()
-        if piece.dialect == "snowflake" and "NEXTVAL" in piece.words:
+        if piece.dialect in {"snowflake", "mysql"} and "NEXTVAL" in piece.words:
             effects.add("a sequence advances", C.WRITE)
         check_calls(piece, effects, self.nested, queries.declared)
         _check_dropped(piece, queries.names)
@@ -165,6 +168,11 @@ def _take_into(tree: exp.Expr) -> exp.Expr | None:
     return None
 
 
+def _goes_on_after_limit(words: Sequence[str]) -> bool:
+    """Whether a pipe adds to what a ``LIMIT`` let pass: the tree has both in one query, the limit last."""
+    return "|>" in words and "LIMIT" in words and "|>" in words[words.index("LIMIT") :]
+
+
 def _check_alarms(piece: Piece, *, allowed: bool) -> None:
     """Refuse a query with a word in it that belongs to a statement that does more, and that the tree does not show."""
     for index, word in enumerate(piece.words):
@@ -173,7 +181,7 @@ def _check_alarms(piece: Piece, *, allowed: bool) -> None:
         explained = (
             (word == "UPDATE" and piece.words[index - 1] == "FOR")
             or (word == "INTO" and allowed)
-            or (word == "INSERT" and piece.word(index + 1) == "(" and piece.dialect == "mysql")
+            or (word in {"INSERT", "TRUNCATE"} and piece.word(index + 1) == "(" and word in HARMLESS[piece.dialect])
         )
         if not explained:
             found = (C.FILE_ACCESS, C.EXPORT) if word in {"OUTFILE", "DUMPFILE"} else ()

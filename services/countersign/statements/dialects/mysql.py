@@ -22,7 +22,7 @@ from countersign.statements.verdict import StatementClass as C
 _SPEEDS: Final = names("LOW_PRIORITY DELAYED HIGH_PRIORITY QUICK IGNORE")
 _AFTER_INTO: Final = ("FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "FOR", "LOCK", "UNION")
 _SCOPES: Final = names("GLOBAL PERSIST PERSIST_ONLY")
-_SECRET_SHOWS: Final = names("PROCESSLIST BINLOG RELAYLOG MASTER SLAVE REPLICA REPLICAS BINARY")
+_SECRET_SHOWS: Final = names("PROCESSLIST BINLOG RELAYLOG MASTER SLAVE REPLICA REPLICAS BINARY ENGINE")
 
 
 def _select(judge: Judge, piece: Piece, effects: Effects) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from sqlglot.tokenizer_core import Token, TokenType
 
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.grammars import tokenize
+from countersign.statements.dialects.grammars import MYSQL_MODES, tokenize
 
 STRING: Final = "'"
 """Begins the word of a string; its text follows."""
@@ -57,7 +57,7 @@ class Piece:
     @property
     def dialect(self) -> str:
         """The dialect, whatever its modes."""
-        return "mysql" if self.grammar == "mysql_ansi" else self.grammar
+        return "mysql" if self.grammar in MYSQL_MODES else self.grammar
 
     @property
     def head(self) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from countersign.statements.names import names
 from countersign.statements.rows import MOST_ROWS, Rows, bounded
 
 UNNAMED: Final = ""
@@ -25,6 +26,9 @@ _NEVER_ZERO: Final = (
     *(exp.MD5, exp.SHA, exp.SHA2, exp.Unhex, exp.Subquery),
 )
 """What has a value in MySQL that is no zero by the way it is written, as ``1 - 1`` or ``STRCMP('a', 'a')`` are."""
+_OF_STORAGE: Final = names("_TABLE_SUFFIX _PARTITIONTIME _PARTITIONDATE _FILE_NAME")
+"""Columns that tell where rows are stored: one value is of a whole table."""
+_KEPT_APART_AS: Final = frozenset({exp.DType.DATE, exp.DType.DATETIME, exp.DType.TIMESTAMP, *exp.DataType.TEXT_TYPES})
 _EQUAL: Final = (exp.EQ, exp.NullSafeEQ)
 
 RowsOf = Callable[[exp.Expr], Rows]
@@ -45,11 +49,12 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads conditions over the relations named ``members``; ``loose``: texts and numbers compare as in MySQL."""
+    """Reads conditions over the relations named ``members``; ``stores`` tells their stored columns from others."""
 
     members: Container[str]
+    stores: Callable[[str, str], bool]
     rows_of: RowsOf
-    loose: bool
+    dialect: str
 
     def pins(self, condition: exp.Expr | None) -> Pins:
         """Return what ``condition`` pins."""
@@ -96,7 +101,7 @@ class Reader:
         if low is not None and high is not None:
             found.never |= low != high
             return
-        one, other = self._column(left), self._column(right)
+        one, other = self.column(left), self.column(right)
         if one is not None and other is not None:
             found.ties.append((one, other))
         elif one is not None and self._tells_apart(right, left):
@@ -126,20 +131,21 @@ class Reader:
     def _pinnable(self, node: exp.Expr) -> set[str]:
         node = node.unnest()
         parts = node.expressions if isinstance(node, exp.Tuple) else (node,)
-        return {name for name in map(self._column, parts) if name is not None}
+        return {name for name in map(self.column, parts) if name is not None}
 
-    def _column(self, node: exp.Expr) -> str | None:
+    def column(self, node: exp.Expr) -> str | None:
         """Return the relation of the column that ``node`` is, also within what keeps unequal values unequal."""
         while True:
             if isinstance(node, exp.Column):
-                if isinstance(node.this, exp.Star):
+                if isinstance(node.this, exp.Star) or node.name.upper() in _OF_STORAGE:
                     return None
                 table = node.table.lower()
-                return table if not table or table in self.members else None
+                seen = not table or table in self.members
+                return table if seen and self.stores(table, node.name.lower()) else None
             if (
                 isinstance(node, exp.Paren | exp.Collate | exp.JSONExtract | exp.JSONExtractScalar)
                 or (isinstance(node, _KEEPS_APART) and not node.expressions)
-                or (isinstance(node, exp.Cast) and node.to.is_type("date", "datetime", "timestamp"))
+                or (isinstance(node, exp.Cast) and node.to.this in _KEPT_APART_AS and not node.to.expressions)
             ):
                 node = node.this
             else:
@@ -150,7 +156,7 @@ class Reader:
         value = value.unnest()
         if isinstance(value, exp.Boolean | exp.Null):
             return False
-        if not self.loose:
+        if self.dialect != "mysql":
             return self.fixed(value)
         if isinstance(value, exp.Neg):
             value = value.this
@@ -172,8 +178,14 @@ class Reader:
                     return False
             elif isinstance(each, exp.Column):
                 table = each.table.lower()
-                if not table or table in self.members:
+                # What is no relation here is one of the query around, but in BigQuery it may be a column of this one.
+                if not table or table in self.members or self.dialect == "bigquery":
                     return False
+            elif isinstance(each, exp.Any | exp.All):
+                return False
+            elif isinstance(each, exp.Parameter) and self.dialect == "snowflake" and each.name.isdigit():
+                # A column by its place.
+                return False
             else:
                 stack.extend(each.iter_expressions())
         return True

@@ -9,17 +9,20 @@ from sqlglot import exp
 
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
+from countersign.statements.dialects.outputs import STORED, Derived, Outputs, united
 from countersign.statements.dialects.piece import QUOTED, Piece
 from countersign.statements.dialects.predicates import Reader
-from countersign.statements.dialects.relations import is_metadata, touch
+from countersign.statements.dialects.relations import folded, is_metadata, touch
 from countersign.statements.dialects.shapes import QUERIES, called, contains, rows_of_limit, sides
-from countersign.statements.dialects.sources import Sources
+from countersign.statements.dialects.sources import Sources, note_made, outputs_of
 from countersign.statements.dialects.tables.aggregates import AGGREGATE_NAMES, AGGREGATES, PACKING, PACKING_NAMES
+from countersign.statements.dialects.tables.functions import HARMLESS
+from countersign.statements.dialects.tables.words import NOT_CALLED
 from countersign.statements.rows import FEW, ONE, Rows, both, bounded, capped
 from countersign.statements.verdict import StatementClass as C
 
-Scope = Mapping[str, Rows]
-"""The common table expressions in sight, and the rows of each."""
+Scope = Mapping[str, Derived]
+"""The common table expressions in sight."""
 
 _CHANGES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Command)
 _LOOKED_AT: Final = frozenset(
@@ -36,12 +39,16 @@ _LOOKED_AT: Final = frozenset(
             exp.NextValueFor,
             exp.Schema,
         ),
-        exp.TableFromRows,
+        *(exp.TableFromRows, exp.WithTableHint, exp.Columns, exp.Aliases),
     }
 )
 """The exact types that are more to :meth:`Queries.visit` than their parts."""
 _PACKED: Final = "an aggregate packs a table into one row"
+_LOCKS: Final = frozenset({"UPDLOCK", "XLOCK", "TABLOCKX", "HOLDLOCK", "SERIALIZABLE", "REPEATABLEREAD"})
+"""Hints of T-SQL that hold locks until the transaction ends."""
 _HANDLED: Final = frozenset({"with_", "from_", "joins", "laterals", "limit", "into"})
+_ALIASES_IN_CONDITIONS: Final = frozenset({"sqlite", "snowflake", "bigquery"})
+"""Where a condition may name what the query itself computes; in BigQuery as a pipe does."""
 _OUTER: Final = frozenset({"LEFT", "RIGHT", "FULL"})
 _FEW_FROM_ONE: Final = (exp.Unnest, exp.Explode, exp.JSONTable, exp.OpenJSON, exp.XMLTable, exp.StringToArray)
 _FEW_NAMES: Final = frozenset({"JSON_EACH", "JSON_TREE", "STRING_SPLIT", "SPLIT_TO_TABLE", "FLATTEN"})
@@ -58,6 +65,7 @@ class Queries:
         self.declared: list[str] = []
         """Names that a list of columns follows, upper case: not calls, though a parenthesis follows."""
         self._known: dict[int, Rows] = {}
+        self._sources: dict[int, Sources] = {}
         self._packs = any(word.lstrip(QUOTED).upper() in PACKING_NAMES for word in piece.words)
         self._packed = self._open = False
 
@@ -82,10 +90,12 @@ class Queries:
         inner = dict(scope)
         for table in clause.expressions:
             self._declare(table.args.get("alias"))
-            name = table.alias.lower()
+            name = folded(table.args["alias"].this, self.dialect)
             # What refers to itself has no bound that the text tells.
-            inner.update({name: None} if clause.args.get("recursive") or self.dialect == "tsql" else {})
-            inner[name] = self.rows(table.this, inner)
+            refers = clause.args.get("recursive") or self.dialect == "tsql"
+            inner.update({name: Derived(None, STORED)} if refers else {})
+            rows = self.rows(table.this, inner)
+            inner[name] = Derived(rows, self.outputs(table.this, table.args["alias"]))
         return inner
 
     def _rows(self, node: exp.Expr, scope: Scope) -> Rows:
@@ -113,11 +123,25 @@ class Queries:
             return capped(rows, self._limit(node))
         raise NotUnderstoodError("a query is of a kind that is not understood")
 
+    def outputs(self, node: exp.Expr, alias: object = None) -> Outputs:
+        """Return the columns of a query whose rows were told already, under the names that ``alias`` gives them."""
+        if bounded(self._known.get(id(node))):
+            return STORED
+        found = STORED
+        if isinstance(node, exp.Subquery):
+            found = self.outputs(node.this)
+        elif isinstance(node, exp.SetOperation):
+            found = united([self.outputs(side) for side in reversed(sides(node))])
+        elif id(node) in self._sources:
+            found = outputs_of(node.expressions, self._sources[id(node)], self.reader(self._sources[id(node)], {}))
+        columns = alias.columns if isinstance(alias, exp.TableAlias) else ()
+        return found.renamed([column.name.lower() for column in columns])
+
     def _of_select(self, node: exp.Select, scope: Scope) -> Rows:
         into = node.args.get("into")
         if into is not None:
             raise NotUnderstoodError("INTO stands where it is not understood")
-        sources = self.sources(node, scope)
+        sources = self._sources[id(node)] = self.sources(node, scope)
         self._visit_args(node, scope, _HANDLED)
         rows = sources.rows()
         self._open |= not bounded(rows)
@@ -141,6 +165,8 @@ class Queries:
         for item in node.args.get("laterals") or ():
             self._take_lateral(sources, item, scope)
         self.join(sources, node.args.get("joins"), scope)
+        if self.dialect in _ALIASES_IN_CONDITIONS and isinstance(node, exp.Select):
+            note_made(node.expressions, sources, self.reader(sources, scope))
         self.under(sources, node.args.get("where"), scope)
         return sources
 
@@ -151,7 +177,7 @@ class Queries:
 
     def reader(self, sources: Sources, scope: Scope) -> Reader:
         """Return what reads conditions over the sources."""
-        return Reader(sources.members, lambda query: self.rows(query, scope), self.dialect == "mysql")
+        return Reader(sources.members, sources.stores, lambda query: self.rows(query, scope), self.dialect)
 
     # FROM --------------------------------------------------------------------------------------------------------
 
@@ -159,7 +185,8 @@ class Queries:
         """Add one item of ``FROM``."""
         self._declare(item.args.get("alias"))
         if isinstance(item, exp.Table):
-            sources.add(item.alias_or_name, self.relation(item, scope))
+            rows = self.relation(item, scope)
+            sources.add(item.alias_or_name, rows, self.outputs_of_table(item, scope))
             self.join(sources, item.args.get("joins"), scope)
             for lateral in item.args.get("laterals") or ():
                 self._take_lateral(sources, lateral, scope)
@@ -168,19 +195,22 @@ class Queries:
             self.take(sources, item.this, scope)
             self.join(sources, item.args.get("joins"), scope)
         elif isinstance(item, QUERIES):
-            sources.add(item.alias, self.rows(item, scope))
+            rows = self.rows(item, scope)
+            sources.add(item.alias, rows, self.outputs(item, item.args.get("alias")))
         else:
             self._take_lateral(sources, item, scope)
 
     def _take_lateral(self, sources: Sources, item: exp.Expr, scope: Scope) -> None:
         self._declare(item.args.get("alias"))
         inner = item.this if isinstance(item, exp.Lateral) else item
+        outputs = STORED
         if isinstance(inner, QUERIES):
             rows = self.rows(inner, scope)
+            outputs = self.outputs(inner, item.args.get("alias"))
         else:
             self.visit([item], scope)
             rows = FEW if isinstance(inner, _FEW_FROM_ONE) or called(inner) in _FEW_NAMES else None
-        sources.add(item.alias, rows)
+        sources.add(item.alias, rows, outputs)
 
     def join(self, sources: Sources, joins: Iterable[exp.Expr] | None, scope: Scope) -> None:
         """Add what is joined, and what the joins' conditions say."""
@@ -189,7 +219,8 @@ class Queries:
             self.take(sources, join.this, scope)
             added = [name for name in sources.members if name not in before]
             if before and (join.args.get("using") or join.args.get("method") in {"NATURAL", "ASOF"}):
-                sources.tie(added, before[-1])
+                columns = [column.name.lower() for column in join.args.get("using") or ()]
+                sources.tie(added, before[-1], columns)
             side = str(join.args.get("side") or "").upper()
             if side in _OUTER:
                 sources.loosen({"LEFT": added, "RIGHT": before}.get(side, [*before, *added]))
@@ -197,6 +228,7 @@ class Queries:
             if condition is not None:
                 sources.holds(self.reader(sources, scope).pins(condition), keeps=side not in _OUTER)
                 self.visit([condition], scope)
+            self._visit_args(join, scope, {"this", "on"})
 
     def relation(self, table: exp.Table, scope: Scope) -> Rows:
         """Note that the table is read, and return how many rows it has at most."""
@@ -211,12 +243,25 @@ class Queries:
                 return None
             few = isinstance(inner, _FEW_FROM_ONE) or called(inner) in _FEW_NAMES
             return FEW if few or is_metadata(called(inner)) else None
-        if table.name.lower() in scope and not table.db:
-            return scope[table.name.lower()]
+        derived = self._derived(table, scope)
+        if derived is not None:
+            return derived.rows
         if table.name.lower() == "dual" and not table.db:
             return ONE
         touch(table, self.dialect, self.effects)
         return None
+
+    def outputs_of_table(self, table: exp.Table, scope: Scope) -> Outputs:
+        """Return the columns of a relation, which may be a common table expression."""
+        derived = self._derived(table, scope)
+        if derived is None or bounded(derived.rows):
+            return STORED
+        alias = table.args.get("alias")
+        columns = alias.columns if isinstance(alias, exp.TableAlias) else ()
+        return derived.outputs.renamed([column.name.lower() for column in columns])
+
+    def _derived(self, table: exp.Table, scope: Scope) -> Derived | None:
+        return scope.get(folded(table.this, self.dialect)) if scope and not table.db else None
 
     # Everything else ---------------------------------------------------------------------------------------------
 
@@ -246,10 +291,18 @@ class Queries:
         if isinstance(node, exp.Lock):
             self.effects.add("the rows read are locked", C.SESSION_CONTROL)
         elif isinstance(node, exp.PropertyEQ):
-            if isinstance(node.this, exp.Parameter):
+            if isinstance(node.this, exp.Parameter) or self.dialect == "mysql":
                 self.effects.add("a variable of the session is set", C.SESSION_CONTROL)
         elif isinstance(node, exp.Anonymous | exp.Placeholder | exp.JSONPathKey):
-            self.names.add(str(node.this).upper())
+            name = str(node.this).upper()
+            self.names.add(name)
+            if isinstance(node, exp.Anonymous) and name in NOT_CALLED[self.dialect]:
+                self._check_name(name)
+        elif isinstance(node, exp.WithTableHint):
+            if any(each.name.upper() in _LOCKS for each in node.expressions):
+                self.effects.add("the rows read are locked", C.SESSION_CONTROL)
+        elif isinstance(node, exp.Columns | exp.Aliases):
+            raise NotUnderstoodError("a part of a query is of another dialect")
         elif isinstance(node, exp.Array):
             for each in node.expressions:
                 if isinstance(each, QUERIES) and not bounded(self.rows(each, scope)):
@@ -261,6 +314,11 @@ class Queries:
             self.effects.add("a sequence advances", C.WRITE)
         elif isinstance(node, exp.Schema):
             self.declared.append(node.this.name.upper())
+
+    def _check_name(self, name: str) -> None:
+        """Note a call of what is a word of the grammar elsewhere; in T-SQL it is one of the system, or has a schema."""
+        if self.dialect != "tsql" and name not in HARMLESS[self.dialect]:
+            self.effects.add("a function is called that is not known to be harmless", C.CODE_EXECUTION)
 
     def _visit_args(self, node: exp.Expr, scope: Scope, handled: Iterable[str]) -> None:
         for key, value in node.args.items():

@@ -15,6 +15,7 @@ from itertools import product
 from typing import Final
 
 from countersign.statements.dialects.errors import NotUnderstoodError
+from countersign.statements.dialects.grammars import MYSQL_MODES
 
 MOST_CONDITIONS: Final = 3
 """Kinds of executable comments (by version) of which each combination is read."""
@@ -31,6 +32,7 @@ _DASHES: Final = r"--[^\n]*"
 _QUOTED: Final = {
     "mysql": (_SQ_ESCAPED, _DQ_ESCAPED, _BACKTICKS),
     "mysql_ansi": (_SQ_DOUBLED, _DQ_DOUBLED, _BACKTICKS),
+    "mysql_ansi_escaped": (_SQ_ESCAPED, _DQ_DOUBLED, _BACKTICKS),
     "tsql": (_SQ_DOUBLED, _DQ_DOUBLED, _BRACKETS),
     "sqlite": (_SQ_DOUBLED, _DQ_DOUBLED, _BACKTICKS, r"\[[^\]]*\]"),
     "bigquery": (
@@ -46,7 +48,7 @@ _QUOTED: Final = {
 _MYSQL_LINE: Final = (r"--(?=[\x00-\x20]|\Z)[^\n]*", r"#[^\n]*")
 _COMMENTS: Final = {
     "mysql": (*_MYSQL_LINE, _BLOCK),
-    "mysql_ansi": (*_MYSQL_LINE, _BLOCK),
+    **dict.fromkeys(MYSQL_MODES, (*_MYSQL_LINE, _BLOCK)),
     "tsql": (_DASHES, _BLOCK),
     "sqlite": (_DASHES, _BLOCK),
     "bigquery": (_DASHES, r"#[^\n]*", _BLOCK),
@@ -54,7 +56,7 @@ _COMMENTS: Final = {
 }
 _STOPS: Final = {
     "mysql": "'\"`#/-",
-    "mysql_ansi": "'\"`#/-",
+    **dict.fromkeys(MYSQL_MODES, "'\"`#/-"),
     "tsql": "'\"[/-",
     "sqlite": "'\"`[/-",
     "bigquery": "'\"`#/-",
@@ -73,6 +75,15 @@ def _scanner(grammar: str) -> re.Pattern[str]:
 _SCANNERS: Final = {grammar: _scanner(grammar) for grammar in _QUOTED}
 _CONDITIONAL: Final = re.compile(r"/\*(M?!)([0-9]{0,6})(.*)\*/", re.DOTALL)
 _HINT_THAT_SETS: Final = re.compile(r"/\*\+.*\bset_var\b", re.DOTALL | re.IGNORECASE)
+# A number that a word follows at once: to the server two of them, to others one, or an exponent and a rest.
+_GLUED: Final = {
+    "mysql": re.compile(
+        r"(?<![\w$@.`])(?>(?>\d+\.\d*|\.\d+)(?:[eE]\d+)?+|\d+[eE]\d+)(?![eE]?\Z)(?=[^\W\d]|[$@])",
+    ),
+    "tsql": re.compile(
+        r"(?<![\w$@#.])(?>0[xX][0-9a-fA-F]*|\$?(?>\d+\.?\d*|\.\d+)(?:[eE]\d+)?+)(?![eE]?\Z)(?=[^\W\d]|[$@#])",
+    ),
+}
 _SUSPECT: Final = re.compile(r"[^ -~\t\n\r]")
 # Of a text without any of these the tokens are the same to all who read it.
 _WORTH_A_LOOK: Final = re.compile(r"--|/[*/]|#|[^ -~\t\n\r]|[\\`{}$\[\]]")
@@ -81,7 +92,7 @@ _QUOTE_AFTER_BACKSLASH: Final = re.compile(r"\\['\"]")
 # them. Braces with a sign are no SQL, but comments and blocks of templates to sqlglot.
 _STRAY: Final = {
     "mysql": re.compile(r"[\\{}\[\]]"),
-    "mysql_ansi": re.compile(r"[\\{}\[\]]"),
+    **dict.fromkeys(MYSQL_MODES, re.compile(r"[\\{}\[\]]")),
     "tsql": re.compile(r"[\\`{}]"),
     "sqlite": re.compile(r"[\\{}\]]"),
     "bigquery": re.compile(r"\\|\{[{%#]"),
@@ -110,13 +121,15 @@ class Reading:
 
 def readings(text: str, dialect: str) -> list[Reading]:
     """Return every reading of the text, the most likely first. Raises :class:`NotUnderstoodError`."""
-    if not _WORTH_A_LOOK.search(text):
+    glued = _GLUED.get(dialect)
+    if not _WORTH_A_LOOK.search(text) and (glued is None or not glued.search(text)):
         return [Reading(text, dialect)]
     found = [Reading(each, dialect) for each in _variants(text, dialect)]
     if dialect == "mysql" and _QUOTE_AFTER_BACKSLASH.search(text):
         # Where the modes of the server decide on where a string ends, the other end is read, too.
-        with suppress(NotUnderstoodError):
-            found += [Reading(each, "mysql_ansi", likely=False) for each in _variants(text, "mysql_ansi")]
+        for mode in MYSQL_MODES:
+            with suppress(NotUnderstoodError):
+                found += [Reading(each, mode, likely=False) for each in _variants(text, mode)]
     return found
 
 
@@ -180,6 +193,9 @@ def _of_comment(piece: str, grammar: str) -> Iterator[str | Condition]:
 def _check_plain(piece: str, grammar: str) -> None:
     if _STRAY[grammar].search(piece):
         raise NotUnderstoodError("a character stands where this grammar has none")
+    glued = _GLUED.get("mysql" if grammar in MYSQL_MODES else grammar)
+    if glued is not None and glued.search(piece):
+        raise NotUnderstoodError("a number and a word are one to some and two to others")
     if piece.isascii() and piece.isprintable():
         return
     for character in _SUSPECT.findall(piece):

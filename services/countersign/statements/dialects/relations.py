@@ -15,6 +15,14 @@ def name_of(table: exp.Expr) -> str:
     return ".".join(parts).lower()
 
 
+def folded(name: exp.Expr, dialect: str) -> str:
+    """Return what names have in common that are surely of one common table expression."""
+    if dialect == "snowflake":
+        return name.name if name.args.get("quoted") else name.name.upper()
+    # Whether case counts is the database's own choice in SQL Server.
+    return name.name if dialect == "tsql" else name.name.lower()
+
+
 def touch(table: exp.Table, dialect: str, effects: Effects) -> None:
     """Note that the table is read."""
     name = name_of(table)
@@ -42,7 +50,10 @@ def is_secret(name: str, dialect: str) -> bool:
     schema, _, bare = name.rpartition(".")
     schema = schema.rpartition(".")[2] or schema
     return (
-        bare in SECRET_ANYWHERE[dialect] or schema in SECRET_SCHEMAS[dialect] or f"{schema}.{bare}" in SECRET[dialect]
+        bare in SECRET_ANYWHERE[dialect]
+        or schema in SECRET_SCHEMAS[dialect]
+        or f"{schema}.{bare}" in SECRET[dialect]
+        or (dialect == "tsql" and bare.startswith("dm_exec_"))
     )
 
 

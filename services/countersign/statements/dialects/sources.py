@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sqlglot import exp
+
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.predicates import UNNAMED, Pins
+from countersign.statements.dialects.outputs import STORED, Outputs, listed, together
+from countersign.statements.dialects.predicates import UNNAMED, Pins, Reader
 from countersign.statements.rows import FEW, ONE, Rows, bounded, product
 
 MOST_SOURCES: Final = 64
@@ -19,8 +22,12 @@ class Sources:
 
     members: dict[str, Rows] = field(default_factory=dict)
     pins: Pins = field(default_factory=Pins)
+    outputs: dict[str, Outputs] = field(default_factory=dict)
+    """Of the relations that are no stored ones."""
+    made: set[str] = field(default_factory=set)
+    """Names that the query itself gives to what it computes, where conditions see them."""
 
-    def add(self, name: str, rows: Rows) -> str:
+    def add(self, name: str, rows: Rows, outputs: Outputs = STORED) -> str:
         """Add a relation and return the name it is known by here: two of one name are told apart."""
         if len(self.members) >= MOST_SOURCES:
             raise NotUnderstoodError("the statement names more relations than can be understood in time")
@@ -28,11 +35,31 @@ class Sources:
         while name in self.members:
             name += "'"
         self.members[name] = rows
+        if outputs is not STORED:
+            self.outputs[name] = outputs
         return name
 
-    def tie(self, names: Iterable[str], other: str) -> None:
-        """Note that rows of ``other`` go with rows of each of ``names``."""
-        self.pins.ties += [(name, other) for name in names]
+    def tie(self, names: Iterable[str], other: str, columns: Collection[str]) -> None:
+        """Note that rows of ``other`` go with rows of each of ``names``, equal in ``columns``; none: in any."""
+        for name in names:
+            if self._joins(name, columns) and self._joins(other, columns):
+                self.pins.ties.append((name, other))
+
+    def _joins(self, name: str, columns: Collection[str]) -> bool:
+        if columns:
+            return all(self.stores(name, column) for column in columns)
+        return name not in self.outputs or bounded(self.members[name]) or not self.outputs[name].made
+
+    def stores(self, name: str, column: str) -> bool:
+        """Whether the column of the relation ``name``, or of one that is not told, is a stored one or of few rows."""
+        if name != UNNAMED:
+            return name not in self.outputs or bounded(self.members[name]) or self.outputs[name].pins(column)
+        if column in self.made:
+            return False
+        if not self.outputs:
+            return True
+        every = [self.outputs.get(each, STORED) for each in self.members]
+        return any(each.pins(column) for each in every) and not any(column in each.made for each in every)
 
     def loosen(self, names: Iterable[str]) -> None:
         """Note that an outer join keeps what does not match ``names``: their own bound bounds nothing else."""
@@ -99,3 +126,28 @@ class Sources:
 def _group_of(groups: list[set[str]], name: str) -> set[str] | None:
     # A bare column ties nothing: it may be of the very relation that it is compared with.
     return next((group for group in groups if name in group), None)
+
+
+def outputs_of(expressions: Iterable[exp.Expr], sources: Sources, reader: Reader) -> Outputs:
+    """Return the columns that a query of these expressions over the sources gives."""
+    starred: list[Outputs] = []
+    columns: list[tuple[str, bool]] = []
+    for each in expressions:
+        if not each.is_star:
+            columns.append((each.output_name.lower(), reader.column(each.unalias()) is not None))
+            continue
+        table = each.table.lower() if isinstance(each, exp.Column) else ""
+        starred += [sources.outputs.get(name, STORED) for name in sources.members if table in {"", name}]
+        star = each.this if isinstance(each, exp.Column) else each
+        columns += [(name.alias.lower(), False) for key in ("replace", "rename") for name in star.args.get(key) or ()]
+    found = listed(columns)
+    return together([found, *starred]) if starred else found
+
+
+def note_made(expressions: Iterable[exp.Expr], sources: Sources, reader: Reader) -> None:
+    """Note the names of what the query computes, unless it computes them of a stored column of the same name."""
+    for each in expressions:
+        if isinstance(each, exp.Alias) and reader.column(each.this) is None:
+            name = each.alias.lower()
+            if all(column.name.lower() != name for column in each.this.find_all(exp.Column)):
+                sources.made.add(name)

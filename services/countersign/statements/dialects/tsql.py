@@ -143,7 +143,7 @@ def _while(judge: Judge, piece: Piece, effects: Effects) -> None:
 
 
 def _set(judge: Judge, piece: Piece, effects: Effects) -> None:
-    if piece.word(1) != "@":
+    if piece.word(1) != "@" or "CURSOR" in piece.words:
         effects.add("sets how the session runs", C.SESSION_CONTROL)
     judge.loose(piece.part(1), effects)
 
@@ -205,9 +205,9 @@ STATEMENTS: Final[dict[str, Handler]] = settle(
         "SET": _set,
         "DECLARE": _declare,
         "BEGIN": _begin,
-        **named("END ELSE BREAK CONTINUE RETURN GOTO", _block),
+        **named("END ELSE BREAK CONTINUE RETURN", _block),
         **named("FETCH", _fetch),
-        **named("OPEN CLOSE DEALLOCATE SAVE WAITFOR USE KILL SHUTDOWN CHECKPOINT THROW RAISERROR", _SESSION),
+        **named("OPEN CLOSE DEALLOCATE SAVE WAITFOR USE KILL SHUTDOWN CHECKPOINT GOTO THROW RAISERROR", _SESSION),
         "RECONFIGURE": always("applies settings of the server", C.SESSION_CONTROL, C.PRIVILEGE),
         "PRINT": _print,
         "BULK": _bulk,

@@ -59,4 +59,11 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
     ("read", "SELECT * EXCEPT (a) FROM ds.staff WHERE id = 4"),
     ("read", "SELECT a.b.c, s[OFFSET(0)] FROM ds.staff WHERE id = 4"),
     ("read", "SELECT name FROM ds.staff WHERE id = 4 # DROP TABLE x"),
+    ("read", "SELECT SPLIT(name, ',')[SAFE_OFFSET(1)], ANY_VALUE(a HAVING MAX b) FROM hr.staff WHERE id = 1"),
+    ("read", "FROM hr.staff |> WHERE a = 1 |> AGGREGATE COUNT(*) AS n GROUP BY b |> ORDER BY n DESC |> LIMIT 10"),
+    (
+        "read",
+        "SELECT * FROM hr.staff FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR) LIMIT 10",
+    ),
+    ("code_execution", "SELECT MAP('x'), SYSTEM('y')"),
 )

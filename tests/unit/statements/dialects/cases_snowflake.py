@@ -77,4 +77,12 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
     ("destructive_ddl code_execution", "DECLARE x INT; BEGIN DROP TABLE staff; END"),
     ("read", "SELECT $$a;b$$, 'it\\'s'"),
     ("read", "SELECT name FROM staff WHERE id = 4 // DROP TABLE x"),
+    ("read code_execution", 'SELECT "lower"(name) FROM staff WHERE id = 1'),
+    ("read", 'SELECT "LOWER"(name) FROM staff WHERE id = 1'),
+    ("read", "SELECT IFF(a > 1, 'x', 'y'), TRANSFORM(b, x -> x + 1), GET_DDL('table', 't') FROM staff WHERE id = 1"),
+    ("read", "SELECT LISTAGG(name, ', ') WITHIN GROUP (ORDER BY name) FROM staff WHERE id = 1"),
+    ("read", "SELECT * FROM staff START WITH id = 1 CONNECT BY PRIOR id = boss LIMIT 5"),
+    ("read", "SELECT * FROM a ASOF JOIN b MATCH_CONDITION (a.ts >= b.ts) ON a.k = b.k LIMIT 5"),
+    ("read privilege", "SELECT * FROM snowflake.account_usage.task_history LIMIT 1"),
+    ("code_execution", "SELECT STRUCT(1), UNNEST(2)"),
 )

@@ -63,4 +63,9 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
     ("read destructive_ddl", "SELECT 1; DROP TABLE staff;"),
     ("bulk_read", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x FROM c"),
     ("read", "SELECT value FROM json_each('[1,2]')"),
+    ("read file_access", "SELECT * FROM 'fsdir'('/') LIMIT 1"),
+    ("read code_execution", "SELECT * FROM 'mine'('/') LIMIT 1"),
+    ("read", "SELECT name FROM staff NOT INDEXED WHERE id = 1"),
+    ("read privilege", "SELECT * FROM sqlite_dbptr LIMIT 1"),
+    ("code_execution", "SELECT MAP('x'), OFFSET(1)"),
 )

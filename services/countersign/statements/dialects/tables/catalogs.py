@@ -28,14 +28,10 @@ SECRET: Final = {
         sys.sql_logins sys.syslogins sys.sysxlogins sys.server_principals sys.credentials sys.linked_logins
         sys.remote_logins sys.database_credentials sys.database_scoped_credentials sys.symmetric_keys
         sys.asymmetric_keys sys.certificates sys.key_encryptions sys.server_permissions sys.sysservers
-        sys.dm_exec_sql_text sys.dm_exec_query_stats sys.dm_exec_cached_plans sys.dm_exec_requests
-        sys.dm_exec_sessions sys.dm_exec_connections sys.dm_exec_input_buffer sys.query_store_query_text
-        sys.dm_exec_query_plan sys.dm_exec_text_query_plan sys.sysprocesses sys.sysusers
-        sys.dm_exec_procedure_stats sys.dm_exec_plan_attributes sys.dm_exec_cursors sys.dm_server_registry
-        sys.fn_get_sql sys.column_master_keys
-        sys.column_encryption_keys sys.column_encryption_key_values sys.crypt_properties
-        dbo.syslogins dbo.sysxlogins dbo.sysprocesses dbo.sysusers dbo.sysservers dbo.sysoledbusers dbo.syscredentials
-        dbo.sysjobsteps dbo.sysjobs dbo.sysmail_server dbo.sysmail_account dbo.sysproxies
+        sys.query_store_query_text sys.sysprocesses sys.sysusers sys.dm_server_registry sys.fn_get_sql
+        sys.column_master_keys sys.column_encryption_keys sys.column_encryption_key_values sys.crypt_properties
+        dbo.syslogins dbo.sysxlogins dbo.sysprocesses dbo.sysusers dbo.sysservers dbo.sysoledbusers
+        dbo.syscredentials dbo.sysjobsteps dbo.sysjobs dbo.sysmail_server dbo.sysmail_account dbo.sysproxies
     """),
     "sqlite": _EMPTY,
     "bigquery": names("""
@@ -44,13 +40,16 @@ SECRET: Final = {
         information_schema.jobs_timeline_by_project information_schema.jobs_timeline_by_user
         information_schema.jobs_timeline_by_folder information_schema.jobs_timeline_by_organization
         information_schema.object_privileges information_schema.sessions_by_project information_schema.sessions_by_user
+        information_schema.sessions
     """),
     "snowflake": names("""
         account_usage.query_history account_usage.login_history account_usage.users account_usage.access_history
         account_usage.credentials account_usage.sessions account_usage.grants_to_users account_usage.grants_to_roles
         account_usage.password_policies account_usage.stages account_usage.copy_history
         account_usage.load_history account_usage.secrets account_usage.session_policies
-        account_usage.aggregate_query_history
+        account_usage.aggregate_query_history account_usage.task_history account_usage.query_attribution_history
+        organization_usage.users organization_usage.login_history organization_usage.access_history
+        organization_usage.sessions organization_usage.credentials organization_usage.grants_to_users
         reader_account_usage.query_history reader_account_usage.login_history information_schema.applicable_roles
         organization_usage.query_history information_schema.query_history information_schema.login_history
     """),
@@ -61,9 +60,9 @@ SECRET_ANYWHERE: Final = {
     "mysql": _EMPTY,
     "tsql": names("""
         sysxlogins syslogins sysprocesses sysoledbusers sysremotelogins syscredentials sysproxies sysjobsteps
-        sysmail_server sql_logins sysservers
+        sysmail_server sql_logins sysservers sysusers
     """),
-    "sqlite": names("sqlite_dbpage sqlite_stmt sqlite_dbdata"),
+    "sqlite": names("sqlite_dbpage sqlite_stmt sqlite_dbdata sqlite_dbptr"),
     "bigquery": _EMPTY,
     "snowflake": names("query_history login_history"),
 }

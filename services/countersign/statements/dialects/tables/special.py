@@ -22,6 +22,7 @@ _GROUPS: Final = {
             """,
         ),
         ((C.FILE_ACCESS,), "LOAD_FILE"),
+        ((C.SESSION_CONTROL,), "LAST_INSERT_ID"),
         ((C.WRITE,), "NEXTVAL SETVAL"),
         (
             (C.CODE_EXECUTION,),
@@ -114,3 +115,6 @@ SPECIAL: Final = {
 
 CARRIES_SQL: Final = names("OPENROWSET OPENQUERY OPENDATASOURCE EXTERNAL_QUERY")
 """Functions of which an argument is SQL: where that is a literal, its classes count beside."""
+
+TELLS_ALONE: Final = names("LAST_INSERT_ID")
+"""Functions that only tell when they are called without an argument."""
