@@ -247,3 +247,21 @@ async def test_events_that_are_too_much_for_one_statement_do_not_stop_the_counti
         await until(lambda: view.of(ALICE, "orders", now_us()).calls_24h == 100)
     counter.cancel()
     await asyncio.gather(counter, return_exceptions=True)
+
+
+async def test_as_many_old_buckets_are_pruned_as_there_are(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(MemoryUsageStore):
+        pruned = 0
+
+        async def prune(self, at_most: int) -> int:
+            self.pruned += 1
+            return at_most if self.pruned < 100 else 0
+
+    monkeypatch.setattr(counter_module, "EVERY_S", 0.001)
+    monkeypatch.setattr(counter_module, "PRUNE_EVERY_S", 0.5)
+    full = Full(bench.record)
+    counter = asyncio.ensure_future(UsageCounter(full).run())
+    # Far fewer than a hundred times half a second.
+    await until(lambda: full.pruned >= 100)
+    counter.cancel()
+    await asyncio.gather(counter, return_exceptions=True)
