@@ -2,50 +2,88 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from countersign.cli import classify
+_ROOMS: Final = {
+    "up": "up",
+    "check": "check",
+    "envoy-config": "envoy_config",
+    "call": "call",
+    "sessions": "sessions",
+    "replay": "sessions",
+    "status": "status",
+    "demo": "demo",
+    "classify": "classify",
+    "serve": "serve",
+    "tools": "tools",
+    "policy": "policy",
+}
+"""Each command and the module of this room that registers it, in the order of the help."""
 
-app = typer.Typer(
-    name="countersign",
-    help="A governed gateway in front of MCP servers, HTTP APIs and databases.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name; each is imported when it is asked for.
+
+    ``classify`` is run once a statement in loops, and all the others take half a second to import; and a process that
+    serves holds nothing that tries policies, which makes principals without a token.
+    """
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Any] = dict.fromkeys(_ROOMS)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._commands[name] is None:
+            one = _application(TyperGroup)
+            import_module(f"countersign.cli.{_ROOMS[name]}").register(one)
+            self._commands[name] = get_group(one).commands[name]
+        return self._commands[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._commands[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._commands[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._commands
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
 
 
-@app.callback()
-def together() -> None:
-    """Stand for the group, so that it stays one when only one command is registered."""
+class _Group(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
 
 
-match sys.argv[1:2]:
-    case ["classify"]:
-        # What the other commands import takes half a second, and classify is run once a statement in loops.
-        classify.register(app)
-    case ["serve"]:
-        # A process that judges traffic holds nothing that tries policies: that makes principals without a token.
-        from countersign.cli import serve
+def _application(group: type[TyperGroup]) -> typer.Typer:
+    application = typer.Typer(
+        name="countersign",
+        help="A governed gateway in front of MCP servers, HTTP APIs and databases.",
+        cls=group,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    # Without one, an application of a single command would be that command.
+    application.callback()(lambda: None)
+    return application
 
-        serve.register(app)
-    case _:
-        from countersign.cli import call, check, demo, envoy_config, policy, serve, sessions, status, tools, up
 
-        up.register(app)
-        check.register(app)
-        serve.register(app)
-        envoy_config.register(app)
-        call.register(app)
-        tools.register(app)
-        sessions.register(app)
-        status.register(app)
-        policy.register(app)
-        demo.register(app)
-        classify.register(app)
+app = _application(_Group)
 
 
 if __name__ == "__main__":

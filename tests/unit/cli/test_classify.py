@@ -124,6 +124,7 @@ def test_lines_are_answered_as_they_come_and_no_service_is_imported() -> None:
     program = (
         "import sys; sys.argv = ['countersign', 'classify', '--dialect', 'postgres', '--json']\n"
         "from countersign.cli.main import app\n"
+        "import countersign.cli.classify\n"
         "loaded = [name for name in ('grpc', 'psycopg', 'countersign.config', 'sqlglot') if name in sys.modules]\n"
         "print(loaded, flush=True); app()"
     )

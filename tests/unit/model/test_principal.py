@@ -18,11 +18,12 @@ FOR_TRYING = {"rehearsal/cases.py", "cli/policy/record.py", "cli/policy/describe
 # What `countersign serve SERVICE` imports, up to where it would begin to serve.
 SERVED = """
 import sys
-sys.argv = ["countersign", "serve", sys.argv[1]]
-import countersign.cli.main
-import countersign.cli.services
 from importlib import import_module
-import_module(f"countersign.{sys.argv[2]}.part")
+from typer.main import get_group
+from countersign.cli.main import app
+get_group(app).commands["serve"]
+import countersign.cli.services
+import_module(f"countersign.{sys.argv[1]}.part")
 print(*sys.modules, sep="\\n")
 """
 
