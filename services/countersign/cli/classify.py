@@ -15,11 +15,14 @@ import typer
 
 from countersign.statements import LANGUAGES, Verdict, canonical, classify
 
-_EXAMPLES: Final = """
-Examples: echo 'DELETE FROM users WHERE 1=1' | countersign classify --dialect postgres;
-countersign classify --dialect mysql --json query.sql;
-echo '{"sql": "SELECT 1", "dialect": "sqlite"}' | countersign classify --json
+_EXAMPLES: Final = """\b
+Examples:
+  echo 'DELETE FROM users WHERE 1=1' | countersign classify --dialect postgres
+  countersign classify --dialect mysql --json query.sql
+  echo '{"sql": "SELECT 1", "dialect": "sqlite"}' | countersign classify --json
 """
+_AS_LINES: Final = 'write one object a line: {"sql": "SELECT 1", "dialect": "postgres"}'
+_KNOWN: Final = ", ".join(LANGUAGES)
 _MAX_LINE_BYTES: Final = 1024 * 1024
 _STARTS_AS_LINES: Final = re.compile(rb'\s*\{\s*"(sql|dialect)"\s*:')
 
@@ -42,7 +45,7 @@ def register(app: typer.Typer) -> None:
 def classify_command(
     file: Annotated[Path | None, typer.Argument(help="Where the statements are; stdin when left out, or '-'.")] = None,
     dialect: Annotated[
-        str | None, typer.Option("--dialect", "-d", help=f"The language: {', '.join(LANGUAGES)}.", metavar="D")
+        str | None, typer.Option("--dialect", "-d", help=f"The language: {_KNOWN}.", metavar="D")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of text.")] = False,
 ) -> None:
@@ -53,19 +56,21 @@ def classify_command(
     not as they should be; 2: the call was not.
     """
     if dialect is not None and not _is_known(dialect):
-        _refuse(f"unknown dialect {dialect!r}; known are {', '.join(LANGUAGES)}")
+        _refuse(f"unknown dialect {dialect!r}; known are {_KNOWN}")
     failed = False
     with ExitStack() as open_files:
         try:
             source = sys.stdin.buffer if file is None or str(file) == "-" else open_files.enter_context(file.open("rb"))
         except OSError as error:
-            _refuse(f"cannot read {file}: {error.strerror}")
+            _refuse(f"cannot read {str(file)!r}: {error.strerror}; name a file, or '-' for stdin")
+        if source.isatty():
+            print("reading statements from the terminal; end with Ctrl-D", file=sys.stderr)
         for each in _inputs(source, dialect):
             if each.error:
                 failed = True
                 _print_error(each, as_json=as_json)
             elif each.dialect is None:
-                _refuse(f"say the language with --dialect; known are {', '.join(LANGUAGES)}")
+                _refuse(f"say the language with --dialect; known are {_KNOWN}")
             else:
                 verdict = classify(each.text, each.dialect)
                 print(json.dumps(_document(verdict)) if as_json else _line(verdict), flush=True)
@@ -87,7 +92,9 @@ def _inputs(source: BinaryIO, dialect: str | None) -> Iterator[_Input]:
         if len(first) > _MAX_LINE_BYTES:
             while first and not first.endswith(b"\n"):
                 first = source.readline(_MAX_LINE_BYTES)
-            yield _Input(number, error=f"longer than {_MAX_LINE_BYTES} bytes")
+            yield _Input(
+                number, error=f"longer than {_MAX_LINE_BYTES} bytes; a statement of that size is never understood"
+            )
         elif first.strip():
             yield _of_line(first, number, dialect, needs_dialect=True)
         first, number = source.readline(_MAX_LINE_BYTES + 1), number + 1
@@ -96,15 +103,17 @@ def _inputs(source: BinaryIO, dialect: str | None) -> Iterator[_Input]:
 def _of_line(line: bytes, number: int, dialect: str | None, *, needs_dialect: bool = False) -> _Input:
     try:
         document = json.loads(line)
+    except UnicodeDecodeError:
+        return _Input(number, error="not UTF-8; convert the input, for instance with iconv -t UTF-8")
     except (ValueError, RecursionError):
-        return _Input(number, error="not JSON")
+        return _Input(number, error=f"not JSON; {_AS_LINES}")
     if not isinstance(document, dict) or not isinstance(document.get("sql"), str):
-        return _Input(number, error='not an object with a text in "sql"')
+        return _Input(number, error=f'not an object with a text in "sql"; {_AS_LINES}')
     dialect = document.get("dialect", dialect)
     if needs_dialect and dialect is None:
-        return _Input(number, error='neither "dialect" nor --dialect says the language')
+        return _Input(number, error=f'the language is missing; add "dialect" or --dialect: {_KNOWN}')
     if dialect is not None and not (isinstance(dialect, str) and _is_known(dialect)):
-        return _Input(number, error=f"unknown dialect; known are {', '.join(LANGUAGES)}")
+        return _Input(number, error=f"unknown dialect; known are {_KNOWN}")
     return _Input(number, document["sql"], dialect)
 
 

@@ -70,8 +70,42 @@ def test_a_bad_line_is_named_the_others_are_answered_and_the_exit_code_tells() -
 def test_a_bad_first_line_that_begins_like_an_object_with_sql_is_a_bad_line() -> None:
     result = run("--dialect", "postgres", given='{"sql": "SELECT 1"\n{"sql": "SELECT 2"}\n')
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[0] == "line 1: not JSON"
+    assert result.stdout.splitlines()[0].startswith("line 1: not JSON; write one object a line")
     assert result.stdout.splitlines()[1].startswith("read")
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        (b"nonsense", "write one object a line"),
+        (b'{"text": "SELECT 1"}', "write one object a line"),
+        (b'{"sql": "\xff"}', "iconv"),
+        (b'{"sql": "SELECT 1", "dialect": 5}', "known are postgres"),
+        (b'{"sql": "' + b"x" * 1_100_000 + b'"}', "longer than"),
+        (b"[" * 100_000, "write one object a line"),
+    ],
+)
+def test_an_error_names_its_line_and_what_to_do_and_loses_no_other(line: bytes, remedy: str) -> None:
+    good = b'{"sql": "SELECT 1"}'
+    result = run("--dialect", "postgres", given=b"\n".join([good, line, good]))
+    before, error, after = result.stdout.splitlines()
+    assert before.startswith("read")
+    assert after == before
+    assert error.startswith("line 2: ")
+    assert remedy in error
+    assert len(error) < 200
+    assert result.exit_code == 1
+
+
+def test_the_help_shows_examples_that_can_be_copied() -> None:
+    lines = [line.strip() for line in run("--help").stdout.splitlines()]
+    assert "echo 'DELETE FROM users WHERE 1=1' | countersign classify --dialect postgres" in lines
+
+
+def test_sql_in_a_shell_command_is_understood() -> None:
+    told = answers(run("--dialect", "shell", "--json", given="psql -c 'DROP TABLE accounts'"))
+    assert told[0]["class"] == ["destructive_ddl"]
+    assert told[0]["writes"] == ["accounts"]
 
 
 def test_a_line_without_a_dialect_anywhere_is_named() -> None:
