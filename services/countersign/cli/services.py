@@ -69,7 +69,7 @@ def run_recorder(settings: ServiceSettings) -> None:
     async def follow() -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            watcher.poll()
+            await asyncio.to_thread(watcher.poll)
 
     def report() -> Report:
         return Report(watcher.current.version, _on_trial(watcher.current), watcher.problem)

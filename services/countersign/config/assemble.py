@@ -176,6 +176,7 @@ class Assembly:
                 return check(secrets.from_env(source.env, self._env))
             return check(secrets.from_file(self._folder / str(source.file)))
         except secrets.Unreadable as error:
+            self._problems.elsewhere = True
             self._add((*path, "env" if source.env is not None else "file"), error.what, error.remedy)
             return None
 

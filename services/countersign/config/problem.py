@@ -40,20 +40,23 @@ class Problem:
 class ConfigRefused(ValueError):
     """The file is not taken. ``problems`` are all that could be found in one go, in the order of the file.
 
-    ``str`` shows the first ``SHOWN_AT_ONCE`` of them, a line each, and says how many more there are.
+    ``str`` shows the first ``SHOWN_AT_ONCE`` of them, a line each, and says how many more there are. ``elsewhere`` says
+    that they may be gone without an edit of the policy files: a credential is missing.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, elsewhere: bool = False) -> None:
         self.problems = tuple(problems)
+        self.elsewhere = elsewhere
         more = len(self.problems) - SHOWN_AT_ONCE
         lines = [*map(str, self.problems[:SHOWN_AT_ONCE]), *([f"... and {more} more"] if more > 0 else [])]
         super().__init__("\n".join(lines))
 
 
 class Problems:
-    """A list of problems in the making."""
+    """A list of problems in the making; see ``ConfigRefused`` for ``elsewhere``."""
 
     def __init__(self, file: str) -> None:
+        self.elsewhere = False
         self._file = file
         self._found: dict[Problem, None] = {}
         self._final: set[Place] = set()
@@ -75,7 +78,8 @@ class Problems:
     def refusal(self) -> ConfigRefused:
         """All of them as one error: those of the file itself first, each file's in its order."""
         return ConfigRefused(
-            sorted(self._found, key=lambda each: (each.file != self._file, each.file, each.line, each.column))
+            sorted(self._found, key=lambda each: (each.file != self._file, each.file, each.line, each.column)),
+            elsewhere=self.elsewhere,
         )
 
 

@@ -9,11 +9,13 @@ from countersign.config.load import Loaded, load_files, read
 from countersign.config.problem import ConfigRefused
 from countersign.config.types import ALL_SECRETS, GatewayConfig, SecretUse
 
+_Files = dict[Path, bytes | None]
+
 
 class ConfigWatcher:
     """Keeps the version in force, and the last few before it for calls that were judged by them.
 
-    A refused edit never replaces what is in force. For use by one thread at a time; what it hands out is immutable.
+    A refused edit never replaces what is in force. Poll it in one thread at a time; what it hands out is immutable.
     """
 
     def __init__(
@@ -29,9 +31,10 @@ class ConfigWatcher:
             raise ValueError("keep must be at least 1: the version in force")
         self._path, self._env, self._reads, self._keep = path, env, reads, keep
         self._versions: dict[str, GatewayConfig] = {}
-        self._loaded = self._load()
+        self._loaded = self._load({})
         self._current = self._take(self._loaded.config)
         self._problem: ConfigRefused | None = None
+        self._refused: _Files = {}
 
     @property
     def current(self) -> GatewayConfig:
@@ -51,28 +54,38 @@ class ConfigWatcher:
         """Look at the file, and at the candidate that it names; return the new configuration if one took force.
 
         Raises nothing of its own. Reads both each time (unchanged, that costs microseconds) and compares content, not
-        times, so that renames, swapped links and two edits within one tick of the clock are all seen. While a problem
-        stands, everything is tried again, as what was wrong may be another file. Blocks for milliseconds when a file
-        changed.
+        times, so that renames, swapped links and two edits within one tick of the clock are all seen. What was refused
+        is tried again when it was edited, or each time while a credential is missing. To load a file takes about a
+        millisecond a rule.
         """
+        if _is_current(self._loaded.files):
+            self._problem = None
+            return None
+        if self._problem is not None and not self._problem.elsewhere and _is_current(self._refused):
+            return None
+        seen: _Files = {}
         try:
-            if _is_current(self._loaded):
-                self._problem = None
-                return None
-            loaded = self._load()
-            if not _is_current(loaded):
-                return None  # still being written: half a file may be sound and lack the denials that follow
+            loaded = self._load(seen)
         except ConfigRefused as refused:
+            self._refused = seen
             if self._problem is None or self._problem.problems != refused.problems:
                 self._problem = refused  # the same object while nothing changes, so that it can be reported once
             return None
+        if not _is_current(loaded.files):
+            return None  # still being written: half a file may be sound and lack the denials that follow
         self._problem = None
         self._loaded = loaded
         self._current = self._take(loaded.config)
         return self._current
 
-    def _load(self) -> Loaded:
-        return load_files(self._path, self._env, self._reads, read)
+    def _load(self, seen: _Files) -> Loaded:
+        """Load; ``seen`` gets what was read, also when that is refused."""
+
+        def reader(path: Path) -> bytes:
+            data = seen[path] = _content(path)
+            return read(path) if data is None else data
+
+        return load_files(self._path, self._env, self._reads, reader)
 
     def _take(self, config: GatewayConfig) -> GatewayConfig:
         self._versions.pop(config.version, None)
@@ -82,9 +95,13 @@ class ConfigWatcher:
         return config
 
 
-def _is_current(loaded: Loaded) -> bool:
-    """Whether the files still hold what was read; one that cannot be read any more does not."""
+def _is_current(files: Mapping[Path, bytes | None]) -> bool:
+    """Whether the files still hold what was read; ``None`` stands for one that could not be."""
+    return all(_content(path) == data for path, data in files.items())
+
+
+def _content(path: Path) -> bytes | None:
     try:
-        return all(read(path) == data for path, data in loaded.files.items())
+        return read(path)
     except ConfigRefused:
-        return False
+        return None

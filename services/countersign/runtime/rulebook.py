@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from countersign.config import ConfigRefused, ConfigWatcher, GatewayConfig, SecretUse
 from countersign.masking import MaskCatalog
@@ -49,6 +50,7 @@ class Rulebook:
         self._compiled: OrderedDict[str, InForce] = OrderedDict()
         self._current = self._compile(self._watcher.current)
         self._refused_before = ""
+        self._polling = Lock()
 
     @property
     def current(self) -> InForce:
@@ -68,7 +70,11 @@ class Rulebook:
         return self._compiled.get(version)
 
     def poll(self) -> GatewayConfig | None:
-        """Look at the file once; return the new version when one took force."""
+        """Look at the file once; return the new version when one took force. May be called in any thread."""
+        with self._polling:
+            return self._poll()
+
+    def _poll(self) -> GatewayConfig | None:
         changed = self._watcher.poll()
         if changed is not None:
             self._current = self._compile(changed)
@@ -86,7 +92,8 @@ class Rulebook:
         """Poll once a second until cancelled; tell ``changed`` of each version that takes force."""
         while True:
             await asyncio.sleep(POLL_S)
-            if self.poll() is not None and changed is not None:
+            # In a thread: while many rules are loaded and compiled, calls are judged by those before.
+            if await asyncio.to_thread(self.poll) is not None and changed is not None:
                 changed(self._current)
 
     def _compile(self, config: GatewayConfig) -> InForce:

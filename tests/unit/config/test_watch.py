@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 
-from countersign.config import ConfigRefused, ConfigWatcher
-from countersign.config.load import read
+from countersign.config import ConfigRefused, ConfigWatcher, SecretUse
+from countersign.config.candidates import Reader
+from countersign.config.load import Loaded, load_files, read
 from tests.unit.config.files import ENV, GOOD, TOKEN, edited
 
 OTHER = edited("Exports go", "All exports go")
@@ -116,6 +118,30 @@ def test_a_missing_file_is_a_problem_and_no_crash(file: Path) -> None:
     file.write_text(GOOD)
     watcher.poll()
     assert watcher.problem is None
+
+
+def test_what_is_refused_is_not_tried_again_until_it_is_edited(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = ConfigWatcher(file, ENV)
+    loads = list[Path]()
+
+    def counted(path: Path, env: Mapping[str, str], reads: Collection[SecretUse], reader: Reader) -> Loaded:
+        loads.append(path)
+        return load_files(path, env, reads, reader)
+
+    monkeypatch.setattr("countersign.config.watch.load_files", counted)
+    for broken in ("version: 1\n", "version: 2\n"):
+        file.write_text(broken)
+        for _ in range(5):
+            assert watcher.poll() is None
+        assert watcher.problem is not None
+    assert len(loads) == 2
+    file.unlink()
+    for _ in range(5):
+        assert watcher.poll() is None
+    assert len(loads) == 3
+    file.write_text(OTHER)
+    assert watcher.poll() is not None
+    assert len(loads) == 4
 
 
 def test_an_edit_takes_force_once_the_credential_that_it_lacked_is_there(file: Path, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Edits are taken up beside the calls, and hold none of them up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from countersign.config import ConfigWatcher, GatewayConfig
+from countersign.runtime import rulebook
+from countersign.runtime.rulebook import InForce, Rulebook
+from tests.unit.config.files import ENV, GOOD, edited
+
+
+async def test_an_edit_is_loaded_while_calls_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GOOD)
+    book = Rulebook(path, ENV, None, reads=())
+    before = book.current
+    loading, may_load = threading.Event(), threading.Event()
+    poll = ConfigWatcher.poll
+
+    def slow(watcher: ConfigWatcher) -> GatewayConfig | None:
+        loading.set()
+        assert may_load.wait(10), "the edit is loaded on the loop"
+        return poll(watcher)
+
+    monkeypatch.setattr(ConfigWatcher, "poll", slow)
+    monkeypatch.setattr(rulebook, "POLL_S", 0.0)
+    path.write_text(edited("Exports go", "All exports go"))
+    took = asyncio.get_running_loop().create_future()
+
+    def changed(now: InForce) -> None:
+        took.set_result(now)
+
+    following = asyncio.ensure_future(book.follow(changed))
+    async with asyncio.timeout(10):
+        assert await asyncio.to_thread(loading.wait, 10)
+        assert book.current is before
+        may_load.set()
+        assert await took is book.current
+    assert book.current is not before
+    assert book.find(before.config.version) is before
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
