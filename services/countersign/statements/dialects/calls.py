@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from countersign.statements.dialects.effects import Effects
@@ -55,13 +55,15 @@ def calls(piece: Piece) -> Iterator[tuple[str, int, bool]]:
         yield ".".join(parts), index, quoted
 
 
-def check_calls(piece: Piece, effects: Effects, nested: Nested, declared: Iterable[str] = ()) -> None:
+def check_calls(piece: Piece, effects: Effects, nested: Nested, declared: Sequence[str] = ()) -> None:
     """Note what the functions called do; ``declared`` are names that a list of columns follows, one for each time."""
     harmless, special = HARMLESS[piece.dialect], SPECIAL[piece.dialect]
     found = list(calls(piece))
-    exempt = Counter(declared)
-    # A relation may have the name of a harmless function: then which of the two is called cannot be told.
-    exempt.subtract(name for name, _, quoted in found if not quoted and name in harmless)
+    exempt: Counter[str] = Counter()
+    if declared:
+        exempt.update(declared)
+        # A relation may have the name of a harmless function: then which of the two is called cannot be told.
+        exempt.subtract(name for name, _, quoted in found if not quoted and name in harmless)
     for name, opening, quoted in found:
         bare = name.rpartition(".")[2]
         if not quoted and name in harmless and name.isascii():

@@ -143,10 +143,12 @@ def _word(token: Token) -> str:
         return QUOTED + text
     word = text.upper()
     # Some keywords are two words, with whatever white space was between them.
-    return word if word.isalnum() else " ".join(word.split())
+    return word if len(word) < 3 or word.isalnum() else " ".join(word.split())
 
 
 def _check_shape(words: Sequence[str]) -> None:
+    if len(words) <= MOST_DEPTH and words.count("JOIN") + words.count("STRAIGHT_JOIN") <= MOST_UNTIED_JOINS:
+        return
     depth = untied = nots = 0
     for index, word in enumerate(words):
         if word in _OPENING or word == "CASE":

@@ -66,7 +66,9 @@ class Queries:
         """Names that a list of columns follows, upper case: not calls, though a parenthesis follows."""
         self._known: dict[int, Rows] = {}
         self._sources: dict[int, Sources] = {}
-        self._packs = any(word.lstrip(QUOTED).upper() in PACKING_NAMES for word in piece.words)
+        self._packs = not PACKING_NAMES.isdisjoint(piece.words) or any(
+            word[1:].upper() in PACKING_NAMES for word in piece.words if word.startswith(QUOTED)
+        )
         self._packed = self._open = False
 
     def finish(self) -> None:

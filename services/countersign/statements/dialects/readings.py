@@ -84,6 +84,7 @@ _GLUED: Final = {
         r"(?<![\w$@#.])(?>0[xX][0-9a-fA-F]*|\$?(?>\d+\.?\d*|\.\d+)(?:[eE]\d+)?+)(?![eE]?\Z)(?=[^\W\d]|[$@#])",
     ),
 }
+_DIGIT_AND_WORD: Final = re.compile(r"[0-9][.A-Za-z_$@#]")
 _SUSPECT: Final = re.compile(r"[^ -~\t\n\r]")
 # Of a text without any of these the tokens are the same to all who read it.
 _WORTH_A_LOOK: Final = re.compile(r"--|/[*/]|#|[^ -~\t\n\r]|[\\`{}$\[\]]")
@@ -121,8 +122,7 @@ class Reading:
 
 def readings(text: str, dialect: str) -> list[Reading]:
     """Return every reading of the text, the most likely first. Raises :class:`NotUnderstoodError`."""
-    glued = _GLUED.get(dialect)
-    if not _WORTH_A_LOOK.search(text) and (glued is None or not glued.search(text)):
+    if not _WORTH_A_LOOK.search(text) and not (dialect in _GLUED and _DIGIT_AND_WORD.search(text)):
         return [Reading(text, dialect)]
     found = [Reading(each, dialect) for each in _variants(text, dialect)]
     if dialect == "mysql" and _QUOTE_AFTER_BACKSLASH.search(text):
