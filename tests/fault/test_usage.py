@@ -18,16 +18,18 @@ from countersign.runtime.usage import SILENCE_S
 from tests.fault.rig import RECOVERY_S, TARGET, Caller, Rig, eventually, rpc_error, running_rig
 from tests.fault.traffic import assert_promises, traffic
 from tests.support.clients import Rpc, call, messages
-from tests.support.targets import answers, tool_text
+from tests.support.targets import SSE_TYPE, Exchange, answers, event, tool_text
 
-FEW = 4
+FEW, ROWS = 4, 50
 RULES: tuple[Mapping[str, object], ...] = (
-    {"name": "analysts ask", "allow": {"groups": ["analysts"], "targets": [TARGET], "tools": ["query", "few"]}},
+    {"name": "analysts ask", "allow": {"groups": ["analysts"], "targets": [TARGET], "tools": ["query", "few", "pour"]}},
     {"name": "only a few", "deny": {"tools": ["few"]}, "when": f"usage.calls_24h >= {FEW}"},
+    {"name": "poured enough", "deny": {"tools": ["pour"]}, "when": f"usage.rows_24h >= {2 * ROWS}"},
 )
+NEWS = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": list(range(ROWS))}}
 # Three rows, which the masks of the record change.
 SCRIPT = answers(tool_text(json.dumps([{"id": number, "mail": f"n{number}@example.org"} for number in range(3)])))
-QUERY, FEW_TOOL = call("query", {}), call("few", {})
+QUERY, FEW_TOOL, POUR = call("query", {}), call("few", {}), call("pour", {})
 Totals = dict[tuple[bytes, int], Counter[str]]
 
 
@@ -169,4 +171,40 @@ async def test_a_caller_that_hangs_up_has_used_what_it_asked_for(rig: Rig) -> No
         left = [await ask(caller, FEW_TOOL) for _ in range(FEW)]
         assert left[-1] == "denied"
         assert len(target.received) <= FEW
+    await until_counted(rig)
+
+
+@pytest.mark.parametrize("who", ["caller", "target"])
+async def test_what_a_stream_released_before_it_was_cut_is_used(rig: Rig, who: str) -> None:
+    go_on = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.head(content_type=SSE_TYPE)
+        await exchange.body(event(NEWS) + event(NEWS))
+        await go_on.wait()
+        await exchange.body(event(NEWS)[:40])
+        exchange.reset()
+
+    async with rig.target(script) as target, somebody(rig, f"cut by the {who}") as caller:
+        async with caller.stream(POUR) as answer:
+            parts = answer.aiter_raw()
+            seen = b""
+            while seen.count(b"data:") < 2:
+                seen += await anext(parts)
+            if who == "target":
+                go_on.set()
+                with pytest.raises(httpx.TransportError):
+                    await anext(parts)
+        key = usage_key(rig.issuer.url, f"cut by the {who}", TARGET)
+
+        def told() -> bool:
+            return counted(rig).get((key, 3), Counter())["rows"] == 2 * ROWS
+
+        await eventually(told, RECOVERY_S, "the rows of a stream that was cut")
+        target.script = SCRIPT
+
+        async def denied() -> bool:
+            return await ask(caller, POUR) == "denied"
+
+        await eventually(denied, RECOVERY_S, "a denial by these rows")
     await until_counted(rig)
