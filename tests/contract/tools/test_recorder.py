@@ -190,6 +190,20 @@ async def test_only_operators_review_and_the_attempts_of_others_are_recorded(dsn
     ]
 
 
+async def test_nobody_fills_the_record_with_what_they_may_not_ask(dsn: str) -> None:
+    # Well formed for an operator, and too much to be kept of anybody else's.
+    asked = [(f"tool-{number}-{'x' * 200}", bytes(32)) for number in range(200)]
+    async with running_recorder(dsn) as (_, address):
+        async with reviewing(address, MALLORY) as review:
+            with pytest.raises(grpc.aio.AioRpcError, match="INVALID_ARGUMENT"):
+                await review.accept(*asked)
+        async with reviewing(address) as review:
+            assert len((await review.accept(*asked)).not_accepted) == 200
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        found = await connection.execute("SELECT record FROM countersign.events WHERE kind = 6")
+        assert await found.fetchall() == []
+
+
 async def test_an_acceptance_of_what_changed_meanwhile_changes_nothing(dsn: str) -> None:
     async with running_recorder(dsn) as (_, address), following(address) as pins, reviewing(address) as review:
         await observe(pins, GOOD)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
+from countersign.runtime.pins import Page, Pin, PinState
 from countersign.runtime.rulebook import Rulebook
 from tests.support.pins import FakePins, tool
 from tests.unit.masker.test_exchange import EVENTS, JSON, MAIL, Bench, refused, released
@@ -110,6 +111,16 @@ async def test_a_listing_that_cannot_be_observed_is_withheld_whole(caller: Calle
     caller.pins.refuse = True
     assert refused(await caller.ask(json.dumps(message(titled("query"))).encode())) == 502
     assert [event.status for event in caller.bench.sink.durable] == [502]
+
+
+async def test_a_tool_is_released_only_as_it_was_accepted_whatever_state_is_told(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told(target: str, page: Page, *, allow_new: bool) -> Sequence[Pin]:
+        return [Pin(PinState.ACCEPTED, one.digest, bytes(32)) for one in page.tools]
+
+    monkeypatch.setattr(caller.pins, "observe", told)
+    assert await caller.list(titled("query")) == []
 
 
 async def test_in_a_stream_nothing_of_an_unobserved_listing_is_released(caller: Caller) -> None:
