@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 STALE_S = 10.0
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
-OBSERVE_TIMEOUT_S = 5.0
+OBSERVE_TIMEOUT_S = 10.0
+"""To record ten thousand tools at first sight takes seconds."""
 
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", 80 * 1024 * 1024),
