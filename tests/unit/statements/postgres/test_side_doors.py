@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.unit.statements.postgres.saying import classes, table
 
 
@@ -79,3 +81,10 @@ def test_comments_that_open_one_another_take_no_time() -> None:
     assert classes("/*" * 8_000 + "*/" * 8_000 + "SELECT 1") == "unparsable"
     assert time.perf_counter() - began < 0.2
     assert classes("/* /* */ */ SELECT 1") == "read"
+
+
+@pytest.mark.parametrize("option", ["#option dump", "#OPTION /* x */ Dump", "/* x */ # -- y\n option dump"])
+def test_a_body_cannot_have_the_parser_print_it(option: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert classes(f"DO $$ {option}\nBEGIN RAISE 'x'; END $$") == "code_execution unparsable"
+    assert classes(f"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ {option}\nBEGIN RETURN 1; END $$")
+    assert capfd.readouterr() == ("", "")
