@@ -6,13 +6,13 @@ Source: POSIX.1-2024, Shell Command Language, section 2.7; the Bash manual, "Red
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from tree_sitter import Node
 
 from countersign.statements.shell.paths import read_classes, write_classes
 from countersign.statements.shell.readers import quiet
-from countersign.statements.shell.words import UnreadError, source, words
+from countersign.statements.shell.words import UnreadError, source, variables, words
 from countersign.statements.verdict import StatementClass
 
 _C = StatementClass
@@ -64,14 +64,7 @@ def here(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> bool
             "heredoc_content",
         ):
             raise UnreadError("a here-document whose command goes on behind it")
-    return any(each not in known and not quiet(each) for each in _variables(node))
-
-
-def _variables(node: Node) -> Iterator[str]:
-    for child in node.named_children:
-        if child.type in ("variable_name", "special_variable_name"):
-            yield source(child)
-        yield from _variables(child)
+    return any(each not in known and not quiet(each) for each in variables(node))
 
 
 def _check_here_document(node: Node) -> None:

@@ -13,9 +13,9 @@ from countersign.statements.names import names
 from countersign.statements.shell.command import FETCHES, READS, RUNS, UNTOLD, Command, verdict
 from countersign.statements.shell.dispatch import judge_command
 from countersign.statements.shell.paths import reaches_secrets, resolve
-from countersign.statements.shell.readers import NAMERS, PASSING, SHOWS_VARIABLE
+from countersign.statements.shell.readers import NAMERS, PASSING, SHOWS_VARIABLE, quiet
 from countersign.statements.shell.redirects import file_redirect, here, substitutions
-from countersign.statements.shell.words import UnreadError, Word, source, words
+from countersign.statements.shell.words import UnreadError, Word, source, variables, words
 from countersign.statements.shell.wrappers import Runner, harmless_variable
 from countersign.statements.verdict import READING, StatementClass, Verdict
 
@@ -35,6 +35,12 @@ _SEQUENCES = names(
 _LOOP_VALUES_MAX = 16
 _WHOLE = re.compile(r"[\w./:@%+,=~*?\[\]-]+")
 """A value that stays one word where its variable is not quoted; whether it is a pattern is seen where it is used."""
+
+_PLAIN_NAME = re.compile(
+    r"(?!\w*_proxy$|npm_|(?:f|cd|man|mail|module_)?path$|(?:prompt|argv|status|histchars|watch|term|user|home|shell)$)"
+    r"[a-z][a-z0-9_]*"
+)
+"""No program and no shell, the Z shell and its like included, goes by a variable of such a name."""
 
 _READS_LINES = re.compile(r"while (?:IFS=\S* )?read (?:-r )?((?:[a-z_]\w*\s*)+);")
 
@@ -251,9 +257,28 @@ def _assignment(node: Node, scope: Scope) -> Verdict:
     inner: list[Node] = []
     substitutions(node, inner)
     held = [each for each in _inner(inner, scope) if not each.only_reads]
+    if node.type in ("variable_assignment", "variable_assignments") and _own(node, scope):
+        return combine(held) if held else MOVES
     if inner or "[" in source(node):
         held.append(UNTOLD)
     return combine([_SETS, *held])
+
+
+def _own(node: Node, scope: Scope) -> bool:
+    """Take variables that mean nothing to any program, and get no credential, for the script's own."""
+    parts = [node] if node.type == "variable_assignment" else node.named_children
+    for part in parts:
+        name = part.child_by_field_name("name")
+        value = part.child_by_field_name("value")
+        if part.type != "variable_assignment" or name is None or (value is not None and value.type == "array"):
+            return False
+        if not _PLAIN_NAME.fullmatch(source(name)):
+            return False
+        if not all(each == source(name) or each in scope.known or quiet(each) for each in variables(part)):
+            return False
+    for part in parts:
+        scope.known = {**scope.known, source(part.child_by_field_name("name") or part): None}
+    return True
 
 
 def _for(node: Node, scope: Scope) -> Verdict:

@@ -6,16 +6,12 @@ Source: POSIX.1-2024, Shell Command Language, section 2.2 (quoting); the Bash ma
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tree_sitter import Node
 
-QUIET_VARIABLES = frozenset(
-    {"HOME", "PWD", "OLDPWD", "USER", "LOGNAME", "HOSTNAME", "SHELL", "LANG", "TERM", "TZ", "UID"}
-)
-"""Variables whose values are no secret and no surprise."""
-
+_NUMBERS = frozenset({"RANDOM", "SECONDS", "UID", "EUID", "LINENO", "COLUMNS", "PPID", "#", "?", "$"})
 _ESCAPED = re.compile(r"\\(?:(\n)|(.))", re.DOTALL)
 _ANSI = re.compile(
     r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|c(.)|(.))", re.DOTALL
@@ -133,9 +129,25 @@ def _pieces(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> l
             reads = node.children[0].type == "<("
             return [_Piece("/dev/fd/63" if reads else None)]
         case "arithmetic_expansion" if source(node).startswith("$(("):
+            found = len(inner)
             _collect(node, inner)
+            if len(inner) > found or not all(_is_number(each, known) for each in variables(node)):
+                # A text is evaluated once more: the subscript of an array's name in it may be a command.
+                raise UnreadError("arithmetic on what only a run tells")
             return [_Piece(None)]
     raise UnreadError("a construct that is not read")
+
+
+def variables(node: Node) -> Iterator[str]:
+    """Give the names of the variables that stand in a part of a script."""
+    for child in node.named_children:
+        if child.type in ("variable_name", "special_variable_name"):
+            yield source(child)
+        yield from variables(child)
+
+
+def _is_number(name: str, known: Mapping[str, str | None]) -> bool:
+    return name in _NUMBERS or re.fullmatch(r"-?\d+", known.get(name) or "") is not None
 
 
 def _joined(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> list[_Piece]:
