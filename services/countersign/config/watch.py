@@ -13,42 +13,27 @@ _Files = dict[Path, bytes | None]
 
 
 class ConfigWatcher:
-    """Keeps the version in force, and the last few before it for calls that were judged by them.
+    """Keeps the version in force.
 
     A refused edit never replaces what is in force. Poll it in one thread at a time; what it hands out is immutable.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        env: Mapping[str, str],
-        *,
-        reads: Collection[SecretUse] = ALL_SECRETS,
-        keep: int = 8,
-    ) -> None:
-        """Load the first version. Raises ``ConfigRefused``, and ``ValueError`` unless ``keep`` is at least 1."""
-        if keep < 1:
-            raise ValueError("keep must be at least 1: the version in force")
-        self._path, self._env, self._reads, self._keep = path, env, reads, keep
-        self._versions: dict[str, GatewayConfig] = {}
+    def __init__(self, path: Path, env: Mapping[str, str], *, reads: Collection[SecretUse] = ALL_SECRETS) -> None:
+        """Load the first version. Raises ``ConfigRefused``."""
+        self._path, self._env, self._reads = path, env, reads
         self._loaded = self._load({})
-        self._current = self._take(self._loaded.config)
         self._problem: ConfigRefused | None = None
         self._refused: _Files = {}
 
     @property
     def current(self) -> GatewayConfig:
         """The version in force."""
-        return self._current
+        return self._loaded.config
 
     @property
     def problem(self) -> ConfigRefused | None:
         """Why the newest edit is not in force; stays until the file is mended or put back."""
         return self._problem
-
-    def find(self, version: str) -> GatewayConfig | None:
-        """The configuration of a version that is among the last ``keep`` that were in force."""
-        return self._versions.get(version)
 
     def poll(self) -> GatewayConfig | None:
         """Look at the file, and at the candidate that it names; return the new configuration if one took force.
@@ -75,8 +60,7 @@ class ConfigWatcher:
             return None  # still being written: half a file may be sound and lack the denials that follow
         self._problem = None
         self._loaded = loaded
-        self._current = self._take(loaded.config)
-        return self._current
+        return loaded.config
 
     def _load(self, seen: _Files) -> Loaded:
         """Load; ``seen`` gets what was read, also when that is refused."""
@@ -86,13 +70,6 @@ class ConfigWatcher:
             return read(path) if data is None else data
 
         return load_files(self._path, self._env, self._reads, reader)
-
-    def _take(self, config: GatewayConfig) -> GatewayConfig:
-        self._versions.pop(config.version, None)
-        self._versions[config.version] = config
-        while len(self._versions) > self._keep:
-            del self._versions[next(iter(self._versions))]
-        return config
 
 
 def _is_current(files: Mapping[Path, bytes | None]) -> bool:

@@ -23,10 +23,6 @@ class RateLimits:
         ordered = sorted(limits, key=lambda one: (-TIERS[one.window].window_us, one.calls, one.name))
         self._limits = tuple(_Bound(limit) for limit in ordered)
 
-    def __bool__(self) -> bool:
-        """Whether there is any limit at all."""
-        return bool(self._limits)
-
     def bind(self, principal: Principal, target: str) -> bool:
         """Whether any limit is about this principal at this target, and so needs its usage."""
         return any(bound.is_about(principal, target) for bound in self._limits)

@@ -44,16 +44,12 @@ def test_nothing_happens_while_nothing_changes(file: Path) -> None:
     assert watcher.current is first
 
 
-def test_a_sound_edit_takes_force_and_the_old_version_can_still_be_found(file: Path) -> None:
+def test_a_sound_edit_takes_force(file: Path) -> None:
     watcher = ConfigWatcher(file, ENV)
-    old = watcher.current
     file.write_text(OTHER)
     new = watcher.poll()
     assert new is watcher.current
     assert message(watcher).startswith("All exports")
-    assert watcher.find(old.version) is old
-    assert watcher.find(new.version) is new
-    assert watcher.find("unknown") is None
     assert watcher.poll() is None
 
 
@@ -174,25 +170,3 @@ def test_half_a_file_never_takes_force(file: Path, monkeypatch: pytest.MonkeyPat
     assert watcher.problem is None
     assert watcher.poll() is not None
     assert len(watcher.current.rules) == 2
-
-
-def test_only_the_last_few_versions_are_kept(file: Path) -> None:
-    watcher = ConfigWatcher(file, ENV, keep=3)
-    versions = [watcher.current.version]
-    for number in range(5):
-        file.write_text(GOOD + f"# {number}\n")
-        taken = watcher.poll()
-        assert taken is not None
-        versions.append(taken.version)
-    assert [watcher.find(version) is not None for version in versions] == [False] * 3 + [True] * 3
-    with pytest.raises(ValueError, match="keep"):
-        ConfigWatcher(file, ENV, keep=0)
-
-
-def test_a_version_that_comes_back_counts_as_the_newest(file: Path) -> None:
-    watcher = ConfigWatcher(file, ENV, keep=2)
-    first = watcher.current.version
-    for text in (OTHER, GOOD, GOOD + "#\n"):
-        file.write_text(text)
-        assert watcher.poll() is not None
-    assert watcher.find(first) is not None

@@ -14,6 +14,28 @@ from countersign.runtime.rulebook import InForce, Rulebook
 from tests.unit.config.files import ENV, GOOD, edited
 
 
+def test_only_the_last_few_versions_are_kept_and_one_that_comes_back_is_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GOOD)
+    book = Rulebook(path, ENV, None, reads=())
+    versions = [book.current.config.version]
+
+    def edit(text: str) -> None:
+        path.write_text(text)
+        assert book.poll() is not None
+        versions.append(book.current.config.version)
+
+    for number in range(6):
+        edit(f"{GOOD}# {number}\n")
+    edit(GOOD)
+    for number in range(6, 9):
+        edit(f"{GOOD}# {number}\n")
+    assert book.find("unknown") is None
+    kept = [book.find(version) is not None for version in versions]
+    # The first one came back, and so is kept in place of those after it.
+    assert kept == [True, False, False, *[True] * 8]
+
+
 async def test_an_edit_is_loaded_while_calls_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(GOOD)

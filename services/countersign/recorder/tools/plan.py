@@ -7,7 +7,7 @@ again or an operator accepts the other; new -> accepted, by an operator. What is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -177,8 +177,3 @@ def accept(
             acceptance = Acceptance(digest, tool.seen.definition, now_us, issuer, subject)
             changes.append(Change(tool, replace(tool, accepted=acceptance, changed_us=now_us)))
     return Review(tuple(changes), tuple(accepted), tuple(refused))
-
-
-def names_of(changes: Sequence[Change]) -> list[str]:
-    """Return the names of changed tools, in order."""
-    return [change.after.seen.name for change in changes]
