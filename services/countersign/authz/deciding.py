@@ -114,7 +114,7 @@ class Decider:
 
     async def _decide(self, asked: _Asked, *, by_usage: bool) -> Decided:
         limited, situation = asked.limited, asked.situation
-        if by_usage or (asked.counting and asked.in_force.trial is not None):
+        if by_usage or asked.in_force.trial is not None:
             used = self._usage.of(asked.principal, asked.target.name, situation.time_us)
             situation = replace(situation, usage=used)
 

@@ -238,6 +238,15 @@ async def test_rules_on_trial_say_their_say_and_bind_nobody(tmp_path: Path) -> N
     assert (tried.verdict.shadow.outcome, tried.verdict.shadow.rules) == (Outcome.DENY, ("on trial",))
 
 
+async def test_rules_on_trial_see_what_was_used_also_where_one_only_connects(tmp_path: Path) -> None:
+    trial = '  - {name: enough, deny: {groups: ["*"]}, when: "usage.rows_1h > 1000", mode: shadow}\n'
+    for call in (QUERY, PING):
+        tried = await decide(in_force(tmp_path, READ + trial), call, used=Used(Usage(rows_1h=1001)))
+        assert tried.verdict.allowed
+        assert tried.verdict.shadow is not None
+        assert tried.verdict.shadow.rules == ("enough",)
+
+
 async def test_a_whole_candidate_is_tried_beside_the_rules_in_force(tmp_path: Path) -> None:
     (tmp_path / "candidate.yaml").write_text(f"{HEAD}rules:\n{READ.replace('read', 'read more')}")
     tried = await decide(in_force(tmp_path, READ, "shadow: candidate.yaml\n"))
