@@ -24,6 +24,7 @@ _SETS_OPTIONS: Final = names("AT_SetRelOptions AT_ResetRelOptions AT_ReplaceRelO
 _WEAKENING: Final = names("security_invoker security_barrier")
 _FOREIGN_OPTIONS: Final = names("AT_GenericOptions AT_AlterColumnGenericOptions")
 _PROTECTS: Final = names("OBJECT_POLICY OBJECT_TRIGGER OBJECT_EVENT_TRIGGER OBJECT_RULE")
+_OF_RELATIONS: Final = names("OBJECT_COLUMN OBJECT_POLICY OBJECT_RULE OBJECT_TABCONSTRAINT OBJECT_TRIGGER")
 _OF_FUNCTIONS: Final = names("OBJECT_AGGREGATE OBJECT_OPERATOR OBJECT_TYPE OBJECT_TSPARSER OBJECT_TSTEMPLATE")
 _LOADED: Final = names("c internal")
 
@@ -52,9 +53,17 @@ def drop(node: Tree, sight: Sight) -> None:
     sight.add((C.DESTRUCTIVE_DDL,), "drops " + kind.removeprefix("OBJECT_").replace("_", " ").lower())
     if kind in _PROTECTS:
         sight.add((C.PRIVILEGE,), "drops what watches over a table")
-    for wrapped in node.get("objects", ()):
+    sight.writes |= relations_of(kind, node.get("objects", ()))
+
+
+def relations_of(kind: str, objects: Iterable[Tree]) -> set[str]:
+    """Return the names of objects of a kind; of what belongs to a relation (a column, a trigger), the relation's."""
+    found: set[str] = set()
+    for wrapped in objects:
         items = wrapped.get("ObjectWithArgs", {}).get("objname") or wrapped.get("List", {}).get("items") or [wrapped]
-        sight.writes |= {name} if (name := ".".join(strings(items))) else set()
+        parts = strings(items)
+        found.add(".".join(parts[:-1] if kind in _OF_RELATIONS else parts))
+    return found - {""}
 
 
 def define(node: Tree, sight: Sight) -> None:

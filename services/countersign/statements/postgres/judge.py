@@ -88,13 +88,11 @@ def _by_kind(kind: str, node: Tree, sight: Sight) -> None:
     classes, reason = KINDS[kind]
     sight.add(classes, reason)
     seen = Sight()
-    # What such a statement names by "relation" carries no node type.
-    named = [{"RangeVar": value} for value in node.values() if isinstance(value, dict) and "relname" in value]
-    survey = Survey(seen)
-    survey.visit(node)
-    survey.visit_all(named)
+    Survey(seen).visit(node)
     sight.add(seen.classes, next(iter(seen.classes.values()), ""))
     sight.writes |= seen.reads | seen.writes
+    if "object" in node:
+        sight.writes |= definitions.relations_of(node.get("objtype", ""), [node["object"]])
 
 
 def _run_block(node: Tree, sight: Sight, depth: int) -> None:

@@ -60,7 +60,6 @@ class Survey:
             "A_Indirection": self._indirection,
             "RangeTableSample": self._sample,
             "LockingClause": self._lock,
-            "VacuumRelation": self._holds_relation,
         }
 
     def visit(self, tree: Tree) -> None:
@@ -76,6 +75,9 @@ class Survey:
                     continue
                 elif key[0] <= "Z" and key not in PLAIN:
                     raise NotUnderstood(f"{key} is not known here")
+                elif "relname" in value:
+                    # A field that can only be a relation carries no node type.
+                    self._range(value)
                 else:
                     self.visit(value)
             elif kind is list:
@@ -259,12 +261,6 @@ class Survey:
     def _sample(self, node: Tree) -> None:
         if qualified(node["method"])[1] not in _SAMPLING:
             self.sight.add((C.CODE_EXECUTION,), "samples by a method that is not PostgreSQL's own")
-        self.visit(node)
-
-    def _holds_relation(self, node: Tree) -> None:
-        # It carries no node type there.
-        if "relation" in node:
-            self._range(node["relation"])
         self.visit(node)
 
     def _lock(self, _node: Tree) -> None:
