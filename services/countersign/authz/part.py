@@ -25,7 +25,7 @@ from countersign.runtime.usage import UsageView
 
 log = logging.getLogger(__name__)
 
-WATCH_S = 0.1
+WATCH_S = 1.0
 _NOBODY_ACCEPTS = (
     "nobody can accept tools that are new or change at their targets, so they stay denied: name `operators.groups`, or "
     "give the targets `new_tools: allow`"
@@ -100,21 +100,22 @@ class AuthzPart:
 
     async def _warn(self) -> None:
         """Log what the rules in force may not do, whenever that changes."""
-        # Of which policy, and after how many changes of tools, the warnings are: to make them takes milliseconds.
+        # Of which policy, and after how many changes of tools, the warnings are: to make them takes a while.
         warned: tuple[str, int] = ("", 0)
         while True:
             config = self._rulebook.current.config
             if warned != (config.version, self._changes):
                 warned = (config.version, self._changes)
-                before, self._warnings = self._warnings, _warnings(config, self._tools)
+                before, self._warnings = self._warnings, await _warnings(config, self._tools)
                 for warning in self._warnings:
                     if warning not in before:
                         log.warning("%s", warning)
             await asyncio.sleep(WATCH_S)
 
 
-def _warnings(config: GatewayConfig, tools: PinnedTools) -> tuple[str, ...]:
+async def _warnings(config: GatewayConfig, tools: PinnedTools) -> tuple[str, ...]:
     offered = {name: names for name in config.targets if (names := tools.offered(name)) is not None}
-    named = tuple(map(str, unoffered(config.rules, offered)))
+    # In a thread: targets choose how many tools they offer, and how often those change.
+    named = tuple(map(str, await asyncio.to_thread(unoffered, config.rules, offered)))
     pinning = any(target.new_tools is NewTools.DENY for target in config.targets.values())
     return named if config.operators or not pinning else (*named, _NOBODY_ACCEPTS)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from countersign.config.selectors import is_wild
 from countersign.config.wording import nearest
 from countersign.model.glob import GlobSet
 from countersign.model.rule import Rule
+
+SUGGESTED_AMONG = 300
+"""Of a target that offers more tools, none is looked for that may have been meant: targets offer names at no cost."""
+
+SUGGESTIONS = 50
+"""For how many names one is looked for; the others are told without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,15 @@ def unoffered(rules: Iterable[Rule], offered: Mapping[str, Collection[str]]) -> 
     whose listing is not known is passed over, as what it means may be there. Of several targets, the one is told that
     offers what was probably meant, or else the first by name.
     """
-    found: set[Unoffered] = set()
+    found: dict[tuple[str, str], Unoffered] = {}
     for rule in rules:
         reached = _reached(rule, offered)
         for tool in rule.selector.tools or ():
-            if reached and not is_wild(tool) and not any(tool in offered[target] for target in reached):
-                found.add(_told(rule, tool, reached, offered))
-    return tuple(sorted(found, key=lambda each: (each.rule, each.tool)))
+            if not reached or is_wild(tool) or any(tool in offered[target] for target in reached):
+                continue
+            first = Unoffered(rule.name, reached[0], tool)
+            found[rule.name, tool] = first if len(found) >= SUGGESTIONS else _meant(first, reached, offered)
+    return tuple(found[key] for key in sorted(found))
 
 
 def _reached(rule: Rule, offered: Mapping[str, Collection[str]]) -> list[str]:
@@ -52,8 +60,9 @@ def _reached(rule: Rule, offered: Mapping[str, Collection[str]]) -> list[str]:
     return sorted(target for target in offered if globs.matches(target))
 
 
-def _told(rule: Rule, tool: str, reached: Sequence[str], offered: Mapping[str, Collection[str]]) -> Unoffered:
-    meant = ((target, nearest(tool, sorted(offered[target]))) for target in reached)
-    likely = ((target, name) for target, name in meant if name is not None)
-    target, name = next(likely, (reached[0], None))
-    return Unoffered(rule.name, target, tool, name)
+def _meant(told: Unoffered, reached: Sequence[str], offered: Mapping[str, Collection[str]]) -> Unoffered:
+    """Add what was probably meant, and where that is; the same when nothing comes near."""
+    few = (target for target in reached if len(offered[target]) <= SUGGESTED_AMONG)
+    meant = ((target, nearest(told.tool, sorted(offered[target]))) for target in few)
+    likely = (replace(told, target=target, meant=name) for target, name in meant if name is not None)
+    return next(likely, told)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from countersign.config import Unoffered, unoffered
+from countersign.config.offered import SUGGESTED_AMONG, SUGGESTIONS
 from countersign.model.rule import Effect, Rule, Selector
 
 OFFERED = {"orders": ("query", "list_orders"), "stock": ("count",)}
@@ -40,6 +43,18 @@ def test_targets_whose_listing_is_not_known_are_left_alone() -> None:
 def test_each_is_told_once_and_in_order() -> None:
     rules = [rule("b", "a", "b", name="two"), rule("b", name="one"), rule("b", name="one")]
     assert [(each.rule, each.tool) for each in unoffered(rules, OFFERED)] == [("one", "b"), ("two", "a"), ("two", "b")]
+
+
+def test_a_target_that_offers_very_much_costs_little_to_be_compared() -> None:
+    many = {"orders": frozenset(f"query_thing_{number}" for number in range(10_000))}
+    rules = [rule(f"query_something_{number}", name=f"r{number}") for number in range(1_000)]
+    began = time.process_time()
+    assert {each.meant for each in unoffered(rules, many)} == {None}
+    few = {"orders": [f"query_thing_{number}" for number in range(SUGGESTED_AMONG)]}
+    found = unoffered(rules, few)
+    assert len(found) == 1_000
+    assert sum(each.meant is not None for each in found) == SUGGESTIONS
+    assert time.process_time() - began < 10
 
 
 def test_a_warning_says_what_to_do() -> None:
