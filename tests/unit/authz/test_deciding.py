@@ -122,7 +122,7 @@ async def test_who_had_too_much_does_not_connect_either(tmp_path: Path) -> None:
 
 
 async def test_large_calls_judged_by_usage_hold_nobody_up_and_pass_one_by_one(tmp_path: Path) -> None:
-    rule = '  - {name: once, deny: {tools: [query]}, when: "usage.calls_1h >= 1 && size(args) < 100000"}\n'
+    rule = '  - {name: once, deny: {tools: [query, drop]}, when: "usage.calls_1h >= 1 && size(args) < 100000"}\n'
     large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
     now, used = in_force(tmp_path, READ + rule), Used()
     decider = Decider(Tools(), used)

@@ -196,6 +196,13 @@ async def test_a_target_that_may_offer_new_tools_does_and_is_observed(allowing: 
     assert len(caller.pins.observed) == 3
 
 
+async def test_what_hides_something_is_not_observed_on_every_listing(allowing: Rulebook) -> None:
+    caller = Caller(allowing)
+    for _ in range(3):
+        assert await caller.list(titled("query", "Runs\u200b it.")) == []
+    assert len(caller.pins.observed) == 1
+
+
 async def test_what_waited_is_observed_again_once_new_tools_are_allowed(rulebook: Rulebook, allowing: Rulebook) -> None:
     caller = Caller(rulebook)
     await caller.list(titled("query"))

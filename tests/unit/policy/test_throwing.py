@@ -48,7 +48,8 @@ def test_a_rule_that_throws_denies_whatever_its_effect(
     "condition",
     [
         "has(args.limit) && args.limit > 100",
-        "'limit' in args && args['limit'] > 100",
+        "'limit' in args",
+        "args['limit'] > 100",
         "has(args.page.limit) && args.page.limit > 100",
         "has(args.page) && has(args['page'].limit)",
     ],
