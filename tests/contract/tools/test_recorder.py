@@ -190,6 +190,15 @@ async def test_only_operators_review_and_the_attempts_of_others_are_recorded(dsn
     ]
 
 
+async def test_who_seems_to_be_two_is_nobody(dsn: str) -> None:
+    both = [(PRINCIPAL_METADATA, SEALER.seal_principal(principal)) for principal in (OLGA, MALLORY)]
+    async with running_recorder(dsn) as (_, address), grpc.aio.insecure_channel(address) as channel:
+        stub = tools_pb2_grpc.ToolReviewServiceStub(channel)
+        for metadata in (both, both[::-1]):
+            with pytest.raises(grpc.aio.AioRpcError, match="UNAUTHENTICATED"):
+                await stub.ListTools(tools_pb2.ListToolsRequest(), metadata=tuple(metadata), timeout=10)
+
+
 async def test_nobody_fills_the_record_with_what_they_may_not_ask(dsn: str) -> None:
     # Well formed for an operator, and too much to be kept of anybody else's.
     asked = [(f"tool-{number}-{'x' * 200}", bytes(32)) for number in range(200)]
