@@ -142,6 +142,19 @@ def test_an_empty_first_listing_is_a_first_listing(pins: Pins) -> None:
     assert pins.states() == {"query": NEW}
 
 
+def test_what_an_operator_accepted_stays_so_where_new_tools_are_allowed(pins: Pins) -> None:
+    pins.see(HIDDEN, allow_new=True)
+    pins.accept(HIDDEN)
+    pins.see(GOOD, allow_new=True)
+    pins.see(EVIL)
+    pins.accept(EVIL)
+    pins.now_us += 1
+    assert not pins.see(EVIL, allow_new=True).is_news
+    accepted = pins.tools["query"].accepted
+    assert accepted is not None
+    assert (accepted.subject, accepted.time_us) == ("olga", START_US)
+
+
 @pytest.mark.parametrize("allow_new", [False, True])
 def test_hidden_characters_wait_for_an_operator_whatever_is_allowed(pins: Pins, allow_new: bool) -> None:
     pins.see(HIDDEN, allow_new=allow_new)
