@@ -25,7 +25,7 @@ def both(left: Rows, right: Rows) -> Rows:
     """Return the rows of one after the other."""
     if left is None or right is None:
         return None
-    return FEW if FEW in (left, right) else left + right
+    return _few(left, right) if FEW in (left, right) else left + right
 
 
 def product(left: Rows, right: Rows) -> Rows:
@@ -34,7 +34,12 @@ def product(left: Rows, right: Rows) -> Rows:
         return 0
     if left is None or right is None:
         return None
-    return FEW if FEW in (left, right) else left * right
+    return _few(left, right) if FEW in (left, right) else left * right
+
+
+def _few(left: int, right: int) -> Rows:
+    """Few and few are few, and few and a number are where that is no great one."""
+    return FEW if max(left, right) <= MOST_ROWS else None
 
 
 def capped(rows: Rows, most: Rows) -> Rows:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from countersign.statements.postgres.computed import Computed, computed_beside, computed_tables, is_computed
 from countersign.statements.postgres.folding import Calls
 from countersign.statements.postgres.parsing import Tree
 from countersign.statements.postgres.predicates import UNNAMED, Pins, pins
@@ -23,6 +24,8 @@ class Scope:
 
     tables: Mapping[str, Rows] = field(default_factory=dict)
     depth: int = 0
+    computed: Mapping[str, Computed] = field(default_factory=dict)
+    """Of each, the columns that are no data."""
 
 
 _MANY_SOURCES: Final = 32
@@ -32,9 +35,9 @@ def scope_within(node: Tree, scope: Scope) -> Scope:
     """Return what is in sight inside of a statement: ``scope`` and the statement's own ``WITH``."""
     clause = node.get("withClause")
     if clause is None:
-        return Scope(scope.tables, scope.depth + 1)
+        return Scope(scope.tables, scope.depth + 1, scope.computed)
     tables = dict(scope.tables)
-    inner = Scope(tables, scope.depth + 1)
+    inner = Scope(tables, scope.depth + 1, computed_tables(node, scope.computed))
     expressions = [wrapped["CommonTableExpr"] for wrapped in clause["ctes"]]
     if clause.get("recursive"):
         tables.update((expression["ctename"], None) for expression in expressions)
@@ -68,6 +71,9 @@ def rows_of_select(node: Tree, scope: Scope) -> Rows:
     else:
         calls = Calls(node)
         rows = ONE if calls.folds and "groupClause" not in node else source_rows(node, scope)
+        if any("GroupingSet" in item for item in node.get("groupClause", ())):
+            # Each set gives rows of its own, the empty one also where there are none.
+            rows = FEW if bounded(rows) else None
         for call in calls.multiplying:
             rows = product(rows, _of_function(call))
     return capped(rows, _limit(node))
@@ -80,7 +86,7 @@ def source_rows(node: Tree, scope: Scope) -> Rows:
     sources = _Sources(scope)
     for item in node["fromClause"]:
         sources.add(item)
-    return sources.rows(pins(node.get("whereClause"), lambda query: rows_of(query, scope)))
+    return sources.rows(pins(node.get("whereClause"), lambda query: rows_of(query, scope), sources.computed))
 
 
 def changes_few(node: Tree, scope: Scope) -> bool:
@@ -89,7 +95,7 @@ def changes_few(node: Tree, scope: Scope) -> bool:
     target = sources.add_target(node["relation"])
     for item in node.get("fromClause") or node.get("usingClause") or ():
         sources.add(item)
-    return sources.pinned(target, pins(node.get("whereClause"), lambda query: rows_of(query, scope)))
+    return sources.pinned(target, pins(node.get("whereClause"), lambda query: rows_of(query, scope), sources.computed))
 
 
 def merges_few(node: Tree, scope: Scope) -> bool:
@@ -103,7 +109,8 @@ def merges_few(node: Tree, scope: Scope) -> bool:
         return False
     target = sources.add_target(node["relation"])
     matches = any(kind["matchKind"] == "MERGE_WHEN_MATCHED" for kind in kinds)
-    return not matches or sources.pinned(target, pins(node["joinCondition"], lambda query: rows_of(query, scope)))
+    found = pins(node["joinCondition"], lambda query: rows_of(query, scope), sources.computed)
+    return not matches or sources.pinned(target, found)
 
 
 def is_endless(table: Tree) -> bool:
@@ -151,6 +158,7 @@ class _Sources:
     scope: Scope
     sizes: dict[str, Rows] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
+    beside: dict[str, Computed] = field(default_factory=dict)
     ties: list[tuple[str, str]] = field(default_factory=list)
     """Directed: who knows the rows of the first knows those of the second."""
 
@@ -163,6 +171,7 @@ class _Sources:
         if "JoinExpr" in item:
             return self._join(item["JoinExpr"])
         kind, node = next(iter(item.items()))
+        self.beside.update(computed_beside((item,), self.scope.computed))
         alias: str = node.get("alias", {}).get("aliasname", "")
         rows: Rows
         if kind == "RangeVar":
@@ -177,6 +186,10 @@ class _Sources:
         else:
             rows = FEW
         return {self._add(alias or f"item {len(self.sizes)}", rows)}
+
+    def computed(self, column: tuple[str, str]) -> bool:
+        """Whether the column is a computed one of a table expression without a bound, so that it names no rows."""
+        return is_computed(column, {alias: each for alias, each in self.beside.items() if self.sizes[alias] is None})
 
     def rows(self, where: Pins) -> Rows:
         """Return the rows of all the sources together."""
@@ -207,8 +220,10 @@ class _Sources:
     def _join(self, node: Tree) -> set[str]:
         left, right = self.add(node["larg"]), self.add(node["rarg"])
         kind = node["jointype"]
+        self._keep(right if kind == "JOIN_LEFT" else left if kind == "JOIN_RIGHT" else set(), least=ONE)
+        self._keep(left | right if kind == "JOIN_FULL" else set(), more=ONE)
         into_right, into_left = kind in {"JOIN_INNER", "JOIN_LEFT"}, kind in {"JOIN_INNER", "JOIN_RIGHT"}
-        found = pins(node.get("quals"), lambda query: rows_of(query, self.scope))
+        found = pins(node.get("quals"), lambda query: rows_of(query, self.scope), self.computed)
         # What ON says of the side that an outer join keeps whole bounds nothing of it.
         self.named |= {name for name in found.names if (into_right and name in right) or (into_left and name in left)}
         pairs = [(one, other) for one, other in found.ties if one and other]
@@ -220,6 +235,13 @@ class _Sources:
             self._tie(one, other, into_right if other in right else into_left)
             self._tie(other, one, into_left if other in right else into_right)
         return left | right
+
+    def _keep(self, aliases: set[str], least: int = 0, more: int = 0) -> None:
+        """Count the rows that an outer join gives beside those that match."""
+        for alias in aliases:
+            size = self.sizes[alias]
+            if size is not None and size != FEW:
+                self.sizes[alias] = max(size, least) + more
 
     def _tie(self, one: str, other: str, holds: bool) -> None:
         if holds and one != other:

@@ -26,6 +26,9 @@ _SAME_FOR_MANY: Final = names("tableoid xmin xmax cmin cmax")
 _COLUMNS: Final = frozenset({"ColumnRef"})
 _QUERIES: Final = frozenset({"SubLink"})
 
+IsComputed = Callable[[tuple[str, str]], bool]
+"""Says whether a column (its relation or :data:`UNNAMED`, its name) is a computed one, that names no rows."""
+
 RowsOf = Callable[[Tree], Rows]
 """Returns how many rows a query (the inside of a ``SelectStmt`` node's wrapper) gives."""
 
@@ -40,11 +43,12 @@ class Pins:
     names: set[str] = field(default_factory=set)
     ties: list[tuple[str, str]] = field(default_factory=list)
     never: bool = False
+    computed: IsComputed = field(default=lambda _: False)
 
 
-def pins(condition: Tree | None, rows_of: RowsOf) -> Pins:
+def pins(condition: Tree | None, rows_of: RowsOf, computed: IsComputed) -> Pins:
     """Return what ``condition`` pins."""
-    found = Pins()
+    found = Pins(computed=computed)
     if condition is not None:
         _collect(condition, found, rows_of)
     return found
@@ -69,7 +73,7 @@ def _combine(node: Tree, found: Pins, rows_of: RowsOf) -> None:
             _collect(arg, found, rows_of)
     elif node["boolop"] == "OR_EXPR":
         # An OR pins only what each of its sides pins; a side that is never true adds no rows.
-        sides = [side for side in (pins(arg, rows_of) for arg in node["args"]) if not side.never]
+        sides = [side for side in (pins(arg, rows_of, found.computed) for arg in node["args"]) if not side.never]
         if sides:
             found.names |= set.intersection(*(side.names for side in sides))
         else:
@@ -86,19 +90,19 @@ def _compare(node: Tree, found: Pins, rows_of: RowsOf) -> None:
     elif kind == "AEXPR_IN" and operator == "=" and left and right:
         items = right.get("List", {}).get("items", [])
         if len(items) <= MOST_ROWS and all(_fixed(item, rows_of) for item in items):
-            found.names |= _pinnable(left)
+            found.names |= _pinnable(left, found)
     elif kind == "AEXPR_OP_ANY" and operator == "=" and left and right:
         # A sub-select in the array could pack a whole table into it.
         if not contains(right, _COLUMNS | _QUERIES):
-            found.names |= _pinnable(left)
+            found.names |= _pinnable(left, found)
     elif kind in {"AEXPR_LIKE", "AEXPR_ILIKE"} and operator in {"~~", "~~*"} and left:
         pattern = text_of(right)
         if pattern is not None and not {"%", "_"} & set(pattern):
-            found.names |= _pinnable(left)
+            found.names |= _pinnable(left, found)
     elif kind == "AEXPR_BETWEEN" and left and right:
         low, high = (integer(each) for each in right["List"]["items"])
         if low is not None and high is not None and high - low < MOST_ROWS:
-            found.names |= _pinnable(left)
+            found.names |= _pinnable(left, found)
 
 
 def _equate(left: Tree, right: Tree, found: Pins, rows_of: RowsOf) -> None:
@@ -106,7 +110,7 @@ def _equate(left: Tree, right: Tree, found: Pins, rows_of: RowsOf) -> None:
         for one, other in zip(left["RowExpr"].get("args", ()), right["RowExpr"].get("args", ()), strict=False):
             _equate(one, other, found, rows_of)
         return
-    one, other = _column(left), _column(right)
+    one, other = _relation(left, found), _relation(right, found)
     if one is not None and other is not None:
         found.ties.append((one, other))
     elif one is not None and _fixed(right, rows_of) and not _truth(right):
@@ -122,36 +126,41 @@ def _look_up(node: Tree, found: Pins, rows_of: RowsOf) -> None:
         return
     query = node["subselect"]
     if _stands_alone(query) and bounded(rows_of(query)):
-        found.names |= _pinnable(node["testexpr"])
+        found.names |= _pinnable(node["testexpr"], found)
 
 
-def _pinnable(node: Tree) -> set[str]:
+def _pinnable(node: Tree, found: Pins) -> set[str]:
     parts = node["RowExpr"].get("args", ()) if "RowExpr" in node else (node,)
-    return {name for name in map(_column, parts) if name is not None}
+    return {name for part in parts if (name := _relation(part, found)) is not None}
 
 
-def _column(node: Tree) -> str | None:
-    """Return the relation of the column that ``node`` is, also within what keeps unequal values unequal; else None."""
+def _relation(node: Tree, found: Pins) -> str | None:
+    column = column_of(node)
+    return None if column is None or found.computed(column) else column[0]
+
+
+def column_of(node: Tree) -> tuple[str, str] | None:
+    """Return relation and name of the column that ``node`` is, also within what keeps unequal values unequal."""
     if "ColumnRef" in node:
         fields = node["ColumnRef"]["fields"]
         schema, name = qualified(fields)
         if "A_Star" in fields[-1] or name in _SAME_FOR_MANY:
             return None
-        return schema.rpartition(".")[2]
+        return schema.rpartition(".")[2], name
     if "TypeCast" in node:
         inner: Tree = node["TypeCast"]
-        return None if _is_boolean(inner) else _column(inner["arg"])
+        return None if _is_boolean(inner) else column_of(inner["arg"])
     if "CollateClause" in node:
-        return _column(node["CollateClause"]["arg"])
+        return column_of(node["CollateClause"]["arg"])
     if "FuncCall" in node:
         call = node["FuncCall"]
         schema, name = qualified(call["funcname"])
         args = call.get("args", ())
-        return _column(args[0]) if name in _KEEPS_APART and schema in {"", "pg_catalog"} and len(args) == 1 else None
+        return column_of(args[0]) if name in _KEEPS_APART and schema in {"", "pg_catalog"} and len(args) == 1 else None
     if "A_Expr" in node and node["A_Expr"]["kind"] == "AEXPR_OP":
         expression = node["A_Expr"]
         reaches = qualified(expression["name"])[1] in _REACHES_INTO
-        return _column(expression["lexpr"]) if reaches and "lexpr" in expression else None
+        return column_of(expression["lexpr"]) if reaches and "lexpr" in expression else None
     return None
 
 

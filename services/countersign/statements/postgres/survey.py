@@ -181,7 +181,7 @@ class Survey:
             recursive = clause.get("recursive", False)
             # Without RECURSIVE, a table sees only those before it: its own name is the stored relation's.
             seen = dict(inner.tables if recursive else outer.tables)
-            self._scope = Scope(seen, inner.depth)
+            self._scope = Scope(seen, inner.depth, inner.computed)
             for table in [wrapped["CommonTableExpr"] for wrapped in clause["ctes"]]:
                 if recursive and "limitCount" not in node and is_endless(table):
                     self.sight.add((C.SESSION_CONTROL,), "recurses without an end")
