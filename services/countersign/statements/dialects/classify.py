@@ -52,7 +52,10 @@ def _classify(text: str, dialect: str, nesting: int) -> Verdict:
         return unparsable(_DEEPEST)
     try:
         verdicts = []
-        for reading in readings(text, dialect):
+        found = readings(text, dialect)
+        if len(found) > 1 and sum(len(reading.text) for reading in found) > MOST_CHARACTERS:
+            return unparsable("the text has more readings than can be understood in time")
+        for reading in found:
             verdict = _read(reading, dialect, nesting)
             if verdict is None:
                 continue

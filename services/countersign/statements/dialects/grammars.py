@@ -136,6 +136,13 @@ MYSQL_MODES: Final = ("mysql_ansi", "mysql_ansi_escaped")
 """What MySQL's grammar is in modes other than the default."""
 
 
+RETRIED: Final = {
+    name: frozenset(dialect.parser_class.TYPE_TOKENS) | {TokenType.LATERAL, TokenType.LIMIT, TokenType.OFFSET}
+    for name, dialect in _GRAMMARS.items()
+}
+"""By grammar, the tokens after which a parenthesis is read twice, as one thing and then as another."""
+
+
 class _Tokenizers(threading.local):
     """Tokenizers of one thread: to make one costs as much as to use it, and each holds the text it works on."""
 

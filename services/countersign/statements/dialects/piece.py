@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlglot.tokenizer_core import Token, TokenType
 
 from countersign.statements.dialects.errors import NotUnderstoodError
-from countersign.statements.dialects.grammars import MYSQL_MODES, tokenize
+from countersign.statements.dialects.grammars import MYSQL_MODES, RETRIED, tokenize
 
 STRING: Final = "'"
 """Begins the word of a string; its text follows."""
@@ -20,6 +20,11 @@ MOST_TOKENS: Final = 2200
 MOST_DEPTH: Final = 40
 MOST_UNTIED_JOINS: Final = 5
 """Joins without ``ON``: the grammars try each in two ways, so the time doubles with every one."""
+
+MOST_WORK: Final = 8000
+"""Tokens that the grammar may read, with those that it reads again."""
+MOST_PIPES: Final = 30
+_RETRIED_MORE: Final = frozenset({"BINARY", "LATERAL", "DIV0", "DIV0NULL", "SORT_ARRAY"})
 
 _STRINGS: Final = frozenset(
     {
@@ -123,6 +128,7 @@ def piece_of(text: str, grammar: str) -> Piece:
         raise NotUnderstoodError("the text is too long to be understood in time")
     words = [_word(token) for token in tokens]
     _check_shape(words)
+    _check_work(tokens, words, RETRIED[grammar])
     return Piece(tokens, words, grammar, text)
 
 
@@ -166,6 +172,26 @@ def _check_shape(words: Sequence[str]) -> None:
         nots = nots + 1 if word in {"NOT", "-", "~", "!", "+"} else 0
         if nots > MOST_DEPTH:
             raise NotUnderstoodError("the text is nested too deeply to be understood in time")
+
+
+def _check_work(tokens: Sequence[Token], words: Sequence[str], retried: Container[TokenType]) -> None:
+    """Refuse parentheses that the grammar reads in two ways one within the other: the time doubles with each."""
+    if words.count("|>") > MOST_PIPES:
+        raise NotUnderstoodError("more pipes than can be understood in time")
+    weight, total = 1, 0
+    weights: list[int] = []
+    for index, word in enumerate(words):
+        if word in {"(", "["}:
+            weights.append(weight)
+            if index and words[index - 1] in _RETRIED_MORE:
+                weight *= 4
+            elif index and tokens[index - 1].token_type in retried:
+                weight *= 2
+        elif word in {")", "]"} and weights:
+            weight = weights.pop()
+        total += weight
+    if total > MOST_WORK:
+        raise NotUnderstoodError("the text could be read in more ways than can be tried in time")
 
 
 def statements(piece: Piece) -> Iterator[Piece]:

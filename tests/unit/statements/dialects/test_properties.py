@@ -177,6 +177,18 @@ HEAVY: Final = {
     "open comments": "/*" * 32_000,
     "executable comments": "SELECT " + "/*!50000 1*/" * 5000,
     "words": "a " * 32_000,
+    # The grammars read these in two ways, one within the other.
+    "types that may be functions": "SELECT " + "DATE(" * 38 + "a" + ")" * 38,
+    "types of parts": "SELECT " + "STRUCT(a, " * 38 + "1" + ")" * 38,
+    "types in brackets": "SELECT " + "JSON[" * 38 + "1" + "]" * 38,
+    "casts without a name": "SELECT " + "BINARY(a, " * 38 + "1" + ")" * 38,
+    "divisions": "SELECT " + "DIV0NULL(a, " * 38 + "b" + ")" * 38,
+    "limits": "SELECT " + "a LIMIT (SELECT " * 38 + "1" + ")" * 38,
+    "pipes": "FROM t " + "|> SELECT a " * 200,
+    "arrays": "SELECT " + "SORT_ARRAY(a, " * 38 + "1" + ")" * 38,
+    "expressions of expressions": "WITH c0 AS (SELECT * FROM t)"
+    + "".join(f", c{i + 1} AS (SELECT *, 1 AS k{i} FROM c{i})" for i in range(100))
+    + " SELECT * FROM c100 WHERE k1 = 1",
     "too long": "SELECT '" + "a" * 70_000 + "'",
     "long text": "SELECT '" + "a b, (c); " * 5000 + "'",
 }
@@ -192,6 +204,12 @@ def test_no_text_takes_long(name: str, dialect: str) -> None:
 
 def test_a_list_of_nine_hundred_is_understood() -> None:
     assert classify_dialect(HEAVY["a long list"], "mysql").only_reads
+
+
+def test_functions_of_functions_are_understood_as_deep_as_people_write_them() -> None:
+    text = "SELECT ARRAY(SELECT AS STRUCT STRUCT(DATE(TIMESTAMP(a)) AS d, STRUCT(1 AS b) AS c) FROM UNNEST(x) LIMIT 5)"
+    assert classify_dialect(text, "bigquery").only_reads
+    assert classify_dialect("SELECT DATE(TIMESTAMP(DATE(NOW()))), BINARY(CHAR(DATE(NOW())))", "mysql").only_reads
 
 
 def test_nothing_of_a_statement_reaches_a_log_or_a_reason(capfd: pytest.CaptureFixture[str]) -> None:
