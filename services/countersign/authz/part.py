@@ -36,7 +36,7 @@ SERVICE = "envoy.service.auth.v3.Authorization"
 class AuthzPart:
     """Authz in a process; see ``countersign.runtime.serving.Part``.
 
-    It is available while it knows of all targets' tools what was accepted, and of its callers what they used.
+    It is available while it knows of all targets' tools what was accepted and, where that decides, what callers used.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class AuthzPart:
     @property
     def available(self) -> bool:
         """Whether calls can be judged now."""
-        return self._tools.fresh and self._usage.fresh
+        return self._tools.fresh and (self._usage.fresh or not self._rulebook.current.judges_by_usage)
 
     @property
     def warnings(self) -> tuple[str, ...]:

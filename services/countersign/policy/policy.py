@@ -60,7 +60,10 @@ class Policy:
 
     def __init__(self, rules: Sequence[Rule], *, version: str, trial: bool = False) -> None:
         self._matchers = tuple(map(Matcher, rules))
-        self._index = Index([matcher for matcher in self._matchers if trial or not matcher.rule.shadow])
+        judging = [matcher for matcher in self._matchers if trial or not matcher.rule.shadow]
+        self._index = Index(judging)
+        self.reads_usage = any(matcher.reads("usage") for matcher in judging)
+        """Whether any decision may depend on ``situation.usage``."""
         self._version = version
 
     def decide(self, principal: Principal, call: Call, situation: Situation) -> Decision:

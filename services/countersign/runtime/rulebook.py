@@ -34,6 +34,11 @@ class InForce:
     trial: Policy | None
     limits: RateLimits
 
+    @property
+    def judges_by_usage(self) -> bool:
+        """Whether any call is judged by what was used before it."""
+        return bool(self.config.rate_limits) or self.policy.reads_usage
+
 
 class Rulebook:
     """Loads gateway.yaml, follows its edits, and finds recent versions by their name.

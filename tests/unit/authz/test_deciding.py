@@ -113,6 +113,19 @@ async def test_usage_reaches_conditions_and_is_asked_for_only_then(tmp_path: Pat
     assert (await decide(in_force(tmp_path, READ + DENIALS), used=Used(Usage(rows_1h=1000)))).verdict.allowed
 
 
+@pytest.mark.parametrize(
+    ("rules", "rest", "judged"),
+    [
+        (READ, "", False),
+        (READ + DENIALS, "", True),
+        (READ, LIMIT, True),
+        (READ + DENIALS.replace("}\n", ", mode: shadow}\n"), "", False),
+    ],
+)
+def test_it_is_known_whether_any_call_is_judged_by_usage(tmp_path: Path, rules: str, rest: str, judged: bool) -> None:
+    assert in_force(tmp_path, rules, rest).judges_by_usage is judged
+
+
 async def test_who_had_too_much_does_not_connect_either(tmp_path: Path) -> None:
     now = in_force(tmp_path, READ + '  - {name: enough, deny: {groups: ["*"]}, when: "usage.rows_1h > 1000"}\n')
     assert (await decide(now, PING, used=Used(Usage(rows_1h=1000)))).verdict.allowed
