@@ -9,6 +9,7 @@ from typing import Final
 
 from countersign.statements.dialects.calls import dangerous
 from countersign.statements.dialects.common import always, named, settle
+from countersign.statements.dialects.definitions import name_at
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
 from countersign.statements.dialects.judge import Handler, Judge, note_query
@@ -40,6 +41,8 @@ def _export(judge: Judge, piece: Piece, effects: Effects) -> None:
 
 def _load(judge: Judge, piece: Piece, effects: Effects) -> None:
     effects.add("reads files into a table", C.FILE_ACCESS, C.MASS_WRITE)
+    place = max(map(piece.find, ("INTO", "OVERWRITE", "TABLE")))
+    effects.writes |= {name_at(piece, place + 1)} - {""}
     if "OVERWRITE" in piece.words:
         effects.add("replaces all rows", C.DESTRUCTIVE_DDL)
 

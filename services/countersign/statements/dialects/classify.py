@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from countersign.statements.combine import combine
@@ -93,9 +94,9 @@ def _read(reading: Reading, dialect: str, nesting: int) -> Verdict | None:
         # A loop around nothing that is stored is a loop, and no reading.
         if verdict is not None and not (repeats and verdict.classes <= READING and not verdict.reads):
             verdicts.append(verdict)
-    return (
-        combine(verdicts) if verdicts else Verdict(frozenset({StatementClass.READ}), row_bound=0, reason="sets up only")
-    )
+    nothing = Verdict(frozenset({StatementClass.READ}), row_bound=0, reason="sets up only")
+    found = combine(verdicts) if verdicts else nothing
+    return replace(found, reads=found.reads | judge.looked_at) if judge.looked_at else found
 
 
 def _called(piece: Piece) -> Piece:

@@ -76,6 +76,7 @@ def explained(judge: Judge, piece: Piece, effects: Effects, *, runs: bool) -> No
         effects.writes |= inner.writes
         effects.answers, effects.rows = inner.answers, inner.rows
     else:
+        effects.reads |= inner.writes
         effects.answer(1)
     for each, reason in inner.classes.items():
         if runs or each not in _OF_STATEMENT:

@@ -43,8 +43,13 @@ def create(piece: Piece, effects: Effects, query: JudgeQuery) -> None:
         _create_plain(piece, index, kind, effects, query)
     else:
         effects.add("creates what is not known", C.DDL, C.UNPARSABLE)
-    if name and kind in PLAIN:
+    if name and kind in PLAIN | RUNS:
         effects.writes.add(name)
+    effects.writes |= _indexed(piece, kind)
+    for word in ("CLONE", "LIKE", "COPY"):
+        place = piece.find(word, index)
+        if place > 0 and kind in PLAIN and (name := name_at(piece, place + 1)):
+            effects.reads.add(name)
     check_special(piece, effects)
 
 
@@ -120,7 +125,7 @@ def _kind(piece: Piece) -> tuple[int, str]:
 def _name(piece: Piece, index: int) -> str:
     """Return the name that follows the kind, in lower case, or nothing."""
     index += 1
-    while piece.word(index) in {"IF", "NOT", "EXISTS", "CONCURRENTLY"}:
+    while piece.word(index) in {"IF", "NOT", "EXISTS", "CONCURRENTLY", "TABLE"}:
         index += 1
     return name_at(piece, index)
 
@@ -147,8 +152,15 @@ def drop(piece: Piece, effects: Effects) -> None:
     if kind in RIGHTS:
         effects.classes.pop(C.DESTRUCTIVE_DDL)
         effects.add(f"drops a {kind}", C.PRIVILEGE)
-    elif kind in PLAIN and (name := _name(piece, index)):
+    elif kind in PLAIN | RUNS and (name := _name(piece, index)):
         effects.writes.add(name)
+    effects.writes |= _indexed(piece, kind)
+
+
+def _indexed(piece: Piece, kind: str) -> set[str]:
+    """Return the relation that an index is of."""
+    place = piece.find("ON") if kind not in RIGHTS | RUNS else -1
+    return {name_at(piece, place + 1)} - {""} if place > 0 else set()
 
 
 def alter(piece: Piece, effects: Effects) -> None:

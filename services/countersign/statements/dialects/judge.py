@@ -35,6 +35,8 @@ class Judge:
     def __init__(self, statements: Mapping[str, Handler], nested: Nested) -> None:
         self._statements = statements
         self.nested = nested
+        self.looked_at: set[str] = set()
+        """The relations that were read by what is no statement of its own: a condition, the value of a variable."""
 
     def judge(self, piece: Piece) -> Verdict | None:
         """Return the verdict on one statement; None: it does nothing that counts beside others."""
@@ -44,6 +46,8 @@ class Judge:
         except NotUnderstoodError as error:
             return unparsable(error.reason, {*error.classes, *hinted(piece)})
         verdict = effects.verdict()
+        if verdict is None:
+            self.looked_at |= effects.reads
         return (
             verdict
             if verdict is None or C.UNPARSABLE not in verdict.classes

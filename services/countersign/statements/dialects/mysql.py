@@ -93,6 +93,7 @@ def _explain(judge: Judge, piece: Piece, effects: Effects) -> None:
         effects.add("shows what another session runs", C.PRIVILEGE, C.READ)
     elif len(piece) - index <= 4:
         effects.answer(1)
+        effects.reads |= {name_at(piece, index)} - {""}
     else:
         raise NotUnderstoodError("EXPLAIN of a kind that is not known")
 

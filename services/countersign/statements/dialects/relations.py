@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from sqlglot import exp
 
 from countersign.statements.dialects.effects import Effects
@@ -47,8 +49,7 @@ def change(table: exp.Expr, dialect: str, effects: Effects) -> None:
 
 def is_secret(name: str, dialect: str) -> bool:
     """Whether reading the relation shows credentials, secrets, or what other people run."""
-    schema, _, bare = name.rpartition(".")
-    schema = schema.rpartition(".")[2] or schema
+    schema, bare = _parts(name)
     return (
         bare in SECRET_ANYWHERE[dialect]
         or schema in SECRET_SCHEMAS[dialect]
@@ -59,12 +60,21 @@ def is_secret(name: str, dialect: str) -> bool:
 
 def is_system(name: str, dialect: str) -> bool:
     """Whether changing the relation changes the system itself and not data."""
-    schema = name.rpartition(".")[0].rpartition(".")[2]
+    schema, bare = _parts(name)
     return (
         (dialect == "mysql" and schema in {"mysql", "sys", "performance_schema"})
         or (dialect == "tsql" and schema in {"sys", "msdb"})
-        or (dialect == "sqlite" and name.rpartition(".")[2].startswith("sqlite_"))
+        or (dialect == "sqlite" and bare.startswith("sqlite_"))
     )
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return the schema and the bare name as collations see them: without accents, width and spaces at the end."""
+    if not name.isascii():
+        apart = unicodedata.normalize("NFKD", name)
+        name = "".join(each for each in apart if not unicodedata.combining(each)).casefold()
+    schema, _, bare = name.rpartition(".")
+    return schema.rpartition(".")[2].strip(), bare.strip()
 
 
 def is_metadata(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 
 from countersign.statements.dialects.calls import dangerous
 from countersign.statements.dialects.common import always, explained, named, settle
+from countersign.statements.dialects.definitions import name_at
 from countersign.statements.dialects.effects import Effects
 from countersign.statements.dialects.errors import NotUnderstoodError
 from countersign.statements.dialects.judge import Handler, Judge
@@ -63,6 +64,8 @@ def _show(judge: Judge, piece: Piece, effects: Effects) -> None:
 
 def _describe(judge: Judge, piece: Piece, effects: Effects) -> None:
     effects.answer(1)
+    if piece.word(1) in {"TABLE", "VIEW"}:
+        effects.reads |= {name_at(piece, 2)} - {""}
     if piece.word(1) in {"USER", "INTEGRATION", "SECRET"}:
         effects.add("shows an account", C.PRIVILEGE, C.READ)
 

@@ -73,3 +73,38 @@ def test_a_common_table_expression_is_no_relation(dialect: str) -> None:
 )
 def test_the_row_bound_is_the_number_that_the_text_tells(text: str, dialect: str, bound: int | None) -> None:
     assert classify_dialect(text, dialect).row_bound == bound
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "relations"),
+    [
+        ("IF EXISTS (SELECT 1 FROM staff WHERE id = 1) SELECT 'yes' ELSE SELECT 'no'", "tsql", "staff"),
+        ("DECLARE @x INT = (SELECT MAX(pay) FROM staff); SELECT @x", "tsql", "staff"),
+        ("DECLARE x INT64 DEFAULT (SELECT MAX(pay) FROM hr.staff); SELECT x", "bigquery", "hr.staff"),
+        ("CREATE TABLE copy1 CLONE staff", "snowflake", "staff copy1"),
+        ("CREATE TABLE copy1 LIKE staff", "mysql", "staff copy1"),
+        ("CREATE INDEX ix ON staff (name)", "mysql", "staff ix"),
+        ("DROP INDEX ix ON staff", "mysql", "staff ix"),
+        ("CREATE VIRTUAL TABLE notes USING fts5(body)", "sqlite", "notes"),
+        ("CREATE PROCEDURE tidy AS DELETE FROM staff", "tsql", "tidy"),
+        ("LOAD DATA INTO hr.staff FROM FILES (format = 'CSV', uris = ['gs://b/x.csv'])", "bigquery", "hr.staff"),
+        ("DESCRIBE staff", "mysql", "staff"),
+        ("DESCRIBE TABLE staff", "snowflake", "staff"),
+        ("EXPLAIN DELETE FROM staff", "mysql", "staff"),
+    ],
+)
+def test_every_relation_that_a_statement_names_is_told(text: str, dialect: str, relations: str) -> None:
+    assert classify_dialect(text, dialect).relations == set(relations.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ("SELECT name FROM sys.[sql_logins ] WHERE id = 1", "tsql"),
+        ("SELECT name FROM sys.\uff53\uff51\uff4c_logins WHERE id = 1", "tsql"),
+        ("SELECT name FROM sys.[\uff53ql_logins] WHERE id = 1", "tsql"),
+        ("SELECT info FROM information_schema.proc\u00e9sslist WHERE id = 1", "mysql"),
+    ],
+)
+def test_a_secret_relation_is_known_by_whatever_name_the_server_knows_it(text: str, dialect: str) -> None:
+    assert StatementClass.PRIVILEGE in classify_dialect(text, dialect).classes
