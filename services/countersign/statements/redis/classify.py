@@ -34,16 +34,18 @@ def classify_redis(text: str) -> Verdict:
         lines = [line for line in text.split("\n") if line.strip(" \t\r\v\f")]
         if not lines:
             return unparsable("no command")
-        if lines[0].lstrip()[:1] == "*":
-            return unparsable("a RESP array, not an inline command")
         if len(lines) > LINES_MAX:
             return unparsable("too many commands")
-        return combine(_line(line) for line in lines)
+        whole = combine(_line(line) for line in lines)
+        # The protocol's own form: its lines are no commands, unless the client reads them as such.
+        return unparsable(whole.reason, whole.classes - READING) if lines[0].lstrip()[:1] == "*" else whole
     except Exception:
         return unparsable("the classifier failed")
 
 
 def _line(line: str) -> Verdict:
+    if line.lstrip()[:1] == "*":
+        return unparsable("a RESP array, not an inline command")
     try:
         words = split_line(line)
     except QuotingError as error:

@@ -134,6 +134,10 @@ def test_the_keys_that_a_sort_reaches_and_stores_to_are_told() -> None:
     assert "kept" in classify_redis("GEORADIUS places 1 2 3 km STORE kept").writes
 
 
+def test_an_array_of_the_protocol_hides_no_other_line() -> None:
+    assert classify_redis("*1\r\n$4\r\nPING\r\nFLUSHALL").classes >= {"unparsable", "destructive_ddl"}
+
+
 def test_a_huge_text_is_not_looked_at() -> None:
     assert classify_redis("GET " + "a" * 70_000).classes == {"unparsable"}
 
