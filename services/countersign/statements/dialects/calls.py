@@ -68,7 +68,7 @@ def check_calls(piece: Piece, effects: Effects, nested: Nested, declared: Sequen
         bare = name.rpartition(".")[2]
         if not quoted and name in harmless and name.isascii():
             continue
-        if exempt[bare] > 0:
+        if exempt[bare] > 0 and bare not in CARRIES_SQL:
             exempt[bare] -= 1
             continue
         if quoted and name in harmless and _is_built_in(piece, opening):

@@ -74,7 +74,7 @@ def _scanner(grammar: str) -> re.Pattern[str]:
 
 _SCANNERS: Final = {grammar: _scanner(grammar) for grammar in _QUOTED}
 _CONDITIONAL: Final = re.compile(r"/\*(M?!)([0-9]{0,6})(.*)\*/", re.DOTALL)
-_HINT_THAT_SETS: Final = re.compile(r"/\*\+.*\bset_var\b", re.DOTALL | re.IGNORECASE)
+_HINT_THAT_SETS: Final = re.compile(r"/\*\+.*\b(?:set_var|resource_group)\b", re.DOTALL | re.IGNORECASE)
 # A number that a word follows at once: to the server two of them, to others one, or an exponent and a rest.
 _GLUED: Final = {
     "mysql": re.compile(
@@ -175,7 +175,7 @@ def _of_comment(piece: str, grammar: str) -> Iterator[str | Condition]:
     if not grammar.startswith("mysql"):
         yield " "
     elif _HINT_THAT_SETS.match(piece):
-        raise NotUnderstoodError("a hint sets a variable")
+        raise NotUnderstoodError("a hint sets how the session runs")
     elif match := _CONDITIONAL.fullmatch(piece):
         kind, version, content = match.groups()
         if kind == "!" and len(version) == 6 and not version.startswith("0"):

@@ -266,4 +266,5 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
     ("read privilege", "SHOW ENGINE INNODB STATUS"),
     ("read", "SELECT TRUNCATE(pay, 2), TRIM(LEADING '0' FROM code) FROM staff WHERE id = 1"),
     ("read", "SELECT * FROM staff WHERE CAST(id AS CHAR) = '5'"),
+    ("unparsable", "SELECT /*+ RESOURCE_GROUP(batch) */ name FROM staff WHERE id = 1"),
 )

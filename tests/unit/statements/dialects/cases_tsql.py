@@ -198,4 +198,6 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
         "SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY pay) OVER (PARTITION BY dept) FROM staff WHERE id = 1",
     ),
     ("read", "SELECT name FROM staff FOR SYSTEM_TIME AS OF '2024-01-01' WHERE id = 1"),
+    ("write export code_execution", "INSERT INTO OPENROWSET('MSOLEDBSQL', 'srv;u;p', 'SELECT a FROM t') VALUES (1)"),
+    ("write export code_execution", "INSERT OPENQUERY(lnk, 'SELECT name FROM t') VALUES ('a')"),
 )
