@@ -68,7 +68,7 @@ def check_calls(piece: Piece, effects: Effects, nested: Nested, declared: Sequen
         bare = name.rpartition(".")[2]
         if not quoted and name in harmless and name.isascii():
             continue
-        if exempt[bare] > 0 and bare not in CARRIES_SQL:
+        if exempt[bare] > 0 and bare not in CARRIES_SQL and _is_name(piece.word(opening + 1)):
             exempt[bare] -= 1
             continue
         if quoted and name in harmless and _is_built_in(piece, opening):
@@ -84,6 +84,11 @@ def check_calls(piece: Piece, effects: Effects, nested: Nested, declared: Sequen
         effects.add_all(f"calls {name}", classes)
         if name in CARRIES_SQL:
             _check_text(piece, opening, effects, nested)
+
+
+def _is_name(word: str) -> bool:
+    """Whether the word can be the first of a list of columns."""
+    return word.startswith(QUOTED) or word.isidentifier()
 
 
 def _is_built_in(piece: Piece, opening: int) -> bool:

@@ -68,4 +68,5 @@ CASES: Final[tuple[tuple[str, str], ...]] = (
     ("read", "SELECT name FROM staff NOT INDEXED WHERE id = 1"),
     ("read privilege", "SELECT * FROM sqlite_dbptr LIMIT 1"),
     ("code_execution", "SELECT MAP('x'), OFFSET(1)"),
+    ("read code_execution file_access", "SELECT name FROM staff load_extension('x') LIMIT 5"),
 )
