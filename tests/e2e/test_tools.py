@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -224,6 +225,38 @@ async def test_the_client_that_asks_once_and_keeps_its_list_is_still_stopped(mal
         assert shop.called == []
 
 
+async def test_what_is_forgotten_cannot_be_called_and_waits_when_it_is_offered_again(mall: Mall) -> None:
+    target = mall.take()
+    async with mall.shop(GOOD, tool("list")) as shop:
+        assert await mall.list(target) == ["query", "list"]
+        async with mall.review() as review:
+            shop.tools = (GOOD, tool("list"), tool("passing"))
+            await mall.list(target)
+            # Both are gone, one of which was accepted.
+            shop.tools = (tool("list"),)
+            await mall.list(target)
+            gone = [one for one in await review.known(target) if one.name != "list"]
+            assert await review.forget(target, *gone) == ["passing", "query"]
+            assert await review.waiting(target) == []
+            for name in ("query", "passing"):
+                assert "does not list" in await mall.call(target, name)
+            assert await mall.call(target, "list") == "done"
+            shop.tools = (GOOD, tool("list"), tool("passing"))
+            assert await mall.list(target) == ["list"]
+            assert "no operator has accepted" in await mall.call(target, "query")
+            waiting = await review.waiting(target)
+            assert [one.name for one in waiting] == ["passing", "query"]
+            assert await review.accept(target, waiting[1]) == ["query"]
+        assert await mall.list(target) == ["query", "list"]
+        assert shop.called == ["list"]
+        async with mall.review("analysts") as stranger:
+            with pytest.raises(grpc.aio.AioRpcError, match="PERMISSION_DENIED"):
+                await stranger.forget(target, *waiting)
+    told = await events(mall, target)
+    assert [one["kind"] for one in told] == [7, 7, 9, 7, 8]
+    assert told[2]["forgotten"] == ["passing", "query"]
+
+
 async def test_an_operator_works_on_the_command_line(mall: Mall, tmp_path: Path) -> None:
     target = mall.take()
     token = tmp_path / "olga.token"
@@ -252,3 +285,28 @@ async def test_an_operator_works_on_the_command_line(mall: Mall, tmp_path: Path)
         assert (code, shown.splitlines()[-1]) == (0, "Accept this tool? [y/N]: accepted query")
         assert await mall.list(target) == ["query"]
         assert (await run("diff", target))[0] == 0
+        shop.tools = (EVIL, tool("passing"))
+        await mall.list(target)
+        assert (await run("diff", target))[0] == 1
+        assert (await run("forget", target, "passing", typed="n\n"))[0] == 1
+        code, shown = await run("forget", target, "passing", typed="y\n")
+        assert (code, shown.splitlines()[-1]) == (0, "Forget this tool? [y/N]: forgotten passing")
+        assert (await run("diff", target))[0] == 0
+
+
+async def test_what_waits_at_a_target_that_is_taken_out_is_told_apart_and_can_be_forgotten(mall: Mall) -> None:
+    target = mall.take()
+    async with mall.shop(GOOD) as shop:
+        await mall.list(target)
+        shop.tools = (EVIL,)
+        await mall.list(target)
+    async with mall.review() as review:
+        assert [one.not_configured for one in await review.waiting(target)] == [False]
+        setup = mall.gateway.setup
+        left = {name: upstream for name, upstream in setup.targets.items() if name != target}
+        mall.gateway.reconfigure(replace(setup, targets=left))
+        async with asyncio.timeout(15):
+            while not [one for one in await review.waiting(target) if one.not_configured]:
+                pass
+        assert await review.forget(target, *await review.waiting(target)) == ["query"]
+        assert await review.known(target) == []

@@ -149,6 +149,17 @@ class Review:
         asked = tools_pb2.AcceptToolsRequest(target=target, tools=seen)
         return list((await self._stub.AcceptTools(asked, metadata=self._metadata, timeout=15)).accepted)
 
+    async def forget(self, target: str, *tools: tools_pb2.ReviewedTool) -> list[str]:
+        """Have tools forgotten as they were shown."""
+        seen = [tools_pb2.SeenTool(name=tool.name, digest=tool.seen_digest) for tool in tools]
+        asked = tools_pb2.ForgetToolsRequest(target=target, tools=seen)
+        return list((await self._stub.ForgetTools(asked, metadata=self._metadata, timeout=15)).forgotten)
+
+    async def known(self, target: str) -> list[tools_pb2.ReviewedTool]:
+        """All tools that are known of a target."""
+        asked = tools_pb2.ListToolsRequest(target=target)
+        return list((await self._stub.ListTools(asked, metadata=self._metadata, timeout=15)).tools)
+
 
 @contextmanager
 def running_mall(targets: int = 20) -> Iterator[Mall]:

@@ -37,6 +37,7 @@ class MemoryPinStore:
         self._revision = 0
         self._targets: dict[str, tuple[int, ListedTarget]] = {}
         self._tools: dict[tuple[str, str], tuple[int, Tool]] = {}
+        self._forgotten: dict[tuple[str, str], int] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
@@ -51,8 +52,11 @@ class MemoryPinStore:
             yield held
             self._ask()
             if held.saved is not None:
-                listed, tools = held.saved
+                listed, tools, forgotten = held.saved
                 self._revision += 1
+                for name in forgotten:
+                    if self._tools.pop((target, name), None) is not None:
+                        self._forgotten[target, name] = self._revision
                 self._targets[target] = (self._revision, listed)
                 self._tools.update({(target, one.seen.name): (self._revision, one) for one in tools})
 
@@ -65,6 +69,7 @@ class MemoryPinStore:
             self._revision,
             [listed for revision, listed in self._targets.values() if revision > after],
             [_standing(one) for revision, one in self._tools.values() if revision > after],
+            [key for key, revision in self._forgotten.items() if revision > after > 0],
         )
 
     async def page(self, target: str, *, pending: bool, after: tuple[str, str], limit: int) -> Sequence[Tool]:
@@ -101,13 +106,13 @@ class _Held:
         self._store = store
         self._target = target
         self.listed = listed
-        self.saved: tuple[ListedTarget, Sequence[Tool]] | None = None
+        self.saved: tuple[ListedTarget, Sequence[Tool], Sequence[str]] | None = None
 
     async def tools(self, names: Collection[str]) -> dict[str, Tool]:
         return self._store.known(self._target, names)
 
-    async def save(self, listed: ListedTarget, tools: Sequence[Tool]) -> int:
-        self.saved = (listed, tools)
+    async def save(self, listed: ListedTarget, tools: Sequence[Tool], forgotten: Sequence[str] = ()) -> int:
+        self.saved = (listed, tools, forgotten)
         return self._store.revision + 1
 
 

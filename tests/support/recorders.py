@@ -34,6 +34,7 @@ async def running_recorder(dsn: str, **limits: int) -> AsyncIterator[tuple[Recor
         sealer=SEALER,
         is_auditor=lambda principal: "auditors" in principal.groups,
         is_operator=lambda principal: "operators" in principal.groups,
+        is_configured=lambda target: target != "removed",
         **limits,
     )
     await part.open()

@@ -1,4 +1,4 @@
-"""How tools look that wait to be accepted.
+"""How tools look that wait to be accepted, or are about to be forgotten.
 
 A target chose every character of them: what cannot be printed is shown escaped, and where a tool hides something, so is
 all that is not ASCII.
@@ -30,6 +30,8 @@ def tool_lines(tool: tools_pb2.ReviewedTool) -> Iterator[Text]:
     line = Text(f"{visible(tool.target)}: ").append(f"{escape(tool.name)}@{digest}", "bold cyan")
     line.append(f"  {_state(tool)}", "yellow").append(f"  since {_moment(tool.changed_us)}", "dim")
     yield line
+    if tool.not_configured:
+        yield Text("  ! not in gateway.yaml: have it forgotten, with `countersign tools forget`", "yellow")
     for flag in tool.flags:
         word, style = ("hidden", "bold red") if flag.hidden else ("suspicious", "bold magenta")
         yield Text(f"  ! {word}: ", style).append(f"{escape(flag.what)} at {_ascii(flag.place)}")
@@ -52,6 +54,7 @@ def as_document(tool: tools_pb2.ReviewedTool) -> dict[str, object]:
         "target": tool.target,
         "name": tool.name,
         "state": _state(tool),
+        "not_in_gateway_yaml": tool.not_configured,
         "digest": tool.seen_digest.hex(),
         "definition": _read(tool.seen_definition),
         "flags": [{"hidden": flag.hidden, "place": flag.place, "what": flag.what} for flag in tool.flags],

@@ -53,7 +53,7 @@ def run_recorder(settings: ServiceSettings) -> None:
     from countersign.recorder import RecorderPart
 
     configure_logs("recorder", settings.log_level)
-    # Of gateway.yaml it needs neither rules nor masks compiled: only who may read, and where the database is.
+    # Of gateway.yaml it needs neither rules nor masks compiled: who may read, names of targets, where the database is.
     watcher = ConfigWatcher(settings.config, settings.environment, reads={SecretUse.POSTGRES})
     dsn = watcher.current.postgres_dsn
     text = dsn.reveal() if dsn is not None else settings.postgres_dsn
@@ -74,7 +74,13 @@ def run_recorder(settings: ServiceSettings) -> None:
     def report() -> Report:
         return Report(watcher.current.version, _on_trial(watcher.current), watcher.problem)
 
-    part = RecorderPart(text, sealer=Sealer(settings.sealing_key), is_auditor=is_auditor, is_operator=is_operator)
+    part = RecorderPart(
+        text,
+        sealer=Sealer(settings.sealing_key),
+        is_auditor=is_auditor,
+        is_operator=is_operator,
+        is_configured=lambda target: target in watcher.current.targets,
+    )
     telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
     telemetry.gauge("countersign.config.refused", _REFUSED, lambda: int(watcher.problem is not None))
     _serve("recorder", settings, watcher.current, part, report, follow)

@@ -1,4 +1,4 @@
-"""`countersign tools`: list a target's tools, see what changed about them, and accept it."""
+"""`countersign tools`: list a target's tools, see what changed about them, and accept it or have it forgotten."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 import grpc
@@ -20,15 +21,15 @@ from countersign.cli.pinned import as_document, tool_lines
 from countersign.cli.replayed import visible
 
 _TIMEOUT_S = 30.0
-_ACCEPTED_AT_ONCE = 1_000
-_SEEN = re.compile(r"(.+)@([0-9a-f]{12,64})", re.DOTALL)
+_CHOSEN_AT_ONCE = 1_000
+_WITH_DIGEST = re.compile(r"(.+)@([0-9a-f]{12,64})", re.DOTALL)
 _OPERATORS_ONLY = "you are not an operator: ask to be put into a group of operators (gateway.yaml, operators)"
 _REMEDIES = {**REMEDIES, grpc.StatusCode.PERMISSION_DENIED: (REFUSED, _OPERATORS_ONLY)}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _app = typer.Typer(
-    help="List the tools of a target; see and accept what changed about them.",
+    help="List the tools of a target; see what changed about them, accept it or have it forgotten.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -48,16 +49,19 @@ def diff(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the tools that wait to be accepted, and how they differ. Ends with 1 when there are any."""
+    """Show the tools that wait to be accepted, and how they differ. Ends with 1 when there are any.
+
+    Without TARGET, those of targets that are not in gateway.yaml are shown and do not count.
+    """
     with _service(gateway, bearer(token_file, token)) as service:
-        waiting = list(service.waiting(target))
+        waiting = list(service.tools(target, pending=True))
     if as_json:
         typer.echo(json.dumps({"tools": [as_document(tool) for tool in waiting]}, indent=2))
     elif waiting:
         _show(waiting)
     else:
         typer.echo("no tools wait to be accepted", err=True)
-    if waiting:
+    if any(target or not tool.not_configured for tool in waiting):
         raise typer.Exit(REFUSED)
 
 
@@ -75,27 +79,69 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Accept tools as they are offered now, after showing them. What changes meanwhile is not accepted."""
-    if bool(tools) == everything:
+    _refuse_unclear(tools or [], everything=everything, yes=yes, as_json=as_json)
+    with _service(gateway, bearer(token_file, token)) as service:
+        _decide(_ACCEPT, service, target, tools or [], yes=yes, as_json=as_json)
+
+
+@_app.command("forget")
+def forget(
+    target: Annotated[str, typer.Argument(help="The target's name, also one that is not in gateway.yaml any more.")],
+    tools: Annotated[
+        list[str] | None, typer.Argument(help="Tools, accepted ones as well; TOOL@DIGEST only as it was seen.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that wait to be accepted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    gateway: GatewayUrl = DEFAULT_GATEWAY,
+    token_file: TokenFile = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have tools forgotten, after showing them: nobody can call them, and one that is offered again waits as new."""
+    _refuse_unclear(tools or [], everything=everything, yes=yes, as_json=as_json)
+    with _service(gateway, bearer(token_file, token)) as service:
+        _decide(_FORGET, service, target, tools or [], yes=yes, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verb:
+    """What an operator does with tools: in a question, and of what is done; ``pending`` if only to those that wait."""
+
+    asks: str
+    done: str
+    pending: bool
+    unknown: str
+
+
+_ACCEPT = _Verb("Accept", "accepted", True, "does not wait to be accepted: see `countersign tools diff`")
+_FORGET = _Verb("Forget", "forgotten", False, "is not known of that target: see `countersign tools diff`")
+
+
+def _refuse_unclear(wanted: Sequence[str], *, everything: bool, yes: bool, as_json: bool) -> None:
+    if bool(wanted) == everything:
         raise stop("say which tools, or --all: `countersign tools diff` shows those that wait", USAGE)
     if as_json and not yes:
         raise stop("--json asks nothing: give --yes, too", USAGE)
-    with _service(gateway, bearer(token_file, token)) as service:
-        waiting = list(service.waiting(target))
-        chosen = waiting if everything else _chosen(waiting, tools or [])
-        if not as_json:
-            _show(chosen)
-        if chosen and not yes and not _agreed(len(chosen)):
-            raise stop("nothing was accepted", REFUSED)
-        accepted, refused = service.accept(target, chosen)
+
+
+def _decide(verb: _Verb, service: _Service, target: str, wanted: Sequence[str], *, yes: bool, as_json: bool) -> None:
+    """Do it to the tools that are wanted, and to all that wait when none is named."""
+    known = list(service.tools(target, pending=verb.pending or not wanted))
+    chosen = _chosen(known, wanted, verb) if wanted else known
+    if not as_json:
+        _show(chosen)
+    if chosen and not yes and not _agreed(verb, len(chosen)):
+        raise stop(f"nothing was {verb.done}", REFUSED)
+    done, refused = (service.accept if verb is _ACCEPT else service.forget)(target, chosen)
     if as_json:
-        typer.echo(json.dumps({"accepted": accepted, "not_accepted": refused}, indent=2))
+        typer.echo(json.dumps({verb.done: done, f"not_{verb.done}": refused}, indent=2))
     elif not chosen:
         typer.echo("no tools wait to be accepted", err=True)
-    for name in accepted if not as_json else ():
-        typer.echo(f"accepted {visible(name)}")
+    for name in done if not as_json else ():
+        typer.echo(f"{verb.done} {visible(name)}")
     if refused:
         names = ", ".join(visible(name) for name in refused)
-        raise stop(f"changed meanwhile, and not accepted: {names}; see `countersign tools diff {target}`", REFUSED)
+        raise stop(f"changed meanwhile, and not {verb.done}: {names}; see `countersign tools diff {target}`", REFUSED)
 
 
 class _Service:
@@ -105,9 +151,9 @@ class _Service:
         self._stub = tools_pb2_grpc.ToolReviewServiceStub(channel)
         self._metadata = (("authorization", f"Bearer {token}"),)
 
-    def waiting(self, target: str) -> Iterator[tools_pb2.ReviewedTool]:
-        """All tools that wait to be accepted."""
-        asked = tools_pb2.ListToolsRequest(target=target, pending=True)
+    def tools(self, target: str, *, pending: bool) -> Iterator[tools_pb2.ReviewedTool]:
+        """All tools that are known, or those that wait to be accepted."""
+        asked = tools_pb2.ListToolsRequest(target=target, pending=pending)
         while True:
             page = self._stub.ListTools(asked, metadata=self._metadata, timeout=_TIMEOUT_S)
             yield from page.tools
@@ -119,14 +165,29 @@ class _Service:
         """Accept these as they were shown; return the names of those that were, and of those that were not."""
         accepted: list[str] = []
         refused: list[str] = []
-        for start in range(0, len(tools), _ACCEPTED_AT_ONCE):
-            some = tools[start : start + _ACCEPTED_AT_ONCE]
-            seen = [tools_pb2.SeenTool(name=tool.name, digest=tool.seen_digest) for tool in some]
+        for seen in _seen(tools):
             asked = tools_pb2.AcceptToolsRequest(target=target, tools=seen)
             answer = self._stub.AcceptTools(asked, metadata=self._metadata, timeout=_TIMEOUT_S)
             accepted += answer.accepted
             refused += answer.not_accepted
         return accepted, refused
+
+    def forget(self, target: str, tools: Sequence[tools_pb2.ReviewedTool]) -> tuple[list[str], list[str]]:
+        """Have these forgotten as they were shown; return the names of those that were, and of those that were not."""
+        forgotten: list[str] = []
+        refused: list[str] = []
+        for seen in _seen(tools):
+            asked = tools_pb2.ForgetToolsRequest(target=target, tools=seen)
+            answer = self._stub.ForgetTools(asked, metadata=self._metadata, timeout=_TIMEOUT_S)
+            forgotten += answer.forgotten
+            refused += answer.not_forgotten
+        return forgotten, refused
+
+
+def _seen(tools: Sequence[tools_pb2.ReviewedTool]) -> Iterator[list[tools_pb2.SeenTool]]:
+    for start in range(0, len(tools), _CHOSEN_AT_ONCE):
+        some = tools[start : start + _CHOSEN_AT_ONCE]
+        yield [tools_pb2.SeenTool(name=tool.name, digest=tool.seen_digest) for tool in some]
 
 
 @contextmanager
@@ -135,15 +196,17 @@ def _service(gateway: str, token: str) -> Iterator[_Service]:
         yield _Service(channel, token)
 
 
-def _chosen(waiting: Sequence[tools_pb2.ReviewedTool], wanted: Sequence[str]) -> list[tools_pb2.ReviewedTool]:
-    known = {tool.name: tool for tool in waiting}
+def _chosen(
+    tools: Sequence[tools_pb2.ReviewedTool], wanted: Sequence[str], verb: _Verb
+) -> list[tools_pb2.ReviewedTool]:
+    known = {tool.name: tool for tool in tools}
     chosen: dict[str, tools_pb2.ReviewedTool] = {}
     for text in wanted:
-        match = None if text in known else _SEEN.fullmatch(text)
+        match = None if text in known else _WITH_DIGEST.fullmatch(text)
         name, digest = (match[1], match[2]) if match else (text, "")
         tool = known.get(name)
         if tool is None:
-            raise stop(f"{visible(name)!r} does not wait to be accepted: see `countersign tools diff`", REFUSED)
+            raise stop(f"{visible(name)!r} {verb.unknown}", REFUSED)
         if not tool.seen_digest.hex().startswith(digest):
             raise stop(f"{visible(name)!r} is not offered with that digest any more: look at it again", REFUSED)
         chosen[name] = tool
@@ -157,8 +220,8 @@ def _show(tools: Sequence[tools_pb2.ReviewedTool]) -> None:
             console.print(line, soft_wrap=True)
 
 
-def _agreed(count: int) -> bool:
+def _agreed(verb: _Verb, count: int) -> bool:
     try:
-        return typer.confirm(f"Accept {'this tool' if count == 1 else f'these {count} tools'}?")
+        return typer.confirm(f"{verb.asks} {'this tool' if count == 1 else f'these {count} tools'}?")
     except typer.Abort:
         return False

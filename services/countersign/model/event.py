@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     AUDIT_READ = "audit_read"
     TOOLS_CHANGED = "tools_changed"
     TOOLS_ACCEPTED = "tools_accepted"
+    TOOLS_FORGOTTEN = "tools_forgotten"
 
 
 @dataclass(frozen=True, slots=True)

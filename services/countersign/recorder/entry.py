@@ -29,6 +29,7 @@ _KINDS = MappingProxyType(
         event_pb2.EVENT_KIND_AUDIT_READ: "audit_read",
         event_pb2.EVENT_KIND_TOOLS_CHANGED: "tools_changed",
         event_pb2.EVENT_KIND_TOOLS_ACCEPTED: "tools_accepted",
+        event_pb2.EVENT_KIND_TOOLS_FORGOTTEN: "tools_forgotten",
     }
 )
 _KINDS_BACK = MappingProxyType({word: number for number, word in _KINDS.items()})
@@ -45,7 +46,12 @@ _OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.it
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent")
 _JUDGED = frozenset(
-    {event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_AUDIT_READ, event_pb2.EVENT_KIND_TOOLS_ACCEPTED}
+    {
+        event_pb2.EVENT_KIND_REQUEST,
+        event_pb2.EVENT_KIND_AUDIT_READ,
+        event_pb2.EVENT_KIND_TOOLS_ACCEPTED,
+        event_pb2.EVENT_KIND_TOOLS_FORGOTTEN,
+    }
 )
 _CALLS = _JUDGED | {event_pb2.EVENT_KIND_REFUSED}
 

@@ -39,6 +39,7 @@ class RecorderPart:
         sealer: Sealer,
         is_auditor: Callable[[Principal], bool],
         is_operator: Callable[[Principal], bool] = lambda _: False,
+        is_configured: Callable[[str], bool] = lambda _: True,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
@@ -51,7 +52,12 @@ class RecorderPart:
         self._watchers = Watchers()
         self._pins = ToolPinServer(self._pin_store, trail, self._watchers)
         self._review = ToolReviewServer(
-            self._pin_store, trail, self._watchers, open_principal=sealer.open_principal, is_operator=is_operator
+            self._pin_store,
+            trail,
+            self._watchers,
+            open_principal=sealer.open_principal,
+            is_operator=is_operator,
+            is_configured=is_configured,
         )
         self._sessions = SessionServer(
             self._read_store,

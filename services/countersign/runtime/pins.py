@@ -246,7 +246,11 @@ def _take_in(targets: dict[str, _Known], told: tools_pb2.WatchToolsResponse) -> 
         targets.setdefault(target.target, _Known()).open_until_us = target.open_until_us
         changed.add(target.target)
     for tool in told.tools:
-        targets.setdefault(tool.target, _Known()).tools[tool.name] = _to_pin(tool)
+        tools = targets.setdefault(tool.target, _Known()).tools
+        if tool.state == tools_pb2.TOOL_STATE_FORGOTTEN:
+            tools.pop(tool.name, None)
+        else:
+            tools[tool.name] = _to_pin(tool)
         changed.add(tool.target)
     return changed
 

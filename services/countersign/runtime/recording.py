@@ -51,6 +51,7 @@ _KINDS = MappingProxyType(
         EventKind.AUDIT_READ: event_pb2.EVENT_KIND_AUDIT_READ,
         EventKind.TOOLS_CHANGED: event_pb2.EVENT_KIND_TOOLS_CHANGED,
         EventKind.TOOLS_ACCEPTED: event_pb2.EVENT_KIND_TOOLS_ACCEPTED,
+        EventKind.TOOLS_FORGOTTEN: event_pb2.EVENT_KIND_TOOLS_FORGOTTEN,
     }
 )
 _OUTCOMES = MappingProxyType(

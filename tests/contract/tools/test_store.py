@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from countersign.recorder.tools import ports
-from countersign.recorder.tools.plan import Offer, Page, Tool, ToolState, accept, observe
+from countersign.recorder.tools.plan import Offer, Page, Tool, ToolState, accept, forget, observe
 from countersign.recorder.tools.ports import PinStore
 from tests.support.pins import offer
 
@@ -25,6 +25,16 @@ async def see(store: PinStore, target: str, *offers: Offer, ends: bool = True) -
         if not seen.is_news:
             return None
         return await held.save(seen.target, [change.after for change in seen.changes])
+
+
+async def drop(store: PinStore, target: str, *offers: Offer) -> int | None:
+    """Have tools forgotten as the recorder does; return the revision, if there were any."""
+    async with store.held(target) as held:
+        known = await held.tools([one.name for one in offers])
+        done = forget(held.listed, known, [(one.name, one.digest) for one in offers])
+        if not done.tools or done.target is None:
+            return None
+        return await held.save(done.target, (), [tool.seen.name for tool in done.tools])
 
 
 async def all_tools(store: PinStore, target: str = "", *, pending: bool = False) -> Sequence[Tool]:
@@ -140,6 +150,76 @@ async def test_news_are_told_in_order_and_none_is_missed(stores: Stores) -> None
     async with asyncio.timeout(30):
         await asyncio.gather(follow(), *(write(target) for target in ("a", "b", "c")))
     assert set(told) == {(target, f"t{number}") for target in "abc" for number in range(20)}
+
+
+async def test_what_is_forgotten_is_gone_and_told_to_who_followed(stores: Stores) -> None:
+    one, other = stores
+    await see(one, "shop", GOOD, offer("list"), ends=False)
+    await see(one, "other", GOOD)
+    before = await see(one, "shop", EVIL, ends=False)
+    assert before is not None
+    revision = await drop(other, "shop", EVIL)
+    assert revision is not None
+    assert [(tool.target, tool.seen.name) for tool in await all_tools(one)] == [("other", "query"), ("shop", "list")]
+    news = await one.news(before)
+    assert news is not None
+    assert (news.revision, list(news.tools), list(news.forgotten)) == (revision, [], [("shop", "query")])
+    assert [(target.target, target.tool_count, target.open_until_us) for target in news.targets] == [("shop", 1, 0)]
+    # Who begins has nothing to forget, and who was told is not told again.
+    beginning = await one.news(-1)
+    assert beginning is not None
+    assert (len(beginning.tools), list(beginning.forgotten)) == (2, [])
+    assert await one.news(revision) is None
+
+
+async def test_what_comes_again_after_it_was_forgotten_is_told_in_that_order(stores: Stores) -> None:
+    one, other = stores
+    await see(one, "shop", GOOD)
+    before = await see(one, "shop", EVIL)
+    assert before is not None
+    for _ in range(2):
+        gone = await drop(other, "shop", EVIL)
+        await see(one, "shop", EVIL)
+        assert gone is not None
+        (tool,) = await all_tools(other)
+        assert (tool.state, tool.accepted) == (ToolState.NEW, None)
+        late, early = await other.news(before), await other.news(gone)
+        assert late is not None
+        assert early is not None
+        assert (list(late.forgotten), [one.state for one in late.tools]) == ([("shop", "query")], [ToolState.NEW])
+        assert (list(early.forgotten), [one.state for one in early.tools]) == ([], [ToolState.NEW])
+
+
+async def test_nothing_is_forgotten_when_the_block_raised(stores: Stores) -> None:
+    one, other = stores
+    before = await see(one, "shop", GOOD)
+    assert before is not None
+
+    async def fail() -> None:
+        async with one.held("shop") as held:
+            assert held.listed is not None
+            await held.save(held.listed, (), ["query"])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert [tool.seen for tool in await all_tools(other)] == [GOOD]
+    assert await other.news(before) is None
+
+
+async def test_who_forgets_and_who_sees_a_change_take_turns(stores: Stores) -> None:
+    one, other = stores
+    await see(one, "shop", GOOD)
+    for number in range(10):
+        latest = offer(description=f"version {number}")
+        await asyncio.gather(see(one, "shop", latest), drop(other, "shop", GOOD), drop(one, "shop", latest))
+        await see(other, "shop", latest)
+        (tool,) = await all_tools(other)
+        assert tool.seen == latest
+        assert tool.state is not ToolState.ACCEPTED
+        async with one.held("shop") as held:
+            assert held.listed is not None
+            assert held.listed.tool_count == 1
 
 
 async def test_a_page_ends_where_it_should(stores: Stores) -> None:

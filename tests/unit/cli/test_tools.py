@@ -1,4 +1,4 @@
-"""`countersign tools diff` and `countersign tools accept` against a scripted ToolReviewService."""
+"""`countersign tools diff`, `accept` and `forget` against a scripted ToolReviewService."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class Scripted(tools_pb2_grpc.ToolReviewServiceServicer):
     status: grpc.StatusCode | None = None
     listed: list[tools_pb2.ListToolsRequest] = field(default_factory=list)
     accepted: list[tools_pb2.AcceptToolsRequest] = field(default_factory=list)
+    forgotten: list[tools_pb2.ForgetToolsRequest] = field(default_factory=list)
     credentials: set[str] = field(default_factory=set)
 
     def _begin(self, context: grpc.ServicerContext) -> None:
@@ -78,6 +79,17 @@ class Scripted(tools_pb2_grpc.ToolReviewServiceServicer):
         return tools_pb2.AcceptToolsResponse(
             accepted=[name for name in names if name not in self.stale],
             not_accepted=[name for name in names if name in self.stale],
+        )
+
+    def ForgetTools(
+        self, request: tools_pb2.ForgetToolsRequest, context: grpc.ServicerContext
+    ) -> tools_pb2.ForgetToolsResponse:
+        self._begin(context)
+        self.forgotten.append(request)
+        names = [tool.name for tool in request.tools]
+        return tools_pb2.ForgetToolsResponse(
+            forgotten=[name for name in names if name not in self.stale],
+            not_forgotten=[name for name in names if name in self.stale],
         )
 
 
@@ -208,9 +220,9 @@ def test_what_changed_meanwhile_is_told_and_fails(bench: Bench) -> None:
 
 @pytest.mark.parametrize("arguments", [["orders"], ["orders", "query", "--all"], ["orders", "--all", "--json"]])
 def test_a_command_line_that_says_nothing_clear_is_refused(bench: Bench, arguments: list[str]) -> None:
-    result = bench.run("accept", *arguments)
-    assert result.exit_code == 2
-    assert bench.service.accepted == []
+    for verb in ("accept", "forget"):
+        assert bench.run(verb, *arguments).exit_code == 2
+    assert (bench.service.accepted, bench.service.forgotten) == ([], [])
 
 
 def test_a_tool_that_does_not_wait_cannot_be_accepted(bench: Bench) -> None:
@@ -218,6 +230,69 @@ def test_a_tool_that_does_not_wait_cannot_be_accepted(bench: Bench) -> None:
     assert result.exit_code == 1
     assert "does not wait to be accepted" in result.stderr
     assert "\x1b" not in result.stderr
+
+
+def test_what_waits_at_a_target_that_is_not_in_gateway_yaml_is_remarked_and_does_not_count(bench: Bench) -> None:
+    removed = waiting("query", "after", "before")
+    removed.not_configured = True
+    bench.service.tools = [removed]
+    result = bench.run("diff")
+    assert result.exit_code == 0
+    assert "orders: query@" in result.stdout
+    assert "! not in gateway.yaml: have it forgotten, with `countersign tools forget`" in result.stdout
+    (shown,) = json.loads(bench.run("diff", "--json").stdout)["tools"]
+    assert shown["not_in_gateway_yaml"] is True
+    assert bench.run("diff", "orders").exit_code == 1
+    bench.service.tools.append(waiting("new", "x"))
+    assert bench.run("diff").exit_code == 1
+
+
+def test_forgetting_shows_asks_and_sends_the_digests_that_were_shown(bench: Bench) -> None:
+    bench.service.tools = [waiting("query", "after", "before"), waiting("new", "x"), waiting("other", "y")]
+    result = bench.run("forget", "orders", "query", f"new@{digest('x').hex()[:16]}", typed="y\n")
+    assert result.exit_code == 0
+    assert '+ "after"' in result.stdout
+    assert "Forget these 2 tools?" in result.stdout
+    assert "forgotten query\nforgotten new\n" in result.stdout
+    (sent,) = bench.service.forgotten
+    assert sent.target == "orders"
+    assert [(tool.name, tool.digest) for tool in sent.tools] == [("query", digest("after")), ("new", digest("x"))]
+    assert bench.service.accepted == []
+
+
+def test_tools_that_are_named_may_be_accepted_ones_and_all_are_those_that_wait(bench: Bench) -> None:
+    bench.service.tools = [waiting("query", "after", "before")]
+    assert bench.run("forget", "orders", "query", "--yes").exit_code == 0
+    assert not bench.service.listed[-1].pending
+    result = bench.run("forget", "orders", "--all", "--yes", "--json")
+    assert json.loads(result.stdout) == {"forgotten": ["query"], "not_forgotten": []}
+    assert bench.service.listed[-1].pending
+
+
+@pytest.mark.parametrize("typed", ["n\n", "", "\n"])
+def test_without_a_yes_nothing_is_forgotten(bench: Bench, typed: str) -> None:
+    bench.service.tools = [waiting("query", "after", "before")]
+    result = bench.run("forget", "orders", "query", typed=typed)
+    assert result.exit_code == 1
+    assert "nothing was forgotten" in result.stderr
+    assert bench.service.forgotten == []
+
+
+def test_what_is_not_as_it_was_seen_is_not_forgotten(bench: Bench) -> None:
+    bench.service.tools = [waiting("query", "after", "before")]
+    for wanted, said in (
+        (f"query@{digest('earlier').hex()}", "not offered with that digest any more"),
+        ("no\x1bne", "is not known of that target"),
+    ):
+        result = bench.run("forget", "orders", wanted, "--yes")
+        assert result.exit_code == 1
+        assert said in result.stderr
+        assert "\x1b" not in result.stderr
+    assert bench.service.forgotten == []
+    bench.service.stale = {"query"}
+    result = bench.run("forget", "orders", "query", "--yes")
+    assert result.exit_code == 1
+    assert "changed meanwhile, and not forgotten: query" in result.stderr
 
 
 @pytest.mark.parametrize(

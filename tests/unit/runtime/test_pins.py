@@ -117,6 +117,17 @@ async def test_a_first_listing_that_goes_on_decides_nothing_about_other_tools(wo
     assert world.pins.state("shop", "other") is PinState.UNLISTED
 
 
+async def test_a_tool_that_is_forgotten_is_none_that_the_target_lists(world: World) -> None:
+    forgotten = tools_pb2.TOOL_STATE_FORGOTTEN
+    await world.tell(told(("query", ACCEPTED), ("list", ACCEPTED)))
+    await world.tell(told(("query", forgotten), ("never", forgotten)))
+    assert world.pins.state("shop", "query") is PinState.UNLISTED
+    assert world.pins.pin("shop", "query") is None
+    assert world.pins.offered("shop") == frozenset({"list"})
+    await world.tell(told(("query", forgotten), ("query", NEW)))
+    assert world.pins.state("shop", "query") is PinState.NEW
+
+
 async def test_silence_makes_everything_unknown(world: World) -> None:
     await world.tell(told(("query", ACCEPTED)))
     world.now_s = STALE_S

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from countersign.api.access.v1 import tools_pb2
@@ -13,11 +12,11 @@ from countersign.pins import Flag, Unpinnable, read_masked
 from countersign.recorder.asked import BadQuestion
 from countersign.recorder.tools.events import compared
 from countersign.recorder.tools.plan import ListedTarget, Offer, Page, Tool
-from countersign.recorder.tools.ports import PAGE_TOOLS, Standing
+from countersign.recorder.tools.ports import PAGE_TOOLS, News, Standing
 
 MAX_OFFERS = 10_000
 MAX_OFFERS_BYTES = 16 * 1024 * 1024
-MAX_ACCEPTED = 1_000
+MAX_CHOSEN = 1_000
 DEFAULT_PAGE_TOOLS = 100
 MAX_TARGET_CHARACTERS = 256
 DIGEST_BYTES = 32
@@ -52,10 +51,12 @@ def listing(request: tools_pb2.ListToolsRequest) -> Listing:
     return Listing(target, request.pending, after, request.page_size or DEFAULT_PAGE_TOOLS)
 
 
-def acceptance(request: tools_pb2.AcceptToolsRequest) -> tuple[str, list[tuple[str, bytes]]]:
-    """Check what an operator accepts: the target, and names with digests. Raises ``BadQuestion``."""
-    if not 0 < len(request.tools) <= MAX_ACCEPTED:
-        raise BadQuestion(f"tools: 1 to {MAX_ACCEPTED}")
+def chosen(
+    request: tools_pb2.AcceptToolsRequest | tools_pb2.ForgetToolsRequest,
+) -> tuple[str, list[tuple[str, bytes]]]:
+    """Check what an operator accepts, or forgets: the target, and names with digests. Raises ``BadQuestion``."""
+    if not 0 < len(request.tools) <= MAX_CHOSEN:
+        raise BadQuestion(f"tools: 1 to {MAX_CHOSEN}")
     if len({tool.name for tool in request.tools}) != len(request.tools):
         raise BadQuestion("tools: a name stands twice")
     if any(len(tool.digest) != DIGEST_BYTES or "\0" in tool.name for tool in request.tools):
@@ -74,9 +75,13 @@ def to_pin(tool: Tool) -> tools_pb2.ToolPin:
     return _pin(Standing(tool.target, tool.seen.name, tool.state, tool.seen.digest, accepted, tool.seen.hidden))
 
 
-def to_pins(standings: Iterable[Standing]) -> list[tools_pb2.ToolPin]:
-    """Return the messages of tools."""
-    return [_pin(standing) for standing in standings]
+def to_pins(news: News) -> list[tools_pb2.ToolPin]:
+    """Return the messages of what became of tools, in the order in which to take them in."""
+    gone = [
+        tools_pb2.ToolPin(target=target, name=name, state=tools_pb2.TOOL_STATE_FORGOTTEN)
+        for target, name in news.forgotten
+    ]
+    return gone + [_pin(standing) for standing in news.tools]
 
 
 def to_target(target: ListedTarget) -> tools_pb2.ListedTarget:
@@ -84,8 +89,8 @@ def to_target(target: ListedTarget) -> tools_pb2.ListedTarget:
     return tools_pb2.ListedTarget(target=target.target, open_until_us=target.open_until_us)
 
 
-def to_reviewed(tool: Tool) -> tools_pb2.ReviewedTool:
-    """Return what an operator is shown of a tool."""
+def to_reviewed(tool: Tool, *, configured: bool) -> tools_pb2.ReviewedTool:
+    """Return what an operator is shown of a tool; ``configured`` tells whether gateway.yaml names its target."""
     accepted = tool.accepted
     return tools_pb2.ReviewedTool(
         target=tool.target,
@@ -104,6 +109,7 @@ def to_reviewed(tool: Tool) -> tools_pb2.ReviewedTool:
         differences=[
             tools_pb2.ToolDifference(place=one.place, before=one.before, after=one.after) for one in compared(tool)
         ],
+        not_configured=not configured,
     )
 
 

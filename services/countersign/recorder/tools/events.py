@@ -1,4 +1,4 @@
-"""The events of tools that changed, or were accepted: what the record says of them."""
+"""The events of tools that changed, were accepted or forgotten: what the record says of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal
 from countersign.pins import Difference, Flag, differences, read_masked
-from countersign.recorder.tools.plan import Change, Observation, Review, Tool, ToolState
+from countersign.recorder.tools.plan import Change, Forgetting, Observation, Review, Tool, ToolState
 
 JSON_TYPE = "application/json"
 _SESSIONS = uuid.UUID("3b6ce1a4-9e55-5b38-8b0c-6c5d8a1f0e27")
@@ -65,10 +65,16 @@ class ToolEvents:
             "accepted": review.accepted,
             "not_accepted": review.not_accepted,
         }
-        decision = Decision(Outcome.ALLOW, (), (), "", "", "")
-        return self._event(
-            EventKind.TOOLS_ACCEPTED, target, "AcceptTools", body, principal, decision, traceparent=traceparent
-        )
+        return self._event(EventKind.TOOLS_ACCEPTED, target, "AcceptTools", body, principal, traceparent)
+
+    def forgotten(self, target: str, done: Forgetting, principal: Principal, traceparent: str) -> Event:
+        """Return the event of tools that an operator had forgotten."""
+        body: dict[str, object] = {
+            "tools": [_last(tool) for tool in done.tools],
+            "forgotten": [tool.seen.name for tool in done.tools],
+            "not_forgotten": done.not_forgotten,
+        }
+        return self._event(EventKind.TOOLS_FORGOTTEN, target, "ForgetTools", body, principal, traceparent)
 
     def _event(
         self,
@@ -77,8 +83,6 @@ class ToolEvents:
         method: str,
         body: dict[str, object],
         principal: Principal | None = None,
-        decision: Decision | None = None,
-        *,
         traceparent: str = "",
     ) -> Event:
         return Event(
@@ -90,7 +94,7 @@ class ToolEvents:
             target=target,
             method=method,
             principal=principal,
-            decision=decision,
+            decision=None if principal is None else Decision(Outcome.ALLOW, (), (), "", "", ""),
             body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
             body_type=JSON_TYPE,
             traceparent=traceparent,
@@ -109,6 +113,17 @@ def _change(change: Change) -> dict[str, object]:
         told["definition"] = json.loads(after.seen.definition)
     if after.seen.flags:
         told["flags"] = _flags(after.seen.flags)
+    return told
+
+
+def _last(tool: Tool) -> dict[str, object]:
+    told: dict[str, object] = {
+        "name": tool.seen.name,
+        "was": tool.state.name.lower(),
+        "digest": tool.seen.digest.hex(),
+    }
+    if tool.accepted is not None:
+        told["accepted_digest"] = tool.accepted.digest.hex()
     return told
 
 

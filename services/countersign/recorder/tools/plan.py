@@ -3,6 +3,7 @@
 A tool's life: unknown -> accepted (while its target's first listing goes on, or when the target may offer new tools) or
 new; accepted -> changed, when another definition is seen; changed -> accepted, when the accepted definition is seen
 again or an operator accepts the other; new -> accepted, by an operator. What is not listed any more stays as it was.
+Any state -> unknown, when an operator has the tool forgotten; then the target's first listing is over.
 """
 
 from __future__ import annotations
@@ -177,3 +178,30 @@ def accept(
             acceptance = Acceptance(digest, tool.seen.definition, now_us, issuer, subject)
             changes.append(Change(tool, replace(tool, accepted=acceptance, changed_us=now_us)))
     return Review(tuple(changes), tuple(accepted), tuple(refused))
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What an operator has forgotten: the target afterwards, the tools as they stood, the names of those left alone."""
+
+    target: ListedTarget | None
+    tools: tuple[Tool, ...]
+    not_forgotten: tuple[str, ...]
+
+
+def forget(listed: ListedTarget | None, known: Mapping[str, Tool], asked: Iterable[tuple[str, bytes]]) -> Forgetting:
+    """Forget each (name, digest) that is what was seen last, and what was accepted of it; leave the others.
+
+    None is trusted at sight when it comes again: that there was a listing is not forgotten, and a first one is over.
+    """
+    tools: list[Tool] = []
+    refused: list[str] = []
+    for name, digest in asked:
+        tool = known.get(name)
+        if tool is None or tool.seen.digest != digest:
+            refused.append(name)
+        else:
+            tools.append(tool)
+    if tools and listed is not None:
+        listed = replace(listed, open_until_us=0, tool_count=listed.tool_count - len(tools))
+    return Forgetting(listed, tuple(tools), tuple(refused))

@@ -27,11 +27,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What changed up to ``revision``."""
+    """What changed up to ``revision``: ``forgotten`` (target, name) came before ``tools``, which may be known again."""
 
     revision: int
     targets: Sequence[ListedTarget]
     tools: Sequence[Standing]
+    forgotten: Sequence[tuple[str, str]] = ()
 
 
 class HeldTarget(Protocol):
@@ -44,8 +45,8 @@ class HeldTarget(Protocol):
     async def tools(self, names: Collection[str]) -> dict[str, Tool]:
         """Return those of its tools that have one of ``names``."""
 
-    async def save(self, listed: ListedTarget, tools: Sequence[Tool]) -> int:
-        """Write the target and these tools; return the revision that they will have. Once, and last."""
+    async def save(self, listed: ListedTarget, tools: Sequence[Tool], forgotten: Sequence[str] = ()) -> int:
+        """Write the target and these tools, drop the ``forgotten``; return the revision of that. Once, and last."""
 
 
 class PinStore(Protocol):

@@ -1,4 +1,4 @@
-"""``ToolReviewService``: what operators see of tools, and what they accept."""
+"""``ToolReviewService``: what operators see of tools, accept, and have forgotten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from countersign.recorder.asked import BadQuestion
 from countersign.recorder.audit import AuditTrail, NotAudited
 from countersign.recorder.tools import asked
 from countersign.recorder.tools.events import ToolEvents
-from countersign.recorder.tools.plan import Review, Tool, accept
+from countersign.recorder.tools.plan import Forgetting, Review, Tool, accept, forget
 from countersign.recorder.tools.ports import PinStore
 from countersign.recorder.tools.watchers import Watchers
 from countersign.runtime.moments import now_us
@@ -27,13 +27,14 @@ MAX_STRANGER_BYTES = 16 * 1024
 TOLD_WITHIN_S = 0.5
 
 Context = grpc.aio.ServicerContext[object, object]
-Request = tools_pb2.ListToolsRequest | tools_pb2.AcceptToolsRequest
+Request = tools_pb2.ListToolsRequest | tools_pb2.AcceptToolsRequest | tools_pb2.ForgetToolsRequest
 
 
 class ToolReviewServer(tools_pb2_grpc.ToolReviewServiceServicer):
     """Every method: who asks, may they, is the question well formed, record it, do it.
 
-    ``open_principal`` opens what authz sealed, or raises ``Unsealable``; ``is_operator`` is asked on every call.
+    ``open_principal`` opens what authz sealed, or raises ``Unsealable``; ``is_operator`` is asked on every call, and
+    ``is_configured`` whether gateway.yaml names a target.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class ToolReviewServer(tools_pb2_grpc.ToolReviewServiceServicer):
         *,
         open_principal: Callable[[str], Principal],
         is_operator: Callable[[Principal], bool],
+        is_configured: Callable[[str], bool],
         clock_us: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -51,6 +53,7 @@ class ToolReviewServer(tools_pb2_grpc.ToolReviewServiceServicer):
         self._watchers = watchers
         self._open_principal = open_principal
         self._is_operator = is_operator
+        self._is_configured = is_configured
         self._clock_us = clock_us
         self._events = ToolEvents(clock_us)
 
@@ -69,7 +72,8 @@ class ToolReviewServer(tools_pb2_grpc.ToolReviewServiceServicer):
         except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
             await _abort(context, error)
         token = asked.next_page_token(shown[-1]) if more else ""
-        return tools_pb2.ListToolsResponse(tools=map(asked.to_reviewed, shown), next_page_token=token)
+        reviewed = [asked.to_reviewed(tool, configured=self._is_configured(tool.target)) for tool in shown]
+        return tools_pb2.ListToolsResponse(tools=reviewed, next_page_token=token)
 
     async def AcceptTools(
         self, request: tools_pb2.AcceptToolsRequest, context: Context
@@ -77,10 +81,22 @@ class ToolReviewServer(tools_pb2_grpc.ToolReviewServiceServicer):
         """See tools.proto."""
         principal = await self._operator(request, context)
         try:
-            done = await self._accept(principal, *asked.acceptance(request), _trace(context))
+            done = await self._accept(principal, *asked.chosen(request), _trace(context))
         except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
             await _abort(context, error)
         return tools_pb2.AcceptToolsResponse(accepted=done.accepted, not_accepted=done.not_accepted)
+
+    async def ForgetTools(
+        self, request: tools_pb2.ForgetToolsRequest, context: Context
+    ) -> tools_pb2.ForgetToolsResponse:
+        """See tools.proto."""
+        principal = await self._operator(request, context)
+        try:
+            done = await self._forget(principal, *asked.chosen(request), _trace(context))
+        except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
+            await _abort(context, error)
+        forgotten = [tool.seen.name for tool in done.tools]
+        return tools_pb2.ForgetToolsResponse(forgotten=forgotten, not_forgotten=done.not_forgotten)
 
     async def _accept(
         self, principal: Principal, target: str, wanted: list[tuple[str, bytes]], traceparent: str
@@ -92,6 +108,19 @@ class ToolReviewServer(tools_pb2_grpc.ToolReviewServiceServicer):
             await self._trail.append(self._events.accepted(target, done, principal, traceparent))
             if done.changes and held.listed is not None:
                 revision = await held.save(held.listed, [change.after for change in done.changes])
+        if revision is not None:
+            await self._watchers.told(revision, within_s=TOLD_WITHIN_S)
+        return done
+
+    async def _forget(
+        self, principal: Principal, target: str, wanted: list[tuple[str, bytes]], traceparent: str
+    ) -> Forgetting:
+        revision = None
+        async with self._store.held(target) as held:
+            done = forget(held.listed, await held.tools([name for name, _ in wanted]), wanted)
+            await self._trail.append(self._events.forgotten(target, done, principal, traceparent))
+            if done.tools and done.target is not None:
+                revision = await held.save(done.target, (), [tool.seen.name for tool in done.tools])
         if revision is not None:
             await self._watchers.told(revision, within_s=TOLD_WITHIN_S)
         return done

@@ -96,7 +96,7 @@ class ToolPinServer(tools_pb2_grpc.ToolPinServiceServicer):
 def _messages(news: News | None) -> list[tools_pb2.WatchToolsResponse]:
     if news is None:
         return [tools_pb2.WatchToolsResponse(whole=True)]
-    pins = asked.to_pins(news.tools)
+    pins = asked.to_pins(news)
     slices = [pins[start : start + MESSAGE_TOOLS] for start in range(0, len(pins), MESSAGE_TOOLS)] or [[]]
     messages = [tools_pb2.WatchToolsResponse(tools=some) for some in slices]
     messages[0].targets.extend(map(asked.to_target, news.targets))

@@ -1,4 +1,4 @@
-"""The pins in Postgres. All SQL about tools is here and in ``migrations/0003_tools.sql``."""
+"""The pins in Postgres. All SQL about tools is here and in ``migrations/`` (0003, 0005)."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ _NEW_TARGETS = b"""
 _NEW_STANDINGS = b"""
     SELECT target, name, state, seen_digest, coalesce(accepted_digest, ''), seen_flags
     FROM countersign.tools WHERE revision > %s"""
+_FORGET = b"""
+    WITH gone AS (DELETE FROM countersign.tools WHERE target = %s AND name = ANY(%s::text[]) RETURNING target, name)
+    INSERT INTO countersign.forgotten_tools (target, name, revision) SELECT target, name, %s FROM gone
+    ON CONFLICT (target, name) DO UPDATE SET revision = excluded.revision"""
+_NEW_FORGOTTEN = b"SELECT target, name FROM countersign.forgotten_tools WHERE revision > %s"
 # The running sum bounds a page by bytes.
 _PAGE = (
     b"SELECT " + _COLUMNS + b" FROM (SELECT *, sum(octet_length(seen_definition)"
@@ -105,15 +110,18 @@ class PostgresPinStore:
             newest = await (await connection.execute(_REVISION)).fetchone()
             if newest is None or newest[0] <= after:
                 return None
-            # One moment for all three: a target whose tools are missing would look as if it offered none.
+            # One moment for all of them: a target whose tools are missing would look as if it offered none.
             await connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             newest = await (await connection.execute(_REVISION)).fetchone()
             targets = await (await connection.execute(_NEW_TARGETS, (after,))).fetchall()
             tools = await (await connection.execute(_NEW_STANDINGS, (after,), binary=True)).fetchall()
+            # Who was told nothing yet has nothing to forget.
+            gone = await (await connection.execute(_NEW_FORGOTTEN, (after,))).fetchall() if after > 0 else []
             await connection.execute(b"COMMIT")
         if newest is None:
             raise DatabaseUnavailable("the head row of the tools is missing: restore the database")
-        return News(newest[0], [ListedTarget(*row) for row in targets], [_standing(row) for row in tools])
+        forgotten = [(target, name) for target, name in gone]
+        return News(newest[0], [ListedTarget(*row) for row in targets], [_standing(row) for row in tools], forgotten)
 
     async def page(self, target: str, *, pending: bool, after: tuple[str, str], limit: int) -> Sequence[Tool]:
         """See ``PinStore.page``."""
@@ -147,7 +155,7 @@ class _Held:
         tools = [_tool(row) for row in await found.fetchall()]
         return {tool.seen.name: tool for tool in tools}
 
-    async def save(self, listed: ListedTarget, tools: Sequence[Tool]) -> int:
+    async def save(self, listed: ListedTarget, tools: Sequence[Tool], forgotten: Sequence[str] = ()) -> int:
         """See ``HeldTarget.save``."""
         row = await (await self._connection.execute(_NEXT_REVISION)).fetchone()
         if row is None:
@@ -157,6 +165,8 @@ class _Held:
             times = (listed.first_seen_us, listed.open_until_us)
             await cursor.execute(_SAVE_TARGET, (listed.target, *times, listed.tool_count, revision))
             await cursor.executemany(_SAVE_TOOL, [(*_values(tool), int(tool.state), revision) for tool in tools])
+            if forgotten:
+                await cursor.execute(_FORGET, (listed.target, list(forgotten), revision))
         self.saved = True
         return revision
 

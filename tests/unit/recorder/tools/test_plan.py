@@ -19,6 +19,7 @@ from countersign.recorder.tools.plan import (
     Tool,
     ToolState,
     accept,
+    forget,
     observe,
 )
 from tests.support.pins import offer
@@ -52,6 +53,13 @@ class Pins:
         done = accept(self.tools, asked, issuer="idp", subject="olga", now_us=self.now_us)
         self.tools.update({change.after.seen.name: change.after for change in done.changes})
         return done.accepted, done.not_accepted
+
+    def forget(self, *wanted: Offer) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        done = forget(self.listed, self.tools, [(one.name, one.digest) for one in wanted])
+        self.listed = done.target
+        forgotten = tuple(tool.seen.name for tool in done.tools)
+        self.tools = {name: tool for name, tool in self.tools.items() if name not in forgotten}
+        return forgotten, done.not_forgotten
 
 
 @pytest.fixture
@@ -196,6 +204,71 @@ def test_a_target_cannot_fill_the_store_with_names(pins: Pins) -> None:
     assert set(pins.tools) == {"query", "fits"}
 
 
+@pytest.mark.parametrize("again", [GOOD, EVIL])
+def test_a_forgotten_tool_waits_as_new_however_it_comes_again(pins: Pins, again: Offer) -> None:
+    pins.see(GOOD, offer("list"))
+    pins.see(EVIL, offer("new"))
+    assert pins.forget(EVIL, offer("new")) == (("query", "new"), ())
+    assert pins.states() == {"list": ACCEPTED}
+    (change,) = pins.see(again).changes
+    assert change.before is None
+    assert pins.states() == {"list": ACCEPTED, "query": NEW}
+
+
+def test_an_accepted_tool_that_is_forgotten_is_not_accepted_any_more(pins: Pins) -> None:
+    pins.see(GOOD)
+    pins.accept(GOOD)
+    assert pins.forget(GOOD) == (("query",), ())
+    pins.see(GOOD)
+    assert pins.states() == {"query": NEW}
+
+
+def test_what_changed_since_the_operator_looked_is_not_forgotten(pins: Pins) -> None:
+    pins.see(GOOD)
+    pins.see(EVIL)
+    assert pins.forget(GOOD, offer("unknown")) == ((), ("query", "unknown"))
+    assert pins.states() == {"query": CHANGED}
+    assert pins.listed is not None
+    assert pins.listed.tool_count == 1
+
+
+def test_nothing_is_forgotten_of_a_target_that_was_never_listed(pins: Pins) -> None:
+    assert pins.forget(GOOD) == ((), ("query",))
+    assert pins.listed is None
+
+
+def test_what_is_forgotten_while_a_first_listing_goes_on_is_not_pinned_by_its_next_page(pins: Pins) -> None:
+    pins.see(HIDDEN, offer("list"), ends=False)
+    pins.forget(HIDDEN)
+    pins.see(GOOD, offer("later"), ends=False)
+    assert pins.states() == {"list": ACCEPTED, "query": NEW, "later": NEW}
+
+
+def test_to_forget_nothing_does_not_end_a_first_listing(pins: Pins) -> None:
+    pins.see(offer("list"), ends=False)
+    pins.forget(GOOD)
+    pins.see(GOOD)
+    assert pins.states() == {"list": ACCEPTED, "query": ACCEPTED}
+
+
+def test_a_target_of_which_all_is_forgotten_is_not_seen_for_the_first_time_again(pins: Pins) -> None:
+    pins.see(GOOD, offer("list"))
+    pins.forget(GOOD, offer("list"))
+    assert pins.listed is not None
+    assert pins.listed.tool_count == 0
+    pins.see(GOOD, offer("list"))
+    assert pins.states() == {"query": NEW, "list": NEW}
+
+
+def test_what_is_forgotten_makes_room_for_others(pins: Pins) -> None:
+    pins.see(GOOD, offer("list"))
+    assert pins.listed is not None
+    pins.listed = replace(pins.listed, tool_count=MAX_TOOLS)
+    assert pins.see(offer("other")).overflow == 1
+    pins.forget(GOOD)
+    assert pins.see(offer("other")).overflow == 0
+
+
 NAMES = st.sampled_from(["a", "b", "c"])
 STEPS = st.lists(
     st.tuples(st.dictionaries(NAMES, st.sampled_from(["1", "2", "h\u200b"]), max_size=3), st.booleans(), st.booleans()),
@@ -210,7 +283,7 @@ def test_without_an_operator_only_first_sights_are_ever_accepted(
     pins = Pins()
     first: dict[str, Offer] = {}
     is_open = True
-    for described, ends, _ in steps:
+    for described, ends, forgets in steps:
         offers = [offer(name, text) for name, text in described.items()]
         for one in offers:
             if is_open and one.name not in pins.tools and not one.hidden:
@@ -220,3 +293,8 @@ def test_without_an_operator_only_first_sights_are_ever_accepted(
         for tool in seen.tools:
             expected = first.get(tool.seen.name)
             assert (tool.state is ACCEPTED) == (expected is not None and tool.seen.digest == expected.digest)
+        if forgets and offers:
+            pins.forget(*offers)
+            is_open = False
+            for one in offers:
+                first.pop(one.name, None)

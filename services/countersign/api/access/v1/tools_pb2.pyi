@@ -32,6 +32,8 @@ class _ToolStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolState.V
     """Offered, and never accepted."""
     TOOL_STATE_CHANGED: _ToolState.ValueType  # 3
     """Offered otherwise than it was accepted."""
+    TOOL_STATE_FORGOTTEN: _ToolState.ValueType  # 4
+    """Known no more: only in what WatchTools tells, with target and name alone."""
 
 class ToolState(_ToolState, metaclass=_ToolStateEnumTypeWrapper): ...
 
@@ -42,6 +44,8 @@ TOOL_STATE_NEW: ToolState.ValueType  # 2
 """Offered, and never accepted."""
 TOOL_STATE_CHANGED: ToolState.ValueType  # 3
 """Offered otherwise than it was accepted."""
+TOOL_STATE_FORGOTTEN: ToolState.ValueType  # 4
+"""Known no more: only in what WatchTools tells, with target and name alone."""
 Global___ToolState: _TypeAlias = ToolState  # noqa: Y015
 
 @_typing.final
@@ -135,7 +139,9 @@ class WatchToolsResponse(_message.Message):
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListedTarget]: ...
     @_builtins.property
-    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolPin]: ...
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolPin]:
+        """To be taken in in this order: a tool may be forgotten and, later, known again."""
+
     def __init__(
         self,
         *,
@@ -293,6 +299,7 @@ class ReviewedTool(_message.Message):
     FIRST_SEEN_US_FIELD_NUMBER: _builtins.int
     CHANGED_US_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
+    NOT_CONFIGURED_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     name: _builtins.str
     state: Global___ToolState.ValueType
@@ -309,6 +316,8 @@ class ReviewedTool(_message.Message):
     """Microseconds since the epoch."""
     first_seen_us: _builtins.int
     changed_us: _builtins.int
+    not_configured: _builtins.bool
+    """Whether gateway.yaml does not name its target."""
     @_builtins.property
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolFlag]: ...
     @_builtins.property
@@ -330,10 +339,11 @@ class ReviewedTool(_message.Message):
         first_seen_us: _builtins.int = ...,
         changed_us: _builtins.int = ...,
         differences: _abc.Iterable[Global___ToolDifference] | None = ...,
+        not_configured: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_definition", b"accepted_definition", "accepted_digest", b"accepted_digest", "accepted_issuer", b"accepted_issuer", "accepted_subject", b"accepted_subject", "accepted_us", b"accepted_us", "changed_us", b"changed_us", "differences", b"differences", "first_seen_us", b"first_seen_us", "flags", b"flags", "name", b"name", "seen_definition", b"seen_definition", "seen_digest", b"seen_digest", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_definition", b"accepted_definition", "accepted_digest", b"accepted_digest", "accepted_issuer", b"accepted_issuer", "accepted_subject", b"accepted_subject", "accepted_us", b"accepted_us", "changed_us", b"changed_us", "differences", b"differences", "first_seen_us", b"first_seen_us", "flags", b"flags", "name", b"name", "not_configured", b"not_configured", "seen_definition", b"seen_definition", "seen_digest", b"seen_digest", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -496,3 +506,54 @@ class AcceptToolsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcceptToolsResponse: _TypeAlias = AcceptToolsResponse  # noqa: Y015
+
+@_typing.final
+class ForgetToolsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenTool]:
+        """At most 1,000, each name once."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        tools: _abc.Iterable[Global___SeenTool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target", "tools", b"tools"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetToolsRequest: _TypeAlias = ForgetToolsRequest  # noqa: Y015
+
+@_typing.final
+class ForgetToolsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
+    NOT_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def forgotten(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def not_forgotten(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Unknown, or offered otherwise than the operator saw it."""
+
+    def __init__(
+        self,
+        *,
+        forgotten: _abc.Iterable[_builtins.str] | None = ...,
+        not_forgotten: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forgotten", b"forgotten", "not_forgotten", b"not_forgotten"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetToolsResponse: _TypeAlias = ForgetToolsResponse  # noqa: Y015

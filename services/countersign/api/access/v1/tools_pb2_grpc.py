@@ -167,6 +167,11 @@ class ToolReviewServiceStub(object):
                 request_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.AcceptToolsRequest.SerializeToString,
                 response_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.AcceptToolsResponse.FromString,
                 _registered_method=True)
+        self.ForgetTools = channel.unary_unary(
+                '/countersign.api.access.v1.ToolReviewService/ForgetTools',
+                request_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ForgetToolsRequest.SerializeToString,
+                response_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ForgetToolsResponse.FromString,
+                _registered_method=True)
 
 
 class ToolReviewServiceServicer(object):
@@ -187,6 +192,14 @@ class ToolReviewServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetTools(self, request, context):
+        """Forgets tools as they were seen, with what was accepted of them: none can be called, and one that is offered again is
+        new. A tool that changed since is left as it is, and named in the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ToolReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -199,6 +212,11 @@ def add_ToolReviewServiceServicer_to_server(servicer, server):
                     servicer.AcceptTools,
                     request_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.AcceptToolsRequest.FromString,
                     response_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.AcceptToolsResponse.SerializeToString,
+            ),
+            'ForgetTools': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetTools,
+                    request_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ForgetToolsRequest.FromString,
+                    response_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ForgetToolsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -257,6 +275,33 @@ class ToolReviewService(object):
             '/countersign.api.access.v1.ToolReviewService/AcceptTools',
             countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.AcceptToolsRequest.SerializeToString,
             countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.AcceptToolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetTools(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.api.access.v1.ToolReviewService/ForgetTools',
+            countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ForgetToolsRequest.SerializeToString,
+            countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ForgetToolsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,10 @@ class ToolReviewServiceStub:
     ListTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]
     AcceptTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.AcceptToolsRequest, _tools_pb2.AcceptToolsResponse]
     """Accepts what was seen: a tool that changed since is left as it is, and named in the answer."""
+    ForgetTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ForgetToolsRequest, _tools_pb2.ForgetToolsResponse]
+    """Forgets tools as they were seen, with what was accepted of them: none can be called, and one that is offered again is
+    new. A tool that changed since is left as it is, and named in the answer.
+    """
 
 @_typing.type_check_only
 class ToolReviewServiceAsyncStub(ToolReviewServiceStub):
@@ -98,6 +102,10 @@ class ToolReviewServiceAsyncStub(ToolReviewServiceStub):
     ListTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]  # type: ignore[assignment]
     AcceptTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.AcceptToolsRequest, _tools_pb2.AcceptToolsResponse]  # type: ignore[assignment]
     """Accepts what was seen: a tool that changed since is left as it is, and named in the answer."""
+    ForgetTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ForgetToolsRequest, _tools_pb2.ForgetToolsResponse]  # type: ignore[assignment]
+    """Forgets tools as they were seen, with what was accepted of them: none can be called, and one that is offered again is
+    new. A tool that changed since is left as it is, and named in the answer.
+    """
 
 class ToolReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """What operators decide about tools. Reached through the gateway with an operator's bearer token; every call is
@@ -118,5 +126,15 @@ class ToolReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.AcceptToolsResponse, _abc.Awaitable[_tools_pb2.AcceptToolsResponse]]:
         """Accepts what was seen: a tool that changed since is left as it is, and named in the answer."""
+
+    @_abc_1.abstractmethod
+    def ForgetTools(
+        self,
+        request: _tools_pb2.ForgetToolsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tools_pb2.ForgetToolsResponse, _abc.Awaitable[_tools_pb2.ForgetToolsResponse]]:
+        """Forgets tools as they were seen, with what was accepted of them: none can be called, and one that is offered again is
+        new. A tool that changed since is left as it is, and named in the answer.
+        """
 
 def add_ToolReviewServiceServicer_to_server(servicer: ToolReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -43,6 +43,8 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """A target offered tools for the first time, or offered them changed; the body says which, and how."""
     EVENT_KIND_TOOLS_ACCEPTED: _EventKind.ValueType  # 8
     """An operator accepted what a target offers; the body says what."""
+    EVENT_KIND_TOOLS_FORGOTTEN: _EventKind.ValueType  # 9
+    """An operator had tools forgotten; the body says which."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of fact an event states."""
@@ -64,6 +66,8 @@ EVENT_KIND_TOOLS_CHANGED: EventKind.ValueType  # 7
 """A target offered tools for the first time, or offered them changed; the body says which, and how."""
 EVENT_KIND_TOOLS_ACCEPTED: EventKind.ValueType  # 8
 """An operator accepted what a target offers; the body says what."""
+EVENT_KIND_TOOLS_FORGOTTEN: EventKind.ValueType  # 9
+"""An operator had tools forgotten; the body says which."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _Outcome:
