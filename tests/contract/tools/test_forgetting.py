@@ -11,8 +11,10 @@ import pytest
 
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
 from countersign.model.principal import Principal
+from countersign.recorder.tools.asked import to_pins
 from countersign.recorder.tools.plan import Offer
 from countersign.recorder.tools.review import PRINCIPAL_METADATA
+from countersign.recorder.tools.store import PostgresPinStore
 from countersign.runtime.pins import PinState
 from countersign.runtime.sealing import KEY_BYTES, Sealer
 from tests.contract.tools.test_recorder import (
@@ -77,6 +79,21 @@ async def test_a_forgotten_tool_is_on_the_record_gone_for_all_and_waits_when_it_
         "digest": EVIL.digest.hex(),
         "accepted_digest": GOOD.digest.hex(),
     }
+
+
+async def test_who_hears_late_of_a_tool_that_came_again_takes_it_for_known(dsn: str) -> None:
+    store = PostgresPinStore(dsn)
+    async with running_recorder(dsn) as (_, address), following(address) as pins:
+        await observe(pins, GOOD)
+        begin = await store.news(0)
+        await forget(address, GOOD)
+        await observe(pins, EVIL)
+        assert begin is not None
+        late = await store.news(begin.revision)
+        await store.close()
+    assert late is not None
+    states = [(pin.name, pin.state) for pin in to_pins(late)]
+    assert states == [("query", tools_pb2.TOOL_STATE_FORGOTTEN), ("query", tools_pb2.TOOL_STATE_NEW)]
 
 
 async def test_nothing_is_forgotten_that_could_not_be_recorded(dsn: str) -> None:
