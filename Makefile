@@ -24,8 +24,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## The main job on real input, everything embedded (ONCE=1: end after the walk)
 	@$(BIN)/countersign demo $(if $(ONCE),--once)
 
-test: $(READY)  ## All tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY)  ## All tests, a file on each core (ARGS="-n0 -k ...": chosen ones, one after the other)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(READY)  ## Lint, format, types, import rules, protos, generated code
 	$(BIN)/ruff check services tests

@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -109,7 +109,9 @@ class Postgres:
             except (OSError, IndexError):
                 continue
             if parent == self._process.pid:
-                os.kill(int(stat.parent.name), signal.SIGKILL)
+                # The postmaster ends the others by itself once it sees one of them killed.
+                with suppress(ProcessLookupError):
+                    os.kill(int(stat.parent.name), signal.SIGKILL)
 
     def database(self) -> str:
         """Make a fresh database; return its DSN."""
