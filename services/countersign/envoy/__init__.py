@@ -1,4 +1,4 @@
-"""Envoy's configuration, built as typed messages: no hand-written YAML, no target's credential in it.
+"""Envoy's configuration, built as its own protobuf messages: no hand-written YAML, no target's credential in it.
 
 ``listener`` says what happens to every request, ``routes`` who serves which path, ``clusters`` where they are,
 ``bootstrap`` puts it together. Routes and targets' clusters are files that Envoy watches, so that an edit of

