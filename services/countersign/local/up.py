@@ -60,8 +60,8 @@ class Up:
         config = self.watcher.current
         wiring = self._wiring(config)
         files = EnvoyFiles.below(self.state.envoy)
-        # Aside: Envoy's messages take seconds to build, in which the database and the services start.
-        writing = asyncio.ensure_future(asyncio.to_thread(_write, config, wiring, files))
+        write_dynamic(config, files)
+        write_bootstrap(config, wiring, files)
         dsn = None
         if config.postgres_dsn is None:
             postgres = EmbeddedPostgres(self.state)
@@ -76,7 +76,6 @@ class Up:
             self._service("authz", wiring.authz),
             self._service("masker", wiring.masker),
         )
-        await writing
         await supervisor.start(self._envoy(files, wiring))
         self._announce(config)
         await self._follow(files, supervisor, wiring)
@@ -162,11 +161,6 @@ class Up:
             self.say("target", f"{target.name}: {target.resource}")
         self.say("record", f"gRPC SessionService at {config.url}")
         self.say("ready", f"listening on {self.listen}, policy version {config.version}, state in {self.state.root}")
-
-
-def _write(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) -> None:
-    write_dynamic(config, files)
-    write_bootstrap(config, wiring, files)
 
 
 def default_listen(config: GatewayConfig) -> str:
