@@ -10,9 +10,10 @@ from tree_sitter import Language, Parser
 from countersign.statements.shell.clients import ClassifySql
 from countersign.statements.shell.command import Command
 from countersign.statements.shell.dispatch import judge_command
+from countersign.statements.shell.errors import UnreadError
+from countersign.statements.shell.foreign import check_names, spell
 from countersign.statements.shell.gaps import check_gaps
 from countersign.statements.shell.tree import Scope, judge
-from countersign.statements.shell.words import UnreadError
 from countersign.statements.shell.wrappers import Budget, Runner
 from countersign.statements.verdict import Verdict, unparsable
 
@@ -59,13 +60,16 @@ def _script(text: str, sql: ClassifySql | None, depth: int) -> Verdict:
 
     runner = Runner(command, script, sql, Budget())
     try:
-        root = _PARSER.parse(text.encode()).root_node
+        parsed = spell(text).encode()
+        root = _PARSER.parse(parsed).root_node
         if root.has_error or not any(child.is_named and child.type != "comment" for child in root.children):
             return unparsable("not the syntax of a shell, or no command")
         if root.descendant_count > _NODES_MAX:
             return unparsable("too many parts")
         if "\\" in text or "#" in text:
-            check_gaps(root, text.encode())
+            check_gaps(root, parsed)
+        if not text.isascii():
+            check_names(root)
         return judge(root, Scope(runner, depth))
     except UnreadError as error:
         return unparsable(str(error))

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from countersign.statements.shell.words import UnreadError
+from countersign.statements.shell.errors import UnreadError
 
 _BLANKS = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _TEXTS = frozenset({"string", "heredoc_body", "expansion"})

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from tree_sitter import Node
 
+from countersign.statements.shell.errors import UnreadError
 from countersign.statements.shell.paths import read_classes, write_classes
 from countersign.statements.shell.readers import quiet
-from countersign.statements.shell.words import UnreadError, source, variables, words
+from countersign.statements.shell.words import source, variables, words
 from countersign.statements.verdict import StatementClass
 
 _C = StatementClass

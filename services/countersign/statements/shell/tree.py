@@ -12,10 +12,11 @@ from countersign.statements.combine import combine
 from countersign.statements.names import names
 from countersign.statements.shell.command import FETCHES, READS, RUNS, UNTOLD, Command, verdict
 from countersign.statements.shell.dispatch import judge_command
+from countersign.statements.shell.errors import UnreadError
 from countersign.statements.shell.paths import reaches_secrets, resolve
 from countersign.statements.shell.readers import NAMERS, PASSING, SHOWS_VARIABLE, quiet
 from countersign.statements.shell.redirects import file_redirect, here, substitutions
-from countersign.statements.shell.words import UnreadError, Word, source, variables, words
+from countersign.statements.shell.words import Word, source, variables, words
 from countersign.statements.shell.wrappers import Runner, harmless_variable
 from countersign.statements.verdict import READING, StatementClass, Verdict
 

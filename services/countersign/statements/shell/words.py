@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from countersign.statements.shell.errors import UnreadError
+from countersign.statements.shell.foreign import unspell
+
 _NUMBERS = frozenset({"RANDOM", "SECONDS", "UID", "EUID", "LINENO", "COLUMNS", "PPID", "#", "?", "$"})
 _ESCAPED = re.compile(r"\\(?:(\n)|(.))", re.DOTALL)
 _ANSI = re.compile(
@@ -20,10 +23,6 @@ _ANSI_SHORT = {"a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "
 _GLOB = re.compile(r"(?<!\\)[*?\[]")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*|-?\d{1,6}\.\.-?\d{1,6}|[a-z]\.\.[a-z])\}")
 _EXPANSIONS_MAX = 64
-
-
-class UnreadError(ValueError):
-    """A construct that is not read. The message quotes nothing of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def _choices(inner: str) -> list[str]:
 
 def source(node: Node) -> str:
     """Return the text that a node covers."""
-    return (node.text or b"").decode()
+    return unspell((node.text or b"").decode())
 
 
 def _pieces(node: Node, known: Mapping[str, str | None], inner: list[Node]) -> list[_Piece]:

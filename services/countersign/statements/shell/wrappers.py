@@ -13,10 +13,11 @@ from countersign.statements.combine import combine
 from countersign.statements.names import names
 from countersign.statements.shell.clients import CLIENTS, ClassifySql, judge_client
 from countersign.statements.shell.command import READS, RUNS, UNTOLD, Command, verdict
+from countersign.statements.shell.errors import UnreadError
 from countersign.statements.shell.files import judge_find
 from countersign.statements.shell.paths import is_closed, reaches_secrets
 from countersign.statements.shell.readers import READERS, judge_reader, names_files
-from countersign.statements.shell.words import UnreadError, Word
+from countersign.statements.shell.words import Word
 from countersign.statements.verdict import READING, StatementClass, Verdict
 
 _C = StatementClass
