@@ -14,6 +14,7 @@ import pytest
 
 from countersign.local.child import CannotStart, ChildSpec
 from countersign.local.supervisor import Supervisor
+from tests.support.recorders import until
 
 FOREVER = (sys.executable, "-c", "import signal; signal.pause()")
 
@@ -112,7 +113,8 @@ async def test_a_renewed_part_runs_as_it_is_now_said_and_the_others_go_on(
     now = await told.pid("part", "ready again")
     assert is_gone(old)
     assert not is_gone(other)
-    assert psutil.Process(now).environ()["MORE"] == "1"
+    # A process has its environment once it runs its program, a moment after it has its id.
+    await until(lambda: psutil.Process(now).environ().get("MORE") == "1")
 
 
 async def test_who_relies_on_another_is_stopped_before_it_whichever_was_ready_first(
