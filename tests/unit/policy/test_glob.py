@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.model.glob import Glob, GlobSet
+from tests.support.cost import cpu_s
 
 PATTERNS = st.text(alphabet="ab*?.[", max_size=9)
 TEXTS = st.text(alphabet="ab.[\n", max_size=10)
@@ -68,6 +67,5 @@ def test_a_star_spans_line_ends_and_a_question_mark_one_code_point() -> None:
 @pytest.mark.parametrize("pattern", ["*a" * 100 + "*b", "*?a" * 80 + "*b", "*a?" * 80 + "b", "?" * 200 + "*b"])
 def test_no_text_makes_matching_explode(pattern: str) -> None:
     text = "a" * 8_000
-    start = time.process_time()
     assert not Glob(pattern).matches(text)
-    assert time.process_time() - start < 5
+    assert cpu_s(lambda: Glob(pattern).matches(text)) < 0.5
