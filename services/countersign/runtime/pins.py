@@ -236,8 +236,9 @@ class PinnedTools:
         for callback in self._callbacks:
             try:
                 callback(frozenset(changed))
-            except Exception:
-                log.exception("what follows the targets' tools failed")
+            except Exception as error:
+                # Its message may quote what a target says of its tools.
+                log.error("what follows the targets' tools failed: %s", type(error).__name__)  # noqa: TRY400
 
 
 def _take_in(targets: dict[str, _Known], told: tools_pb2.WatchToolsResponse) -> set[str]:
