@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from countersign.jsontext import Document, JsonRefused, apply_edits, parse
-from countersign.masking.detectors import Detector
+from countersign.masking.detectors import Detector, Hit
 from countersign.masking.fields import Field
 from countersign.masking.key_rules import Cover, KeyRules
 from countersign.masking.layers import Layer
@@ -99,7 +99,9 @@ class Masker:
         for rule in self._rules:
             found = _find(rule.detector, data)
             if found:
-                spans = iter(found) if len(data) == len(joined) else _in_code_points(data, found)
+                spans: Iterator[tuple[int, int]] = ((hit.start, hit.end) for hit in found)
+                if len(data) != len(joined):
+                    spans = _in_code_points(data, spans)
                 for leaf, start, end in leaves.locate(spans):
                     yield leaf, Span(start, end, rule.detector.label, rule.replacement)
 
@@ -124,7 +126,7 @@ def _decode(data: bytes) -> str:
     raise refusal
 
 
-def _find(detector: Detector, data: bytes) -> list[tuple[int, int]]:
+def _find(detector: Detector, data: bytes) -> list[Hit]:
     """Run a detector; whatever goes wrong in it, native panics among them, means that nothing may pass."""
     try:
         found = detector.find(data)
@@ -133,7 +135,7 @@ def _find(detector: Detector, data: bytes) -> list[tuple[int, int]]:
     except BaseException as error:  # a native panic is no Exception
         refusal = NotMaskable(f"the detector of {detector.label} failed: {type(error).__name__}")
     else:
-        for start, end in found:
+        for start, end, _ in found:
             if not 0 <= start < end <= len(data):
                 raise NotMaskable(f"the detector of {detector.label} found something outside the text")
         return found

@@ -19,7 +19,7 @@ AMEX = "3782" + "822463" + "10005"
 
 def found(detector: detectors.Detector, text: str) -> list[str]:
     data = text.encode()
-    return [data[start:end].decode() for start, end in detector.find(data)]
+    return [data[start:end].decode() for start, end, _ in detector.find(data)]
 
 
 def test_the_registry_knows_exactly_the_detectors_of_the_model() -> None:

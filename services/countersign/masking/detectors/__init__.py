@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from countersign.masking.detectors.base import Detector
+from countersign.masking.detectors.base import Detector, Hit
 from countersign.masking.detectors.credit_card import CreditCard
 from countersign.masking.detectors.email import Email
 from countersign.masking.detectors.secrets import Secrets
@@ -35,4 +35,4 @@ def make(name: str, cache_dir: Path | None) -> Detector:
     return _MAKERS[name](cache_dir)
 
 
-__all__ = ["Detector", "make", "names"]
+__all__ = ["Detector", "Hit", "make", "names"]

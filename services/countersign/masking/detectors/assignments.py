@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countersign.masking.detectors.base import ByteSpan, Pattern
+from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 
 _ASSIGNMENT = Pattern(
@@ -18,9 +18,9 @@ _WORDS = (b"pass", b"pwd", b"secret", b"token", b"key")
 _TRAILING = b".,;:!?)]}"
 
 
-def find(data: bytes, lower: bytes) -> list[ByteSpan]:
+def find(data: bytes, lower: bytes) -> list[Hit]:
     """Where the values stand that are assigned to telling names; ``lower`` is ``data`` in lower case."""
-    found: list[ByteSpan] = []
+    found: list[Hit] = []
     if not any(word in lower for word in _WORDS):
         return found
     for _, name, double_quoted, single_quoted, bare in _ASSIGNMENT.groups(data):
@@ -33,12 +33,12 @@ def find(data: bytes, lower: bytes) -> list[ByteSpan]:
             # As written, too: the brace that was trimmed may close a placeholder.
             written = data[slice(*max(quoted, bare))].decode()
             if holds_secret(kind, written) and holds_secret(kind, data[start:end].decode()):
-                found.append((start, end))
+                found.append(Hit(start, end, f"assigned to the name of a {kind.name.lower()}"))
     for span in _SAID.spans(data, 1):
         start, end = _trim(data, span)
         value = data[start:end].decode()
         if any(character.isdigit() for character in value) and holds_secret(Telling.PASSWORD, value):
-            found.append((start, end))
+            found.append(Hit(start, end, "said to be a password, key or token"))
     return found
 
 

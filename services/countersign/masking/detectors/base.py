@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import re2
 
 ByteSpan = tuple[int, int]
+
+
+class Hit(NamedTuple):
+    """Where a value stands in UTF-8 text (byte offsets, end exclusive), and what gave it away: a few fixed words."""
+
+    start: int
+    end: int
+    why: str
 
 
 class Detector(Protocol):
@@ -18,8 +26,8 @@ class Detector(Protocol):
         """What a finding is called: upper case, as in ``EMAIL``."""
         ...
 
-    def find(self, data: bytes) -> list[ByteSpan]:
-        """Where the values stand: byte offsets, end exclusive, on character boundaries; they may overlap."""
+    def find(self, data: bytes) -> list[Hit]:
+        """Where the values stand, on character boundaries; they may overlap. ``why`` never quotes the text."""
         ...
 
 

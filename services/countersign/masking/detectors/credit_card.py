@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from countersign.masking.detectors.base import ByteSpan, Pattern
+from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
 
 _RUN = Pattern(r"[0-9](?:[ -]?[0-9]){12,}")
 _GROUP = re.compile(rb"[0-9]+")
+_WHY = "a card scheme's prefix and length, and the Luhn sum is right"
 _SHORTEST, _LONGEST = 13, 19
 _SHORTEST_GROUP = 3
 
@@ -39,9 +40,9 @@ class CreditCard:
 
     label = "CREDIT_CARD"
 
-    def find(self, data: bytes) -> list[ByteSpan]:
+    def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
-        return [span for start, end in _RUN.spans(data) for span in _cards(data, start, end)]
+        return [Hit(*card, _WHY) for start, end in _RUN.spans(data) for card in _cards(data, start, end)]
 
 
 def _cards(data: bytes, start: int, end: int) -> list[ByteSpan]:

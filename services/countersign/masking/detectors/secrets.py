@@ -9,7 +9,7 @@ from typing import Protocol
 import kingfisher_sdk
 
 from countersign.masking.detectors import assignments, private_keys
-from countersign.masking.detectors.base import ByteSpan, Pattern
+from countersign.masking.detectors.base import Hit, Pattern
 
 _AWS_KEY_ID = Pattern(r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}")
 _AWS_MARKS = (b"A3T", b"AKIA", b"ASIA", b"ABIA", b"ACCA")
@@ -66,28 +66,32 @@ class Secrets:
         # Base64 texts would be found by what they hold, at offsets that are not where it stands.
         return cls(kingfisher_sdk.Scanner(rules, base64=False))
 
-    def find(self, data: bytes) -> list[ByteSpan]:
+    def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`. Raises :class:`OddFindingError` when the scanner's offsets are not to be trusted."""
-        spans = [
-            (at + start, at + end)
+        hits = [
+            Hit(at + hit.start, at + hit.end, hit.why)
             for at, window in _windows(data)
-            for start, end in (_checked(finding, window) for finding in self._scanner.scan(window))
+            for hit in (_checked(finding, window) for finding in self._scanner.scan(window))
         ]
         # To look for a word is a hundred times cheaper than to start a pattern that needs it.
         lower = data.lower()
         if any(mark in data for mark in _AWS_MARKS):
-            spans += _AWS_KEY_ID.spans(data)
+            hits += (Hit(*span, "an AWS key id") for span in _AWS_KEY_ID.spans(data))
         if b"eyJ" in data:
-            spans += _JWT.spans(data)
+            hits += (Hit(*span, "a JSON web token") for span in _JWT.spans(data))
         if b"://" in data:
-            spans += _URL_PASSWORD.spans(data, 1)
+            hits += (Hit(*span, "the password of a URL") for span in _URL_PASSWORD.spans(data, 1))
         if b"authorization" in lower:
-            spans += _AUTHORIZATION.spans(data, 1)
+            hits += (Hit(*span, "an Authorization header") for span in _AUTHORIZATION.spans(data, 1))
         if b"bearer" in lower:
-            spans += (span for span in _BEARER.spans(data, 1) if any(48 <= byte <= 57 for byte in data[slice(*span)]))
-        spans += private_keys.find(data)
-        spans += assignments.find(data, lower)
-        return spans
+            hits += (
+                Hit(*span, "a bearer token")
+                for span in _BEARER.spans(data, 1)
+                if any(48 <= byte <= 57 for byte in data[slice(*span)])
+            )
+        hits += private_keys.find(data)
+        hits += assignments.find(data, lower)
+        return hits
 
 
 def _windows(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -114,8 +118,8 @@ def _cut(data: bytes, near: int) -> int:
     return near
 
 
-def _checked(finding: NativeFinding, data: bytes) -> ByteSpan:
+def _checked(finding: NativeFinding, data: bytes) -> Hit:
     start, end = finding.location["start_offset"], finding.location["end_offset"]
     if not 0 <= start < end <= len(data) or data[start:end] != finding.secret.encode():
         raise OddFindingError("the scanner's finding is not where it says")
-    return start, end
+    return Hit(start, end, "the catalogue of providers' formats")

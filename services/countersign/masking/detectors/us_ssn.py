@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countersign.masking.detectors.base import ByteSpan, Pattern
+from countersign.masking.detectors.base import Hit, Pattern
 
 _CANDIDATE = Pattern(r"[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}")
 
@@ -12,10 +12,10 @@ class UsSsn:
 
     label = "US_SSN"
 
-    def find(self, data: bytes) -> list[ByteSpan]:
+    def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
         return [
-            (start, end)
+            Hit(start, end, "an assignable number in groups of 3, 2 and 4 digits")
             for start, end in _CANDIDATE.spans(data)
             if _is_assignable(data[start:end]) and not _is_part_of_more(data, start, end)
         ]
