@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import JSONEncoder
 
 from countersign.jsontext.spans import element_spans
@@ -14,11 +14,15 @@ _WRITER = JSONEncoder(ensure_ascii=False)
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Put ``text`` where ``start`` to ``end`` (code points, end exclusive) stands now."""
+    """Put ``text`` where ``start`` to ``end`` (code points, end exclusive) stands now.
+
+    ``origin`` is whatever its maker knows the edit by; it travels with it.
+    """
 
     start: int
     end: int
     text: str
+    origin: object = field(default=None, compare=False, repr=False)
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:

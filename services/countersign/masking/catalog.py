@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from countersign.masking import detectors
 from countersign.masking.fields import Field
 from countersign.masking.masker import Masker, Rule
+from countersign.masking.replacements import Redacted, Replacement
 from countersign.model.rule import Mask
 
 _SECRETS = "secrets"
@@ -63,9 +65,14 @@ class MaskCatalog:
         rules: dict[str, Rule] = {}
         fields: list[Field] = []
         for mask in masks:
+            replaced_by = partial(_replaced_by, mask)
             for name in mask.detectors:
                 detector = self._detectors[name]
-                replacement = mask.replace.replace("{label}", detector.label)
-                rules.setdefault(name, Rule(detector, replacement, reads_names=name == _SECRETS))
-            fields += (Field.of(path, mask.replace) for path in mask.fields)
+                replacement = replaced_by(detector.label)
+                rules.setdefault(name, Rule(detector, replacement, reads_names=name == _SECRETS, name=name))
+            fields += (Field.of(path, replaced_by) for path in mask.fields)
         return Masker(tuple(rules.values()), fields, max_depth=self._max_depth)
+
+
+def _replaced_by(mask: Mask, label: str) -> Replacement:
+    return Redacted(mask.replace.replace("{label}", label))

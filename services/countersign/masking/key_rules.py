@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from countersign.jsontext import JsonValue, Number
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 from countersign.masking.fields import Field
+from countersign.masking.result import FIELDS, NAMED
 
 _MOST_REMEMBERED = 10_000
 _LONGEST_REMEMBERED = 128
@@ -19,6 +20,8 @@ class Cover:
 
     label: str
     replacement: str
+    detector: str = FIELDS
+    why: str = NAMED
 
 
 @dataclass(frozen=True, slots=True)

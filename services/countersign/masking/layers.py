@@ -43,7 +43,8 @@ class Layer(Protocol):
 class TextLayer:
     """A text that is one leaf."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self._text = text
         self.parent: tuple[Layer, int] | None = None
         self.edits: list[Edit] = []
 
@@ -52,7 +53,7 @@ class TextLayer:
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`."""
-        self.edits += (Edit(span.start, span.end, span.replacement) for span in spans)
+        self.edits += _edits(self._text, spans)
 
     def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
@@ -80,12 +81,13 @@ class JsonLayer:
         self._literals = pick_literals(self.document, leaves)
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
-        """See :class:`Layer`. A number becomes 0; keys stay distinct within their object."""
+        """See :class:`Layer`. A number stays a number; keys stay distinct within their object."""
         literal = self._literals[leaf]
         if literal.is_number:
-            self.edits.append(Edit(literal.start, literal.end, "0"))
+            number = spans[0].replacement.number(literal.value)
+            self.edits.append(Edit(literal.start, literal.end, number, spans[0]))
             return
-        edits = [Edit(span.start, span.end, span.replacement) for span in spans]
+        edits = _edits(literal.value, spans)
         if literal.is_key:
             suffix = self._rename(literal, edits)
             if suffix:
@@ -99,7 +101,9 @@ class JsonLayer:
         offsets = {edit.start for edit in edits} | {edit.end for edit in edits}
         at = raw_offsets(raw, literal.value, sorted(offsets))
         start = literal.start
-        self.edits += (Edit(start + at[edit.start], start + at[edit.end], quote(edit.text)[1:-1]) for edit in edits)
+        self.edits += (
+            Edit(start + at[edit.start], start + at[edit.end], quote(edit.text)[1:-1], edit.origin) for edit in edits
+        )
 
     def place(self, leaf: int) -> str:
         """See :class:`Layer`."""
@@ -132,6 +136,10 @@ class JsonLayer:
         taken[name + suffix] = 1
         self._renamed[literal.path] = name + suffix
         return suffix
+
+
+def _edits(value: str, spans: Sequence[Span]) -> list[Edit]:
+    return [Edit(span.start, span.end, span.replacement.text(value[span.start : span.end]), span) for span in spans]
 
 
 def _key_step(key: str) -> str:

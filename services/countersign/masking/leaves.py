@@ -54,7 +54,7 @@ class Leaves:
 
         Raises :class:`NotMaskable` for JSON within that parsers could read in two ways, or that is nested too deeply.
         """
-        layer = TextLayer()
+        layer = TextLayer(text)
         self.layers.append(layer)
         if not self._nested(text, layer, 0, 0):
             self._start_run(layer, 0)
@@ -73,16 +73,16 @@ class Leaves:
         run = self._runs[bisect_right(self._runs, leaf, key=lambda run: run.first) - 1]
         return run.layer, run.first_in_layer + leaf - run.first
 
-    def locate(self, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-        """Yield leaf, start and end in its value for each part of these spans of the joined text."""
+    def locate(self, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
+        """Yield leaf, start and end in its value, and which span it is, for each part of spans of the joined text."""
         ends = list(accumulate(map(len, self._parts)))
         starts = ends[0::2]
-        for start, end in spans:
+        for which, (start, end) in enumerate(spans):
             leaf = max(bisect_right(starts, start) - 1, 0)
             while leaf < len(starts) - 1 and starts[leaf] < end:
                 first, last = max(start, starts[leaf]), min(end, ends[2 * leaf + 1])
                 if first < last:
-                    yield leaf, first - starts[leaf], last - starts[leaf]
+                    yield leaf, first - starts[leaf], last - starts[leaf], which
                 leaf += 1
 
     def _start_run(self, layer: Layer, first_in_layer: int) -> None:

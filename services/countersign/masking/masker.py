@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from countersign.jsontext import Document, JsonRefused, apply_edits, parse
+from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, parse
 from countersign.masking.detectors import Detector, Hit
+from countersign.masking.explaining import Explained, located
 from countersign.masking.fields import Field
 from countersign.masking.key_rules import Cover, KeyRules
 from countersign.masking.layers import Layer
 from countersign.masking.leaves import Leaves
 from countersign.masking.places import summarise
+from countersign.masking.replacements import Replacement
 from countersign.masking.result import Masked, NotMaskable, Span, merge
 from countersign.masking.text_fields import TextFields
 from countersign.model.event import Finding
+
+_Outcome = tuple[str, tuple[Finding, ...], Sequence[Edit]]
+"""The masked text, what was found, and what was changed in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +29,16 @@ class Rule:
     """A detector and what to put in place of what it finds."""
 
     detector: Detector
-    replacement: str
+    replacement: Replacement
     reads_names: bool = False
     """Whether it also masks whole what stands beside a telling key."""
+    name: str = ""
+    """The detector's name in gateway.yaml."""
 
     @property
     def cover(self) -> Cover:
         """What masks a whole value on this rule's behalf."""
-        return Cover(self.detector.label, self.replacement)
+        return Cover(self.detector.label, self.replacement, self.name, "its key announces one")
 
 
 class Masker:
@@ -57,17 +64,29 @@ class Masker:
         """Mask a parsed JSON body; the text is the document's own when there are no findings."""
         if self._idle:
             return document.text, ()
-        return self._guarded(document.text, lambda leaves: leaves.add_document(document))
+        text, findings, _ = self._guarded(document.text, lambda leaves: leaves.add_document(document))
+        return text, findings
 
     def text(self, data: bytes) -> Masked:
         """Mask a text body; one that is JSON after all is masked as JSON. Raises :class:`NotMaskable` if not UTF-8."""
         text = _decode(data)
         if self._idle:
             return Masked(data)
-        masked, findings = self._guarded(text, lambda leaves: leaves.add_text(text))
+        masked, findings, _ = self._guarded(text, lambda leaves: leaves.add_text(text))
         return Masked(masked.encode() if findings else data, findings)
 
-    def _guarded(self, text: str, gather: Callable[[Leaves], None]) -> tuple[str, tuple[Finding, ...]]:
+    def explain(self, text: str) -> Explained:
+        """Mask a text as :meth:`text` does, and say of each stretch of it that was replaced why it was.
+
+        Raises :class:`NotMaskable`.
+        """
+        _decode(text.encode("utf-8", "surrogatepass"))
+        if self._idle:
+            return Explained(text, ())
+        masked, _, edits = self._guarded(text, lambda leaves: leaves.add_text(text))
+        return Explained(masked, located(edits))
+
+    def _guarded(self, text: str, gather: Callable[[Leaves], None]) -> _Outcome:
         """Gather and mask; a mistake of ours must end the call like any other doubt, and must not show the text."""
         try:
             leaves = Leaves(self._keys, self.max_depth)
@@ -79,17 +98,18 @@ class Masker:
             refusal = NotMaskable(f"masking failed: {type(error).__name__}")
         raise refusal
 
-    def _mask(self, text: str, leaves: Leaves) -> tuple[str, tuple[Finding, ...]]:
+    def _mask(self, text: str, leaves: Leaves) -> _Outcome:
         by_leaf: defaultdict[int, list[Span]] = defaultdict(list)
         for leaf, cover in leaves.covered:
-            by_leaf[leaf].append(Span(0, len(leaves.value(leaf)), cover.label, cover.replacement))
+            whole = len(leaves.value(leaf))
+            by_leaf[leaf].append(Span(0, whole, cover.label, cover.replacement, cover.detector, cover.why))
         for leaf, span in self._detected(leaves):
             by_leaf[leaf].append(span)
         if self._text_fields and leaves.prose:
             for leaf, span in self._named_in_prose(leaves):
                 by_leaf[leaf].append(span)
         if not by_leaf:
-            return text, ()
+            return text, (), ()
         return _apply(text, leaves, {leaf: merge(by_leaf[leaf]) for leaf in sorted(by_leaf)})
 
     def _detected(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
@@ -102,8 +122,9 @@ class Masker:
                 spans: Iterator[tuple[int, int]] = ((hit.start, hit.end) for hit in found)
                 if len(data) != len(joined):
                     spans = _in_code_points(data, spans)
-                for leaf, start, end in leaves.locate(spans):
-                    yield leaf, Span(start, end, rule.detector.label, rule.replacement)
+                for leaf, start, end, which in leaves.locate(spans):
+                    why = found[which].why
+                    yield leaf, Span(start, end, rule.detector.label, rule.replacement, rule.name, why)
 
     def _named_in_prose(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
         values = [leaves.value(leaf) for leaf in leaves.prose]
@@ -161,7 +182,7 @@ def _in_code_points(data: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[t
 _NOT_CONTINUATION = bytes(byte for byte in range(256) if byte & 0xC0 != 0x80)
 
 
-def _apply(text: str, leaves: Leaves, spans: dict[int, list[Span]]) -> tuple[str, tuple[Finding, ...]]:
+def _apply(text: str, leaves: Leaves, spans: dict[int, list[Span]]) -> _Outcome:
     expected: defaultdict[Layer, set[int]] = defaultdict(set)
     for leaf in spans:
         layer, number = leaves.place(leaf)
@@ -187,4 +208,5 @@ def _apply(text: str, leaves: Leaves, spans: dict[int, list[Span]]) -> tuple[str
         if layer.parent is not None and layer.edits:
             outer, number = layer.parent
             outer.embed(number, layer.edits)
-    return apply_edits(text, leaves.layers[0].edits), findings
+    edits = leaves.layers[0].edits
+    return apply_edits(text, edits), findings, edits

@@ -19,6 +19,13 @@ class NotMaskable(ValueError):
         self.reason = reason
 
 
+FIELDS = "fields"
+"""What stands for a detector's name where a mask's ``fields`` selected a value."""
+
+NAMED = "its name is one of the mask's fields"
+"""Why a value that ``fields`` selected is masked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Masked:
     """Bytes that may be released, and where something was replaced in them."""
@@ -33,12 +40,17 @@ class Masked:
 
 
 class Span(NamedTuple):
-    """A stretch of a leaf's decoded value (code points, end exclusive) and what to put in its place."""
+    """A stretch of a leaf's decoded value (code points, end exclusive) and what to put in its place.
+
+    ``detector`` and ``why`` say what gave it away, in words that do not depend on the value.
+    """
 
     start: int
     end: int
     label: str
     replacement: str
+    detector: str = FIELDS
+    why: str = NAMED
 
 
 def merge(spans: list[Span]) -> list[Span]:
@@ -51,7 +63,7 @@ def merge(spans: list[Span]) -> list[Span]:
             length = span.end - span.start
             if length > longest:
                 longest = length
-                last = last._replace(label=span.label, replacement=span.replacement)
+                last = span._replace(start=last.start, end=last.end)
             merged[-1] = last._replace(end=max(last.end, span.end))
         else:
             longest = span.end - span.start
