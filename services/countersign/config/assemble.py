@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import rates, secrets, urls
+from countersign.config import masks, rates, secrets, targets, urls
 from countersign.config.document import Node, Path
 from countersign.config.names import Names
 from countersign.config.problem import Problems
 from countersign.config.rules import Rules
-from countersign.config.shape import MASK_NAME, TARGET_NAME, File, MaskShape, SecretSource, TargetShape
+from countersign.config.shape import File, SecretSource, TargetShape
 from countersign.config.shaped import Shaped
-from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, NewTools, Secret, SecretUse, Target
-from countersign.config.wording import NEVER_LITERAL, nearest
-from countersign.model.rule import DETECTORS, Mask
-
-RESERVED_TARGETS = frozenset({"mcp"})
-"""Names that a path at the gateway would confuse with the endpoint itself."""
-
-_NO_KEY = re.compile(r"[*?\[\]{}\"'\\$]")
-_PLACEHOLDER = re.compile(r"\{label\}")
+from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
+from countersign.config.wording import NEVER_LITERAL
+from countersign.model.rule import Mask
 
 
 class Assembly:
@@ -42,8 +35,10 @@ class Assembly:
         file, declared = shaped.file, shaped.declared
         url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
         names = Names()
+        made = masks.read(file.masks, self._root, self._problems)
+        known = {name: made.get(name) for name in declared.masks}
         indexed = list(zip(declared.rules, file.rules, strict=False))  # none where a stand-in took the rules' place
-        rules = Rules(self._root, declared.targets, declared.masks, names, self._problems).check(indexed)
+        rules = Rules(self._root, declared.targets, known, names, self._problems).check(indexed)
         if declared.all_rules and not any(
             (shape.allow or shape.approve) and shape.mode != "shadow" for shape in file.rules
         ):
@@ -54,9 +49,11 @@ class Assembly:
             version=version,
             url=url,
             issuers=self._issuers(file),
-            targets=MappingProxyType({name: self._target(name, shape, url) for name, shape in file.targets.items()}),
+            targets=MappingProxyType(
+                {name: self._target(name, shape, url, known) for name, shape in file.targets.items()}
+            ),
             rules=rules,
-            masks=MappingProxyType(self._masks(file.masks)),
+            masks=MappingProxyType(made),
             rate_limits=rates.check(limits, self._root, declared.targets, names, self._problems),
             candidate=candidate,
             auditors=self._groups("auditors", file.auditors.groups if file.auditors else (), "the record"),
@@ -91,61 +88,26 @@ class Assembly:
                     self._add((*path, key), f"unprintable characters, or spaces around, in `{key}`", "remove them")
         return tuple(Issuer(shape.issuer, shape.groups, tuple(shape.audiences or ())) for shape in file.identity.oidc)
 
-    def _target(self, name: str, shape: TargetShape, gateway: str) -> Target:
+    def _target(self, name: str, shape: TargetShape, gateway: str, known: Mapping[str, Mask | None]) -> Target:
         path: Path = ("targets", name)
-        if not re.fullmatch(TARGET_NAME, name) or name in RESERVED_TARGETS:
-            remedy = "use up to 63 small letters, digits and hyphens, the first no hyphen, and not `mcp`"
-            self._problems.add(self._root.key_place(path), f"`{name}` is no usable name of a target", remedy)
+        targets.check_name(name, self._root.key_place(path), self._problems)
         bearer = shape.credential.bearer if shape.credential else None
         self._url((*path, "mcp"), shape.mcp, lambda url: urls.target(url, has_credential=bearer is not None))
         if _same_origin(shape.mcp, gateway):
             self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
         credential = (*path, "credential", "bearer")
         secret = self._secret(credential, bearer, secrets.header_safe, SecretUse.TARGETS) if bearer else None
-        return Target(name, shape.mcp, secret, f"{gateway}/{name}/mcp", self._new_tools(path, shape.new_tools))
-
-    def _new_tools(self, path: Path, stated: str) -> NewTools:
-        if stated not in tuple(NewTools):
-            remedy = "write `deny` (until an operator accepts them) or `allow` (the rules alone decide)"
-            self._add((*path, "new_tools"), f"`{stated}` is nothing to do with new tools", remedy)
-            return NewTools.DENY
-        return NewTools(stated)
-
-    def _masks(self, shapes: Mapping[str, MaskShape]) -> dict[str, Mask]:
-        seen: dict[str, str] = {}
-        for name, shape in shapes.items():
-            path: Path = ("masks", name)
-            place = self._root.key_place(path)
-            if not re.fullmatch(MASK_NAME, name):
-                self._problems.add(place, f"`{name}` is no usable name of a mask", "use letters, digits, - and _")
-            if name.casefold() in seen:
-                what = f"`{name}` differs only in case from `{seen[name.casefold()]}`"
-                self._problems.add(place, what, "give each mask a name of its own")
-            seen[name.casefold()] = name
-            if shape.detect is None and shape.fields is None:
-                self._problems.add(place, f"the mask `{name}` finds nothing", "give it `detect`, `fields` or both")
-            self._check_mask(path, shape)
-        return {
-            name: Mask(name, tuple(shape.detect or ()), tuple(shape.fields or ()), shape.replace)
-            for name, shape in shapes.items()
-        }
-
-    def _check_mask(self, path: Path, shape: MaskShape) -> None:
-        for index, detector in enumerate(shape.detect or ()):
-            if detector not in DETECTORS:
-                meant = nearest(detector, DETECTORS)
-                remedy = f"did you mean `{meant}`?" if meant else f"use one of {', '.join(DETECTORS)}"
-                self._add((*path, "detect", index), f"there is no detector `{detector}`", remedy)
-        for index, field in enumerate(shape.fields or ()):
-            steps = field.split(".")
-            if not all(step == "*" or _is_key(step) for step in steps) or steps[-1] == "*":
-                remedy = "write keys joined by dots, such as ssn or customer.*.card, the last one a name"
-                self._add((*path, "fields", index), f"`{field}` is no path of keys", remedy)
-        rest = _PLACEHOLDER.sub("", shape.replace)
-        if "{" in rest or "}" in rest:
-            self._add((*path, "replace"), "`replace` holds braces other than {label}", "use {label} only, or none")
-        if not shape.replace.isprintable():
-            self._add((*path, "replace"), "`replace` holds unprintable characters", "remove them")
+        says = targets.Says(shape, self._root.find(path), self._problems)
+        return Target(
+            name=name,
+            mcp_url=shape.mcp,
+            credential=secret,
+            resource=f"{gateway}/{name}/mcp",
+            new_tools=says.new_tools(),
+            binary=says.binary(),
+            mask_request=says.mask_request(known),
+            statements=says.statements(),
+        )
 
     def _groups(self, key: str, groups: Collection[str], opened: str) -> tuple[str, ...]:
         for index, group in enumerate(groups):
@@ -190,10 +152,6 @@ def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
             SecretUse.POSTGRES: frozenset((database.env,) if database and database.env else ()),
         }
     )
-
-
-def _is_key(step: str) -> bool:
-    return bool(step) and step.isprintable() and step == step.strip() and not _NO_KEY.search(step)
 
 
 def _same_origin(one: str, other: str) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from countersign.config import arguments, conditions, coverage, selectors
+from countersign.config import arguments, conditions, coverage, selectors, unmasking
 from countersign.config.document import Node
 from countersign.config.names import Names
 from countersign.config.problem import Place, Problems
 from countersign.config.shape import RuleShape, SelectorShape
 from countersign.config.wording import nearest
-from countersign.model.rule import Effect, Rule
+from countersign.model.rule import Effect, Mask, Rule
 
 _MODES = ("enforce", "shadow")
 
@@ -19,7 +19,7 @@ class Rules:
     """The rules of a file, checked one by one and then against each other; what is wrong goes to ``out``."""
 
     def __init__(
-        self, root: Node, targets: Collection[str], masks: Collection[str], names: Names, out: Problems
+        self, root: Node, targets: Collection[str], masks: Mapping[str, Mask | None], names: Names, out: Problems
     ) -> None:
         self._root, self._targets, self._masks, self._names, self._out = root, targets, masks, names, out
 
@@ -62,7 +62,9 @@ class Rules:
             args=args,
             when=shape.when or "",
             shadow=self._is_shadow(shape, node),
+            unmask_for=tuple(shape.unmask_for or ()),
         )
+        unmasking.check(title, rule, node, self._masks, self._out)
         self._check_connecting(title, rule, node)
         return rule
 

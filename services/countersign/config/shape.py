@@ -9,9 +9,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from countersign.config.types import KIB, MIB, Limits, NewTools
+from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
 from countersign.model.principal import PrincipalKind
-from countersign.model.rule import DETECTORS, Effect, Window
+from countersign.model.rule import DETECTOR_SETS, DETECTORS, Effect, ReplacementKind, Window
+from countersign.statements.classify import SQL_DIALECTS
 
 TARGET_NAME = "[a-z0-9][a-z0-9-]{0,62}"
 MASK_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
@@ -24,8 +25,9 @@ Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 Url = Annotated[str, Field(min_length=1, max_length=2_048)]
 Glob = Annotated[str, Field(min_length=1, max_length=GLOB_LIMIT)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Detector = Annotated[Text, Field(json_schema_extra={"enum": list(DETECTORS)})]
+Detector = Annotated[Text, Field(json_schema_extra={"enum": [*DETECTOR_SETS, *DETECTORS]})]
 Globs = Annotated[list[Glob], Field(min_length=1, max_length=1_000)]
+MaskNames = Annotated[list[Text], Field(min_length=1, max_length=100)]
 Groups = Annotated[list[Text], Field(min_length=1, max_length=1_000)]
 Kind = Annotated[Text, Field(json_schema_extra={"enum": list(PrincipalKind)})]
 Kinds = Annotated[
@@ -114,6 +116,26 @@ class Credential(Shape):
     bearer: SecretSource = Field(description="a token, by {env: NAME} or {file: path}")
 
 
+class RequestMasksShape(Shape):
+    """Masks for what goes to the target. At least one of the two."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    mask: MaskNames | None = Field(default=None, description="names under `masks:`; what they find is masked")
+    refuse: MaskNames | None = Field(
+        default=None, description="names under `masks:`; a call in which they find anything is refused"
+    )
+
+
+class StatementShape(Shape):
+    """Where a tool takes SQL."""
+
+    argument: Text = Field(description="the argument that holds the statement, such as sql")
+    dialect: Text = Field(
+        description=f"its dialect: one of {', '.join(SQL_DIALECTS)}", json_schema_extra={"enum": list(SQL_DIALECTS)}
+    )
+
+
 class TargetShape(Shape):
     """A system behind the gateway, served at {gateway.url}/{name}/mcp."""
 
@@ -123,6 +145,19 @@ class TargetShape(Shape):
         default=NewTools.DENY.value,
         description="tools that are new or changed: `deny` until an operator accepts them, or `allow`",
         json_schema_extra={"enum": list(NewTools)},
+    )
+    binary: Text = Field(
+        default=Binary.REFUSE.value,
+        description="answers with pictures, sound or other data that is no text: `refuse` them, or let them `pass`",
+        json_schema_extra={"enum": list(Binary)},
+    )
+    mask_request: RequestMasksShape | None = Field(
+        default=None, description="masks for what goes to the target, such as {refuse: [secrets]}"
+    )
+    statements: Annotated[dict[str, StatementShape], Field(min_length=1, max_length=1_000)] | None = Field(
+        default=None,
+        description="tools that take SQL, such as {query: {argument: sql, dialect: postgres}}: "
+        "what a statement makes of a masked column is masked, too",
     )
 
 
@@ -160,8 +195,11 @@ class RuleShape(Shape):
     when: Annotated[str, Field(min_length=1, max_length=CONDITION_LIMIT)] | None = Field(
         default=None, description="a condition in CEL that must hold, such as usage.rows_1h < 10000"
     )
-    mask: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = Field(
+    mask: MaskNames | None = Field(
         default=None, description="names under `masks:`, applied to what the allowed calls answer"
+    )
+    unmask_for: Globs | None = Field(
+        default=None, description="tools (globs) that get the real values behind the tokens of a mask that tokenizes"
     )
     message: Text | None = Field(default=None, description="what a caller reads whom the rule denies")
     mode: Text = Field(
@@ -188,13 +226,15 @@ class MaskShape(Shape):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["detect"]}, {"required": ["fields"]}]})
 
     detect: Annotated[list[Detector], Field(min_length=1, max_length=100)] | None = Field(
-        default=None, description=f"detectors: {', '.join(DETECTORS)}"
+        default=None, description=f"detectors: {', '.join((*DETECTOR_SETS, *DETECTORS))}"
     )
     fields: Annotated[list[Text], Field(min_length=1, max_length=1_000)] | None = Field(
         default=None, description="keys in JSON (`ssn`), or the ends of paths of keys (`customer.*.card`)"
     )
     replace: Annotated[str, Field(max_length=100)] = Field(
-        default="[{label}]", description="what stands in place of a finding; {label} says what it was"
+        default=ReplacementKind.REDACT.value,
+        description="what stands in place of a finding: redact, partial, hash, tokenize, "
+        "or a text of your own in which {label} says what it was",
     )
 
 

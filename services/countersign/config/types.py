@@ -81,15 +81,46 @@ class NewTools(StrEnum):
     """They are pinned as they come; the rules alone decide."""
 
 
+class Binary(StrEnum):
+    """What becomes of an answer that holds what is no text: pictures, sound, archives."""
+
+    REFUSE = "refuse"
+    """It is withheld: nobody can say what it shows."""
+    LET_THROUGH = "pass"
+    """It passes unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMasks:
+    """Names of masks for what goes *to* a target: what they find is masked on its way, or the call is refused."""
+
+    mask: tuple[str, ...] = ()
+    refuse: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementArgument:
+    """Which argument of a tool is SQL, and in which dialect (``statements.classify.SQL_DIALECTS``)."""
+
+    argument: str
+    dialect: str
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A system behind the gateway. ``resource`` is its URL at the gateway, the audience of tokens for it (RFC 8707)."""
+    """A system behind the gateway. ``resource`` is its URL at the gateway, the audience of tokens for it (RFC 8707).
+
+    ``statements`` are by the names of tools; read-only.
+    """
 
     name: str
     mcp_url: str
     credential: Secret | None
     resource: str
     new_tools: NewTools = NewTools.DENY
+    binary: Binary = Binary.REFUSE
+    mask_request: RequestMasks = RequestMasks()
+    statements: Mapping[str, StatementArgument] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Decision:
 
     ``reason`` is for the record; ``message`` is what the caller may read (a rule's own message, or a general one).
     ``shadow`` is what rules on trial would have decided, if there are any: recorded, never enforced, with no shadow.
+    ``unmask`` says that the tool may get the real values of this session's tokens.
     """
 
     outcome: Outcome
@@ -33,6 +34,7 @@ class Decision:
     message: str
     policy_version: str
     shadow: Decision | None = None
+    unmask: bool = False
 
     @property
     def allowed(self) -> bool:

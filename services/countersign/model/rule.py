@@ -11,6 +11,10 @@ DETECTORS = ("secrets", "email", "credit_card", "us_ssn")
 """The names that ``masks.*.detect`` may hold; the masking room must know each of them, and no other."""
 
 
+DETECTOR_SETS: dict[str, tuple[str, ...]] = {"pii": ("email", "credit_card", "us_ssn")}
+"""Names in ``masks.*.detect`` that stand for several detectors. ``pii`` is the standard set of personal data."""
+
+
 class Effect(StrEnum):
     """What a rule does with the calls that it selects."""
 
@@ -67,7 +71,8 @@ class Rule:
     """A named rule: it selects a call when its selector, all ``args`` and the CEL expression ``when`` do.
 
     ``masks`` are names under ``masks:``; ``message`` is shown to a caller whom the rule denies. A ``shadow`` rule is on
-    trial: it takes part in the shadow decision only.
+    trial: it takes part in the shadow decision only. ``unmask_for`` are globs of the tools that get the real values of
+    this session's tokens when the rule allows a call of them.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Rule:
     args: tuple[ArgConstraint, ...] = ()
     when: str = ""
     shadow: bool = False
+    unmask_for: tuple[str, ...] = ()
 
 
 class Window(StrEnum):
@@ -101,15 +107,30 @@ class RateLimit:
     window: Window
 
 
+class ReplacementKind(StrEnum):
+    """What a mask puts in place of what it finds."""
+
+    REDACT = "redact"
+    """A fixed text."""
+    PARTIAL = "partial"
+    """The value's shape, with its last characters left."""
+    HASH = "hash"
+    """A keyed hash: the same value has the same one everywhere in this deployment."""
+    TOKENIZE = "tokenize"
+    """A token of the same shape, which the gateway can turn back within its session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """A named set of detectors and fields, and what to put in place of what they find.
 
     ``fields`` select values by key in JSON: ``ssn`` the key anywhere, ``*.card`` and ``customer.*.card`` the end of a
-    path of keys (array positions do not count; ``*`` is one whole key). ``replace`` may hold ``{label}``.
+    path of keys (array positions do not count; ``*`` is one whole key). ``replace`` is the text that ``REDACT`` puts
+    there, and may hold ``{label}``.
     """
 
     name: str
     detectors: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     replace: str = "[{label}]"
+    how: ReplacementKind = ReplacementKind.REDACT

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
+from countersign.model.glob import GlobSet
 from countersign.model.methods import NAMED_METHODS, is_connection
 from countersign.model.principal import Principal
 from countersign.model.rule import Effect, Rule
@@ -78,12 +79,13 @@ class Policy:
         if not passing:
             return self._denied((), "no rule allows it", wording.unallowed(principal, call))
         masks = tuple(sorted({mask for rule in passing for mask in rule.masks}))
+        unmask = any(_unmasks(rule, call) for rule in passing)
         if bearing.approves:
             reason, message = wording.approvable(bearing.approves), wording.to_be_approved(principal, call)
-            return Decision(Outcome.APPROVE, _names(bearing.approves), masks, reason, message, self._version)
-        return Decision(
-            Outcome.ALLOW, _names(bearing.allows), masks, wording.allowed(bearing.allows), "", self._version
-        )
+            rules = _names(bearing.approves)
+            return Decision(Outcome.APPROVE, rules, masks, reason, message, self._version, unmask=unmask)
+        reason = wording.allowed(bearing.allows)
+        return Decision(Outcome.ALLOW, _names(bearing.allows), masks, reason, "", self._version, unmask=unmask)
 
     def explain(self, principal: Principal, call: Call, situation: Situation) -> Explanation:
         """Judge one call and say of every rule whether it matched. May show arguments: not for records."""
@@ -165,6 +167,12 @@ def _trace(
     except CannotJudge as thrown:
         error = thrown.detail
     return RuleTrace(rule.name, rule.effect, rule.shadow, not (failed or error), failed, error)
+
+
+def _unmasks(rule: Rule, call: Call) -> bool:
+    if not rule.unmask_for or call.name_kind is not NameKind.TOOL:
+        return False
+    return GlobSet(rule.unmask_for).matches(call.name)
 
 
 def _names(rules: Sequence[Rule]) -> tuple[str, ...]:

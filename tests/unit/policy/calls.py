@@ -49,6 +49,7 @@ class Fields(TypedDict, total=False):
     args: tuple[ArgConstraint, ...]
     when: str
     shadow: bool
+    unmask_for: tuple[str, ...]
 
 
 def allow(name: str = "allowed", **fields: Unpack[Fields]) -> Rule:
@@ -86,4 +87,5 @@ def _rule(name: str, effect: Effect, fields: Fields) -> Rule:
         fields.get("args", ()),
         fields.get("when", ""),
         fields.get("shadow", False),
+        fields.get("unmask_for", ()),
     )

@@ -12,7 +12,7 @@ from countersign.model.rule import Rule
 from countersign.policy import NAME_LIMIT, Policy
 from countersign.policy.index import Index
 from countersign.policy.matcher import Matcher
-from tests.unit.policy.calls import NOW, allow, deny, person, prompt, resource, tool
+from tests.unit.policy.calls import NOW, allow, approve, deny, person, prompt, resource, tool
 
 ALICE = person("analysts")
 CONNECTIONS = [*(m for m in CONNECTION_METHODS if "*" not in m), "notifications/initialized", "notifications/x/y"]
@@ -189,3 +189,28 @@ def test_of_many_rules_only_those_that_could_be_about_the_call_are_asked() -> No
     index = Index([Matcher(rule) for rule in rules])
     asked = index.about(person("b", "analysts"), tool("tool7"), connects=False)
     assert [matcher.rule.name for matcher in asked] == ["all", "this"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "call", "unmasks"),
+    [
+        ([allow(unmask_for=("pay", "refund_*"))], tool("pay"), True),
+        ([allow(unmask_for=("pay", "refund_*"))], tool("refund_one"), True),
+        ([allow(unmask_for=("pay",))], tool("payment"), False),
+        ([allow(unmask_for=("pay",)), allow("b")], tool("pay"), True),
+        ([allow(unmask_for=("pay",), groups=("others",)), allow("b")], tool("pay"), False),
+        (
+            [allow(unmask_for=("pay",), when="false || args.a == 1"), allow("b")],
+            tool("pay", arguments='{"a": 2}'),
+            False,
+        ),
+        ([allow(unmask_for=("pay",), shadow=True), allow("b")], tool("pay"), False),
+        ([allow(unmask_for=("*",))], prompt("pay"), False),
+        ([approve(unmask_for=("pay",))], tool("pay"), True),
+        ([allow(unmask_for=("pay",)), deny("d", tools=("pay",))], tool("pay"), False),
+    ],
+)
+def test_real_values_go_only_where_a_rule_that_lets_the_call_pass_says(
+    rules: list[Rule], call: Call, unmasks: bool
+) -> None:
+    assert Policy(rules, version="v").decide(ALICE, call, NOW).unmask is unmasks
