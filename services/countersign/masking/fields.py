@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+from countersign.masking.replacements import Replacement
 
 _ANY = "*"
 _NOT_FOR_LABELS = re.compile(r"[^A-Z0-9]+")
@@ -20,15 +22,15 @@ class Field:
 
     steps: tuple[str, ...]
     label: str
-    replacement: str
+    replacement: Replacement
 
     @classmethod
-    def of(cls, path: str, replace: str) -> Field:
-        """Read a path such as ``ssn``, ``*.card`` or ``customer.*.card``."""
+    def of(cls, path: str, replaced_by: Callable[[str], Replacement]) -> Field:
+        """Read a path such as ``ssn``, ``*.card`` or ``customer.*.card``; ``replaced_by`` is asked with its label."""
         steps = tuple(path.casefold().split("."))
         last = steps[-1] if steps[-1] != _ANY else "field"
         label = _NOT_FOR_LABELS.sub("_", last.upper()).strip("_") or "FIELD"
-        return cls(steps, label, replace.replace("{label}", label))
+        return cls(steps, label, replaced_by(label))
 
     @property
     def last(self) -> str:

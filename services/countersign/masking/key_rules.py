@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from countersign.jsontext import JsonValue, Number
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 from countersign.masking.fields import Field
+from countersign.masking.replacements import Replacement
 from countersign.masking.result import FIELDS, NAMED
 
 _MOST_REMEMBERED = 10_000
@@ -19,7 +20,7 @@ class Cover:
     """Why a value is masked whole, and what to put in its place."""
 
     label: str
-    replacement: str
+    replacement: Replacement
     detector: str = FIELDS
     why: str = NAMED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from countersign.masking.replacements import Replacement
 from countersign.model.event import Finding
 
 
@@ -48,7 +49,7 @@ class Span(NamedTuple):
     start: int
     end: int
     label: str
-    replacement: str
+    replacement: Replacement
     detector: str = FIELDS
     why: str = NAMED
 

@@ -17,6 +17,7 @@ from countersign.masking import MaskCatalog, Masker, NotMaskable
 from countersign.masking.detectors import Hit
 from countersign.masking.detectors.secrets import NativeFinding, Secrets
 from countersign.masking.masker import Rule
+from countersign.masking.replacements import Redacted
 from countersign.model.event import Finding
 from countersign.model.rule import Mask
 from tests.unit.masking import canaries
@@ -258,7 +259,7 @@ def _fail(data: bytes) -> list[tuple[int, int]]:
     ],
 )
 def test_a_detector_that_fails_or_lies_ends_the_call(behave: Callable[[bytes], list[tuple[int, int]]]) -> None:
-    masker = Masker([Rule(Broken(behave), "[X]")], [])
+    masker = Masker([Rule(Broken(behave), Redacted("[X]"))], [])
     for call in (masker.json, masker.text):
         with pytest.raises(NotMaskable) as caught:
             call('["é canary"]'.encode())
@@ -283,7 +284,7 @@ class LyingScanner:
 
 @pytest.mark.parametrize(("start", "end"), [(0, 6), (-1, 5), (2, 999), (4, 4), (4, 10)])
 def test_a_scanner_whose_finding_is_not_where_it_says_ends_the_call(start: int, end: int) -> None:
-    masker = Masker([Rule(Secrets(LyingScanner(start, end)), "[X]")], [])
+    masker = Masker([Rule(Secrets(LyingScanner(start, end)), Redacted("[X]"))], [])
     with pytest.raises(NotMaskable) as caught:
         masker.json(b'["a canary"]')
     assert "canary" not in str(caught.value)
