@@ -24,7 +24,9 @@ class HandedCall:
 class Handoff:
     """Who asked what of which target, when (microseconds since the epoch), and which masks apply to the answer.
 
-    ``era`` is the value of ``countersign.mcp.Era``.
+    ``era`` is the value of ``countersign.mcp.Era``. ``mask_request`` says that the target's ``mask_request`` found
+    something in the request, which must be masked on its way there; ``unmask`` that the tokens of the session in its
+    arguments are to be turned into the values they stand for.
     """
 
     session_id: str
@@ -37,6 +39,8 @@ class Handoff:
     masks: tuple[str, ...]
     policy_version: str
     traceparent: str = ""
+    mask_request: bool = False
+    unmask: bool = False
 
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
@@ -53,6 +57,8 @@ class Handoff:
                 self.masks,
                 self.policy_version,
                 self.traceparent,
+                self.mask_request,
+                self.unmask,
             ],
             separators=(",", ":"),
         )
@@ -61,7 +67,8 @@ class Handoff:
     def from_json(cls, text: str) -> Handoff:
         """Read what ``to_json`` wrote; raises ``ValueError`` on anything else."""
         try:
-            session, call, arrived, target, era, principal, calls, masks, version, traceparent = json.loads(text)
+            session, call, arrived, target, era, principal, calls, masks, version, *more = json.loads(text)
+            traceparent, mask_request, unmask = more
             issuer, subject, groups, kind, token_id = principal
             return cls(
                 session_id=session,
@@ -74,6 +81,8 @@ class Handoff:
                 masks=tuple(masks),
                 policy_version=version,
                 traceparent=traceparent,
+                mask_request=mask_request,
+                unmask=unmask,
             )
         except TypeError as error:
             raise ValueError("not a handoff of authz") from error
