@@ -1,0 +1,94 @@
+"""What masks find in a request, and the request as it goes to its target once that is masked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from countersign.jsontext import Document, Edit, JsonRefused, JsonValue, Number, apply_edits, parse, quote, value_span
+from countersign.masking import Masked, Masker, NotMaskable
+from countersign.model.event import Finding
+
+# What callers say freely. Everything else (names, URIs, ids, cursors, states, keys of the protocol) says what is asked
+# for, or is a target's own text handed back: with a part of it masked it would be another request.
+_FREE: tuple[tuple[str, ...], ...] = (
+    ("params", "arguments"),
+    ("params", "argument", "value"),
+    ("params", "context", "arguments"),
+    ("params", "inputResponses"),
+)
+
+
+class FixedPart(NotMaskable):
+    """A finding stands where a request cannot be changed; ``labels`` say what was found there."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        super().__init__("something that must be masked stands where the request cannot be changed")
+        self.labels = labels
+
+
+def masked_request(masker: Masker, body: bytes) -> Masked:
+    """Mask the body of a request (one message or a batch); outside of the findings not a byte changes.
+
+    Raises ``FixedPart`` when something is found outside of what callers say freely, and ``NotMaskable``.
+    """
+    document = _read(body, masker)
+    edits: list[Edit] = []
+    findings: list[Finding] = []
+    for start, end in _free_spans(document):
+        masked = masker.json(document.text[start:end].encode())
+        if masked.changed:
+            edits.append(Edit(start, end, masked.data.decode()))
+            findings += masked.findings
+    # As a bare list: a mask's fields are about what callers say, and not about the protocol's own `name`.
+    fixed = masker.json(f"[{','.join(_fixed_leaves(document.root))}]".encode())
+    if fixed.changed:
+        raise FixedPart(labels_of(fixed))
+    return Masked(apply_edits(document.text, edits).encode(), tuple(findings)) if edits else Masked(body)
+
+
+def params_of(body: bytes, *, max_depth: int) -> dict[str, JsonValue]:
+    """Return the ``params`` of a request that is one message; none of a batch. Raises ``JsonRefused``."""
+    root = parse(body, max_depth=max_depth).root
+    params = root.get("params") if isinstance(root, dict) else None
+    return params if isinstance(params, dict) else {}
+
+
+def labels_of(masked: Masked) -> tuple[str, ...]:
+    """Return what was found, each label once."""
+    return tuple(sorted({finding.label for finding in masked.findings}))
+
+
+def _read(body: bytes, masker: Masker) -> Document:
+    try:
+        return parse(body, max_depth=masker.max_depth)
+    except JsonRefused as refused:
+        refusal = NotMaskable(f"not JSON: {refused.reason}")
+    raise refusal
+
+
+def _free_spans(document: Document) -> Iterator[tuple[int, int]]:
+    root = document.root
+    prefixes: list[tuple[int, ...]] = [(index,) for index in range(len(root))] if isinstance(root, list) else [()]
+    for prefix in prefixes:
+        for path in _FREE:
+            span = value_span(document, (*prefix, *path))
+            if span is not None:
+                yield span
+
+
+def _fixed_leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the literals of all leaves, keys among them, but of what callers say freely."""
+    if path in _FREE:
+        return
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield quote(key)
+            yield from _fixed_leaves(child, (*path, key))
+    elif isinstance(value, list):
+        for child in value:
+            # The elements of a batch are messages; those of any other array are nothing that callers say freely.
+            yield from _fixed_leaves(child, path if not path else (*path, ""))
+    elif isinstance(value, Number):
+        yield str.__str__(value)
+    elif isinstance(value, str):
+        yield quote(value)

@@ -1,0 +1,107 @@
+"""A request is masked in what its caller says freely, byte for byte; a finding anywhere else refuses it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countersign.masking import Masker, NotMaskable
+from countersign.masking.detectors.email import Email
+from countersign.masking.fields import Field
+from countersign.masking.masker import Rule
+from countersign.masking.replacements import Redacted
+from countersign.runtime.outgoing import FixedPart, masked_request
+
+MAIL = "canary@" + "example.org"
+# `name` is a key of the protocol, too.
+FIELDS = [Field.of(name, lambda label: Redacted(f"[{label}]")) for name in ("ssn", "name")]
+MASKER = Masker([Rule(Email(), Redacted("[EMAIL]"))], FIELDS)
+
+
+def call(arguments: object, **more: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "q", "arguments": arguments, **more}}
+
+
+def test_arguments_are_masked_and_nothing_else_changes() -> None:
+    body = f'{{ "id":7 ,"method":"tools/call","params":{{"name":"q","arguments":{{"a":"to {MAIL} \\u0041"}} }}}}\n'
+    masked = masked_request(MASKER, body.encode())
+    assert masked.data.decode() == body.replace(MAIL, "[EMAIL]")
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        {"arguments": {"deep": [[MAIL]]}},
+        {"arguments": {MAIL: 1}},
+        {"arguments": {"json": json.dumps({"mail": MAIL})}},
+        {"argument": {"name": "who", "value": MAIL}},
+        {"context": {"arguments": {"who": MAIL}}},
+        {"inputResponses": {"r": {"action": "accept", "content": {"who": MAIL}}}},
+    ],
+)
+def test_whatever_callers_say_freely_is_masked(free: dict[str, object]) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "any", "params": {"name": "q", **free}}
+    masked = masked_request(MASKER, json.dumps(message).encode())
+    assert MAIL.encode() not in masked.data
+    assert masked.findings
+    assert json.loads(masked.data)["params"]["name"] == "q"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"jsonrpc": "2.0", "id": MAIL, "method": "ping"},
+        {"jsonrpc": "2.0", "id": 1, "method": MAIL},
+        {"jsonrpc": "2.0", "id": 1, "method": "ping", MAIL: 1},
+        {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": f"orders://{MAIL}"}},
+        call({}, name=MAIL),
+        call({}, _meta={"note": [MAIL]}),
+        call({}, requestState=MAIL),
+        call({}, cursor=MAIL),
+        call({}, argument={"name": MAIL, "value": "v"}),
+        call({}, more=[{"arguments": MAIL}]),
+        [call({}), call({}, taskId=MAIL)],
+    ],
+)
+def test_a_finding_in_what_cannot_be_changed_refuses_the_request(message: object) -> None:
+    with pytest.raises(FixedPart) as refused:
+        masked_request(MASKER, json.dumps(message).encode())
+    assert refused.value.labels == ("EMAIL",)
+    assert MAIL not in str(refused.value)
+
+
+def test_every_message_of_a_batch_is_masked() -> None:
+    body = json.dumps([call({"a": MAIL}), call({"ssn": "x"}), call({"b": "c"})]).encode()
+    sent = json.loads(masked_request(MASKER, body).data)
+    assert [message["params"]["arguments"] for message in sent] == [{"a": "[EMAIL]"}, {"ssn": "[SSN]"}, {"b": "c"}]
+
+
+def test_a_clean_request_stays_as_it_is() -> None:
+    body = b' {"id" : 1.0,"params":{"name":"ssn","arguments":{"a":1e5}}} '
+    assert masked_request(MASKER, body).data is body
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a":1,"a":2}', b"\xff", b"[" * 90 + b"]" * 90])
+def test_what_cannot_be_read_is_refused(body: bytes) -> None:
+    with pytest.raises(NotMaskable):
+        masked_request(MASKER, body)
+
+
+_VALUES = st.recursive(
+    st.text(max_size=12) | st.integers() | st.booleans() | st.none() | st.just(MAIL),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(_VALUES, st.booleans())
+def test_masking_arguments_leaves_every_other_byte(arguments: object, ascii_only: bool) -> None:
+    body = json.dumps(call(arguments), ensure_ascii=ascii_only)
+    before, after = body.split('"arguments": ')[0], "}}"
+    masked = masked_request(MASKER, body.encode()).data.decode()
+    assert masked.startswith(before)
+    assert masked.endswith(after)
+    assert MAIL not in masked
