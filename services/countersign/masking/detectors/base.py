@@ -19,7 +19,20 @@ class Hit(NamedTuple):
 
 
 class Detector(Protocol):
-    """Finds one family of values in UTF-8 text, in time that grows no faster than the text."""
+    """Finds one family of values in UTF-8 text, in time that grows no faster than the text.
+
+    It may have two attributes more:
+
+    ``gate``, a tuple of patterns: in a text where none of them matches, ``find`` finds nothing, so it is not asked. All
+    gates together cost one pass over a text, so one that most texts do not match makes its detector free. The patterns
+    are read by hyperscan, byte by byte: literals, classes, groups, alternatives, small repeats, ``(?i)`` in front and
+    ASCII's ``\\b``; no anchors, no look-around, no Unicode classes (``[^\\x00-\\x7f]`` stands for what is not ASCII).
+    The two letters that only RE2 folds (U+212A, U+017F) are seen to. A gate must be no stricter than its detector;
+    where unsure, looser.
+
+    ``parts``, a tuple of detectors with the same label that together are this one: each has a gate of its own, and
+    they are asked in its place.
+    """
 
     @property
     def label(self) -> str:
@@ -29,6 +42,18 @@ class Detector(Protocol):
     def find(self, data: bytes) -> list[Hit]:
         """Where the values stand, on character boundaries; they may overlap. ``why`` never quotes the text."""
         ...
+
+
+def gate_of(detector: Detector) -> tuple[str, ...]:
+    """The detector's gate; empty when it must see every text."""
+    gate: tuple[str, ...] = getattr(detector, "gate", ())
+    return gate
+
+
+def parts_of(detector: Detector) -> tuple[Detector, ...]:
+    """The detectors to ask in place of this one."""
+    parts: tuple[Detector, ...] = getattr(detector, "parts", ())
+    return parts or (detector,)
 
 
 class Pattern:

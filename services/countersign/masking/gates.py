@@ -1,0 +1,115 @@
+"""One look at a text tells which detectors may find anything in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import hyperscan
+
+_FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
+# RE2 takes these for k and s where case does not count, hyperscan does not: a text that holds one opens every gate.
+_FOLDED_BY_RE2_ONLY = (r"\xe2\x84\xaa", r"\xc5\xbf")
+_CHECKSUM_BYTES = 32
+_MOST_FILES = 16
+
+
+class Gates:
+    """The gates of several detectors as one database (see :class:`countersign.masking.detectors.base.Detector`).
+
+    May be used by several threads at once.
+    """
+
+    def __init__(self, gates: Sequence[tuple[str, ...]], *, cache_dir: Path | None) -> None:
+        """Compile one gate, never an empty one, for each number; fast when ``cache_dir`` knows them already.
+
+        Raises :class:`ValueError` for a pattern that hyperscan does not take.
+        """
+        self._all = frozenset(range(len(gates)))
+        self._folded = len(gates)
+        patterns = [(number, pattern) for number, gate in enumerate(gates) for pattern in gate]
+        patterns += [(self._folded, pattern) for pattern in _FOLDED_BY_RE2_ONLY]
+        self._database = _database(tuple(patterns), cache_dir)
+        # One for each scan that goes on: hyperscan refuses to share one.
+        self._scratches = [hyperscan.Scratch(self._database)]
+
+    def opened(self, data: bytes) -> frozenset[int]:
+        """The numbers of the gates of which a pattern matches somewhere in ``data``."""
+        found: set[int] = set()
+        try:
+            scratch = self._scratches.pop()
+        except IndexError:
+            scratch = hyperscan.Scratch(self._database)
+        self._database.scan(data, match_event_handler=lambda number, *_: found.add(number), scratch=scratch)
+        self._scratches.append(scratch)
+        return self._all if self._folded in found else frozenset(found)
+
+
+def is_gate(pattern: str) -> bool:
+    """Whether a pattern can be part of a gate."""
+    try:
+        _compiled(((0, pattern),))
+    except ValueError:
+        return False
+    return True
+
+
+_Patterns = tuple[tuple[int, str], ...]
+
+
+@lru_cache(maxsize=8)
+def _database(patterns: _Patterns, cache_dir: Path | None) -> hyperscan.Database:
+    if cache_dir is None:
+        return _compiled(patterns)
+    built_for = (version("hyperscan"), platform.machine(), platform.system(), _FLAGS, patterns)
+    file = cache_dir / f"gates-{hashlib.sha256(repr(built_for).encode()).hexdigest()}"
+    kept = _kept(file)
+    if kept is not None:
+        return kept
+    database = _compiled(patterns)
+    with suppress(OSError):
+        # What cannot be kept is compiled anew at the next start.
+        _keep(file, hyperscan.dumpb(database))
+    return database
+
+
+def _compiled(patterns: _Patterns) -> hyperscan.Database:
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        database.compile(
+            expressions=[pattern.encode() for _, pattern in patterns],
+            ids=[number for number, _ in patterns],
+            flags=[_FLAGS] * len(patterns),
+        )
+    except hyperscan.error as error:
+        raise ValueError(f"a gate cannot be compiled: {error}") from error
+    return database
+
+
+def _kept(file: Path) -> hyperscan.Database | None:
+    """The database of a file; ``None`` when there is none, it is damaged, or it was made for another processor."""
+    try:
+        content = file.read_bytes()
+        checksum, database = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        if hashlib.sha256(database).digest() != checksum:
+            return None
+        return hyperscan.loadb(database, hyperscan.HS_MODE_BLOCK)
+    except (OSError, hyperscan.error):
+        return None
+
+
+def _keep(file: Path, database: bytes) -> None:
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        whole = Path(folder) / file.name
+        whole.write_bytes(hashlib.sha256(database).digest() + database)
+        os.replace(whole, file)
+    others = sorted(file.parent.glob("gates-*"), key=lambda other: other.stat().st_mtime, reverse=True)
+    for old in others[_MOST_FILES:]:
+        old.unlink(missing_ok=True)
