@@ -20,6 +20,7 @@ _ROOMS: Final = {
     "status": "status",
     "demo": "demo",
     "classify": "classify",
+    "mask": "mask",
     "serve": "serve",
     "tools": "tools",
     "policy": "policy",

@@ -68,7 +68,7 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
         recorder=recorder,
         sealing_key=load_sealing_key(env),
         postgres_dsn=env.get(PREFIX + "POSTGRES_DSN") or None,
-        cache_dir=_cache(env),
+        cache_dir=cache_directory(env),
         log_level=env.get(PREFIX + "LOG_LEVEL", "INFO").upper(),
         drain_s=_seconds(env, "DRAIN_S", 5.0),
         parent=int(parent) if parent.isdigit() else None,
@@ -107,7 +107,8 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
         raise SettingsError(f"{PREFIX}{name} is {text!r}: set it to a number of seconds") from None
 
 
-def _cache(env: Mapping[str, str]) -> Path | None:
+def cache_directory(env: Mapping[str, str]) -> Path | None:
+    """Where what is slow to compile is kept; see :func:`countersign.runtime.cache.private_cache`."""
     if env.get(PREFIX + "CACHE"):
         return Path(env[PREFIX + "CACHE"])
     if env.get("XDG_CACHE_HOME"):
