@@ -8,6 +8,7 @@ from pathlib import Path
 
 from countersign.masking import detectors
 from countersign.masking.fields import Field
+from countersign.masking.gates import DetectorGates
 from countersign.masking.masker import Masker, Rule
 from countersign.masking.replacements import Redacted, Replacement
 from countersign.model.rule import Mask
@@ -30,6 +31,7 @@ class MaskCatalog:
         self._max_depth = max_depth
         named = {name for mask in self._masks.values() for name in mask.detectors}
         self._detectors = {name: detectors.make(name, cache_dir) for name in sorted(named | {_SECRETS})}
+        self._gates = DetectorGates(self._detectors.values(), cache_dir=cache_dir)
         self._selected: dict[tuple[str, ...], Masker] = {}
         self._for_records = self._union([*self._in_order(self._masks), _ALWAYS_RECORDED_MASKED])
 
@@ -71,7 +73,7 @@ class MaskCatalog:
                 replacement = replaced_by(detector.label)
                 rules.setdefault(name, Rule(detector, replacement, reads_names=name == _SECRETS, name=name))
             fields += (Field.of(path, replaced_by) for path in mask.fields)
-        return Masker(tuple(rules.values()), fields, max_depth=self._max_depth)
+        return Masker(tuple(rules.values()), fields, gates=self._gates, max_depth=self._max_depth)
 
 
 def _replaced_by(mask: Mask, label: str) -> Replacement:

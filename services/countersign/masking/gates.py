@@ -6,13 +6,15 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 import hyperscan
+
+from countersign.masking.detectors.base import Detector, gate_of, parts_of
 
 _FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
 # RE2 takes these for k and s where case does not count, hyperscan does not: a text that holds one opens every gate.
@@ -50,6 +52,25 @@ class Gates:
         self._database.scan(data, match_event_handler=lambda number, *_: found.add(number), scratch=scratch)
         self._scratches.append(scratch)
         return self._all if self._folded in found else frozenset(found)
+
+
+class DetectorGates:
+    """The detectors of a process, or of some of its masks, behind their gates."""
+
+    def __init__(self, detectors: Iterable[Detector], *, cache_dir: Path | None) -> None:
+        """See :class:`Gates`. Raises :class:`ValueError` for a detector with a gate that hyperscan does not take."""
+        gated = {part: gate_of(part) for detector in detectors for part in parts_of(detector) if gate_of(part)}
+        self._numbers = {part: number for number, part in enumerate(gated)}
+        self._gates = Gates(tuple(gated.values()), cache_dir=cache_dir) if gated else None
+
+    def opened(self, data: bytes) -> Callable[[Detector], list[Detector]]:
+        """Look at a text; the result tells the parts of a detector that must look at it, too."""
+        if self._gates is None:
+            return lambda detector: list(parts_of(detector))
+        numbers, opened = self._numbers, self._gates.opened(data)
+        return lambda detector: [
+            part for part in parts_of(detector) if (number := numbers.get(part)) is None or number in opened
+        ]
 
 
 def is_gate(pattern: str) -> bool:

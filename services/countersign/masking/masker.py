@@ -11,6 +11,7 @@ from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, parse
 from countersign.masking.detectors import Detector, Hit
 from countersign.masking.explaining import Explained, located
 from countersign.masking.fields import Field
+from countersign.masking.gates import DetectorGates
 from countersign.masking.key_rules import Cover, KeyRules
 from countersign.masking.layers import Layer
 from countersign.masking.leaves import Leaves
@@ -44,8 +45,12 @@ class Rule:
 class Masker:
     """Applies a set of detectors and fields. Nothing is ever returned half masked: :class:`NotMaskable` is raised."""
 
-    def __init__(self, rules: Sequence[Rule], fields: Sequence[Field], *, max_depth: int = 64) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], fields: Sequence[Field], *, gates: DetectorGates | None = None, max_depth: int = 64
+    ) -> None:
+        """Without ``gates``, which must know the detectors of all rules, every detector looks at every text."""
         self._rules = tuple(rules)
+        self._gates = gates or DetectorGates((), cache_dir=None)
         self._keys = KeyRules(fields, next((rule.cover for rule in rules if rule.reads_names), None))
         self._text_fields = TextFields(fields)
         self._idle = not rules and not fields
@@ -116,8 +121,9 @@ class Masker:
         joined = leaves.joined()
         # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text.
         data = joined.encode().replace(b"\0", b"\1")
+        may_find = self._gates.opened(data)
         for rule in self._rules:
-            found = _find(rule.detector, data)
+            found = [hit for part in may_find(rule.detector) for hit in _find(part, data)]
             if found:
                 spans: Iterator[tuple[int, int]] = ((hit.start, hit.end) for hit in found)
                 if len(data) != len(joined):

@@ -39,6 +39,7 @@ class CreditCard:
     """Detects card numbers, bare or in groups with blanks or dashes between them."""
 
     label = "CREDIT_CARD"
+    gate = (r"[2-6](?:[ -]?[0-9]){12}",)
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""

@@ -14,6 +14,7 @@ class Email:
     """Detects mail addresses."""
 
     label = "EMAIL"
+    gate = ("@",)
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`. ``git@host`` is how repositories are named, and nobody's mailbox."""

@@ -11,6 +11,7 @@ class UsSsn:
     """Detects numbers written ``AAA-GG-SSSS`` or with blanks; bare digits are too many other things."""
 
     label = "US_SSN"
+    gate = (r"[0-9]{3}-[0-9]{2}-[0-9]{4}", r"[0-9]{3} [0-9]{2} [0-9]{4}")
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
