@@ -12,12 +12,31 @@ from countersign.model.principal import Principal, PrincipalKind
 
 
 @dataclass(frozen=True, slots=True)
+class HandedColumns:
+    """What the answer to a statement holds of masked columns, as the statement tells it.
+
+    ``columns`` are names of the answer's columns with the fields (last keys, small letters; ``*``: whichever) that they
+    derive from. ``everything``: any cell may be of a masked column. ``loose``: names tell columns apart only as keys of
+    JSON. ``touched``: the statement uses masked columns, so that an error of the database may quote them.
+    """
+
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    everything: bool = False
+    loose: bool = False
+    touched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HandedCall:
-    """One call of the request: its id as JSON text (empty for a notification), its method, its name as recorded."""
+    """One call of the request: its id as JSON text (empty for a notification), its method, its name as recorded.
+
+    ``columns`` is ``None`` for what is no statement.
+    """
 
     id_json: str
     method: str
     name: str
+    columns: HandedColumns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ class Handoff:
                 self.target,
                 self.era,
                 [p.issuer, p.subject, p.groups, p.kind.value, p.token_id],
-                [[c.id_json, c.method, c.name] for c in self.calls],
+                [[c.id_json, c.method, c.name, _written(c.columns)] for c in self.calls],
                 self.masks,
                 self.policy_version,
                 self.traceparent,
@@ -77,7 +96,7 @@ class Handoff:
                 target=target,
                 era=era,
                 principal=Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id),
-                calls=tuple(HandedCall(*fields) for fields in calls),
+                calls=tuple(HandedCall(*fields, _read(columns)) for *fields, columns in calls),
                 masks=tuple(masks),
                 policy_version=version,
                 traceparent=traceparent,
@@ -86,3 +105,18 @@ class Handoff:
             )
         except TypeError as error:
             raise ValueError("not a handoff of authz") from error
+
+
+_Written = tuple[tuple[tuple[str, tuple[str, ...]], ...], bool, bool, bool]
+
+
+def _written(columns: HandedColumns | None) -> _Written | None:
+    return None if columns is None else (columns.columns, columns.everything, columns.loose, columns.touched)
+
+
+def _read(written: _Written | None) -> HandedColumns | None:
+    if written is None:
+        return None
+    columns, everything, loose, touched = written
+    named = tuple((name, tuple(fields)) for name, fields in columns)
+    return HandedColumns(named, bool(everything), bool(loose), bool(touched))

@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.model.handoff import HandedCall, Handoff
+from countersign.model.handoff import HandedCall, HandedColumns, Handoff
 from countersign.model.principal import Principal, PrincipalKind
 
 _TEXT = st.text(max_size=30)
 
+columns = st.builds(
+    HandedColumns,
+    columns=st.lists(st.tuples(_TEXT, st.lists(_TEXT, max_size=2).map(tuple)), max_size=3).map(tuple),
+    everything=st.booleans(),
+    loose=st.booleans(),
+    touched=st.booleans(),
+)
 handoffs = st.builds(
     Handoff,
     session_id=_TEXT,
@@ -26,7 +33,9 @@ handoffs = st.builds(
         kind=st.sampled_from(PrincipalKind),
         token_id=_TEXT,
     ),
-    calls=st.lists(st.builds(HandedCall, id_json=_TEXT, method=_TEXT, name=_TEXT), max_size=3).map(tuple),
+    calls=st.lists(
+        st.builds(HandedCall, id_json=_TEXT, method=_TEXT, name=_TEXT, columns=st.none() | columns), max_size=3
+    ).map(tuple),
     masks=st.lists(_TEXT, max_size=3).map(tuple),
     policy_version=_TEXT,
     traceparent=_TEXT,
