@@ -23,7 +23,6 @@ from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFil
 from envoy.extensions.access_loggers.grpc.v3.als_pb2 import CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
 from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExternalProcessor, MetadataOptions
-from envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
@@ -39,7 +38,7 @@ from google.protobuf.any import pack
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from countersign.config import GatewayConfig
-from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES
+from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES, processing
 from countersign.envoy.wiring import AUTHZ_CLUSTER, MASKER_CLUSTER, OTLP_CLUSTER, Wiring, address_of
 from countersign.mcp import Failure
 from countersign.runtime.trust import SERVICE_HEADER
@@ -58,7 +57,7 @@ _LOCAL_REPLIES = (
     (
         "response.code_details.startsWith('ext_proc')",
         Failure.BAD_GATEWAY,
-        "the answer could not be masked and is withheld",
+        "the call or its answer could not be masked and is withheld",
     ),
     # Before its head the masker answers in the target's place; after it Envoy does, with details of the inside.
     (
@@ -137,14 +136,7 @@ def _masker(wiring: Wiring) -> ExternalProcessor:
         grpc_service=_service(MASKER_CLUSTER, _NEVER, wiring),
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.BadGateway),
-        processing_mode=ProcessingMode(
-            request_header_mode=ProcessingMode.HeaderSendMode.SKIP,
-            response_header_mode=ProcessingMode.HeaderSendMode.SEND,
-            request_body_mode=ProcessingMode.BodySendMode.NONE,
-            response_body_mode=ProcessingMode.BodySendMode.FULL_DUPLEX_STREAMED,
-            request_trailer_mode=ProcessingMode.HeaderSendMode.SKIP,
-            response_trailer_mode=ProcessingMode.HeaderSendMode.SEND,
-        ),
+        processing_mode=processing(requests=False),
         response_attributes=["response.code_details"],
         metadata_options=MetadataOptions(
             forwarding_namespaces=MetadataOptions.MetadataNamespaces(untyped=[AUTHZ_FILTER])

@@ -16,7 +16,8 @@ from envoy.config.route.v3.route_components_pb2 import (
 )
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, CheckSettings, ExtAuthzPerRoute
-from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExtProcPerRoute
+from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExtProcOverrides, ExtProcPerRoute
+from envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
 from google.protobuf.any import pack
 
 from countersign.config import GatewayConfig, Target
@@ -30,6 +31,7 @@ MASKER_FILTER = "envoy.filters.http.ext_proc"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
 MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
+CHANGES_REQUESTS = "changes_requests"
 # Services of the recorder that auditors and operators reach; RecorderService and ToolPinService are not among them.
 _SESSIONS_PREFIX, _REFLECTION_PREFIX = "/countersign.api.recorder.v1.SessionService/", "/grpc.reflection."
 _TOOLS_PREFIX = "/countersign.api.access.v1.ToolReviewService/"
@@ -65,14 +67,39 @@ def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration
     )
 
 
+def processing(*, requests: bool) -> ProcessingMode:
+    """Return what the masker is asked about: each answer, and each request too when it may have to change it.
+
+    A request comes to it whole: ext_authz has held it already, and only so can its length be told to the target.
+    """
+    send, skip = ProcessingMode.HeaderSendMode.SEND, ProcessingMode.HeaderSendMode.SKIP
+    return ProcessingMode(
+        request_header_mode=send if requests else skip,
+        response_header_mode=send,
+        request_body_mode=ProcessingMode.BodySendMode.BUFFERED if requests else ProcessingMode.BodySendMode.NONE,
+        response_body_mode=ProcessingMode.BodySendMode.FULL_DUPLEX_STREAMED,
+        request_trailer_mode=skip,
+        response_trailer_mode=send,
+    )
+
+
 def _mcp(config: GatewayConfig, target: Target) -> Route:
     url = urlsplit(target.mcp_url)
+    # Tokens may have to be turned back for any target; what is masked is said for each.
+    changes = bool(target.mask_request.mask) or any(rule.unmask_for for rule in config.rules)
+    extensions = {"route": MCP_ROUTE, "target": target.name, "upstream": target.mcp_url}
+    if changes:
+        extensions[CHANGES_REQUESTS] = "yes"
     check = CheckSettings(
-        context_extensions={"route": MCP_ROUTE, "target": target.name, "upstream": target.mcp_url},
+        context_extensions=extensions,
         with_request_body=BufferSettings(
             max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
         ),
     )
+    filters = {AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check))}
+    if changes:
+        overrides = ExtProcOverrides(processing_mode=processing(requests=True))
+        filters[MASKER_FILTER] = pack(ExtProcPerRoute(overrides=overrides))
     return Route(
         name=f"mcp {target.name}",
         match=RouteMatch(path=f"/{target.name}/mcp"),
@@ -83,7 +110,7 @@ def _mcp(config: GatewayConfig, target: Target) -> Route:
             timeout=_NEVER,
             idle_timeout=timedelta(seconds=config.limits.upstream_timeout_s),
         ),
-        typed_per_filter_config={AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check))},
+        typed_per_filter_config=filters,
     )
 
 

@@ -40,6 +40,13 @@ class HeadChange:
     set: tuple[tuple[str, str], ...] = ()
 
 
+def read_handoff(message: pb.ProcessingRequest) -> Handoff | None:
+    """Read what authz handed over with this request. Raises ``ValueError`` when that is there but not readable."""
+    fields = message.metadata_context.filter_metadata[_AUTHZ_NAMESPACE].fields
+    handed = fields["handoff"].string_value if "handoff" in fields else ""
+    return Handoff.from_json(handed) if handed else None
+
+
 def read_head(message: pb.ProcessingRequest) -> Head:
     """Read the first message of a response. Raises ``ValueError`` when authz's handoff is there but not readable."""
     headers: dict[str, str] = {}
@@ -48,15 +55,33 @@ def read_head(message: pb.ProcessingRequest) -> Head:
         key = header.key.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     details = message.attributes[_ATTRIBUTES].fields["response.code_details"].string_value
-    fields = message.metadata_context.filter_metadata[_AUTHZ_NAMESPACE].fields
-    handed = fields["handoff"].string_value if "handoff" in fields else ""
     return Head(
         status=int(headers.get(":status", "0")),
         headers=headers,
         ends=message.response_headers.end_of_stream,
         details=details,
-        handoff=Handoff.from_json(handed) if handed else None,
+        handoff=read_handoff(message),
     )
+
+
+def request_head() -> pb.ProcessingResponse:
+    """Let the request's head stand. Its body's reply can still change it: Envoy holds it back until then."""
+    response = pb.ProcessingResponse()
+    response.request_headers.response.SetInParent()
+    return response
+
+
+def request_body(data: bytes | None) -> pb.ProcessingResponse:
+    """Send the request on with this body and its length; as it came for ``None``."""
+    response = pb.ProcessingResponse()
+    common = response.request_body.response
+    if data is None:
+        common.SetInParent()
+        return response
+    common.body_mutation.body = data
+    # Envoy refuses a body that is not as long as its head says.
+    _set(common.header_mutation, "content-length", str(len(data)).encode())
+    return response
 
 
 def head(change: HeadChange) -> pb.ProcessingResponse:
@@ -65,10 +90,7 @@ def head(change: HeadChange) -> pb.ProcessingResponse:
     mutation = response.response_headers.response.header_mutation
     mutation.remove_headers.extend(change.remove)
     for name, value in change.set:
-        option = mutation.set_headers.add()
-        option.header.key = name
-        option.header.raw_value = value.encode("latin-1")
-        option.append_action = _OVERWRITE
+        _set(mutation, name, value.encode("latin-1"))
     return response
 
 
@@ -89,13 +111,17 @@ def trailers(names: tuple[str, ...]) -> pb.ProcessingResponse:
 
 
 def instead(status: int, data: bytes) -> pb.ProcessingResponse:
-    """Answer with a JSON body of ours in place of the target's response; only before its head was released."""
+    """Answer with a JSON body of ours in the target's place; only before a head was released."""
     response = pb.ProcessingResponse()
     immediate = response.immediate_response
     immediate.status.code = status
     immediate.body = data
-    option = immediate.headers.set_headers.add()
-    option.header.key = "content-type"
-    option.header.raw_value = b"application/json"
-    option.append_action = _OVERWRITE
+    _set(immediate.headers, "content-type", b"application/json")
     return response
+
+
+def _set(mutation: pb.HeaderMutation, name: str, value: bytes) -> None:
+    option = mutation.set_headers.add()
+    option.header.key = name
+    option.header.raw_value = value
+    option.append_action = _OVERWRITE

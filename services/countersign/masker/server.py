@@ -1,4 +1,4 @@
-"""The ext_proc service: one stream a response."""
+"""The ext_proc service: one stream a call."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange, Reset
+from countersign.masker.request import PARTS, NoTokens, RequestSide, Tokens
 from countersign.masker.tools import Pins
 from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
@@ -32,13 +33,16 @@ _HELD_BYTES = 256 * 1024 * 1024
 
 
 class MaskerService(pb_grpc.ExternalProcessorServicer):
-    """Envoy's ExternalProcessor: whatever goes wrong here cuts or replaces the response, never lets it pass."""
+    """Envoy's ExternalProcessor: whatever goes wrong here cuts or replaces what was to pass, never lets it pass."""
 
-    def __init__(self, rulebook: Rulebook, sink: EventSink, sealer: Sealer, pins: Pins) -> None:
+    def __init__(
+        self, rulebook: Rulebook, sink: EventSink, sealer: Sealer, pins: Pins, tokens: Tokens | None = None
+    ) -> None:
         self._rulebook = rulebook
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
+        self._tokens = tokens or NoTokens()
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
@@ -48,7 +52,8 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         _request_iterator: AsyncIterator[pb.ProcessingRequest],
         context: grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse],
     ) -> None:
-        """Take one response's messages; see ``Exchange``."""
+        """Take one call's messages; see ``RequestSide`` and ``Exchange``."""
+        request = RequestSide(self._rulebook, self._sink, self._tokens, self._aside, now_us, new_id)
         exchange = Exchange(
             self._rulebook, self._sink, self._sealer, self._pins, self._aside, self._budget, now_us, new_id
         )
@@ -57,7 +62,8 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         try:
             # Read and written by hand: a tenth less of this process's time than iterators.
             while isinstance(message := await context.read(), pb.ProcessingRequest):
-                for reply in await exchange.step(message):
+                side = request if message.WhichOneof("request") in PARTS else exchange
+                for reply in await side.step(message):
                     await context.write(reply)
         except Reset as error:
             await self._record_quietly(exchange.cut(str(error)))
@@ -65,7 +71,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         except Exception as error:
             # The message of an unforeseen error may quote the answer: log its type and place only.
             log.error("masking failed: %s at %s", type(error).__name__, place_of(error))  # noqa: TRY400
-            await self._record_quietly(exchange.cut("masking failed"))
+            await self._record_quietly((request if request.unfinished else exchange).cut("masking failed"))
             await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
         finally:
             # Runs when Envoy closed the stream, too: it cancels one whose last message it has, and one whose caller or

@@ -19,12 +19,17 @@ gateway: {url: "https://gateway.test"}
 identity: {oidc: [{issuer: "https://idp.test"}]}
 targets:
   orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
-  billing: {mcp: "https://billing.test/deep/path/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
+  billing:
+    mcp: "https://billing.test/deep/path/mcp"
+    credential: {bearer: {env: ORDERS_TOKEN}}
+    mask_request: {mask: [pii]}
+masks: {pii: {detect: [email]}, tokens: {detect: [email], replace: tokenize}}
 rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
 telemetry: {otlp: "http://127.0.0.1:4318"}
 """
 CREDENTIAL = "target-" + "credential"
 TOKEN = "service-" + "token"
+AUTHZ, MASKER = "envoy.filters.http.ext_authz", "envoy.filters.http.ext_proc"
 
 
 @pytest.fixture
@@ -106,8 +111,33 @@ def test_every_route_to_a_target_passes_both_filters(files: EnvoyFiles) -> None:
     for route in to_targets:
         assert "path" in route["match"], "a prefix would let unjudged paths through"
         overrides = route["typed_per_filter_config"]
-        assert list(overrides) == ["envoy.filters.http.ext_authz"]
-        assert "disabled" not in overrides["envoy.filters.http.ext_authz"]
+        assert AUTHZ in overrides
+        assert all("disabled" not in override for override in overrides.values())
+
+
+def changing(files: EnvoyFiles) -> dict[str, bool]:
+    """By its name whether the requests of a route pass the masker, which authz must be told alike."""
+    table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
+    found: dict[str, bool] = {}
+    for route in (route for route in table if route.get("name", "").startswith("mcp ")):
+        filters = route["typed_per_filter_config"]
+        told = "changes_requests" in filters[AUTHZ]["check_settings"]["context_extensions"]
+        mode = filters.get(MASKER, {}).get("overrides", {}).get("processing_mode")
+        assert told == (mode is not None)
+        if mode is not None:
+            assert (mode["request_header_mode"], mode["request_body_mode"]) == ("SEND", "BUFFERED")
+            assert mode["response_header_mode"] == mode["response_trailer_mode"] == "SEND"
+            assert mode["response_body_mode"] == "FULL_DUPLEX_STREAMED", "answers are masked as everywhere"
+        found[route["name"].removeprefix("mcp ")] = told
+    return found
+
+
+def test_only_requests_that_may_have_to_be_changed_pass_the_masker(files: EnvoyFiles, tmp_path: Path) -> None:
+    assert changing(files) == {"orders": False, "billing": True}
+    path = tmp_path / "gateway.yaml"
+    path.write_text(GATEWAY.replace("allow: {groups: [g]", "unmask_for: [refund], allow: {groups: [g]"))
+    write_dynamic(load(path, {"ORDERS_TOKEN": CREDENTIAL}), files)
+    assert changing(files) == {"orders": True, "billing": True}
 
 
 def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:

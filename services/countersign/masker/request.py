@@ -1,0 +1,133 @@
+"""One request on its way from authz to its target, when something of it must be changed: mask, put back, release.
+
+authz judged and recorded the request, and decided that it must be changed; here that is only done. What cannot be done
+as decided is not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+
+from countersign.masker import envoy
+from countersign.masker.records import EventMaker
+from countersign.masker.withheld import Withheld
+from countersign.masking import NotMaskable
+from countersign.mcp import Failure, failed
+from countersign.model.event import EventKind
+from countersign.model.handoff import Handoff
+from countersign.runtime.aside import Aside
+from countersign.runtime.outgoing import masked_request
+from countersign.runtime.recording import EventSink, NotRecorded
+from countersign.runtime.rulebook import Rulebook
+
+PARTS = frozenset({"request_headers", "request_body", "request_trailers"})
+"""The messages of Envoy that are about a request."""
+
+
+class Tokens(Protocol):
+    """Turns the tokens of a session back; what tests put in place of the vault."""
+
+    async def put_back(self, handoff: Handoff, body: bytes) -> bytes:
+        """Return the request with the values that the tokens in its arguments stand for. Raises ``Withheld``."""
+
+
+class NoTokens:
+    """For a masker without a vault: what holds tokens to be turned back is not sent."""
+
+    async def put_back(self, handoff: Handoff, body: bytes) -> bytes:
+        """See ``Tokens``."""
+        raise Withheld("this gateway keeps no tokens")
+
+
+class RequestSide:
+    """The life of one request. Feed it Envoy's messages in order; send on what it returns.
+
+    Envoy holds the request's head back until its body is released. ``aside`` is shared by all requests of a process.
+    """
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        sink: EventSink,
+        tokens: Tokens,
+        aside: Aside,
+        now_us: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._rulebook = rulebook
+        self._sink = sink
+        self._tokens = tokens
+        self._aside = aside
+        self._now_us = now_us
+        self._new_id = new_id
+        self._handoff: Handoff | None = None
+        self._held = False
+
+    async def step(self, message: pb.ProcessingRequest) -> Sequence[pb.ProcessingResponse]:
+        """Take one message; return what goes back to Envoy. Raises ``ValueError`` for what authz cannot have sent."""
+        what = message.WhichOneof("request")
+        if what == "request_headers":
+            self._handoff = envoy.read_handoff(message)
+            if self._handoff is None:
+                return (_instead(Failure.UNAVAILABLE, "the request was not judged", None),)
+            self._held = not message.request_headers.end_of_stream
+            return (envoy.request_head(),)
+        if what == "request_body" and self._handoff is not None and message.request_body.end_of_stream:
+            reply = await self._body(self._handoff, message.request_body.body)
+            self._held = False
+            return (reply,)
+        raise ValueError("Envoy did not hold the request until it was whole")
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a request was neither sent on nor refused."""
+        return self._held
+
+    async def cut(self, reason: str) -> None:
+        """Record that the request was not sent, if it was not."""
+        if self._held and self._handoff is not None:
+            self._held = False
+            await self._record(self._handoff, Failure.BAD_GATEWAY, reason)
+
+    async def _body(self, handoff: Handoff, data: bytes) -> pb.ProcessingResponse:
+        if not handoff.mask_request and not handoff.unmask:
+            return envoy.request_body(None)
+        try:
+            changed = await self._changed(handoff, data)
+        except (Withheld, NotMaskable) as error:
+            reason = error.reason if isinstance(error, NotMaskable) else str(error)
+            return await self._refuse(handoff, reason)
+        return envoy.request_body(None if changed == data else changed)
+
+    async def _changed(self, handoff: Handoff, data: bytes) -> bytes:
+        """Mask first: the real values of tokens are for the tool that a rule names, whatever the masks would find."""
+        if handoff.mask_request:
+            in_force = self._rulebook.find(handoff.policy_version)
+            target = in_force.config.targets.get(handoff.target) if in_force is not None else None
+            if in_force is None or target is None or not target.mask_request.mask:
+                raise Withheld("the policy that judged the call is not known here")
+            masker = in_force.masks.select(target.mask_request.mask)
+            body = data
+            data = (await self._aside.run(len(body), lambda: masked_request(masker, body))).data
+        return await self._tokens.put_back(handoff, data) if handoff.unmask else data
+
+    async def _refuse(self, handoff: Handoff, reason: str) -> pb.ProcessingResponse:
+        text = f"the call was not sent: {reason}"
+        try:
+            await self._record(handoff, Failure.UNAVAILABLE, text)
+        except NotRecorded:
+            text = "the call was not sent, and that could not be recorded"
+        return _instead(Failure.UNAVAILABLE, text, handoff)
+
+    async def _record(self, handoff: Handoff, failure: Failure, reason: str) -> None:
+        events = EventMaker(handoff, self._now_us, self._new_id)
+        await self._sink.record(events.make(EventKind.RESPONSE, status=failure.status, reason=reason))
+
+
+def _instead(failure: Failure, text: str, handoff: Handoff | None) -> pb.ProcessingResponse:
+    id_json = handoff.calls[0].id_json if handoff is not None and len(handoff.calls) == 1 else ""
+    reply = failed(failure, text, id_json)
+    return envoy.instead(reply.status, reply.body)
