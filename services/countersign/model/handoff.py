@@ -96,7 +96,7 @@ class Handoff:
                 target=target,
                 era=era,
                 principal=Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id),
-                calls=tuple(HandedCall(*fields, _read(columns)) for *fields, columns in calls),
+                calls=tuple(HandedCall(id_json, method, name, _read(found)) for id_json, method, name, found in calls),
                 masks=tuple(masks),
                 policy_version=version,
                 traceparent=traceparent,
