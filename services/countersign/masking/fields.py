@@ -37,6 +37,11 @@ class Field:
         """The key that the value itself has; ``*`` for any."""
         return self.steps[-1]
 
+    @property
+    def by_name(self) -> bool:
+        """Whether a name alone, without a path, can select."""
+        return self.last != _ANY or len(self.steps) == 1
+
     def ends_with(self, key: str) -> bool:
         """Whether a value with this key can be selected."""
         return self.last in (_ANY, key.casefold())

@@ -9,7 +9,7 @@ from countersign.jsontext import JsonValue, Number
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 from countersign.masking.fields import Field
 from countersign.masking.replacements import Replacement
-from countersign.masking.result import FIELDS, NAMED
+from countersign.masking.result import FIELDS, NAMED, Span
 
 _MOST_REMEMBERED = 10_000
 _LONGEST_REMEMBERED = 128
@@ -24,6 +24,10 @@ class Cover:
     detector: str = FIELDS
     why: str = NAMED
 
+    def span(self, start: int, end: int) -> Span:
+        """Mask this stretch of a text."""
+        return Span(start, end, self.label, self.replacement, self.detector, self.why)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
@@ -31,6 +35,11 @@ class KeyRule:
 
     fields: tuple[Field, ...]
     telling: Telling | None
+
+    @property
+    def names_field(self) -> bool:
+        """Whether a field selects values by this key where nothing is known of the path."""
+        return any(field.by_name for field in self.fields)
 
 
 class KeyRules(dict[str, KeyRule | None]):
@@ -61,3 +70,10 @@ class KeyRules(dict[str, KeyRule | None]):
         if rule.telling is None or not isinstance(value, str) or isinstance(value, Number):
             return None
         return self._secrets if holds_secret(rule.telling, value) else None
+
+    def whole(self, rule: KeyRule) -> Cover | None:
+        """What covers values with such a key where there are no paths, whatever the values are; placeholders, too."""
+        for field in rule.fields:
+            if field.by_name:
+                return Cover(field.label, field.replacement)
+        return None if rule.telling is None else self._secrets
