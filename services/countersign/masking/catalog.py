@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 from countersign.masking import detectors
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.masker import Masker, Rule
-from countersign.masking.replacements import Redacted, Replacement
-from countersign.model.rule import Mask
+from countersign.masking.replacements import replacements_of
+from countersign.model.rule import Mask, ReplacementKind
 
 _SECRETS = "secrets"
 _ALWAYS_RECORDED_MASKED = Mask("", detectors=(_SECRETS,))
@@ -21,17 +20,22 @@ _MOST_COMBINATIONS = 1_000
 class MaskCatalog:
     """Every mask by name, and the maskers that apply several of them at once."""
 
-    def __init__(self, masks: Iterable[Mask], *, cache_dir: Path | None, max_depth: int = 64) -> None:
+    def __init__(
+        self, masks: Iterable[Mask], *, cache_dir: Path | None, max_depth: int = 64, hash_key: bytes | None = None
+    ) -> None:
         """Make ready every detector that any mask names, and the one for secrets.
 
         ``cache_dir`` belongs to this process's user alone and keeps what takes seconds to compile; ``None`` compiles
-        anew. Raises :class:`KeyError` for a detector that does not exist.
+        anew. ``hash_key`` is the deployment's secret behind hashes; without it values are redacted instead. Raises
+        :class:`KeyError` for a detector that does not exist.
         """
         self._masks = {mask.name: mask for mask in masks}
         self._max_depth = max_depth
+        self._hash_key = hash_key
         named = {name for mask in self._masks.values() for name in mask.detectors}
         self._detectors = {name: detectors.make(name, cache_dir) for name in sorted(named | {_SECRETS})}
         self._gates = DetectorGates(self._detectors.values(), cache_dir=cache_dir)
+        # By the names of their masks, and the empty one of what is always masked for records.
         self._selected: dict[tuple[str, ...], Masker] = {}
         self._for_records = self._union([*self._in_order(self._masks), _ALWAYS_RECORDED_MASKED])
 
@@ -45,17 +49,32 @@ class MaskCatalog:
         if len(key) == len(self._masks) and self._finds_secrets(key):
             # The same set: what the caller may see and what the record may hold is masked once.
             return self._for_records
-        masker = self._selected.get(key)
-        if masker is None:
-            masker = self._union(self._in_order(key))
-            if len(self._selected) >= _MOST_COMBINATIONS:
-                self._selected.clear()
-            self._selected[key] = masker
-        return masker
+        return self._combined(key, also=())
 
     def for_records(self) -> Masker:
         """Every mask there is, and the detector of secrets whatever the masks say: for what the record may hold."""
         return self._for_records
+
+    def for_records_after(self, names: Iterable[str]) -> Masker | None:
+        """What is left of :meth:`for_records` for a text that these masks were applied to; ``None`` for nothing."""
+        applied = set(names)
+        left = tuple(sorted(self._masks.keys() - applied))
+        also = () if self._finds_secrets(applied) else (_ALWAYS_RECORDED_MASKED,)
+        return self._combined(left, also) if left or also else None
+
+    def tokenizes(self, names: Iterable[str]) -> bool:
+        """Whether any of these masks puts tokens in place of values. Raises :class:`KeyError` for an unknown name."""
+        return any(mask.how is ReplacementKind.TOKENIZE for mask in self._in_order(names))
+
+    def _combined(self, names: tuple[str, ...], also: tuple[Mask, ...]) -> Masker:
+        key = names + tuple(mask.name for mask in also)
+        masker = self._selected.get(key)
+        if masker is None:
+            masker = self._union([*self._in_order(names), *also])
+            if len(self._selected) >= _MOST_COMBINATIONS:
+                self._selected.clear()
+            self._selected[key] = masker
+        return masker
 
     def _finds_secrets(self, names: Iterable[str]) -> bool:
         return any(_SECRETS in mask.detectors for mask in self._in_order(names))
@@ -67,14 +86,11 @@ class MaskCatalog:
         rules: dict[str, Rule] = {}
         fields: list[Field] = []
         for mask in masks:
-            replaced_by = partial(_replaced_by, mask)
+            replaced_by = replacements_of(mask, self._hash_key)
             for name in mask.detectors:
                 detector = self._detectors[name]
-                replacement = replaced_by(detector.label)
-                rules.setdefault(name, Rule(detector, replacement, reads_names=name == _SECRETS, name=name))
+                secret = name == _SECRETS
+                replacement = replacements_of(mask, self._hash_key, secret=secret)(detector.label)
+                rules.setdefault(name, Rule(detector, replacement, reads_names=secret, name=name))
             fields += (Field.of(path, replaced_by) for path in mask.fields)
         return Masker(tuple(rules.values()), fields, gates=self._gates, max_depth=self._max_depth)
-
-
-def _replaced_by(mask: Mask, label: str) -> Replacement:
-    return Redacted(mask.replace.replace("{label}", label))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -16,8 +17,9 @@ from countersign.masking.key_rules import Cover, KeyRules
 from countersign.masking.layers import Layer
 from countersign.masking.leaves import Leaves
 from countersign.masking.places import summarise
-from countersign.masking.replacements import Replacement
+from countersign.masking.replacements import Minter, Replacement
 from countersign.masking.result import Masked, NotMaskable, Span, merge
+from countersign.masking.sparing import bind
 from countersign.masking.text_fields import TextFields
 from countersign.model.event import Finding
 
@@ -54,7 +56,14 @@ class Masker:
         self._keys = KeyRules(fields, next((rule.cover for rule in rules if rule.reads_names), None))
         self._text_fields = TextFields(fields)
         self._idle = not rules and not fields
+        self.minter: Minter | None = None
         self.max_depth = max_depth
+
+    def within(self, minter: Minter) -> Masker:
+        """Return this masker for texts of one session: with its tokens, which are not masked again."""
+        bound = copy(self)
+        bound.minter = minter
+        return bound
 
     def json(self, data: bytes) -> Masked:
         """Mask a JSON body. Raises :class:`NotMaskable` when it is not JSON, strictly read."""
@@ -115,7 +124,10 @@ class Masker:
                 by_leaf[leaf].append(span)
         if not by_leaf:
             return text, (), ()
-        return _apply(text, leaves, {leaf: merge(by_leaf[leaf]) for leaf in sorted(by_leaf)})
+        found = {leaf: merge(by_leaf[leaf]) for leaf in sorted(by_leaf)}
+        if self.minter is not None:
+            found = bind(found, leaves.value, self.minter)
+        return _apply(text, leaves, found) if found else (text, (), ())
 
     def _detected(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
         joined = leaves.joined()
