@@ -22,7 +22,8 @@ class Inquiry:
     """What Envoy asks about: the request, on which route of ours, for which target at which URL, from where.
 
     ``traceparent`` is the W3C trace context of the call; empty when it is not traced, or not well formed: it is
-    recorded as it stands, so it must not be a way to put other text there.
+    recorded as it stands, so it must not be a way to put other text there. ``changes_requests`` says that the masker is
+    asked about requests on this route.
     """
 
     route: str
@@ -32,6 +33,7 @@ class Inquiry:
     source_address: str
     traceparent: str
     upstream: str = ""
+    changes_requests: bool = False
 
     @property
     def authorization(self) -> str | None:
@@ -88,6 +90,7 @@ def read_inquiry(request: pb.CheckRequest, traceparent: str) -> Inquiry:
         source_address=attributes.source.address.socket_address.address,
         traceparent=_trace_of(traceparent or headers.get("traceparent", "")),
         upstream=extensions.get("upstream", ""),
+        changes_requests="changes_requests" in extensions,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from countersign.authz.attempts import Attempts
 from countersign.authz.deciding import Decided, Decider, Undecidable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
+from countersign.authz.outgoing import Outgoing, examine
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
-from countersign.config import Target
+from countersign.config import RequestMasks, Target
+from countersign.masking import NotMaskable
 from countersign.mcp import (
     INVALID_PARAMS,
     Era,
@@ -26,6 +28,7 @@ from countersign.mcp import (
     failed,
     read_request,
     refused,
+    unmatched_param_mirrors,
 )
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
@@ -33,6 +36,7 @@ from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.model.situation import Situation
 from countersign.runtime.aside import Aside
+from countersign.runtime.outgoing import params_of
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable
@@ -149,19 +153,30 @@ class Judge:
         situation = Situation(record.arrived_us, inquiry.source_address)
         size_bytes = len(inquiry.http.body)
         decided = await self._decider.decide(in_force, target, principal, calls, situation, size_bytes)
-        decisions, verdict = decided.decisions, decided.verdict
-        reply = None if verdict.allowed else _denial(request, decided)
-        status = reply.status if reply else 0
+        outgoing = Outgoing(inquiry.http.body)
         try:
+            if decided.verdict.allowed and size_bytes and target.mask_request != RequestMasks():
+                outgoing = await self._examined(in_force, target, inquiry)
+                decided = _unless_refused(decided, outgoing)
+            decisions, verdict = decided.decisions, decided.verdict
+            unmask = all(decision.unmask for decision in decisions)
+            if verdict.allowed and (outgoing.changed or unmask) and not inquiry.changes_requests:
+                raise Undecidable("what this target is sent is not masked yet")
+            reply = None if verdict.allowed else _denial(request, decided)
+            status = reply.status if reply else 0
             events = await self._events_of(in_force, record, request.messages, decisions, status)
-        except NotRecordable as error:
+        except (NotRecordable, NotMaskable) as error:
             reason = str(error)
             return await self._refuse(in_force, record, reason, refused(McpRefused(400, INVALID_PARAMS, reason)))
         await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
             return Answer(reply, summary)
-        return self._forward(target, record, request, session, decisions, events, summary)
+        return self._forward(target, record, request, session, decisions, events, summary, outgoing)
+
+    async def _examined(self, in_force: InForce, target: Target, inquiry: Inquiry) -> Outgoing:
+        body = inquiry.http.body
+        return await self._aside.run(len(body), lambda: examine(target.mask_request, in_force.masks, body))
 
     async def _events_of(
         self,
@@ -203,6 +218,7 @@ class Judge:
         decisions: Sequence[Decision],
         events: Sequence[Event],
         summary: Summary,
+        outgoing: Outgoing,
     ) -> Forward:
         headers = {"accept-encoding": "identity"}
         if target.credential is not None:
@@ -219,10 +235,13 @@ class Judge:
             passed.add("last-event-id")
         if inquiry.traceparent:
             passed.update(("traceparent", "tracestate"))
+        unmask = all(decision.unmask for decision in decisions)
+        stale = _stale_headers(inquiry.http.headers, outgoing, unmask=unmask)
         removed = tuple(
             name
             for name in inquiry.http.headers
-            if name not in passed and name not in headers and not name.startswith(_FORWARDED_PREFIXES)
+            if name in stale
+            or (name not in passed and name not in headers and not name.startswith(_FORWARDED_PREFIXES))
         )
         handoff = Handoff(
             session_id=record.session_id,
@@ -235,8 +254,27 @@ class Judge:
             masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
             policy_version=decisions[0].policy_version,
             traceparent=inquiry.traceparent,
+            mask_request=outgoing.changed,
+            unmask=unmask,
         )
         return Forward(headers, removed, summary, handoff)
+
+
+def _unless_refused(decided: Decided, outgoing: Outgoing) -> Decided:
+    """Deny all messages of a request in which something was found that its target must not get."""
+    if not outgoing.refusal:
+        return decided
+    decisions = tuple(map(outgoing.denial, decided.decisions))
+    return Decided(decisions, decisions[0])
+
+
+def _stale_headers(headers: Mapping[str, str], outgoing: Outgoing, *, unmask: bool) -> frozenset[str]:
+    """Return the headers that repeat a part of the body which its target does not get."""
+    if not outgoing.changed and not unmask:
+        return frozenset()
+    # Which arguments are tokens only the masker learns.
+    params = {} if unmask else params_of(outgoing.body)
+    return unmatched_param_mirrors(headers, params)
 
 
 def _in_session(record: CallRecord, session_id: str) -> CallRecord:

@@ -3,10 +3,22 @@
 from countersign.config.load import load
 from countersign.config.offered import Unoffered, unoffered
 from countersign.config.problem import ConfigRefused, Problem
-from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, NewTools, Secret, SecretUse, Target
+from countersign.config.types import (
+    Binary,
+    Candidate,
+    GatewayConfig,
+    Issuer,
+    Limits,
+    NewTools,
+    RequestMasks,
+    Secret,
+    SecretUse,
+    Target,
+)
 from countersign.config.watch import ConfigWatcher
 
 __all__ = [
+    "Binary",
     "Candidate",
     "ConfigRefused",
     "ConfigWatcher",
@@ -15,6 +27,7 @@ __all__ = [
     "Limits",
     "NewTools",
     "Problem",
+    "RequestMasks",
     "Secret",
     "SecretUse",
     "Target",

@@ -98,13 +98,18 @@ def check_param_mirrors(headers: Mapping[str, str], params: dict[str, JsonValue]
     Which argument it stands for only the tool's schema tells, so any will do: what matters is that nothing reaches the
     target that was neither judged nor recorded. Raises :class:`McpRefused` with -32020.
     """
-    claimed = [value for name, value in headers.items() if name.startswith("mcp-param-")]
-    if not claimed:
-        return
-    held = {_plain_number(text) for text in _texts(params.get("arguments"))}
-    texts = [decoded_header(value) for value in claimed]
-    if not all(text is not None and _plain_number(text) in held for text in texts):
+    if unmatched_param_mirrors(headers, params):
         raise mismatch("a header Mcp-Param-* does not match the arguments")
+
+
+def unmatched_param_mirrors(headers: Mapping[str, str], params: dict[str, JsonValue]) -> frozenset[str]:
+    """Return the names of those ``Mcp-Param-*`` that repeat no value in ``params.arguments``."""
+    claimed = {name: value for name, value in headers.items() if name.startswith("mcp-param-")}
+    if not claimed:
+        return frozenset()
+    held = {_plain_number(text) for text in _texts(params.get("arguments"))}
+    texts = {name: decoded_header(value) for name, value in claimed.items()}
+    return frozenset(name for name, text in texts.items() if text is None or _plain_number(text) not in held)
 
 
 def _plain_number(text: str) -> str:

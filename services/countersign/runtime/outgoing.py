@@ -16,6 +16,8 @@ _FREE: tuple[tuple[str, ...], ...] = (
     ("params", "context", "arguments"),
     ("params", "inputResponses"),
 )
+# More than gateway.yaml can permit.
+_DEEPEST = 1_000
 
 
 class FixedPart(NotMaskable):
@@ -46,9 +48,9 @@ def masked_request(masker: Masker, body: bytes) -> Masked:
     return Masked(apply_edits(document.text, edits).encode(), tuple(findings)) if edits else Masked(body)
 
 
-def params_of(body: bytes, *, max_depth: int) -> dict[str, JsonValue]:
-    """Return the ``params`` of a request that is one message; none of a batch. Raises ``JsonRefused``."""
-    root = parse(body, max_depth=max_depth).root
+def params_of(body: bytes) -> dict[str, JsonValue]:
+    """Return the ``params`` of a request that was read before and is one message; none of a batch."""
+    root = parse(body, max_depth=_DEEPEST).root
     params = root.get("params") if isinstance(root, dict) else None
     return params if isinstance(params, dict) else {}
 

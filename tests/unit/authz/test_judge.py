@@ -56,10 +56,10 @@ class Verifier(TokenVerifier):
 
 
 @pytest.fixture(scope="module")
-def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
     path = tmp_path_factory.mktemp("judge") / "gateway.yaml"
     path.write_text(GATEWAY)
-    return Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, None, reads={SecretUse.TARGETS})
+    return Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, rules_cache, reads={SecretUse.TARGETS})
 
 
 class Bench:

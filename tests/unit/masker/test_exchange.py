@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
@@ -37,10 +38,10 @@ JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain"
 
 
 @pytest.fixture(scope="module")
-def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
     path = tmp_path_factory.mktemp("exchange") / "gateway.yaml"
     path.write_text(GATEWAY)
-    return Rulebook(path, {}, None, reads=())
+    return Rulebook(path, {}, rules_cache, reads=())
 
 
 class Bench:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
@@ -31,10 +32,10 @@ masks: {pii: {detect: [email]}}
 
 
 @pytest.fixture(scope="module")
-def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
     path = tmp_path_factory.mktemp("request") / "gateway.yaml"
     path.write_text(GATEWAY)
-    return Rulebook(path, {}, None, reads=())
+    return Rulebook(path, {}, rules_cache, reads=())
 
 
 class Vault:

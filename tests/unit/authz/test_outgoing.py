@@ -1,0 +1,152 @@
+"""What a target must not get is refused or masked on its way, and no header carries it past the masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from countersign.authz.envoy import Answer, Forward, Inquiry
+from countersign.config import SecretUse
+from countersign.model.decision import Outcome
+from countersign.runtime.rulebook import Rulebook
+from tests.unit.authz.test_judge import CREDENTIAL, Bench, call, inquiry
+
+MAIL = "canary@" + "example.org"
+CARD = "4111" + "1111" * 3
+GATEWAY = """
+version: 1
+gateway: {url: "https://gateway.test"}
+identity: {oidc: [{issuer: "https://idp.test"}]}
+targets:
+  orders:
+    mcp: "http://127.0.0.1:9000/mcp"
+    credential: {bearer: {env: ORDERS_TOKEN}}
+    mask_request: {mask: [mails], refuse: [cards]}
+rules:
+  - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query], resources: ["*"], prompts: ["*"]}}
+  - {name: pay, allow: {groups: [analysts], targets: [orders], tools: [refund]}, unmask_for: [refund]}
+masks:
+  mails: {detect: [email], fields: [name]}
+  cards: {detect: [credit_card]}
+  tokens: {detect: [us_ssn], replace: tokenize}
+"""
+
+
+@pytest.fixture(scope="module")
+def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
+    path: Path = tmp_path_factory.mktemp("outgoing") / "gateway.yaml"
+    path.write_text(GATEWAY)
+    return Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, rules_cache, reads={SecretUse.TARGETS})
+
+
+@pytest.fixture
+def bench(rulebook: Rulebook) -> Bench:
+    return Bench(rulebook)
+
+
+def asked(body: object, headers: Mapping[str, str] | None = None, *, changes: bool = True) -> Inquiry:
+    plain = inquiry(body)
+    http = replace(plain.http, headers={**plain.http.headers, **(headers or {})})
+    return replace(plain, http=http, changes_requests=changes)
+
+
+def holding(value: str) -> dict[str, object]:
+    return call(arguments={"note": f"about {value}"})
+
+
+def named(method: str, **params: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        holding(CARD),
+        named("resources/read", uri=f"orders://{CARD}"),
+        named("prompts/get", name="p", arguments={"card": CARD}),
+        [holding("nothing"), {**holding(CARD), "id": 2}],
+    ],
+)
+async def test_what_a_target_refuses_is_not_sent_and_the_mask_is_named(bench: Bench, body: object) -> None:
+    answer = await bench.ask(asked(body))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 200
+    assert b"`cards` found CREDIT_CARD" in answer.reply.body
+    assert answer.summary.decision == Outcome.DENY
+    for event in bench.sink.durable:
+        assert event.decision is not None
+        assert (event.decision.outcome, event.decision.rules) == (Outcome.DENY, ())
+        assert event.decision.reason == "the mask `cards` found CREDIT_CARD in the call"
+    assert bench.sink.durable
+    assert CARD.encode() not in answer.reply.body + b"".join(event.body for event in bench.sink.durable)
+
+
+async def test_what_is_masked_on_its_way_is_handed_to_the_masker_and_recorded_masked(bench: Bench) -> None:
+    forward = await bench.ask(asked(holding(MAIL)))
+    assert isinstance(forward, Forward)
+    assert forward.handoff is not None
+    assert forward.handoff.mask_request
+    (event,) = bench.sink.durable
+    assert b"about [EMAIL]" in event.body
+
+
+async def test_a_clean_call_is_not_changed(bench: Bench) -> None:
+    # The tool's own name stands under a key that the mask's fields name.
+    forward = await bench.ask(asked(holding("nothing"), changes=False))
+    assert isinstance(forward, Forward)
+    assert forward.handoff is not None
+    assert not forward.handoff.mask_request
+
+
+@pytest.mark.parametrize("body", [named("resources/read", uri=f"orders://{MAIL}"), call(arguments={}) | {"id": MAIL}])
+async def test_a_finding_that_cannot_be_masked_is_not_sent(bench: Bench, body: object) -> None:
+    answer = await bench.ask(asked(body))
+    assert isinstance(answer, Answer)
+    assert b"`mails` found EMAIL" in answer.reply.body
+    (event,) = bench.sink.durable
+    assert event.decision is not None
+    assert event.decision.outcome is Outcome.DENY
+
+
+@pytest.mark.parametrize("body", [holding(MAIL), call("refund", {"note": "x"})])
+async def test_nothing_is_sent_while_envoy_would_not_ask_the_masker(bench: Bench, body: object) -> None:
+    answer = await bench.ask(asked(body, changes=False))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+    assert bench.sink.durable == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tool", "gone"),
+    [
+        ({"who": MAIL, "where": "here"}, "query", {"mcp-param-who"}),
+        ({"who": f"{MAIL},x", "where": "here"}, "query", {"mcp-param-who"}),
+        ({"who": "nobody", "where": "here"}, "query", set()),
+        ({"who": "token", "where": "here"}, "refund", {"mcp-param-who", "mcp-param-where"}),
+    ],
+)
+async def test_headers_that_repeat_what_is_changed_do_not_go_along(
+    bench: Bench, arguments: Mapping[str, str], tool: str, gone: set[str]
+) -> None:
+    headers = {f"mcp-param-{name}": value for name, value in arguments.items()}
+    forward = await bench.ask(asked(call(tool, arguments), headers))
+    assert isinstance(forward, Forward)
+    assert {name for name in forward.remove_headers if name.startswith("mcp-param-")} == gone
+
+
+async def test_arguments_of_ambiguous_json_are_not_sent(bench: Bench) -> None:
+    answer = await bench.ask(asked(call(arguments={"a": '{"x":1,"x":2}'})))
+    assert isinstance(answer, Answer)
+    assert json.loads(answer.reply.body)["error"]["code"] == -32602
+
+
+async def test_a_rule_that_unmasks_says_so_for_its_tools_only(bench: Bench) -> None:
+    for tool, unmasks in (("refund", True), ("query", False)):
+        forward = await bench.ask(asked(call(tool, {"note": "x"})))
+        assert isinstance(forward, Forward)
+        assert forward.handoff is not None
+        assert forward.handoff.unmask is unmasks
