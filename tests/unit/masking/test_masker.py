@@ -271,6 +271,7 @@ def test_a_detector_that_fails_or_lies_ends_the_call(behave: Callable[[bytes], l
 class LyingFinding:
     location: dict[str, int]
     secret: str
+    rule_id: str = "a lie"
 
 
 @dataclass(frozen=True)

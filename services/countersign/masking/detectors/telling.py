@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
+from countersign.masking.detectors.looks import is_digest_or_uuid, is_placeholder, is_random
+
 
 class Telling(Enum):
     """What a name announces."""
@@ -12,77 +14,106 @@ class Telling(Enum):
     PASSWORD = auto()
     SECRET = auto()
     TOKEN = auto()
+    KEY = auto()
+    """A key of some kind or credentials: often a secret, often the name of something."""
+    BARE_KEY = auto()
+    """Nothing but ``key``: a secret only if it looks like one and like nothing else."""
 
 
-_NOT_A_LETTER = re.compile(r"[^a-z0-9]+")
-_PASSWORDS = ("password", "passwd", "passphrase", "passcode", "pwd")
-_SHORT_PASSWORDS = frozenset({"pass", "dbpass", "userpass", "smtppass", "mailpass", "mysqlpass", "pgpass", "adminpass"})
-_SECRETS = (
-    "secret",
-    "secrets",
-    "secretkey",
-    "apikey",
-    "apisecret",
-    "accesskey",
-    "secretaccesskey",
-    "privatekey",
-    "signingkey",
-    "encryptionkey",
-    "masterkey",
-    "authkey",
-    "accountkey",
-    "sharedkey",
-    "servicekey",
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_PASSWORDS = ("password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "senha")
+_PASSWORD_WORDS = frozenset({"pass", "pw", "psw", "pswd", "passwords"})
+_PASSWORDS_ELSEWHERE = ("пароль", "密码", "密碼", "パスワード", "비밀번호", "contraseña")
+_JOINED_PASS = frozenset(
+    {
+        "dbpass",
+        "userpass",
+        "smtppass",
+        "mailpass",
+        "mysqlpass",
+        "pgpass",
+        "adminpass",
+        "rootpass",
+        "keypass",
+        "storepass",
+    }
 )
+_SECRETS = (
+    *("secret", "secrets", "secretkey", "apikey", "apikeys", "apisecret", "accesskey", "secretaccesskey"),
+    *("privatekey", "signingkey", "encryptionkey", "masterkey", "authkey", "accountkey", "sharedkey", "servicekey"),
+    *("sharedaccesskey", "sharedaccesssignature", "subscriptionkey", "hmackey", "sessionkey", "storagekey"),
+)
+_KEYS = ("key", "keys", "credential", "credentials", "creds", "cred", "auth", "authentication", "api", "sas")
 _HARMLESS_TOKENS = (
     *("next", "page", "progress", "continuation", "sync", "cursor", "resume", "cancellation", "start", "end"),
     *("eos", "bos", "pad", "unk", "stop", "special", "mask", "sep", "cls", "max", "min", "num", "first", "last"),
+    *("public", "paging", "pagination", "scroll", "watch", "position", "csrf", "xsrf"),
+)
+_HARMLESS_KEYS = (
+    *("public", "pub", "publishable", "primary", "foreign", "cache", "partition", "sort", "row", "object", "unique"),
+    *("idempotency", "routing", "group", "index", "lookup", "map", "translation", "message", "locale", "project"),
+    *("issue", "ticket", "space", "host", "config", "setting", "property", "attribute", "label", "tag", "column"),
+    *("field", "join", "shard", "bucket", "event", "order", "sequence", "lock", "dedup", "dedupe", "deduplication"),
+    *("correlation", "trace", "hot", "arrow", "context", "schema", "sequence", "metric", "node", "entity", "parent"),
+    *("resource", "item", "record", "document", "data", "file", "image", "artifact", "snapshot", "checksum", "hash"),
+)
+_SAYS_LITTLE = frozenset(
+    {
+        *("prod", "production", "dev", "development", "test", "testing", "stage", "staging", "qa", "live", "sandbox"),
+        *("local", "value", "val", "text", "plain", "plaintext", "raw", "str", "string", "b64", "base64", "encoded"),
+        *("default", "new", "old", "current", "previous", "confirm", "confirmation", "again", "repeat", "env", "var"),
+        *("primary", "secondary", "main", "backup", "root", "admin", "header", "binary"),
+    }
 )
 _LONGEST_NAME = 128
 
 
 def classify(name: str) -> Telling | None:
-    """Say what a key or variable name announces; ``None`` for most."""
+    """Say what a key, variable or column name announces, however its words are joined; ``None`` for most."""
     if len(name) > _LONGEST_NAME:
         name = name[-_LONGEST_NAME:]
-    plain = _NOT_A_LETTER.sub("", name.lower())
-    if plain.endswith(_PASSWORDS) or plain in _SHORT_PASSWORDS:
+    if not name.isascii() and name.casefold().endswith(_PASSWORDS_ELSEWHERE):
         return Telling.PASSWORD
+    words = [word.lower() for word in _WORD.findall(name)]
+    while len(words) > 1 and (words[-1] in _SAYS_LITTLE or words[-1].isdigit()):
+        words.pop()
+    if not words:
+        return None
+    plain = "".join(words)
+    last = words[-1]
+    if plain.endswith(_PASSWORDS) or last in _PASSWORD_WORDS or plain in _JOINED_PASS:
+        return None if plain.startswith("no") and len(words) == 2 and words[0] == "no" else Telling.PASSWORD
     if plain.endswith(_SECRETS):
         return Telling.SECRET
-    if plain.endswith("token") and not plain[: -len("token")].endswith(_HARMLESS_TOKENS):
-        return Telling.TOKEN
+    if plain.endswith(("token", "tokens", "jwt", "bearer")):
+        return None if plain.removesuffix("s").removesuffix("token").endswith(_HARMLESS_TOKENS) else Telling.TOKEN
+    if plain in ("key", "auth", "api", "keys"):
+        return Telling.BARE_KEY
+    if plain.endswith(_KEYS):
+        return None if plain.removesuffix("s").removesuffix("key").endswith(_HARMLESS_KEYS) else Telling.KEY
     return None
 
 
-_PLACEHOLDER = re.compile(
-    r"""(?isx)
-    [<\[(].*[>\])] | \$\{.*\} | \$\(.*\) | (?-i:\$[A-Z_][A-Z0-9_]*) | %\w+% | \{\{.*\}\} | \#\{.*\}
-    | [*.•_-]+ | [*x.•_-]{3,} | <[a-z_-]+
-    | (?:none|null|nil|undefined|true|false|empty|unset|required|optional|missing|disabled|enabled|default|n/a)
-    | (?:string|str|text|varchar|bytes|integer|int|object|boolean|bool|secretstr|any)\??
-    | (?:password|passwd|secret|token|api[_-]?key)s?
-    | (?:redacted|masked|hidden|removed|changeme|change[_-]me|placeholder|todo|tbd|dummy)
-    | (?:your|insert|enter|replace|example)[_ -].*
-    | (?:os\.|process\.env|env\.|env\[|getenv|config\.|settings\.|self\.|this\.|args\.|options\.|params\.|vault:|ssm:).*
-    """
-)
-_LONGEST_PLACEHOLDER = 200
 _SHORTEST_SECRET, _SHORTEST_TOKEN, _LONG_TOKEN = 4, 8, 20
 
 
 def holds_secret(kind: Telling, value: str) -> bool:
     """Whether a value beside a telling name is to be taken for a secret, not for a placeholder or a description."""
     value = value.strip()
-    if not value or (len(value) <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.fullmatch(value) is not None):
+    if not value or is_placeholder(value):
         return False
     if kind is Telling.PASSWORD:
         return True
     if kind is Telling.SECRET:
         return len(value) >= _SHORTEST_SECRET and not _is_prose(value)
-    has_blank = any(character.isspace() for character in value)
-    long_enough = len(value) >= _SHORTEST_TOKEN and any(character.isdigit() for character in value)
-    return not has_blank and not value.isdigit() and (long_enough or len(value) >= _LONG_TOKEN)
+    if any(character.isspace() for character in value):
+        return False
+    if kind is Telling.TOKEN:
+        return not (value.isdigit() and len(value) < _LONG_TOKEN) and (
+            len(value) >= _LONG_TOKEN
+            or (len(value) >= _SHORTEST_TOKEN and any(character.isdigit() for character in value))
+        )
+    return is_random(value) and not (kind is Telling.BARE_KEY and is_digest_or_uuid(value))
 
 
 def _is_prose(value: str) -> bool:
