@@ -35,7 +35,7 @@ RULES: tuple[Mapping[str, object], ...] = (
     },
     {
         "name": "analysts script",
-        "allow": {"groups": ["analysts"], "targets": ["scripted"], "tools": ["query"]},
+        "allow": {"groups": ["analysts"], "targets": ["scripted", "guarded"], "tools": ["query"]},
         "mask": ["secrets", "pii"],
     },
 )
@@ -61,6 +61,11 @@ class World:
     def scripted(self) -> str:
         """The scripted target's endpoint behind the gateway."""
         return self.gateway.endpoint("scripted")
+
+    @property
+    def guarded(self) -> str:
+        """The same scripted target, as one that must not get personal data or secrets."""
+        return self.gateway.endpoint("guarded")
 
     def token(self, person: str, target: str = "orders") -> str:
         """A fresh good token for a target."""
@@ -88,6 +93,11 @@ def world() -> Iterator[World]:
                 {
                     "orders": Upstream(f"{target.url}/mcp", credential),
                     "scripted": Upstream(f"http://127.0.0.1:{scripted_port}/mcp", scripted_credential),
+                    "guarded": Upstream(
+                        f"http://127.0.0.1:{scripted_port}/mcp",
+                        scripted_credential,
+                        {"mask_request": {"mask": ["pii"], "refuse": ["secrets"]}},
+                    ),
                 },
                 RULES,
             )
