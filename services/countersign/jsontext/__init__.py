@@ -1,22 +1,25 @@
 """Strict JSON text: parse it once, know where everything stands, and edit it without touching the rest. Pure."""
 
 from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
-from countersign.jsontext.parsing import parse
+from countersign.jsontext.parsing import check, outline, parse
 from countersign.jsontext.spans import Literal, element_spans, literals, pick_literals, value_span
-from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonValue, Number
+from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonText, JsonValue, Number
 
 __all__ = [
     "Document",
     "Edit",
     "JsonAmbiguous",
     "JsonRefused",
+    "JsonText",
     "JsonValue",
     "Literal",
     "Number",
     "apply_edits",
+    "check",
     "drop_elements",
     "element_spans",
     "literals",
+    "outline",
     "parse",
     "pick_literals",
     "quote",

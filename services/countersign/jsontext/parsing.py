@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from json import JSONDecodeError, JSONDecoder
-from typing import NoReturn
+from typing import Any, NoReturn, TypeAlias
 
-from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonValue, Number
+from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonText, JsonValue, Number
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRUCTURE = re.compile(r'(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")(?P<colon>[ \t\n\r]*:)?|[{}\[\]]')
@@ -31,14 +32,68 @@ def parse(data: bytes | str, *, max_depth: int = 64, permit_nan: bool = False) -
     ``permit_nan`` reads ``NaN``, ``Infinity`` and ``-Infinity`` as numbers, for texts that only travel through us.
     """
     text = data if isinstance(data, str) else _decode(data)
-    root = _read(text, _LENIENT_DECODER if permit_nan else _DECODER)
-    if text.count("{") + text.count("[") > max_depth:
-        _check_depth(root, max_depth)
-    if isinstance(data, str) and not text.isascii():
-        _check_surrogates(text, 0)
-    if "\\u" in text and _ESCAPED_SURROGATE.search(text):
-        _check_escaped_surrogates(text)
+    root: JsonValue = _read(text, _LENIENT_DECODER if permit_nan else _DECODER)
+    if text.count("{") + text.count("[") > max_depth and _outline(root)[1] > max_depth:
+        raise JsonAmbiguous("nested too deeply", 0)
+    _check_all_surrogates(text, decoded=isinstance(data, bytes))
     return Document(text, root)
+
+
+def check(data: bytes | str, *, max_depth: int = 64, permit_nan: bool = False) -> JsonText:
+    """Read one JSON text as strictly as :func:`parse`, but keep nothing of it save its keys.
+
+    Takes half the time, and the memory of one object and of the arrays outside of objects. Raises
+    :class:`JsonRefused`, and nothing else.
+    """
+    text = data if isinstance(data, str) else _decode(data)
+    keys: set[str] = set()
+    depth = _deepest([_read(text, _folding_decoder(keys, permit_nan))])
+    if depth > max_depth:
+        raise JsonAmbiguous("nested too deeply", 0)
+    _check_all_surrogates(text, decoded=isinstance(data, bytes))
+    return JsonText(text, frozenset(keys), depth)
+
+
+def outline(document: Document) -> JsonText:
+    """What :func:`check` remembers of a text that was parsed already."""
+    keys, depth = _outline(document.root)
+    return JsonText(document.text, frozenset(keys), depth)
+
+
+# What check puts in place of an object is how deep it is; of a number, False; arrays and the rest stay.
+_Folded: TypeAlias = "list[_Folded] | int | str | None"
+_NESTED = frozenset({int, list})
+
+
+def _folding_decoder(keys: set[str], permit_nan: bool) -> JSONDecoder:
+    remember, flat = keys.update, _NESTED.isdisjoint
+
+    def folded(pairs: list[tuple[str, _Folded]]) -> int:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise _RepeatedKeyError
+        remember(members)
+        return 1 if flat(map(type, members.values())) else 1 + _deepest(members.values())
+
+    nothing = str.isspace  # False for each number, at the price of a call that is not Python's
+    return JSONDecoder(
+        object_pairs_hook=folded,
+        parse_int=nothing,
+        parse_float=nothing,
+        parse_constant=nothing if permit_nan else _constant,
+    )
+
+
+def _deepest(values: Collection[_Folded]) -> int:
+    """How many containers stand in one another in the deepest of these values."""
+    deepest = around = 0
+    while not _NESTED.isdisjoint(map(type, values)):
+        objects = max((value for value in values if type(value) is int), default=0)
+        lists = [value for value in values if type(value) is list]
+        deepest = max(deepest, around + objects, around + bool(lists))
+        values = [element for elements in lists for element in elements]
+        around += 1
+    return deepest
 
 
 def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -65,10 +120,10 @@ def _decode(data: bytes) -> str:
     raise refusal
 
 
-def _read(text: str, decoder: JSONDecoder) -> JsonValue:
+def _read(text: str, decoder: JSONDecoder) -> Any:
     refusal: JsonRefused
     try:
-        root: JsonValue = decoder.decode(text)
+        return decoder.decode(text)
     except JSONDecodeError as error:
         bom = text.startswith("\ufeff")
         refusal = JsonRefused("starts with a byte order mark", 0) if bom else JsonRefused(error.msg, error.pos)
@@ -78,24 +133,33 @@ def _read(text: str, decoder: JSONDecoder) -> JsonValue:
         refusal = JsonAmbiguous("NaN and Infinity are not JSON", 0)
     except RecursionError:
         refusal = JsonAmbiguous("nested too deeply", 0)
-    else:
-        return root
     raise refusal
 
 
-def _check_depth(root: JsonValue, max_depth: int) -> None:
-    level = [root] if isinstance(root, (dict, list)) else []
+def _outline(root: JsonValue) -> tuple[set[str], int]:
+    """The keys of all objects, and how many containers stand in one another."""
+    keys: set[str] = set()
     depth = 0
+    level = [root] if isinstance(root, (dict, list)) else []
     while level:
         depth += 1
-        if depth > max_depth:
-            raise JsonAmbiguous("nested too deeply", 0)
-        level = [
-            child
-            for container in level
-            for child in (container.values() if type(container) is dict else container)
-            if type(child) is dict or type(child) is list
-        ]
+        found: list[dict[str, JsonValue] | list[JsonValue]] = []
+        for container in level:
+            if type(container) is dict:
+                keys.update(container)
+                children: Collection[JsonValue] = container.values()
+            else:
+                children = container
+            found += [child for child in children if type(child) is dict or type(child) is list]
+        level = found
+    return keys, depth
+
+
+def _check_all_surrogates(text: str, *, decoded: bool) -> None:
+    if not decoded and not text.isascii():
+        _check_surrogates(text, 0)
+    if "\\u" in text and _ESCAPED_SURROGATE.search(text):
+        _check_escaped_surrogates(text)
 
 
 def _check_surrogates(value: str, offset: int) -> None:

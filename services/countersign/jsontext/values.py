@@ -38,3 +38,15 @@ class Document:
 
     text: str
     root: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A text that is JSON, strictly read, and what is remembered of it: less than a :class:`Document`.
+
+    ``keys`` are those of all its objects, decoded. ``depth`` is how many containers stand in one another.
+    """
+
+    text: str
+    keys: frozenset[str]
+    depth: int

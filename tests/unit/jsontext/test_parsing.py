@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.jsontext import JsonAmbiguous, JsonRefused, Number, literals, parse
+from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, Number, check, literals, outline, parse
+from tests.support.cost import cpu_s
+
+MOST_TEXTS = st.text(alphabet='{}[]",:\\u0d8 1e-aNn\t', max_size=40)
 
 SECRET = "hunter2-canary"  # a value that no message may repeat
 
@@ -120,7 +124,7 @@ def test_it_agrees_with_the_standard_parser_on_what_is_json(value: object) -> No
     assert parse(text.encode()).root == value
 
 
-@given(st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0d8 1e-aNn\t', max_size=40).map(str.encode))
+@given(st.binary(max_size=60) | MOST_TEXTS.map(str.encode))
 def test_only_the_declared_error_escapes(data: bytes) -> None:
     try:
         document = parse(data)
@@ -142,3 +146,62 @@ def test_numbers_that_are_none_are_read_only_on_request() -> None:
 def test_what_a_lenient_parser_would_read_is_told_apart(text: str) -> None:
     with pytest.raises(JsonAmbiguous):
         parse(text)
+
+
+def checked(data: bytes, *, permit_nan: bool) -> JsonText | tuple[type, str, int]:
+    try:
+        return check(data, max_depth=3, permit_nan=permit_nan)
+    except JsonRefused as refused:
+        return type(refused), refused.reason, refused.position
+
+
+def outlined(data: bytes, *, permit_nan: bool) -> JsonText | tuple[type, str, int]:
+    try:
+        return outline(parse(data, max_depth=3, permit_nan=permit_nan))
+    except JsonRefused as refused:
+        return type(refused), refused.reason, refused.position
+
+
+DEEP: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda child: st.lists(child, max_size=3) | st.dictionaries(st.text(max_size=3), child, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(
+    data=st.binary(max_size=60) | MOST_TEXTS.map(str.encode) | DEEP.map(lambda value: json.dumps(value).encode()),
+    permit_nan=st.booleans(),
+)
+def test_a_check_refuses_what_parsing_does_and_remembers_the_keys_and_the_depth(data: bytes, permit_nan: bool) -> None:
+    assert checked(data, permit_nan=permit_nan) == outlined(data, permit_nan=permit_nan)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":', '{"a":[[{}],'])
+@pytest.mark.parametrize("depth", [33, 450, 5_000, 500_000])
+def test_a_check_is_bounded_in_depth_and_lets_no_recursion_error_escape(opening: str, depth: int) -> None:
+    closing = {"[": "]", '{"a":': "}", '[{"a":': "}]", '{"a":[[{}],': "]}"}[opening]
+    with pytest.raises(JsonRefused, match="deep"):
+        check(opening * depth + "1" + closing * depth, max_depth=32)
+    with pytest.raises(JsonRefused):
+        check(opening * depth, max_depth=32)
+
+
+BOMBS = {
+    "brackets": "[" * 1_000_000,
+    "numbers": "[" + "1," * 1_000_000 + "1]",
+    "letters": "[" + '"a",' * 500_000 + "1]",
+    "keys": "{" + ",".join(f'"{number}":1' for number in range(150_000)) + "}",
+    "empty objects": "[" + "{}," * 600_000 + "1]",
+    "small arrays": "[" + "[1]," * 500_000 + "1]",
+    "surrogate pairs": '"' + "\\ud83d\\ude00" * 150_000 + '"',
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_is_cheap_to_send_is_cheap_to_check(bomb: str) -> None:
+    def work() -> None:
+        with suppress(JsonRefused):
+            check(BOMBS[bomb])
+
+    assert cpu_s(work) < 1
