@@ -16,6 +16,7 @@ from countersign.recorder.committer import Committer
 from countersign.recorder.server import RecorderServer
 from countersign.recorder.sessions import SessionServer
 from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
+from countersign.recorder.tokens import TokenRoom
 from countersign.recorder.tools.review import ToolReviewServer
 from countersign.recorder.tools.server import ToolPinServer
 from countersign.recorder.tools.store import PostgresPinStore
@@ -66,6 +67,7 @@ class RecorderPart:
             is_auditor=is_auditor,
         )
         self._usage = UsageRoom(dsn)
+        self._tokens = TokenRoom.of(dsn)
 
     @property
     def available(self) -> bool:
@@ -96,16 +98,17 @@ class RecorderPart:
             session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name,
             *(service.full_name for service in tools_pb2.DESCRIPTOR.services_by_name.values()),
             *self._usage.register(server),
+            *self._tokens.register(server),
         )
 
     async def run(self) -> None:
-        """Commit and count until ``close``."""
-        counting = asyncio.ensure_future(self._usage.run())
+        """Commit, count and sweep until ``close``."""
+        beside = asyncio.gather(self._usage.run(), self._tokens.run())
         try:
             await self._committer.run()
         finally:
-            counting.cancel()
-            await asyncio.gather(counting, return_exceptions=True)
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
 
     def drain(self) -> None:
         """Let the senders' streams end by themselves: call it before the server is stopped."""
@@ -120,3 +123,4 @@ class RecorderPart:
         await self._read_store.close()
         await self._pin_store.close()
         await self._usage.close()
+        await self._tokens.close()
