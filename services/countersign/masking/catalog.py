@@ -9,8 +9,9 @@ from countersign.masking import detectors
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.masker import Masker, Rule
+from countersign.masking.own import compile_own
 from countersign.masking.replacements import replacements_of
-from countersign.model.rule import Mask, ReplacementKind
+from countersign.model.rule import Mask, OwnDetector, ReplacementKind
 
 _SECRETS = "secrets"
 _ALWAYS_RECORDED_MASKED = Mask("", detectors=(_SECRETS,))
@@ -21,19 +22,29 @@ class MaskCatalog:
     """Every mask by name, and the maskers that apply several of them at once."""
 
     def __init__(
-        self, masks: Iterable[Mask], *, cache_dir: Path | None, max_depth: int = 64, hash_key: bytes | None = None
+        self,
+        masks: Iterable[Mask],
+        *,
+        own: Iterable[OwnDetector] = (),
+        cache_dir: Path | None,
+        max_depth: int = 64,
+        hash_key: bytes | None = None,
     ) -> None:
         """Make ready every detector that any mask names, and the one for secrets.
 
-        ``cache_dir`` belongs to this process's user alone and keeps what takes seconds to compile; ``None`` compiles
-        anew. ``hash_key`` is the deployment's secret behind hashes; without it values are redacted instead. Raises
-        :class:`KeyError` for a detector that does not exist.
+        ``own`` are the detectors that gateway.yaml states itself. ``cache_dir`` belongs to this process's user alone
+        and keeps what takes seconds to compile; ``None`` compiles anew. ``hash_key`` is the deployment's secret behind
+        hashes; without it values are redacted instead. Raises :class:`KeyError` for a detector that does not exist.
         """
         self._masks = {mask.name: mask for mask in masks}
         self._max_depth = max_depth
         self._hash_key = hash_key
         named = {name for mask in self._masks.values() for name in mask.detectors}
-        self._detectors = {name: detectors.make(name, cache_dir) for name in sorted(named | {_SECRETS})}
+        stated = {each.name: each for each in own}
+        self._detectors = {
+            name: compile_own(stated[name]) if name in stated else detectors.make(name, cache_dir)
+            for name in sorted(named | {_SECRETS})
+        }
         self._gates = DetectorGates(self._detectors.values(), cache_dir=cache_dir)
         # By the names of their masks, and the empty one of what is always masked for records.
         self._selected: dict[tuple[str, ...], Masker] = {}

@@ -15,6 +15,13 @@ DETECTOR_SETS: dict[str, tuple[str, ...]] = {"pii": ("email", "credit_card", "us
 """Names in ``masks.*.detect`` that stand for several detectors. ``pii`` is the standard set of personal data."""
 
 
+VALIDATORS = (
+    *("luhn", "verhoeff", "damm", "iban", "mod97", "mod11_2", "mod11_10", "mod37_2", "gtin"),
+    "entropy",
+)
+"""The names that ``detectors.*.validate`` may hold: check digits, and how random a value looks."""
+
+
 class Effect(StrEnum):
     """What a rule does with the calls that it selects."""
 
@@ -118,6 +125,22 @@ class ReplacementKind(StrEnum):
     """A keyed hash: the same value has the same one everywhere in this deployment."""
     TOKENIZE = "tokenize"
     """A token of the same shape, which the gateway can turn back within its session."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDetector:
+    """A detector that gateway.yaml states itself, under the ``name`` that masks have in ``detect``.
+
+    What ``pattern`` (RE2's syntax) matches is found; of a pattern with a group ``value``, what that matches.
+    ``validate`` is one of :data:`VALIDATORS`, or empty. Of the words ``near``, unless there are none, one must stand
+    near the match, on its line or in its key.
+    """
+
+    name: str
+    pattern: str
+    label: str
+    validate: str = ""
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
