@@ -108,7 +108,8 @@ def _masker(config: Path | None, names: list[str]) -> Masker:
     for name in names:
         if name not in loaded.masks:
             _refuse(f"there is no mask {name!r} in {config}; its masks: {known}")
-    masks = MaskCatalog(loaded.masks.values(), cache_dir=cache, max_depth=loaded.limits.json_depth)
+    own, depth = loaded.detectors.values(), loaded.limits.json_depth
+    masks = MaskCatalog(loaded.masks.values(), own=own, cache_dir=cache, max_depth=depth)
     return masks.select(names or loaded.masks)
 
 

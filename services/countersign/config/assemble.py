@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import masks, rates, secrets, targets, urls
+from countersign.config import detectors, masks, rates, secrets, targets, urls
 from countersign.config.document import Node, Path
 from countersign.config.names import Names
 from countersign.config.problem import Problems
@@ -35,7 +35,8 @@ class Assembly:
         file, declared = shaped.file, shaped.declared
         url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
         names = Names()
-        made = masks.read(file.masks, self._root, self._problems)
+        own = detectors.read(file.detectors, self._root, self._problems)
+        made = masks.read(file.masks, declared.detectors, self._root, self._problems)
         known = {name: made.get(name) for name in declared.masks}
         indexed = list(zip(declared.rules, file.rules, strict=False))  # none where a stand-in took the rules' place
         rules = Rules(self._root, declared.targets, known, names, self._problems).check(indexed)
@@ -54,6 +55,7 @@ class Assembly:
             ),
             rules=rules,
             masks=MappingProxyType(made),
+            detectors=MappingProxyType(own),
             rate_limits=rates.check(limits, self._root, declared.targets, names, self._problems),
             candidate=candidate,
             auditors=self._groups("auditors", file.auditors.groups if file.auditors else (), "the record"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from countersign.config.document import Node, Path
 from countersign.config.problem import Problems
@@ -17,8 +17,11 @@ _KINDS = tuple(kind.value for kind in ReplacementKind)
 _SPECIAL = tuple(kind for kind in _KINDS if kind != ReplacementKind.REDACT)
 
 
-def read(shapes: Mapping[str, MaskShape], root: Node, out: Problems) -> dict[str, Mask]:
-    """The masks by their names; to be used only if nothing was added to ``out``."""
+def read(shapes: Mapping[str, MaskShape], detectors: Collection[str], root: Node, out: Problems) -> dict[str, Mask]:
+    """The masks by their names; to be used only if nothing was added to ``out``.
+
+    ``detectors`` are the names of those that the file states itself.
+    """
     seen: dict[str, str] = {}
     for name, shape in shapes.items():
         path: Path = ("masks", name)
@@ -31,7 +34,7 @@ def read(shapes: Mapping[str, MaskShape], root: Node, out: Problems) -> dict[str
         seen[name.casefold()] = name
         if shape.detect is None and shape.fields is None:
             out.add(place, f"the mask `{name}` finds nothing", "give it `detect`, `fields` or both")
-        _check(shape, root.find(path), out)
+        _check(shape, (*DETECTOR_SETS, *DETECTORS, *detectors), root.find(path), out)
     return {name: _mask(name, shape) for name, shape in shapes.items()}
 
 
@@ -43,8 +46,7 @@ def _mask(name: str, shape: MaskShape) -> Mask:
     return Mask(name, detectors, fields, shape.replace)
 
 
-def _check(shape: MaskShape, node: Node, out: Problems) -> None:
-    known = (*DETECTOR_SETS, *DETECTORS)
+def _check(shape: MaskShape, known: Collection[str], node: Node, out: Problems) -> None:
     for index, detector in enumerate(shape.detect or ()):
         if detector not in known:
             meant = nearest(detector, known)

@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
 from countersign.model.principal import PrincipalKind
-from countersign.model.rule import DETECTOR_SETS, DETECTORS, Effect, ReplacementKind, Window
+from countersign.model.rule import DETECTOR_SETS, DETECTORS, VALIDATORS, Effect, ReplacementKind, Window
 from countersign.statements.classify import SQL_DIALECTS
 
 TARGET_NAME = "[a-z0-9][a-z0-9-]{0,62}"
 MASK_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+OWN_DETECTOR_NAME = "[a-z][a-z0-9_]{0,62}"
 TEXT_LIMIT = 1_000
 GLOB_LIMIT = 256
 CONDITION_LIMIT = 4_096
@@ -25,7 +26,11 @@ Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 Url = Annotated[str, Field(min_length=1, max_length=2_048)]
 Glob = Annotated[str, Field(min_length=1, max_length=GLOB_LIMIT)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
-Detector = Annotated[Text, Field(json_schema_extra={"enum": [*DETECTOR_SETS, *DETECTORS]})]
+# Editors offer what is built in, and take what the file states itself.
+Detector = Annotated[
+    Text,
+    Field(json_schema_extra={"anyOf": [{"enum": [*DETECTOR_SETS, *DETECTORS]}, {"pattern": f"^{OWN_DETECTOR_NAME}$"}]}),
+]
 Globs = Annotated[list[Glob], Field(min_length=1, max_length=1_000)]
 MaskNames = Annotated[list[Text], Field(min_length=1, max_length=100)]
 Groups = Annotated[list[Text], Field(min_length=1, max_length=1_000)]
@@ -220,13 +225,34 @@ class RateLimitShape(PeopleShape):
     )
 
 
+class OwnDetectorShape(Shape):
+    """A detector of your own: what it finds, for `detect:` in masks."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)] = Field(
+        description="what to find, in RE2's syntax; (?P<value>...) marks what of it to mask, such as EMP-[0-9]{6}"
+    )
+    label: Text | None = Field(
+        default=None, description="what a finding is called, such as EMPLOYEE_ID; without it, the detector's name"
+    )
+    validate_by: Text | None = Field(
+        default=None,
+        alias="validate",
+        description=f"a check that the value must pass: {', '.join(VALIDATORS)}",
+        json_schema_extra={"enum": list(VALIDATORS)},
+    )
+    near: Annotated[list[Name], Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="words of which one must stand near, on the same line or in the key"
+    )
+
+
 class MaskShape(Shape):
     """What to find, and what to put in its place. At least one of `detect` and `fields`."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["detect"]}, {"required": ["fields"]}]})
 
     detect: Annotated[list[Detector], Field(min_length=1, max_length=100)] | None = Field(
-        default=None, description=f"detectors: {', '.join((*DETECTOR_SETS, *DETECTORS))}"
+        default=None,
+        description=f"detectors: {', '.join((*DETECTOR_SETS, *DETECTORS))}, and those under `detectors:`",
     )
     fields: Annotated[list[Text], Field(min_length=1, max_length=1_000)] | None = Field(
         default=None, description="keys in JSON (`ssn`), or the ends of paths of keys (`customer.*.card`)"
@@ -314,6 +340,12 @@ class File(Shape):
         max_length=1_000,
         description="named masks, for `mask:` in rules",
         json_schema_extra={"propertyNames": {"pattern": f"^{MASK_NAME}$"}},
+    )
+    detectors: dict[str, OwnDetectorShape] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="detectors of your own, for `detect:` in masks, such as {employee_id: {pattern: 'EMP-[0-9]{6}'}}",
+        json_schema_extra={"propertyNames": {"pattern": f"^{OWN_DETECTOR_NAME}$"}},
     )
     rate_limits: list[RateLimitShape] = Field(
         default_factory=list, max_length=100, description="how many calls a principal may make at a target"

@@ -12,7 +12,7 @@ from countersign.config.document import Node, Path, Plain
 from countersign.config.problem import START, Place, Problems
 from countersign.config.shape import File
 
-_ENTRIES = ("targets", "rules", "masks", "rate_limits")
+_ENTRIES = ("targets", "rules", "masks", "detectors", "rate_limits")
 _STAND_IN: dict[str, Plain] = {
     "version": 1,
     "gateway": {"url": "https://gateway.invalid"},
@@ -29,6 +29,7 @@ class Declared:
 
     targets: Collection[str]
     masks: Collection[str]
+    detectors: Collection[str]
     rules: tuple[int, ...]
     rate_limits: tuple[int, ...]
     all_rules: bool
@@ -57,7 +58,7 @@ def read_shape(data: bytes, problems: Problems) -> Shaped | None:
         return Shaped(root, File.model_validate(plain), _declared(plain, []))
     except ValidationError as error:
         broken = wording.explain(error, root, problems)
-    if ("targets",) in broken or ("masks",) in broken:
+    if not {("targets",), ("masks",), ("detectors",)}.isdisjoint(broken):
         return None  # every name would seem to dangle
     return Shaped(root, File.model_validate(_usable(plain, broken)), _declared(plain, broken))
 
@@ -98,14 +99,19 @@ def _usable(plain: dict[str, Plain], broken: list[Path]) -> dict[str, Plain]:
 
 
 def _declared(plain: dict[str, Plain], broken: list[Path]) -> Declared:
-    targets, masks = plain.get("targets"), plain.get("masks")
     return Declared(
-        targets=tuple(targets) if isinstance(targets, dict) else (),
-        masks=tuple(masks) if isinstance(masks, dict) else (),
+        targets=_names(plain, "targets"),
+        masks=_names(plain, "masks"),
+        detectors=_names(plain, "detectors"),
         rules=_sound(plain, "rules", broken),
         rate_limits=_sound(plain, "rate_limits", broken),
         all_rules=not any(path[0] == "rules" for path in broken),
     )
+
+
+def _names(plain: dict[str, Plain], key: str) -> tuple[str, ...]:
+    entries = plain.get(key)
+    return tuple(entries) if isinstance(entries, dict) else ()
 
 
 def _sound(plain: dict[str, Plain], key: str, broken: list[Path]) -> tuple[int, ...]:

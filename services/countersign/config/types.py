@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import NoReturn
 
-from countersign.model.rule import Mask, RateLimit, Rule
+from countersign.model.rule import Mask, OwnDetector, RateLimit, Rule
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -139,11 +139,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The rules and masks of a whole gateway.yaml that is on trial, and its own version (of its own bytes)."""
+    """Rules, masks and detectors of a whole gateway.yaml that is on trial, and its own version (of its own bytes)."""
 
     version: str
     rules: tuple[Rule, ...]
     masks: Mapping[str, Mask]
+    detectors: Mapping[str, OwnDetector] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +173,4 @@ class GatewayConfig:
     rate_limits: tuple[RateLimit, ...] = ()
     operators: tuple[str, ...] = ()
     candidate: Candidate | None = None
+    detectors: Mapping[str, OwnDetector] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from countersign.model.call import Call
 from countersign.model.decision import Decision, Outcome
 from countersign.model.methods import is_connection
 from countersign.model.principal import Principal
-from countersign.model.rule import Mask, Rule
+from countersign.model.rule import Mask, OwnDetector, Rule
 from countersign.model.situation import Situation
 from countersign.policy import Explanation, Policy, RuleTrace, compile_condition
 from countersign.policy.rates import RateLimits, describe
@@ -30,6 +30,7 @@ class Ruling:
         rules = candidate.rules if candidate else config.rules
         self.version = candidate.version if candidate else config.version
         self.masks: Mapping[str, Mask] = candidate.masks if candidate else config.masks
+        self.detectors: Mapping[str, OwnDetector] = candidate.detectors if candidate else config.detectors
         self.targets = frozenset(config.targets)
         self.needs_usage = bool(config.rate_limits) or any(_reads(rule, "usage") for rule in rules)
         self._limits = RateLimits(config.rate_limits)

@@ -105,7 +105,12 @@ class Rulebook:
         compiled = InForce(
             config=config,
             policy=Policy(config.rules, version=config.version),
-            masks=MaskCatalog(config.masks.values(), cache_dir=self._cache_dir, max_depth=config.limits.json_depth),
+            masks=MaskCatalog(
+                config.masks.values(),
+                own=config.detectors.values(),
+                cache_dir=self._cache_dir,
+                max_depth=config.limits.json_depth,
+            ),
             trial=_trial(config),
             limits=RateLimits(config.rate_limits),
         )

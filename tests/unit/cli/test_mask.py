@@ -143,6 +143,15 @@ def test_the_masks_of_a_file_are_used_all_or_those_named(config: str) -> None:
     assert both.stdout == run("-c", config, given=given).stdout
 
 
+def test_detectors_of_the_file_s_own_are_used(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    mask = "secrets: {detect: [secrets, badge]}\ndetectors: {badge: {pattern: 'B-[0-9]{4}'}}"
+    path.write_text(edited("secrets: {detect: [secrets]}", mask))
+    result = run("-c", str(path), "--jsonl", given=as_line("badge B-1234"))
+    finding = {"start": 6, "end": 12, "label": "BADGE", "detector": "badge"}
+    assert answers(result) == [{"text": "badge [BADGE]", "findings": [finding]}]
+
+
 def test_a_file_that_is_refused_masks_nothing(tmp_path: Path, config: str) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(edited("[email,", "[emails,"))

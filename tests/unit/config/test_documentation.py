@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from countersign.config import load
-from countersign.config.shape import File, RateLimitShape, RuleShape, SelectorShape, TargetShape
-from countersign.model.rule import Window
+from countersign.config.shape import File, OwnDetectorShape, RateLimitShape, RuleShape, SelectorShape, TargetShape
+from countersign.model.rule import VALIDATORS, Window
 from countersign.policy import VOCABULARY, compile_condition
 from countersign.statements import StatementClass
 
@@ -39,11 +39,10 @@ def test_every_word_of_conditions_is_explained_and_no_other() -> None:
 
 
 def test_every_key_and_word_of_a_list_is_named() -> None:
-    keys = {
-        key for shape in (File, RuleShape, SelectorShape, RateLimitShape, TargetShape) for key in shape.model_fields
-    }
+    shapes = (File, RuleShape, SelectorShape, RateLimitShape, TargetShape, OwnDetectorShape)
+    keys = {field.alias or name for shape in shapes for name, field in shape.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
-    assert {word for word in (*StatementClass, *Window) if f"`{word}`" not in TEXT} == set()
+    assert {word for word in (*StatementClass, *Window, *VALIDATORS) if f"`{word}`" not in TEXT} == set()
 
 
 def test_the_dialects_that_are_named_are_known() -> None:

@@ -13,6 +13,7 @@ from countersign.cli.gateway import gateway_channel
 from countersign.cli.policy.options import AsJson, Trial, load_policy, policy_file
 from countersign.cli.policy.record import Record, Wanted
 from countersign.cli.policy.shown import console, show_backtest
+from countersign.model.rule import Mask
 from countersign.rehearsal.backtest import Backtest
 from countersign.rehearsal.moments import NoMoment, read_moment_or_age
 from countersign.rehearsal.reports import Asked, backtest_json
@@ -96,7 +97,11 @@ def _moment(option: str, text: str, now: int) -> int:
 
 
 def _redefined(old: Ruling, new: Ruling) -> tuple[str, ...]:
-    return tuple(sorted(name for name, mask in new.masks.items() if name in old.masks and old.masks[name] != mask))
+    def finds_other(mask: Mask) -> bool:
+        return any(old.detectors.get(name) != new.detectors.get(name) for name in mask.detectors)
+
+    shared = {name: mask for name, mask in new.masks.items() if name in old.masks}
+    return tuple(sorted(name for name, mask in shared.items() if old.masks[name] != mask or finds_other(mask)))
 
 
 class _Progress:
