@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
-from countersign.masking import MaskCatalog, Masked, NotMaskable
+from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable
 from countersign.mcp import AnswerRefused, Era, check_answer, count_rows, filter_answer, listed_tools, text_rows
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
@@ -34,7 +34,7 @@ class ContentMasker:
     """
 
     def __init__(
-        self, handoff: Handoff, policy: Policy, masks: MaskCatalog, tools: ToolGate, *, max_depth: int
+        self, handoff: Handoff, policy: Policy, masks: MaskCatalog, tools: ToolGate, blobs: Blobs, *, max_depth: int
     ) -> None:
         try:
             self.for_caller = masks.select(handoff.masks)
@@ -44,6 +44,7 @@ class ContentMasker:
         self._handoff = handoff
         self._policy = policy
         self._tools = tools
+        self._blobs = blobs
         self._max_depth = max_depth
         self._era = Era(handoff.era)
         self._asked = frozenset(call.method for call in handoff.calls)
@@ -61,7 +62,10 @@ class ContentMasker:
         if self._may_answer(data):
             return self.answer(data)
         try:
-            return self._content(self.for_caller.json(data), text_rows(data.decode()), is_json=True)
+            document = parse(data, max_depth=self._max_depth)
+            return self._content(self._mask(document, self.for_caller), text_rows(document.text), is_json=True)
+        except JsonRefused as refused:
+            raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
         except NotMaskable as error:
             raise Withheld(error.reason) from error
 
@@ -94,7 +98,8 @@ class ContentMasker:
     def _message(self, data: bytes, *, in_stream: bool) -> Content:
         try:
             document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
-            return self._content(self._mask(document), count_rows(document.root, self._asked), is_json=True)
+            masked = self._mask(document, self.for_caller)
+            return self._content(masked, count_rows(document.root, self._asked), is_json=True)
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused) as error:
@@ -116,15 +121,21 @@ class ContentMasker:
             return document
         return parse(apply_edits(document.text, edits), max_depth=self._max_depth)
 
-    def _mask(self, document: Document) -> Masked:
-        text, findings = self.for_caller.json_document(document)
-        return Masked(data=text.encode(), findings=findings)
+    def _mask(self, document: Document, masker: Masker) -> Masked:
+        edits, in_files = self._blobs.masked(document, masker.text)
+        if edits:
+            document = parse(apply_edits(document.text, edits), max_depth=self._max_depth)
+        text, findings = masker.json_document(document)
+        return Masked(text.encode(), in_files + findings)
 
     def _content(self, masked: Masked, rows: int, *, is_json: bool) -> Content:
         if self._for_records is self.for_caller:
             return Content(masked.data, masked.data, masked.findings, rows)
         # The caller may see more than the record may hold.
-        strict = self._for_records.json(masked.data) if is_json else self._for_records.text(masked.data)
+        if is_json:
+            strict = self._mask(parse(masked.data, max_depth=self._max_depth), self._for_records)
+        else:
+            strict = self._for_records.text(masked.data)
         return Content(masked.data, strict.data, masked.findings + strict.findings, rows)
 
     def _offers(self, kind: NameKind, name: str) -> bool:

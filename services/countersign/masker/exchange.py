@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from countersign.config import Limits, NewTools
+from countersign.config import Binary, Limits, NewTools
 from countersign.masker import envoy
 from countersign.masker.budget import Budget
 from countersign.masker.content import Content, ContentMasker
@@ -21,7 +21,7 @@ from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
 from countersign.masker.tools import Listed, Pins, ToolGate, Unobserved
 from countersign.masker.withheld import Withheld
-from countersign.masking import NotMaskable, SseEvent, SseSplitter, check_other_lines
+from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter, check_other_lines
 from countersign.mcp import Failure, failed
 from countersign.model.event import Event, EventKind
 from countersign.model.handoff import Handoff
@@ -135,7 +135,8 @@ class Exchange:
             raise Withheld("the policy that judged the call is not known here")
         limits = in_force.config.limits
         gate = self._gate(handoff.target, in_force)
-        masker = ContentMasker(handoff, in_force.policy, in_force.masks, gate, max_depth=limits.json_depth)
+        blobs = _blobs(handoff.target, in_force)
+        masker = ContentMasker(handoff, in_force.policy, in_force.masks, gate, blobs, max_depth=limits.json_depth)
         masking = _Masking(self._aside, gate)
         if treat.form is Form.EVENTS:
             self._answer = _Streamed(events, self._sink, head.status, masker, masking, limits)
@@ -361,6 +362,11 @@ class _Streamed:
         return self.events.make(
             EventKind.STREAM_END, status=self._status, size_bytes=self._size, body_type=EVENTS_TYPE, reason=reason
         )
+
+
+def _blobs(target: str, in_force: InForce) -> Blobs:
+    known = in_force.config.targets.get(target)
+    return Blobs(refuse_binary=known is None or known.binary is not Binary.LET_THROUGH)
 
 
 def _way(masker: ContentMasker, form: Form, status: int) -> Callable[[bytes], Content]:

@@ -1,5 +1,6 @@
 """Masking: bytes in, masked bytes and findings out. Pure; when in doubt, it refuses."""
 
+from countersign.masking.blobs import Blobs
 from countersign.masking.catalog import MaskCatalog
 from countersign.masking.explaining import Explained, Located
 from countersign.masking.masker import Masker
@@ -7,6 +8,7 @@ from countersign.masking.result import Masked, NotMaskable
 from countersign.masking.sse import SseEvent, SseSplitter, check_other_lines, mask_event
 
 __all__ = [
+    "Blobs",
     "Explained",
     "Located",
     "MaskCatalog",

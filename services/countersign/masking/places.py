@@ -17,7 +17,18 @@ def summarise(found: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
 
     Over :data:`MOST_PLACES`, positions in arrays become ``[*]``; if that is still too many, only labels are counted.
     """
-    counts = Counter(found)
+    return _short(Counter(found))
+
+
+def bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Shorten a list of findings likewise."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for finding in findings:
+        counts[finding.label, finding.place] += finding.count
+    return _short(counts)
+
+
+def _short(counts: Counter[tuple[str, str]]) -> tuple[Finding, ...]:
     if len(counts) > MOST_PLACES:
         counts = _regroup(counts, lambda place: _POSITION.sub("[*]", place))
     if len(counts) > MOST_PLACES:

@@ -1,0 +1,178 @@
+"""Files within a message: base64 that holds text is masked as that text, base64 that holds none is somebody's decision.
+
+Where MCP puts files (an object with ``blob``, or ``data`` beside its ``mimeType``) base64 must be canonical (RFC 4648,
+sections 3.5 and 4), so that no lenient reader sees more in it than we do. Below the keys of ``_LOOSE`` stands what
+servers make up themselves: there, what only looks like a file stays the text that it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from countersign.jsontext import Document, Edit, quote
+from countersign.masking.places import bounded
+from countersign.masking.result import Masked, NotMaskable
+from countersign.model.event import Finding
+
+_LOOSE = frozenset({"structuredContent", "_meta", "data", "arguments", "error"})
+_SHOWN = frozenset({"result", "params", "content", "contents", "messages", "resource", "blob", "data"})
+_TEXT_TYPE = re.compile(
+    r"text/.*|message/.*|image/svg.*|application/(?:.*\+)?(?:json|xml|yaml|x-yaml|toml|csv|sql|javascript|ecmascript"
+    r"|typescript|x-javascript|x-sh|x-httpd-php|x-www-form-urlencoded|ndjson|jsonl|x-ndjson|graphql|rtf|xhtml)",
+    re.IGNORECASE,
+)
+_CHARSET = re.compile(r'charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+
+# A key may be written with escapes, though nobody who means well escapes a letter.
+_ESCAPED_LETTER = re.compile(r"\\u00[4-7]")
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]')
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """What is done with files. ``refuse_binary`` withholds messages with files that are no text; else they pass."""
+
+    refuse_binary: bool
+
+    def masked(self, document: Document, mask: Callable[[bytes], Masked]) -> tuple[Sequence[Edit], tuple[Finding, ...]]:
+        """Mask the files of a message with ``mask``; return what to change in its text, and what was found.
+
+        Raises ``NotMaskable`` for what is no canonical base64, for text in another charset than UTF-8, and for binary
+        files when they are refused.
+        """
+        if not _may_hold_files(document.text):
+            return (), ()
+        edits: list[Edit] = []
+        findings: list[Finding] = []
+        for file in _files(document.text):
+            masked = self._masked(file, mask)
+            if masked is not None and masked.changed:
+                edits.append(Edit(file.start, file.end, quote(base64.b64encode(masked.data).decode())))
+                findings += (Finding(one.label, file.place + one.place, one.count) for one in masked.findings)
+        return edits, bounded(findings)
+
+    def _masked(self, file: _File, mask: Callable[[bytes], Masked]) -> Masked | None:
+        data = _decoded(file.value)
+        if data is None:
+            if file.is_loose:
+                return None
+            raise NotMaskable("a file in the answer is not canonical base64")
+        media, _, parameters = file.media_type.partition(";")
+        if _is_text(data):
+            charsets = _CHARSET.findall(parameters)
+            if any(charset.lower() not in _UTF_8 for charset in charsets):
+                raise NotMaskable("a text in a file of the answer is said to be in another charset than UTF-8")
+            return mask(data)
+        if file.is_loose:
+            return None
+        if _TEXT_TYPE.fullmatch(media.strip()):
+            raise NotMaskable("a text in a file of the answer is not UTF-8")
+        if self.refuse_binary:
+            raise NotMaskable("the answer holds a binary file, which `binary: pass` of its target would let pass")
+        return None
+
+
+class _File(NamedTuple):
+    """A string that is, or looks like, a file: its literal's place in the text, its value, and what is said of it."""
+
+    start: int
+    end: int
+    value: str
+    media_type: str
+    is_loose: bool
+    place: str
+
+
+def _may_hold_files(text: str) -> bool:
+    if '"blob"' in text or ('"data"' in text and '"mimeType"' in text):
+        return True
+    return "\\u00" in text and _ESCAPED_LETTER.search(text) is not None
+
+
+class _Open:
+    """An open container: the key or position at hand, and of an object what makes members of it files."""
+
+    __slots__ = ("awaits_key", "files", "is_loose", "media_type", "step")
+
+    def __init__(self, step: str | int, *, is_loose: bool) -> None:
+        self.step = step
+        self.is_loose = is_loose
+        self.awaits_key = isinstance(step, str)
+        self.media_type: str | None = None
+        self.files: list[tuple[str, int, int, str]] = []
+
+    @property
+    def holds_files(self) -> bool:
+        """Whether what it holds now stands where only something that servers make up themselves can."""
+        return not (self.is_loose or self.step in _LOOSE)
+
+
+def _files(text: str) -> Iterator[_File]:
+    """Yield the files of a JSON text, which was parsed before."""
+    opened: list[_Open] = []
+    for match in _TOKEN.finditer(text):
+        piece = match[0]
+        top = opened[-1] if opened else None
+        if piece[0] in "{[":
+            is_loose = top is not None and not top.holds_files
+            opened.append(_Open("" if piece == "{" else 0, is_loose=is_loose))
+        elif top is None:
+            return  # the whole text is one string
+        elif piece in ("}", "]"):
+            opened.pop()
+            for key, start, end, place in top.files:
+                if key == "blob" or top.media_type is not None:
+                    yield _File(start, end, _value(text[start:end]), top.media_type or "", top.is_loose, place)
+        elif piece == ",":
+            if isinstance(top.step, int):
+                top.step += 1
+            else:
+                top.awaits_key = True
+        elif top.awaits_key:
+            top.step, top.awaits_key = _value(piece), False
+            if top.step == "mimeType":
+                top.media_type = ""
+        elif top.step == "mimeType":
+            top.media_type = _value(piece)
+        elif top.step in ("blob", "data"):
+            top.files.append((str(top.step), *match.span(), _place(opened)))
+
+
+def _value(literal: str) -> str:
+    return str(json.loads(literal)) if "\\" in literal else literal[1:-1]
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether bytes are text. Those of UTF-16 without a mark may be UTF-8, too, but for their zeros."""
+    if b"\0" in data:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _place(opened: Sequence[_Open]) -> str:
+    """Name a file by its path; a key that is not MCP's own may be anything, and is not shown."""
+    steps = (
+        f"[{each.step}]" if isinstance(each.step, int) else f".{each.step if each.step in _SHOWN else '*'}"
+        for each in opened
+    )
+    return "$" + "".join(steps)
