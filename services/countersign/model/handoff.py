@@ -17,12 +17,14 @@ class HandedColumns:
 
     ``columns`` are names of the answer's columns with the fields (last keys, small letters; ``*``: whichever) that they
     derive from. ``everything``: any cell may be of a masked column. ``loose``: names tell columns apart only as keys of
-    JSON. ``touched``: the statement uses masked columns, so that an error of the database may quote them.
+    JSON. ``stored``: there are more columns, under names that the statement does not tell. ``touched``: the statement
+    uses masked columns, so that an error of the database may quote them.
     """
 
     columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
     everything: bool = False
     loose: bool = False
+    stored: bool = False
     touched: bool = False
 
 
@@ -107,16 +109,18 @@ class Handoff:
             raise ValueError("not a handoff of authz") from error
 
 
-_Written = tuple[tuple[tuple[str, tuple[str, ...]], ...], bool, bool, bool]
+_Written = tuple[tuple[tuple[str, tuple[str, ...]], ...], bool, bool, bool, bool]
 
 
-def _written(columns: HandedColumns | None) -> _Written | None:
-    return None if columns is None else (columns.columns, columns.everything, columns.loose, columns.touched)
+def _written(found: HandedColumns | None) -> _Written | None:
+    if found is None:
+        return None
+    return found.columns, found.everything, found.loose, found.stored, found.touched
 
 
 def _read(written: _Written | None) -> HandedColumns | None:
     if written is None:
         return None
-    columns, everything, loose, touched = written
+    columns, everything, loose, stored, touched = written
     named = tuple((name, tuple(fields)) for name, fields in columns)
-    return HandedColumns(named, bool(everything), bool(loose), bool(touched))
+    return HandedColumns(named, bool(everything), bool(loose), bool(stored), bool(touched))

@@ -16,6 +16,7 @@ columns = st.builds(
     columns=st.lists(st.tuples(_TEXT, st.lists(_TEXT, max_size=2).map(tuple)), max_size=3).map(tuple),
     everything=st.booleans(),
     loose=st.booleans(),
+    stored=st.booleans(),
     touched=st.booleans(),
 )
 handoffs = st.builds(
