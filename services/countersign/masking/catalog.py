@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from countersign.masking import detectors
+from countersign.masking.data_uris import DataUris
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.masker import Masker, Rule
 from countersign.masking.own import compile_own
-from countersign.masking.replacements import replacements_of
+from countersign.masking.replacements import Redacted, replacements_of
 from countersign.model.rule import Mask, OwnDetector, ReplacementKind
 
 _SECRETS = "secrets"
@@ -104,4 +105,8 @@ class MaskCatalog:
                 replacement = replacements_of(mask, self._hash_key, secret=secret)(detector.label)
                 rules.setdefault(name, Rule(detector, replacement, reads_names=secret, name=name))
             fields += (Field.of(path, replaced_by) for path in mask.fields)
-        return Masker(tuple(rules.values()), fields, gates=self._gates, max_depth=self._max_depth)
+        masker = Masker(tuple(rules.values()), fields, gates=self._gates, max_depth=self._max_depth)
+        if not rules and not fields:
+            return masker
+        uris = Rule(DataUris(masker.text), Redacted(f"[{DataUris.label}]"), name="data_uri")
+        return Masker((*rules.values(), uris), fields, gates=self._gates, max_depth=self._max_depth)
