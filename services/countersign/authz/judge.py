@@ -10,6 +10,7 @@ from countersign.authz.deciding import Decided, Decider, Undecidable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.outgoing import Outgoing, examine
+from countersign.authz.pairing import paired
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.config import RequestMasks, Target
@@ -33,7 +34,7 @@ from countersign.mcp import (
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
-from countersign.model.handoff import HandedCall, Handoff
+from countersign.model.handoff import HandedCall, HandedColumns, Handoff
 from countersign.model.situation import Situation
 from countersign.runtime.aside import Aside
 from countersign.runtime.outgoing import params_of
@@ -172,7 +173,17 @@ class Judge:
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
             return Answer(reply, summary)
-        return self._forward(target, record, request, session, decisions, events, summary, outgoing)
+        columns = await self._paired(in_force, target, calls, outgoing)
+        return self._forward(target, record, request, session, decisions, events, summary, outgoing, columns)
+
+    async def _paired(
+        self, in_force: InForce, target: Target, calls: Sequence[Call], outgoing: Outgoing
+    ) -> list[HandedColumns | None]:
+        def pair() -> list[HandedColumns | None]:
+            masks = in_force.config.masks
+            return [paired(target, masks, call, as_sent=not outgoing.changed) for call in calls]
+
+        return await self._aside.run(len(outgoing.body), pair)
 
     async def _examined(self, in_force: InForce, target: Target, inquiry: Inquiry) -> Outgoing:
         body = inquiry.http.body
@@ -219,6 +230,7 @@ class Judge:
         events: Sequence[Event],
         summary: Summary,
         outgoing: Outgoing,
+        columns: Sequence[HandedColumns | None],
     ) -> Forward:
         headers = {"accept-encoding": "identity"}
         if target.credential is not None:
@@ -250,7 +262,7 @@ class Judge:
             target=target.name,
             era=request.era.value,
             principal=record.principal,
-            calls=tuple(map(_handed, request.messages, events)),
+            calls=tuple(map(_handed, request.messages, events, columns)),
             masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
             policy_version=decisions[0].policy_version,
             traceparent=inquiry.traceparent,
@@ -287,9 +299,9 @@ def _call(message: Message) -> Call:
     return message.call
 
 
-def _handed(message: Message, event: Event) -> HandedCall:
+def _handed(message: Message, event: Event, columns: HandedColumns | None) -> HandedCall:
     named = _call(message).name_kind is NameKind.TOOL
-    return HandedCall(message.id_json, event.method, event.name if named else "")
+    return HandedCall(message.id_json, event.method, event.name if named else "", columns)
 
 
 def _denial(request: Request, decided: Decided) -> Reply:

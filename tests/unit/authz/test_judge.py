@@ -17,6 +17,7 @@ from countersign.config import SecretUse
 from countersign.mcp import HttpRequest
 from countersign.model.decision import Outcome
 from countersign.model.event import EventKind
+from countersign.model.handoff import HandedColumns
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.model.situation import Usage
 from countersign.model.windows import Departure
@@ -36,10 +37,11 @@ GATEWAY = """
 version: 1
 gateway: {url: "https://gateway.test"}
 identity: {oidc: [{issuer: "https://idp.test"}]}
-targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}}
+targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}},
+  statements: {query: {argument: sql, dialect: postgres}}}}
 rules:
   - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query, "tool_*"]}, mask: [pii]}
-masks: {pii: {detect: [email]}}
+masks: {pii: {detect: [email], fields: [ssn]}}
 """
 
 
@@ -319,3 +321,13 @@ async def test_too_many_calls_are_recorded_and_told_when_to_come_back(tmp_path: 
     assert dict(answer.reply.headers)["retry-after"].isdigit()
     assert {event.status for event in bench.sink.durable} == {429}
     assert all(event.decision and event.decision.rules == ("slow down",) for event in bench.sink.durable)
+
+
+async def test_what_a_statement_makes_of_masked_columns_goes_along(bench: Bench) -> None:
+    asked = [call(arguments={"sql": "SELECT ssn AS x FROM users"}), call("tool_other", rpc_id=2)]
+    answer = await bench.ask(inquiry(asked))
+    assert isinstance(answer, Forward)
+    assert answer.handoff is not None
+    statement, other = answer.handoff.calls
+    assert statement.columns == HandedColumns((("x", ("ssn",)),), touched=True)
+    assert other.columns is None
