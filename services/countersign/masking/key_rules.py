@@ -50,6 +50,11 @@ class KeyRules(dict[str, KeyRule | None]):
         self._fields = tuple(fields)
         self._secrets = secrets
 
+    @property
+    def reads_names(self) -> bool:
+        """Whether names beyond those of the fields may cover a value."""
+        return self._secrets is not None
+
     def __missing__(self, key: str) -> KeyRule | None:
         fields = tuple(field for field in self._fields if field.ends_with(key))
         telling = None if self._secrets is None else classify(key)

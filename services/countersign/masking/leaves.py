@@ -13,6 +13,7 @@ from countersign.masking.layers import JsonLayer, Layer, TextLayer
 from countersign.masking.result import NotMaskable
 
 _OPENERS = frozenset('{["')
+_ROWS = frozenset("[(<")
 _WHITESPACE = " \t\n\r"
 _BLANKS = frozenset(_WHITESPACE + "\ufeff")
 _CLOSERS = {"{": "}", "[": "]", '"': '"'}
@@ -37,7 +38,7 @@ class Leaves:
         self.covered: list[tuple[int, Cover]] = []
         """Leaves that are masked whole."""
         self.prose: list[int] = []
-        """Leaves that are no keys and may hold ``name=value``."""
+        """Leaves that are no keys and may hold names with values: ``name=value``, tables, rows of code, markup."""
         self._rules = rules
         self._max_depth = max_depth
         # Leaf, what stands between, leaf, ...: begins with what stands before the first.
@@ -89,8 +90,7 @@ class Leaves:
         self._runs.append(_Run(len(self._parts) // 2, layer, first_in_layer))
 
     def _add(self, value: str) -> None:
-        if ":" in value or "=" in value:
-            self.prose.append(len(self._parts) // 2)
+        self.prose.append(len(self._parts) // 2)
         self._parts += (value, _AFTER_LEAF)
 
     def _walk_layer(self, layer: JsonLayer, depth: int) -> None:
@@ -140,7 +140,7 @@ class Leaves:
             if (value[:1] in _OPENERS or value[:1] in _BLANKS) and self._nested(value, layer, leaf, depth):
                 self._start_run(layer, leaf + 1)
                 return leaf + 1
-            if ":" in value or "=" in value:
+            if ":" in value or "=" in value or "\n" in value or value[:1] in _ROWS:
                 self.prose.append(len(parts) // 2)
         parts += (value, _AFTER_LEAF)
         return leaf + 1

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import accumulate
 
 from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, parse
 from countersign.masking.detectors import Detector, Hit
@@ -54,7 +53,7 @@ class Masker:
         self._rules = tuple(rules)
         self._gates = gates or DetectorGates((), cache_dir=None)
         self._keys = KeyRules(fields, next((rule.cover for rule in rules if rule.reads_names), None))
-        self._text_fields = TextFields(fields)
+        self._text_fields = TextFields(fields, self._keys)
         self._idle = not rules and not fields
         self.minter: Minter | None = None
         self.max_depth = max_depth
@@ -145,15 +144,8 @@ class Masker:
                     yield leaf, Span(start, end, rule.detector.label, rule.replacement, rule.name, why)
 
     def _named_in_prose(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
-        values = [leaves.value(leaf) for leaf in leaves.prose]
-        # No value of a name goes past the end of a line, so one joined text is as good as many.
-        starts = list(accumulate((len(value) + 1 for value in values), initial=0))
-        index = 0
-        for span in self._text_fields.find("\n".join(values)):
-            while starts[index + 1] <= span.start:
-                index += 1
-            offset = starts[index]
-            yield leaves.prose[index], span._replace(start=span.start - offset, end=span.end - offset)
+        for index, span in self._text_fields.find([leaves.value(leaf) for leaf in leaves.prose]):
+            yield leaves.prose[index], span
 
 
 def _decode(data: bytes) -> str:

@@ -1,54 +1,127 @@
-"""Fields in text that is not JSON: ``ssn=...``, ``ssn: ...``, ``"ssn": "..."``."""
+"""Names with values in text that is not JSON: beside them, below them, in tables, in markup and in rows of code."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
 
 import re2
 
 from countersign.masking.detectors.base import Pattern
 from countersign.masking.fields import Field, named
+from countersign.masking.key_rules import Cover, KeyRules
+from countersign.masking.pairs import Mark, values
+from countersign.masking.pairs.paragraphs import Paragraphs
 from countersign.masking.result import Span
+from countersign.masking.tables import Columns, find
 
-_VALUE = re.compile(r"""\\?"((?:[^"\\\r\n]|\\.)*)|'([^'\r\n]*)|([^\s,;&"'`{}\[\]][^\r\n,;&"'`}\]]*)""")
-_NEXT_NAME = re.compile(r"\s+[A-Za-z_][A-Za-z0-9_.-]{0,63}\s?[=:]")
+# A name of which ``telling.classify`` might think something, with what may follow the name that heads a column.
+_TELLING = Pattern(
+    r"""(?i)(pass(?:word|wd|phrase|code)?|pwd|secrets?|token|key)["'`\]*]{0,4} ?(?:[,;|\t\r\n│┃║)]|$| |</)"""
+)
+_AFTER_NAME = r"""(?:\\{0,8}["'`\]]|\*{1,3}|__?)*[ \t]*(?:=>|:=|==?|(:))(?:\*{1,3}|__)?[ \t]*"""
 
 
 class TextFields:
     """Finds the values of named fields. Paths say nothing here, so the last key of a field is what counts."""
 
-    def __init__(self, fields: Iterable[Field]) -> None:
+    def __init__(self, fields: Iterable[Field], keys: KeyRules) -> None:
+        """``keys`` must be made of the same fields; what it says of names beyond them holds for columns, too."""
         self._named = named(fields)
-        names = "|".join(re2.escape(name) for name in sorted(self._named, key=lambda name: (-len(name), name)))
-        self._mark = Pattern(rf"""(?i)(?:^|[^\pL\pN_])({names})\\?["'`]?[ \t]*[:=][ \t]*""")
+        self._reads_names = keys.reads_names
+        self._columns = Columns(keys)
 
     def __bool__(self) -> bool:
-        return bool(self._named)
+        return bool(self._named) or self._reads_names
 
-    def find(self, text: str) -> Iterator[Span]:
-        """Yield the values' places in code points."""
+    def find(self, texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
+        """Yield the values' places in code points, each with the number of its text, in the order of the texts."""
+        if self._named or self._reads_names:
+            for index in self._named_in(texts):
+                for span in self.find_in(texts[index]):
+                    yield index, span
+
+    def find_in(self, text: str) -> Iterator[Span]:
+        """Yield the values' places in one text; they may overlap."""
         data = text.encode()
-        marks = list(self._mark.groups(data))
-        ends = [*(mark[0][0] for mark in marks), len(data)][1:]
-        counted_bytes = counted = 0
-        for ((_, start), name), end in zip(marks, ends, strict=True):
-            # Each value is looked for up to the next mark only, so that many marks on one line stay linear.
-            value = _value(data[start:end].decode())
-            counted += len(data[counted_bytes:start].decode())
-            counted_bytes = start
-            if value is not None:
-                field = self._named[data[slice(*name)].decode().casefold()]
-                yield Span(counted + value[0], counted + value[1], field.label, field.replacement)
+        if self._named:
+            yield from self._beside(text, data)
+        if "\n" in text or "\r" in text:
+            yield from find(text, self._columns, self._places(text, data))
+
+    def _named_in(self, texts: Sequence[str]) -> list[int]:
+        """Which texts hold a name: one look at all of them, since most hold none."""
+        joined = "\n".join(texts).encode()
+        ends: list[int] = []
+        found: dict[int, None] = {}
+        for pattern in self._patterns:
+            for _, at in pattern.spans(joined):
+                if not ends:
+                    ends = list(accumulate(len(text.encode()) + 1 for text in texts))
+                found[bisect_right(ends, at - 1)] = None
+        return sorted(found)
+
+    def _beside(self, text: str, data: bytes) -> Iterator[Span]:
+        marks = list(self._marks(data))
+        paragraphs = Paragraphs()
+        done = since = 0
+        for index, (mark, field) in enumerate(marks):
+            if mark.start >= done:
+                limit = marks[index + 1][0].start - 1 if index + 1 < len(marks) else len(text)
+                cells, done = values(text, mark, since, max(limit, mark.end), paragraphs)
+                since = mark.end
+                cover = Cover(field.label, field.replacement)
+                yield from (cover.span(*cell) for cell in cells if not _is_masked(text[slice(*cell)], field.label))
+
+    def _marks(self, data: bytes) -> Iterator[tuple[Mark, Field]]:
+        counter = _Counter(data)
+        for (_, end), (name, name_end), colon in self._mark.groups(data):
+            written = data[name:name_end].decode().casefold()
+            field = self._named.get(written) or self._named.get(written.replace(" ", "_"))
+            # ``ssn::text`` is SQL for a type.
+            typed = (
+                colon[0] >= 0 and data[colon[1] : colon[1] + 1] == b":" and data[colon[1] + 1 : colon[1] + 2].isalpha()
+            )
+            if field is not None and not typed:
+                yield Mark(counter.code_points(name), counter.code_points(end), colon[0] >= 0), field
+
+    def _places(self, text: str, data: bytes) -> list[int]:
+        found = sorted({span[0] for pattern in self._patterns for span in pattern.spans(data, 1)})
+        counter = _Counter(data)
+        return [counter.code_points(at) for at in found]
+
+    @cached_property
+    def _patterns(self) -> list[Pattern]:
+        patterns = [Pattern(rf"(?i)(?:^|[^\pL\pN_])({self._names})")] if self._named else []
+        return [*patterns, _TELLING] if self._reads_names else patterns
+
+    @cached_property
+    def _mark(self) -> Pattern:
+        return Pattern(rf"(?i)(?:^|[^\pL\pN_])({self._names}){_AFTER_NAME}")
+
+    @cached_property
+    def _names(self) -> str:
+        ordered = sorted(self._named, key=lambda name: (-len(name), name))
+        return "|".join(re2.escape(name).replace("_", "[_ ]") for name in ordered)
 
 
-def _value(text: str) -> tuple[int, int] | None:
-    match = _VALUE.match(text)
-    if match is None or match.lastindex is None:
-        return None
-    start, end = match.span(match.lastindex)
-    if match[3] is not None:
-        # A bare value may hold blanks; it ends at the latest where the next name begins.
-        following = _NEXT_NAME.search(text, start, end + 1)
-        end = start + len(text[start : end if following is None else following.start()].rstrip())
-    return (start, end) if start < end else None
+class _Counter:
+    """Turns byte offsets into code points, given in ascending order."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._is_ascii = data.isascii()
+        self._bytes = self._code_points = 0
+
+    def code_points(self, offset: int) -> int:
+        if self._is_ascii:
+            return offset
+        self._code_points += len(self._data[self._bytes : offset].decode())
+        self._bytes = offset
+        return self._code_points
+
+
+def _is_masked(value: str, label: str) -> bool:
+    return value == f"[{label}]"
