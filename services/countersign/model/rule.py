@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from countersign.model.personal_data import PERSONAL_DATA
 from countersign.model.principal import PrincipalKind
 
-DETECTORS = ("secrets", "email", "credit_card", "us_ssn")
+DETECTORS = ("secrets", *PERSONAL_DATA)
 """The names that ``masks.*.detect`` may hold; the masking room must know each of them, and no other."""
 
 
-DETECTOR_SETS: dict[str, tuple[str, ...]] = {"pii": ("email", "credit_card", "us_ssn")}
+DETECTOR_SETS: dict[str, tuple[str, ...]] = {"pii": PERSONAL_DATA}
 """Names in ``masks.*.detect`` that stand for several detectors. ``pii`` is the standard set of personal data."""
 
 

@@ -9,7 +9,6 @@ import pytest
 from countersign.masking import Masker, detectors
 from countersign.masking.detectors.credit_card import CreditCard
 from countersign.masking.detectors.email import Email
-from countersign.masking.detectors.us_ssn import UsSsn
 from countersign.model.rule import DETECTORS
 from tests.unit.masking import canaries
 
@@ -78,7 +77,7 @@ def test_card_numbers(text: str, expected: list[str]) -> None:
     ],
 )
 def test_social_security_numbers(text: str, expected: list[str]) -> None:
-    assert found(UsSsn(), text) == expected
+    assert found(detectors.make("us_ssn", None), text) == expected
 
 
 @pytest.mark.parametrize(

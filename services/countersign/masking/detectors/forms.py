@@ -1,0 +1,132 @@
+"""Identifiers by the ways in which they are written: each way says how much more than its form is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from importlib import import_module
+from typing import cast
+
+from countersign.masking.detectors.base import Detector, Hit, Pattern
+from countersign.masking.detectors.beside import Words, names_something_else
+
+Check = Callable[[str], bool]
+"""Whether an identifier without its separators, in capital letters, can be one."""
+
+_SEPARATORS = str.maketrans("", "", " -./()\t\n\u00a0")
+_CURRENCY = b"$#%@+&^~"
+_JOINTS = b"-."
+_DASH = 0x2D
+_UNDERSCORE = 0x5F
+_POINTS = b".,:"
+
+
+class Evidence(StrEnum):
+    """What a form needs to be taken for what it looks like; the values are what an explanation says."""
+
+    ALONE = "its form and what can be checked of it are enough"
+    UNNAMED = "its form and check, and no words beside it that name something else"
+    BESIDE = "its form and check, and words beside it that announce it"
+
+
+class Form:
+    """One way to write an identifier; a :class:`Detector` of its own, and one part of the identifier's."""
+
+    def __init__(self, label: str, pattern: str, evidence: Evidence, words: Words | None, check: Check) -> None:
+        self.label = label
+        # An underscore joins words into a name, not the value to them.
+        bounded = rf"(?:\b|_)(?:{pattern})(?:\b|_)"
+        self._pattern = Pattern(bounded)
+        self._evidence = evidence
+        self._words = words
+        self._check = check
+        self.gate = words.gate if words is not None and evidence is Evidence.BESIDE else (bounded,)
+
+    def find(self, data: bytes) -> list[Hit]:
+        """See :class:`Detector`."""
+        found: list[Hit] = []
+        for start, end in self._pattern.spans(data):
+            start += data[start] == _UNDERSCORE
+            end -= data[end - 1] == _UNDERSCORE
+            if not self._is_part_of_more(data, start, end) and self._is_evident(data, start, end):
+                found.append(Hit(start, end, str(self._evidence)))
+        return found
+
+    def _is_evident(self, data: bytes, start: int, end: int) -> bool:
+        if self._evidence is Evidence.BESIDE and not self._is_announced(data, start, end):
+            return False
+        if not self._check(compact(data[start:end])):
+            return False
+        if self._evidence is Evidence.UNNAMED and names_something_else(data, start):
+            return self._is_announced(data, start, end)
+        return True
+
+    def _is_announced(self, data: bytes, start: int, end: int) -> bool:
+        return self._words is not None and self._words.near(data, start, end)
+
+    def _is_part_of_more(self, data: bytes, start: int, end: int) -> bool:
+        """Whether what stands beside a match belongs to it: a longer code, a fraction, an amount of money."""
+        before, after = data[max(start - 2, 0) : start], data[end : end + 2]
+        joins = bytes.isalnum if self._evidence is Evidence.UNNAMED else bytes.isdigit
+        if len(before) == 2 and before[1] in _JOINTS and joins(before[:1]):
+            return True
+        if before and before[-1] in _CURRENCY and self._evidence is not Evidence.BESIDE:
+            return True
+        if after[:1] in (b"@", b"%"):
+            return True
+        if len(after) < 2:
+            return False
+        return (after[0] == _DASH and joins(after[1:])) or (after[0] in _POINTS and after[1:].isdigit())
+
+
+class Identifier:
+    """Detects one kind of identifier in all its forms."""
+
+    def __init__(
+        self,
+        label: str,
+        check: Check,
+        *,
+        words: tuple[str, ...] = (),
+        alone: tuple[str, ...] = (),
+        unnamed: tuple[str, ...] = (),
+        beside: tuple[str, ...] = (),
+    ) -> None:
+        """Take RE2 patterns, which hyperscan must read alike, by the evidence that each needs; see :class:`Words`."""
+        self.label = label
+        announced = Words(words) if words else None
+        self.parts: tuple[Detector, ...] = tuple(
+            Form(label, pattern, evidence, announced, check)
+            for evidence, patterns in (
+                (Evidence.ALONE, alone),
+                (Evidence.UNNAMED, unnamed),
+                (Evidence.BESIDE, beside),
+            )
+            for pattern in patterns
+        )
+
+    def find(self, data: bytes) -> list[Hit]:
+        """See :class:`Detector`."""
+        return [hit for part in self.parts for hit in part.find(data)]
+
+
+def compact(value: bytes) -> str:
+    """Write an identifier without separators, in capital letters."""
+    return value.decode().translate(_SEPARATORS).upper()
+
+
+def anything(_: str) -> bool:
+    """Check nothing, for identifiers that carry no check."""
+    return True
+
+
+def stdnum(module: str) -> Check:
+    """Check with a module of python-stdnum, loaded when it is first needed: all of them would slow the start."""
+    loaded: list[Check] = []
+
+    def check(number: str) -> bool:
+        if not loaded:
+            loaded.append(cast(Check, import_module(f"stdnum.{module}").is_valid))
+        return loaded[0](number)
+
+    return check

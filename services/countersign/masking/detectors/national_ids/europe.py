@@ -1,0 +1,185 @@
+"""Identifiers that European states give to people, and the forms in which they are written."""
+
+from __future__ import annotations
+
+from countersign.masking.detectors.checksums import ean
+from countersign.masking.detectors.forms import Identifier, anything, stdnum
+from countersign.masking.detectors.national_ids import european_checks as checks
+
+_DE = "[CFGHJKLMNPRTVWXYZ]"
+_DE_OR_DIGIT = "[CFGHJKLMNPRTVWXYZ0-9]"
+_IT_DIGIT = "[0-9LMNPQRSTUV]"
+_NINO = r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"
+_VAT = (
+    r"AT ?U[0-9]{8}|BE ?[01][0-9]{9}|BG ?[0-9]{9,10}|CY ?[0-9]{8}[A-Z]|CZ ?[0-9]{8,10}|"
+    r"DE ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}|DK ?[0-9]{8}|EE ?[0-9]{9}|EL ?[0-9]{9}|ES ?[A-Z0-9][0-9]{7}[A-Z0-9]|"
+    r"FI ?[0-9]{8}|FR ?[0-9A-Z]{2}[0-9]{9}|"
+    r"HR ?[0-9]{11}|HU ?[0-9]{8}|IE ?[0-9]{7}[A-Z]{1,2}|IT ?[0-9]{11}|LT ?[0-9]{9}|LU ?[0-9]{8}|LV ?[0-9]{11}|"
+    r"MT ?[0-9]{8}|NL ?[0-9]{9}B[0-9]{2}|PL ?[0-9]{10}|PT ?[0-9]{9}|SE ?[0-9]{12}|SI ?[0-9]{8}|SK ?[0-9]{10}"
+)
+_SSN_WORDS = ("social security", "social insurance", "sozialversicherung", "security number")
+
+EUROPE = {
+    "at_vnr": Identifier(
+        "AT_VNR",
+        checks.at_vnr,
+        words=("svnr", "versicherungsnummer", *_SSN_WORDS),
+        unnamed=(r"[1-9][0-9]{3} [0-3][0-9][01][0-9]{3}",),
+        beside=(r"[1-9][0-9]{9}",),
+    ),
+    "be_nn": Identifier(
+        "BE_NN",
+        checks.be_nn,
+        words=("rijksregister", "registre national", "national number", "insz", "niss"),
+        unnamed=(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", r"[0-9]{11}"),
+    ),
+    "bg_egn": Identifier("BG_EGN", stdnum("bg.egn"), words=("egn", "uniform civil"), beside=(r"[0-9]{10}",)),
+    "ch_ahv": Identifier(
+        "CH_AHV",
+        ean,
+        words=("ahv", "avs", *_SSN_WORDS),
+        alone=(r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}",),
+        unnamed=(r"756[0-9]{10}",),
+    ),
+    "cz_rc": Identifier(
+        "CZ_RC",
+        stdnum("cz.rc"),
+        words=("rodne cislo", "birth number"),
+        unnamed=(r"[0-9]{2}[0-8][0-9][0-3][0-9]/[0-9]{3,4}",),
+        beside=(r"[0-9]{2}[0-8][0-9][0-3][0-9]{4,5}",),
+    ),
+    "de_bsnr": Identifier("DE_BSNR", anything, words=("bsnr", "betriebsst", "betriebstst"), beside=(r"[0-9]{9}",)),
+    "de_health_insurance": Identifier(
+        "DE_HEALTH_INSURANCE",
+        checks.de_health,
+        words=("kvnr", "krankenversicher", "versichertennummer", "krankenkasse", "health insurance"),
+        unnamed=(r"[A-Z][0-9]{9}",),
+    ),
+    "de_lanr": Identifier("DE_LANR", checks.de_doctor, words=("lanr", "arztnummer"), beside=(r"[0-9]{9}",)),
+    "de_personalausweis": Identifier(
+        "DE_ID_CARD",
+        checks.de_document,
+        words=("personalausweis", "ausweis", "identity card", "id card"),
+        unnamed=(rf"{_DE}{_DE_OR_DIGIT}{{8}}[0-9]?",),
+    ),
+    "de_social_security": Identifier(
+        "DE_SOCIAL_SECURITY",
+        checks.de_pension,
+        words=("rentenversicher", "rvnr", *_SSN_WORDS),
+        unnamed=(r"[0-9]{2} ?[0-3][0-9][01][0-9]{3} ?[A-Z] ?[0-9]{2} ?[0-9]",),
+    ),
+    "de_idnr": Identifier(
+        "DE_TAX_ID",
+        checks.de_tax_id,
+        words=("steuer", "idnr", "identifikationsnummer", "tax id", "tin"),
+        unnamed=(r"[1-9][0-9]{10}", r"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}"),
+    ),
+    "de_tax_number": Identifier(
+        "DE_TAX_NUMBER",
+        anything,
+        words=("steuer", "stnr", "st nr", "tax number"),
+        beside=(r"[0-9]{2,3}[ /][0-9]{3,4}[ /][0-9]{4,5}", r"[0-9]{10,13}"),
+    ),
+    "dk_cpr": Identifier(
+        "DK_CPR",
+        checks.dk_cpr,
+        words=("cpr", "personnummer"),
+        unnamed=(r"[0-3][0-9][01][0-9]{3}-[0-9]{4}",),
+        beside=(r"[0-3][0-9][01][0-9]{7}",),
+    ),
+    "ee_ik": Identifier("EE_IK", checks.baltic, words=("isikukood",), unnamed=(r"[3-8][0-9]{10}",)),
+    "es_dni": Identifier("ES_DNI", checks.es_dni, words=("dni", "nif"), unnamed=(r"[0-9]{8}[ -]?[A-HJ-NP-TV-Z]",)),
+    "es_nie": Identifier("ES_NIE", checks.es_nie, words=("nie",), unnamed=(r"[XYZ][ -]?[0-9]{7}[ -]?[A-HJ-NP-TV-Z]",)),
+    "eu_vat": Identifier("VAT_ID", stdnum("eu.vat"), words=("vat", "ust", "tva", "iva"), unnamed=(_VAT,)),
+    "fi_hetu": Identifier(
+        "FI_HETU",
+        checks.fi_hetu,
+        words=("hetu", "henkil"),
+        alone=(r"[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-Y]",),
+    ),
+    "fr_nir": Identifier(
+        "FR_NIR",
+        stdnum("fr.nir"),
+        words=("nir", "securite sociale", "social security"),
+        alone=(r"[12] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}",),
+    ),
+    "gr_amka": Identifier("GR_AMKA", stdnum("gr.amka"), words=("amka",), beside=(r"[0-9]{11}",)),
+    "hr_oib": Identifier("HR_OIB", stdnum("hr.oib"), words=("oib",), beside=(r"[0-9]{11}",)),
+    "ie_pps": Identifier("IE_PPS", checks.ie_pps, words=("pps", "ppsn"), unnamed=(r"[0-9]{7}[A-W][A-IW]?",)),
+    "is_kennitala": Identifier(
+        "IS_KENNITALA", checks.is_kennitala, words=("kennitala",), unnamed=(r"[0-7][0-9][01][0-9]{3}-[0-9]{4}",)
+    ),
+    "it_codicefiscale": Identifier(
+        "IT_FISCAL_CODE",
+        stdnum("it.codicefiscale"),
+        words=("codice fiscale",),
+        alone=(rf"(?i:[a-z]{{6}}{_IT_DIGIT}{{2}}[a-ehlmprst]{_IT_DIGIT}{{2}}[a-z]{_IT_DIGIT}{{3}}[a-z])",),
+    ),
+    "it_identity_card": Identifier(
+        "IT_ID_CARD",
+        anything,
+        words=("carta d identit", "carta identit", "identity card", "id card"),
+        unnamed=(r"C[A-Z][0-9]{5}[A-Z]{2}",),
+        beside=(r"[A-Z]{2} ?[0-9]{7}", r"[0-9]{7}[A-Z]{2}"),
+    ),
+    "lt_asmens": Identifier("LT_ASMENS", checks.baltic, words=("asmens kodas",), unnamed=(r"[3-6][0-9]{10}",)),
+    "lv_pk": Identifier(
+        "LV_PK", stdnum("lv.pvn"), words=("personas kods",), unnamed=(r"[0-3][0-9][01][0-9]{3}-[0-9]{5}",)
+    ),
+    "nl_bsn": Identifier(
+        "NL_BSN",
+        checks.nl_bsn,
+        words=("bsn", "burgerservice", "sofinummer", "citizen service"),
+        unnamed=(r"[0-9]{4}\.[0-9]{2}\.[0-9]{3}",),
+        beside=(r"[0-9]{8,9}",),
+    ),
+    "no_fnr": Identifier(
+        "NO_FNR", checks.no_fnr, words=("fnr", "dselsnummer", "personnummer"), unnamed=(r"[0-7][0-9]{5} ?[0-9]{5}",)
+    ),
+    "pl_nip": Identifier(
+        "PL_NIP",
+        checks.pl_nip,
+        words=("nip",),
+        unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{2}-[0-9]{2}", r"[0-9]{3}-[0-9]{2}-[0-9]{2}-[0-9]{3}"),
+        beside=(r"[0-9]{10}",),
+    ),
+    "pl_pesel": Identifier("PL_PESEL", checks.pl_pesel, words=("pesel",), unnamed=(r"[0-9]{11}",)),
+    "pt_nif": Identifier(
+        "PT_NIF", checks.pt_nif, words=("nif", "contribuinte"), beside=(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}",)
+    ),
+    "ro_cnp": Identifier("RO_CNP", checks.ro_cnp, words=("cnp", "cod numeric"), unnamed=(r"[1-8][0-9]{12}",)),
+    "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(r"[0-3][0-9][01][0-9]{10}",)),
+    "ru_inn": Identifier("RU_INN", stdnum("ru.inn"), words=("inn",), beside=(r"[0-9]{12}|[0-9]{10}",)),
+    "ru_snils": Identifier(
+        "RU_SNILS", checks.ru_snils, words=("snils",), unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",)
+    ),
+    "se_organisationsnummer": Identifier(
+        "SE_ORGANISATIONSNUMMER",
+        checks.se_organisation,
+        words=("organisationsnummer", "orgnr", "org nr", "organisation number"),
+        unnamed=(r"[0-9]{6}-[0-9]{4}",),
+        beside=(r"[0-9]{10}",),
+    ),
+    "se_personnummer": Identifier(
+        "SE_PERSONNUMMER",
+        checks.se_personnummer,
+        words=("personnummer", "personnr", "person number", "personal number", "samordningsnummer"),
+        unnamed=(r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", r"(?:19|20)[0-9]{10}"),
+        beside=(r"[0-9]{10}",),
+    ),
+    "tr_tckn": Identifier(
+        "TR_TCKN", checks.tr_tckn, words=("tckn", "kimlik", "tc no", "t c"), unnamed=(r"[1-9][0-9]{10}",)
+    ),
+    "uk_nhs": Identifier(
+        "UK_NHS",
+        checks.uk_nhs,
+        words=("nhs", "health service"),
+        unnamed=(r"[0-9]{3}[ -][0-9]{3}[ -][0-9]{4}",),
+        beside=(r"[0-9]{10}",),
+    ),
+    "uk_nino": Identifier("UK_NINO", checks.uk_nino, words=("nino", "national insurance"), unnamed=(_NINO,)),
+    "uk_utr": Identifier(
+        "UK_UTR", stdnum("gb.utr"), words=("utr", "taxpayer reference"), beside=(r"[0-9]{5} ?[0-9]{5}",)
+    ),
+}
+"""By the names that gateway.yaml uses."""
