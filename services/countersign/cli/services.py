@@ -16,10 +16,11 @@ from countersign.runtime.logs import configure_logs
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import POLL_S, Rulebook
-from countersign.runtime.sealing import Sealer, service_token
+from countersign.runtime.sealing import Sealer, hash_key, service_token
 from countersign.runtime.serving import Part, serve
 from countersign.runtime.settings import ServiceSettings, SettingsError
 from countersign.runtime.status import Report
+from countersign.runtime.tokens import TokenVault
 from countersign.runtime.trust import is_private
 from countersign.runtime.usage import UsageView
 
@@ -44,7 +45,8 @@ def run_masker(settings: ServiceSettings) -> None:
 
     rulebook = _begin("masker", settings, frozenset())
     recorder = _recorder_client(settings, rulebook.current.config)
-    part = MaskerPart(rulebook, recorder, _pinned_tools(settings), Sealer(settings.sealing_key))
+    vault = TokenVault(settings.recorder, settings.sealing_key, service_token=_token_for_recorder(settings))
+    part = MaskerPart(rulebook, recorder, _pinned_tools(settings), Sealer(settings.sealing_key), vault)
     _serve("masker", settings, rulebook.current.config, part, lambda: _report(rulebook))
 
 
@@ -88,7 +90,13 @@ def run_recorder(settings: ServiceSettings) -> None:
 
 def _begin(service: str, settings: ServiceSettings, reads: Collection[SecretUse]) -> Rulebook:
     configure_logs(service, settings.log_level)
-    rulebook = Rulebook(settings.config, settings.environment, private_cache(settings.cache_dir), reads=reads)
+    rulebook = Rulebook(
+        settings.config,
+        settings.environment,
+        private_cache(settings.cache_dir),
+        reads=reads,
+        hash_key=hash_key(settings.sealing_key),
+    )
     telemetry.gauge("countersign.config.refused", _REFUSED, lambda: int(rulebook.problem is not None))
     return rulebook
 

@@ -8,6 +8,7 @@ from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edi
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable
+from countersign.masking.tokens import Known, Mint
 from countersign.mcp import AnswerRefused, Era, check_answer, count_rows, filter_answer, listed_tools, text_rows
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
@@ -34,13 +35,25 @@ class ContentMasker:
     """
 
     def __init__(
-        self, handoff: Handoff, policy: Policy, masks: MaskCatalog, tools: ToolGate, blobs: Blobs, *, max_depth: int
+        self,
+        handoff: Handoff,
+        policy: Policy,
+        masks: MaskCatalog,
+        tools: ToolGate,
+        blobs: Blobs,
+        *,
+        max_depth: int,
+        mint: Mint | None = None,
     ) -> None:
         try:
             self.for_caller = masks.select(handoff.masks)
+            # ``None``: the caller may see no more than the record may hold.
+            self._for_records = masks.for_records_after(handoff.masks)
         except KeyError as error:
             raise Withheld("the call's masks are not in the policy that judged it") from error
-        self._for_records = masks.for_records()
+        if mint is not None:
+            self.for_caller = self.for_caller.within(mint)
+            self._for_records = self._for_records and self._for_records.within(Known(mint))
         self._handoff = handoff
         self._policy = policy
         self._tools = tools
@@ -129,9 +142,8 @@ class ContentMasker:
         return Masked(text.encode(), in_files + findings)
 
     def _content(self, masked: Masked, rows: int, *, is_json: bool) -> Content:
-        if self._for_records is self.for_caller:
+        if self._for_records is None:
             return Content(masked.data, masked.data, masked.findings, rows)
-        # The caller may see more than the record may hold.
         if is_json:
             strict = self._mask(parse(masked.data, max_depth=self._max_depth), self._for_records)
         else:

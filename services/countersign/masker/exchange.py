@@ -19,6 +19,7 @@ from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
+from countersign.masker.tokens import ShownTokens
 from countersign.masker.tools import Listed, Pins, ToolGate, Unobserved
 from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter, check_other_lines
@@ -30,6 +31,7 @@ from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.slices import record_all
+from countersign.runtime.tokens import Vault
 
 _ACCEPTED, _FIRST_ERROR = 202, 400
 _T = TypeVar("_T")
@@ -43,7 +45,8 @@ class Exchange:
     """The life of one response. Feed it Envoy's messages in order; send on what it returns.
 
     States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
-    ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end.
+    ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end. Without a
+    ``vault`` there are no tokens: what would have one is redacted.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class Exchange:
         budget: Budget,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
+        vault: Vault | None = None,
     ) -> None:
         self._rulebook = rulebook
+        self._vault = vault
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
@@ -136,8 +141,12 @@ class Exchange:
         limits = in_force.config.limits
         gate = self._gate(handoff.target, in_force)
         blobs = _blobs(handoff.target, in_force)
-        masker = ContentMasker(handoff, in_force.policy, in_force.masks, gate, blobs, max_depth=limits.json_depth)
-        masking = _Masking(self._aside, gate)
+        tokens = ShownTokens.of(self._vault, in_force.masks, handoff)
+        mint = None if tokens is None else tokens.mint
+        masker = ContentMasker(
+            handoff, in_force.policy, in_force.masks, gate, blobs, max_depth=limits.json_depth, mint=mint
+        )
+        masking = _Masking(self._aside, gate, tokens)
         if treat.form is Form.EVENTS:
             self._answer = _Streamed(events, self._sink, head.status, masker, masking, limits)
             return (released,)
@@ -202,14 +211,26 @@ class Exchange:
 
 
 class _Masking:
-    """Masks aside; a listing of tools is observed when its turn comes, and masked once it is known how they stand."""
+    """Masks aside; a listing of tools is observed when its turn comes, and masked once it is known how they stand.
 
-    def __init__(self, aside: Aside, gate: ToolGate) -> None:
+    The tokens in what it returns are kept.
+    """
+
+    def __init__(self, aside: Aside, gate: ToolGate, tokens: ShownTokens | None) -> None:
         self._aside = aside
         self._gate = gate
+        self._tokens = tokens
 
     async def run(self, size_bytes: int, work: Callable[[], _T]) -> _T:
-        """Return what ``work`` returns. Raises what it raises, and ``Withheld`` when its listing is not observed."""
+        """Return what ``work`` returns, which may be called several times.
+
+        Raises what it raises, and ``Withheld`` when its listing is not observed, or its tokens are not kept.
+        """
+        if self._tokens is None:
+            return await self._observed(size_bytes, work)
+        return await self._tokens.keep(lambda: self._observed(size_bytes, work))
+
+    async def _observed(self, size_bytes: int, work: Callable[[], _T]) -> _T:
         try:
             return await self._aside.run(size_bytes, work)
         except Unobserved as unobserved:

@@ -13,6 +13,7 @@ from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from countersign.runtime.tokens import TokenVault
 
 SERVICES = ("envoy.service.ext_proc.v3.ExternalProcessor", "envoy.service.accesslog.v3.AccessLogService")
 
@@ -20,11 +21,14 @@ SERVICES = ("envoy.service.ext_proc.v3.ExternalProcessor", "envoy.service.access
 class MaskerPart:
     """Masker in a process; see ``countersign.runtime.serving.Part``."""
 
-    def __init__(self, rulebook: Rulebook, recorder: Recorder, pins: PinnedTools, sealer: Sealer) -> None:
+    def __init__(
+        self, rulebook: Rulebook, recorder: Recorder, pins: PinnedTools, sealer: Sealer, vault: TokenVault
+    ) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
         self._pins = pins
-        self._service = MaskerService(rulebook, recorder, sealer, pins)
+        self._vault = vault
+        self._service = MaskerService(rulebook, recorder, sealer, pins, vault)
         self._hang_ups = HangUpService(recorder, now_us, new_id)
 
     @property
@@ -36,6 +40,7 @@ class MaskerPart:
         """Connect to the recorder."""
         await self._recorder.start()
         await self._pins.start()
+        await self._vault.start()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Add ext_proc, and the log of calls without an answer, to ``server``."""
@@ -56,3 +61,4 @@ class MaskerPart:
         await self._service.settle()
         await self._recorder.close()
         await self._pins.close()
+        await self._vault.close()

@@ -15,6 +15,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange, Reset
 from countersign.masker.request import PARTS, NoTokens, RequestSide, Tokens
+from countersign.masker.tokens import HandedBack
 from countersign.masker.tools import Pins
 from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
@@ -23,6 +24,7 @@ from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from countersign.runtime.tokens import Vault
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +38,14 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
     """Envoy's ExternalProcessor: whatever goes wrong here cuts or replaces what was to pass, never lets it pass."""
 
     def __init__(
-        self, rulebook: Rulebook, sink: EventSink, sealer: Sealer, pins: Pins, tokens: Tokens | None = None
+        self, rulebook: Rulebook, sink: EventSink, sealer: Sealer, pins: Pins, vault: Vault | None = None
     ) -> None:
         self._rulebook = rulebook
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
-        self._tokens = tokens or NoTokens()
+        self._vault = vault
+        self._tokens: Tokens = NoTokens() if vault is None else HandedBack(vault, rulebook)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
@@ -55,7 +58,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         """Take one call's messages; see ``RequestSide`` and ``Exchange``."""
         request = RequestSide(self._rulebook, self._sink, self._tokens, self._aside, now_us, new_id)
         exchange = Exchange(
-            self._rulebook, self._sink, self._sealer, self._pins, self._aside, self._budget, now_us, new_id
+            self._rulebook, self._sink, self._sealer, self._pins, self._aside, self._budget, now_us, new_id, self._vault
         )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())

@@ -44,14 +44,21 @@ class Rulebook:
     """Loads gateway.yaml, follows its edits, and finds recent versions by their name.
 
     Raises ``ConfigRefused`` at construction when the file is refused; later a refused edit leaves the version in
-    force and is logged.
+    force and is logged. ``hash_key`` is the deployment's, for masks that hash.
     """
 
     def __init__(
-        self, path: Path, env: Mapping[str, str], cache_dir: Path | None, *, reads: Collection[SecretUse]
+        self,
+        path: Path,
+        env: Mapping[str, str],
+        cache_dir: Path | None,
+        *,
+        reads: Collection[SecretUse],
+        hash_key: bytes | None = None,
     ) -> None:
         self._watcher = ConfigWatcher(path, env, reads=reads)
         self._cache_dir = cache_dir
+        self._hash_key = hash_key
         self._compiled: OrderedDict[str, InForce] = OrderedDict()
         self._current = self._compile(self._watcher.current)
         self._refused_before = ""
@@ -110,6 +117,7 @@ class Rulebook:
                 own=config.detectors.values(),
                 cache_dir=self._cache_dir,
                 max_depth=config.limits.json_depth,
+                hash_key=self._hash_key,
             ),
             trial=_trial(config),
             limits=RateLimits(config.rate_limits),

@@ -1,11 +1,12 @@
 """What the gateway hands out and must recognise again, sealed with a key that only its own services hold.
 
-Three things come of it, each by a key of its own derived (HKDF, RFC 5869) from the deployment's key:
+These come of it, each by a key of its own derived (HKDF, RFC 5869) from the deployment's key:
 
 - the MCP session id that a legacy client holds: AES-SIV (RFC 5297), deterministic, bound to the principal and target,
   so that nobody else can use it and no service has to remember it;
 - the principal that authz vouches for towards the recorder: AES-GCM with an age limit;
-- the token by which our services and Envoy know one another where anybody could connect: ``service_token``.
+- the token by which our services and Envoy know one another where anybody could connect: ``service_token``;
+- the key of hashed values: ``hash_key``; those of tokens: see ``runtime.token_keys``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ def service_token(key: bytes) -> str:
 
     It opens nothing that is sealed. Raises ``ValueError`` for a key of less than 32 bytes.
     """
-    return _to_text(_derive(_long_enough(key), b"countersign service token", 32))
+    return _to_text(derived(key, b"countersign service token", 32))
+
+
+def hash_key(key: bytes) -> bytes:
+    """Return the key of the hashes that stand in place of values: 32 bytes, the same for the same ``key``."""
+    return derived(key, b"countersign hashed values", 32)
 
 
 class Sealer:
@@ -55,8 +61,8 @@ class Sealer:
 
     def __init__(self, key: bytes, *, clock: Callable[[], float] = time.time) -> None:
         key = _long_enough(key)
-        self._sessions = AESSIV(_derive(key, b"countersign mcp session", 64))
-        self._principals = AESGCM(_derive(key, b"countersign principal", 32))
+        self._sessions = AESSIV(derived(key, b"countersign mcp session", 64))
+        self._principals = AESGCM(derived(key, b"countersign principal", 32))
         self._clock = clock
 
     def seal_session(self, principal: Principal, target: str, session: SealedSession) -> str:
@@ -111,8 +117,12 @@ def _long_enough(key: bytes) -> bytes:
     return key
 
 
-def _derive(key: bytes, purpose: bytes, length: int) -> bytes:
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(key)
+def derived(key: bytes, purpose: bytes, length: int) -> bytes:
+    """Return the key of one purpose, derived (HKDF-SHA-256, RFC 5869) from the deployment's; ``length`` in bytes.
+
+    Raises ``ValueError`` for a key of less than 32 bytes.
+    """
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(_long_enough(key))
 
 
 def _owner(principal: Principal, target: str) -> list[bytes]:

@@ -1,0 +1,130 @@
+"""Tokens in the arguments of a call, turned into the values that they stand for. Pure.
+
+A token counts where it stands for itself: as a whole argument, or as whole words within one. What policy judged had the
+token there, so a value never changes what the text around it says: within a text only values stand that are written
+as their tokens are, or of letters, digits and a few signs that end nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import insort
+from collections.abc import Mapping, Sequence
+
+from countersign.jsontext import Document, Edit, Literal, apply_edits, literals, quote
+from countersign.masking.offsets import raw_offsets
+from countersign.masking.shapes import MAIL, OPAQUE, is_separator
+
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_PLAIN = re.compile(r"[\w@.+:]+(?:-[\w@.+:]+)*")
+_ARGUMENTS = ("params", "arguments")
+
+
+class NotUnmaskable(ValueError):
+    """The arguments cannot be handed on as they are. The message is safe to show, and quotes nothing."""
+
+
+def first_word(token: str) -> str:
+    """Return the word by which a token is looked for: its first; the token itself if it has none."""
+    match = _WORD.search(token)
+    return token if match is None else match.group()
+
+
+def argument_words(document: Document) -> set[str]:
+    """Return every word of the arguments of the calls in a request: all first words of tokens are among them."""
+    return {word for leaf in _arguments(document) for word in _WORD.findall(leaf.value)}
+
+
+def unmasked(document: Document, values: Mapping[str, str]) -> str:
+    """Return the request's text with ``values`` in place of their tokens; all else stays as it is, byte for byte.
+
+    Raises :class:`NotUnmaskable` when a value may not stand where its token does, and for what looks like a token of
+    this gateway and has no value.
+    """
+    known = _Known(values)
+    return apply_edits(document.text, [edit for leaf in _arguments(document) for edit in _edits(document, leaf, known)])
+
+
+class _Known:
+    """Tokens by their first word, and how far into the token that stands."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self._sizes: dict[str, list[tuple[int, int]]] = {}
+        for token in values:
+            word = first_word(token)
+            sizes = self._sizes.setdefault(word, [])
+            # The longest first.
+            size = (-len(token), token.find(word))
+            if size not in sizes:
+                insort(sizes, size)
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where tokens stand in a text, in order, none within another."""
+        found: list[tuple[int, int]] = []
+        done = 0
+        for match in _WORD.finditer(text):
+            if match.start() < done:
+                continue
+            for size, before in self._sizes.get(match.group(), ()):
+                start, end = match.start() - before, match.start() - before - size
+                if start >= done and text[start:end] in self.values and not _goes_on(text, end):
+                    found.append((start, end))
+                    done = end
+                    break
+        return found
+
+
+def _goes_on(text: str, end: int) -> bool:
+    return bool(_WORD.match(text, end - 1)) and bool(_WORD.match(text, end))
+
+
+def _arguments(document: Document) -> list[Literal]:
+    batch = 1 if isinstance(document.root, list) else 0
+    return [leaf for leaf in literals(document) if not leaf.is_key and leaf.path[batch : batch + 2] == _ARGUMENTS]
+
+
+def _edits(document: Document, leaf: Literal, known: _Known) -> Sequence[Edit]:
+    if leaf.is_number:
+        return _number(leaf, known.values.get(leaf.value))
+    places = known.places(leaf.value)
+    rest = _without(leaf.value, places)
+    if OPAQUE.search(rest) or MAIL.search(rest):
+        raise NotUnmaskable("a token in the arguments has expired, or is of another session")
+    if not places:
+        return ()
+    raw = document.text[leaf.start : leaf.end]
+    at = raw_offsets(raw, leaf.value, sorted({offset for place in places for offset in place}))
+    edits: list[Edit] = []
+    for start, end in places:
+        token = leaf.value[start:end]
+        value = known.values[token]
+        if (start, end) != (0, len(leaf.value)) and not _may_stand_within(token, value):
+            raise NotUnmaskable("a token stands within a text that its value could end: pass it as an argument alone")
+        edits.append(Edit(leaf.start + at[start], leaf.start + at[end], quote(value)[1:-1]))
+    return edits
+
+
+def _number(leaf: Literal, value: str | None) -> Sequence[Edit]:
+    if value is None:
+        return ()
+    if not _NUMBER.fullmatch(value):
+        raise NotUnmaskable("the token of a text stands as a number in the arguments")
+    return (Edit(leaf.start, leaf.end, value),)
+
+
+def _may_stand_within(token: str, value: str) -> bool:
+    alike = len(token) == len(value) and all(
+        one == other if is_separator(one) else not is_separator(other) for one, other in zip(token, value, strict=True)
+    )
+    return alike or _PLAIN.fullmatch(value) is not None
+
+
+def _without(text: str, places: Sequence[tuple[int, int]]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for start, end in places:
+        pieces += (text[done:start], " ")
+        done = end
+    return "".join((*pieces, text[done:]))
