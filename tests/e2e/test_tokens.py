@@ -1,0 +1,191 @@
+"""Tokens from end to end: shown in place of values, turned back for the tool that a rule names, and for nobody else."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.e2e.test_nothing_raw import holding
+from tests.fault.rig import eventually
+from tests.support.auditors import session_service
+from tests.support.clients import LEGACY, MODERN, call, mcp_client, messages, post
+from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
+from tests.support.issuer import RunningIssuer, running_issuer
+from tests.support.targets import Exchange, ScriptedTarget, answers, scripted_target, speaks_mcp, tool_text
+
+RULES = (
+    {
+        "name": "support works",
+        "allow": {"groups": ["analysts", "support"], "targets": ["shop"], "tools": ["*"]},
+        "mask": ["people"],
+        "unmask_for": ["charge"],
+    },
+)
+MASKS = {"people": {"detect": ["email"], "fields": ["ssn", "account"], "replace": "tokenize"}}
+
+
+@dataclass
+class Values:
+    """What a customer is, made up for one test."""
+
+    mail: str = field(default_factory=lambda: f"canary.{secrets.token_hex(6)}@example.org")
+    ssn: str = field(default_factory=lambda: f"219-09-{1000 + secrets.randbelow(8999)}")
+    account: int = field(default_factory=lambda: 10**11 + secrets.randbelow(10**11))
+
+    @property
+    def clear(self) -> list[bytes]:
+        """What must be found nowhere."""
+        return [self.mail.encode(), self.ssn.encode(), str(self.account).encode()]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A gateway with one target."""
+
+    gateway: Gateway
+    issuer: RunningIssuer
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The target's endpoint at the gateway."""
+        return self.gateway.endpoint("shop")
+
+    def token(self, person: str = "alice") -> str:
+        """A fresh good token, and with it in the modern era a fresh session."""
+        return self.issuer.token(person, self.url)
+
+    async def recorded(self) -> bytes:
+        """All that was recorded."""
+        token = self.issuer.token("carol", self.gateway.url)
+        async with session_service(self.gateway.url, token) as sessions:
+            listed = await sessions.list_sessions()
+            events = [event for session in listed for event in await sessions.replay(session.session_id)]
+        return b"".join(event.event.body for event in events)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    port = free_port()
+    with running_issuer() as issuer:
+        setup = Setup(issuer.url, {"shop": Upstream(f"http://127.0.0.1:{port}/mcp")}, RULES, MASKS)
+        with running_gateway(setup) as gateway:
+            yield Place(gateway, issuer, port)
+
+
+def customer(values: Values) -> dict[str, object]:
+    """The answer of a tool that looks a customer up."""
+    found = {"ssn": values.ssn, "account": values.account, "note": f"write to {values.mail}!"}
+    return {**tool_text(json.dumps(found)), "structuredContent": found}
+
+
+async def shown(place: Place, token: str, values: Values) -> dict[str, object]:
+    """What a caller sees of a customer, in text and in structure alike."""
+    async with scripted_target(answers(customer(values)), port=place.port):
+        (message,) = messages(await post(place.url, token, call("lookup")))
+    result = message["result"]
+    assert isinstance(result, dict)
+    seen: dict[str, object] = result["structuredContent"]
+    assert json.loads(result["content"][0]["text"]) == seen
+    assert not any(clear in json.dumps(result).encode() for clear in values.clear)
+    return seen
+
+
+async def handed(place: Place, token: str, tool: str, arguments: dict[str, object]) -> tuple[int, object]:
+    """The status that a caller gets for a call, and the arguments that the target gets of it; ``None`` for no call."""
+    async with scripted_target(answers(tool_text("done")), port=place.port) as target:
+        answer = await post(place.url, token, call(tool, arguments))
+    return answer.status_code, _arguments(target)
+
+
+def _arguments(target: ScriptedTarget) -> object:
+    if not target.received:
+        return None
+    params = target.received[-1].message()["params"]
+    assert isinstance(params, dict)
+    return params["arguments"]
+
+
+async def test_only_the_tool_that_a_rule_names_gets_the_real_values(place: Place) -> None:
+    values, token = Values(), place.token()
+    seen = await shown(place, token, values)
+    mail = str(seen["note"]).removeprefix("write to ").removesuffix("!")
+    assert isinstance(seen["account"], int)
+    assert len(str(seen["account"])) == 12
+    asked = {"ssn": seen["ssn"], "account": seen["account"], "to": [mail], "q": f"WHERE ssn = '{seen['ssn']}'"}
+    real = {
+        "ssn": values.ssn,
+        "account": values.account,
+        "to": [values.mail],
+        "q": f"WHERE ssn = '{values.ssn}'",
+    }
+    assert await handed(place, token, "charge", asked) == (200, real)
+    assert await handed(place, token, "lookup", asked) == (200, asked)
+    recorded = await place.recorded()
+    assert not any(clear in recorded for clear in values.clear)
+    assert str(seen["ssn"]).encode() in recorded
+    assert holding(place.gateway.folder, values.clear) == []
+
+
+async def test_another_session_and_another_principal_get_nothing_for_a_token(place: Place) -> None:
+    values, token = Values(), place.token()
+    seen = await shown(place, token, values)
+    mail = str(seen["note"]).removeprefix("write to ").removesuffix("!")
+    for stranger in (place.token(), place.token("bob")):
+        plain = {"ssn": seen["ssn"], "account": seen["account"]}
+        assert await handed(place, stranger, "charge", plain) == (200, plain)
+        # What can only be a token is not sent as if it were a value.
+        status, got = await handed(place, stranger, "charge", {"to": mail})
+        assert (status, got) == (503, None)
+        assert await shown(place, stranger, values) != seen
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+async def test_a_real_client_hands_a_token_back(place: Place, mode: str) -> None:
+    values = Values()
+
+    async def tools(exchange: Exchange) -> None:
+        params = exchange.request.message()["params"]
+        assert isinstance(params, dict)
+        await answers(customer(values) if params["name"] == "lookup" else tool_text("done"))(exchange)
+
+    async with (
+        scripted_target(speaks_mcp(tools, ("lookup", "charge")), port=place.port) as target,
+        mcp_client(place.url, place.token(), mode) as client,
+    ):
+        found = (await client.call_tool("lookup", {})).structured_content
+        assert isinstance(found, dict)
+        again = (await client.call_tool("lookup", {})).structured_content
+        assert again == found
+        await client.call_tool("charge", {"ssn": found["ssn"], "account": found["account"]})
+        assert _arguments(target) == {"ssn": values.ssn, "account": values.account}
+
+
+async def test_no_token_is_shown_that_a_killed_recorder_lost(place: Place) -> None:
+    token = place.token()
+    values = [Values() for _ in range(12)]
+    seen: list[tuple[Values, dict[str, object]]] = []
+    async with scripted_target(answers(customer(values[0])), port=place.port) as target:
+        for number, one in enumerate(values):
+            target.script = answers(customer(one))
+            if number == 4:
+                place.gateway.kill("recorder")
+            answer = await post(place.url, token, call("lookup"))
+            assert not any(clear in answer.content for clear in one.clear)
+            if answer.status_code == 200:
+                (message,) = messages(answer)
+                seen.append((one, message["result"]["structuredContent"]))  # type: ignore[index]  # JSON
+        target.script = answers(tool_text("done"))
+
+        async def serves() -> bool:
+            return (await post(place.url, token, call("lookup"))).status_code == 200
+
+        await eventually(serves, 30.0)
+        assert len(seen) >= 4
+        for one, found in seen:
+            assert (await post(place.url, token, call("charge", {"ssn": found["ssn"]}))).status_code == 200
+            assert _arguments(target) == {"ssn": one.ssn}
