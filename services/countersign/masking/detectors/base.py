@@ -76,8 +76,13 @@ class Pattern:
 
     def groups(self, data: bytes) -> Iterator[tuple[ByteSpan, ...]]:
         """Yield the spans of each match and all its groups; a group that took no part is ``(-1, -1)``."""
+        numbers = range(self._regexp.groups + 1)
         for match in self._regexp.finditer(data):
-            yield tuple(match.span(group) for group in range(self._regexp.groups + 1))
+            yield tuple(map(match.span, numbers))
+
+    def matches(self, data: bytes) -> bool:
+        """Whether it matches anywhere."""
+        return self._regexp.search(data) is not None
 
     def end_of_match(self, data: bytes, start: int, limit: int) -> int:
         """Where a match that begins exactly at ``start`` ends, at most at ``limit``; ``start`` if there is none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 
 _LONGEST_PLACEHOLDER = 200
@@ -11,7 +13,7 @@ _PLACEHOLDER = re.compile(
     r"""(?isx)
     [<\[(].*[>\])] | \$\{.*\}? | \$\(.*\)? | (?-i:\$[A-Z_][A-Z0-9_]*) | \$\d+ | %\w+% | %\(\w+\)s | %[sdv]
     | \{\{.*\}?\}? | \#\{.*\} | \{[\w.:-]*\} | @\w+@ | __\w+__
-    | [*.•…_#-]+ | [*x.•_-]{3,} | .*\[(?:redacted|masked|hidden|removed|filtered)\] | <[a-z_-]+
+    | [\W_]{1,2} | [0-9] | [*.•…_#-]+ | [*x.•_-]{3,} | .*\[(?:redacted|masked|hidden|removed|filtered)\] | <[a-z_-]+
     | (?:none|null|nil|undefined|true|false|yes|no|empty|unset|set|unknown|required|optional|missing|disabled|enabled|
         default|n/a|na|tbd|todo|nan)
     | (?:string|str|text|varchar|bytes|integer|int|number|object|array|list|dict|boolean|bool|secretstr|any|password|
@@ -34,7 +36,7 @@ def is_placeholder(value: str) -> bool:
     """Whether a value only marks the place of another: ``<token>``, ``${VAR}``, ``xxxx``, ``changeme``, a reference."""
     if len(value) <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.fullmatch(value) is not None:
         return True
-    return len(value) > 3 and _SAME.fullmatch(value) is not None
+    return (len(value) > 3 and _SAME.fullmatch(value) is not None) or "xxxxxxxx" in value.lower()
 
 
 _DIGEST = re.compile(r"[0-9a-f]+", re.IGNORECASE)
@@ -47,6 +49,16 @@ def is_digest_or_uuid(value: str) -> bool:
     return _UUID.fullmatch(value) is not None or (
         len(value) in _DIGEST_LENGTHS and _DIGEST.fullmatch(value) is not None
     )
+
+
+def is_basic(value: bytes) -> bool:
+    """Whether it is Base64 of printable text with a colon in it: a user and a password (RFC 7617)."""
+    bare = value.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    try:
+        decoded = base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return b":" in decoded and decoded.isascii() and decoded.decode().isprintable()
 
 
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
@@ -68,7 +80,11 @@ def is_random(value: str, shortest: int = 12) -> bool:
     if disorder >= shortest:
         return True
     # Groups as in licence keys and UUIDs: each with digits, and disordered together.
-    if len(segments) > 1 and "/" not in value and all(4 <= len(segment) <= 16 for segment in segments):
+    if (
+        len(segments) > 1
+        and value.count("-") == len(segments) - 1
+        and all(4 <= len(segment) <= 16 for segment in segments)
+    ):
         joined = "".join(segments)
         grouped = sum(_DIGITS.search(segment) is not None for segment in segments)
         return len(joined) >= shortest and grouped * 2 > len(segments) and _disordered(joined)
@@ -89,4 +105,8 @@ def _disordered(segment: str) -> bool:
         return size >= 10 or (turns >= 4 and digits >= 3)
     if size >= 16 and turns == 2:
         return few_vowels or digits >= 4
-    return size >= 16 and digits >= 3 and (few_vowels or size >= 24)
+    if size in _DIGEST_LENGTHS and _DIGEST.fullmatch(segment) is not None:
+        return True
+    if size >= 16 and digits >= 3:
+        return few_vowels or size >= 24 or _DIGEST.fullmatch(segment) is not None
+    return size >= 20 and digits >= 2 and few_vowels

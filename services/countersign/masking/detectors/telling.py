@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from functools import lru_cache
 
 from countersign.masking.detectors.looks import is_digest_or_uuid, is_placeholder, is_random
 
@@ -38,6 +39,28 @@ _JOINED_PASS = frozenset(
         "storepass",
     }
 )
+# Before ``pass`` where words are joined by capitals only: a FunctionPass is none.
+_HAS_A_PASSWORD = frozenset(
+    {
+        *(
+            "db",
+            "database",
+            "user",
+            "smtp",
+            "mail",
+            "email",
+            "ftp",
+            "sftp",
+            "ssh",
+            "root",
+            "admin",
+            "my",
+            "auth",
+            "login",
+        ),
+        *("http", "proxy", "redis", "mongo", "mysql", "postgres", "pg", "ldap", "vpn", "wifi", "sudo", "key", "store"),
+    }
+)
 _SECRETS = (
     *("secret", "secrets", "secretkey", "apikey", "apikeys", "apisecret", "accesskey", "secretaccesskey"),
     *("privatekey", "signingkey", "encryptionkey", "masterkey", "authkey", "accountkey", "sharedkey", "servicekey"),
@@ -70,8 +93,11 @@ _LONGEST_NAME = 128
 
 def classify(name: str) -> Telling | None:
     """Say what a key, variable or column name announces, however its words are joined; ``None`` for most."""
-    if len(name) > _LONGEST_NAME:
-        name = name[-_LONGEST_NAME:]
+    return _classify(name[-_LONGEST_NAME:])
+
+
+@lru_cache(maxsize=4_096)
+def _classify(name: str) -> Telling | None:
     if not name.isascii() and name.casefold().endswith(_PASSWORDS_ELSEWHERE):
         return Telling.PASSWORD
     words = [word.lower() for word in _WORD.findall(name)]
@@ -81,8 +107,10 @@ def classify(name: str) -> Telling | None:
         return None
     plain = "".join(words)
     last = words[-1]
-    if plain.endswith(_PASSWORDS) or last in _PASSWORD_WORDS or plain in _JOINED_PASS:
-        return None if plain.startswith("no") and len(words) == 2 and words[0] == "no" else Telling.PASSWORD
+    if plain.endswith(_PASSWORDS) or plain in _JOINED_PASS:
+        return Telling.PASSWORD
+    if last in _PASSWORD_WORDS and (len(words) == 1 or "_" in name or "-" in name or words[-2] in _HAS_A_PASSWORD):
+        return Telling.PASSWORD
     if plain.endswith(_SECRETS):
         return Telling.SECRET
     if plain.endswith(("token", "tokens", "jwt", "bearer")):

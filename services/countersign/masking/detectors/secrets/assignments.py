@@ -1,4 +1,4 @@
-"""Values that are assigned to telling names, in prose, configuration, environment files, commands, markup and code."""
+"""Values that are assigned to telling names, in prose, configuration, environment files, commands and code."""
 
 from __future__ import annotations
 
@@ -6,78 +6,68 @@ import re
 
 from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
 from countersign.masking.detectors.looks import is_random
+from countersign.masking.detectors.secrets.part import Part
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 
-# What every telling name holds somewhere.
-_WORDS = (b"pass", b"pwd", b"secret", b"token", b"key", b"cred", b"auth", b"jwt", b"pw", b"api", b"kennwort", b"senha")
-_WORD = (
-    r"(?:pass|pwd|pw\b|pswd|psw\b|secret|token|key|cred|auth|jwt|api\b|kennwort|contrasena|senha|sharedaccess|sas\b)"
+# A name of the first kind tells by itself; one of the second only beside a value that looks like a secret.
+_STRONG = (
+    r"(?:pass|pwd|pswd|psw\b|pw\b|secret|token|jwt|kennwort|contrasena|senha|"
+    r"(?:api|access|private|signing|encryption|encrypt|client|auth|account|shared|service|master|session|storage|hmac|"
+    r"subscription)[ _.-]?(?:access[_.-]?)?(?:key|signature))"
 )
-_QUOTED = r"""\\*"((?:[^"\\\n]|\\[^"\n])*)|\\*'((?:[^'\\\n]|\\[^'\n])*)|\x60([^\x60\n]*)"""
-_TYPE = r"""(?::?\s{0,2}(?:string|String|str|SecretStr|char\s?\*|&str|&'static str)(?:\[\])?\s{0,2})?"""
+_WEAK = r"(?:key|cred|auth|api\b|sas\b)"
+QUOTED = r"""\\*"((?:[^"\\\n]|\\[^"\n])*)|\\*'((?:[^'\\\n]|\\[^'\n])*)|\x60([^\x60\n]*)"""
+_TYPE = r"""(?::?\s{0,2}(?:string|str|secretstr|char\s?\*|&str|&'static str)(?:\[\])?\s{0,2})?"""
+_OPERATOR = r"(?:=>|:=|\|\||[?.+:]=|={1,3}|:{1,2}|->)"
+_CLOSED = r"""\\*["'\x60]?\]?\)?\s{0,8}"""
+# Of a value that must look like a secret: no blanks, and long.
+_LONG = r"""[a-z0-9_+/=.~%$!@#^&*-]{12,}"""
+
+_NAME = rf"[a-z0-9_.-]*{_STRONG}[a-z0-9_.-]{{0,40}}"
+_WEAK_NAME = rf"[a-z0-9_.-]*{_WEAK}[a-z0-9_.-]{{0,40}}"
+_AND_OPERATOR = rf"{_CLOSED}{_TYPE}{_OPERATOR}"
+_LONG_VALUE = rf"""\s{{0,16}}(?:[a-z]{{0,2}}\\*["'\x60])?({_LONG})"""
+_ARGUMENT_NAME = rf"[a-z0-9_.-]*(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
+_OPENED = r"""["'\x60]?(?:\(|,)[ \t]{0,4}[a-z]{0,2}["'\x60]"""
+_DASHED = r"""[\s"'\x60(\[=]--?"""
+_FLAG_NAME = rf"[a-z0-9-]*(?:{_STRONG}|{_WEAK})[a-z0-9-]{{0,24}}"
 
 _ASSIGNMENT = Pattern(
-    rf"""(?i)([a-z0-9_.-]*{_WORD}[a-z0-9_.-]{{0,40}}|(?:api|access|private|secret|signing|encryption|client|auth|"""
-    rf"""account|shared) (?:key|secret|token))\\*["'\x60]?\]?\)?\s{{0,8}}{_TYPE}"""
-    rf"""(?:=>|:=|\|\||[?.+:]=|={{1,3}}|:{{1,2}}|->)"""
-    rf"""[ \t]{{0,16}}(?:[a-z]{{0,2}}(?:{_QUOTED})|\n?[ \t]{{0,8}}([^\s"'\x60]+))"""
+    rf"(?i)({_NAME}){_AND_OPERATOR}"
+    rf"""[ \t]{{0,16}}(?:[a-z]{{0,2}}(?:{QUOTED})|(?:\n[ \t]{{1,16}})?([^\s"'\x60]+))"""
 )
-_CALL = Pattern(
-    rf"""(?i)([a-z0-9_.-]*{_WORD}[a-z0-9_.-]{{0,24}})["'\x60]?(?:\(|,)[ \t]{{0,4}}[a-z]{{0,2}}(?:{_QUOTED})"""
-)
-_PAIR = Pattern(
-    rf"""(?i)["']?\b(?:name|key|id|field|variable|param|parameter|parameterkey|option|header)["']?\s{{0,4}}[:=]\s{{0,4}}"""
-    rf"""["']?([a-z0-9_. -]*{_WORD}[a-z0-9_.-]{{0,24}})["']?[\s,;]{{1,40}}["']?"""
-    rf"""(?:value|val|content|parametervalue|stringvalue|string_value|data|default)["']?\s{{0,4}}[:=]\s{{0,4}}(?:{_QUOTED}|([^\s"'\x60]+))"""
-)
-_ELEMENT = Pattern(
-    rf"""(?i)<([a-z0-9_.:-]*{_WORD}[a-z0-9_.-]{{0,24}})(?:\s[^<>]*)?>\s*([^<>\s](?:[^<>]*[^<>\s])?)\s*</"""
-)
-_NAMED_ELEMENT = Pattern(
-    rf"""(?i)<[a-z][a-z0-9_.:-]*\s(?:name|key|id)=["']([a-z0-9_.:-]*{_WORD}[a-z0-9_.-]{{0,24}})["'][^<>]*>(?:\s*<value>)?\s*"""
-    r"""([^<>\s](?:[^<>]*[^<>\s])?)\s*</"""
-)
-_FLAG = Pattern(
-    rf"""(?i)(?:^|[\s"'\x60(\[])--?([a-z0-9-]*{_WORD}[a-z0-9-]{{0,24}})["']?,?[ \t]{{1,4}}"""
-    rf"""(?:{_QUOTED}|([^\s"'\x60-][^\s"'\x60]*))"""
-)
-_SAID = Pattern(
-    r"""(?i)\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)\s+"""
-    r"""(?:is|was|are|of|as)[\s:]{1,3}["'\x60]?([^\s"'\x60]{6,})"""
-)
-_AFTER_PASSWORD = Pattern(
-    r"""(?i)\b(?:password|passphrase|passcode|passwd|identified by)\s{1,4}(["'\x60]?)([^\s"'\x60]{4,})"""
-)
+_WEAK_ASSIGNMENT = Pattern(rf"(?i)({_WEAK_NAME}){_AND_OPERATOR}{_LONG_VALUE}")
+_ARGUMENT = Pattern(rf"""(?i)({_ARGUMENT_NAME}){_OPENED}({_LONG})["'\x60]""")
+_FLAG = Pattern(rf"""(?i)(?:^|{_DASHED})({_FLAG_NAME})["']?,?[ \t]{{1,4}}(?:{QUOTED}|([^\s"'\x60-][^\s"'\x60]*))""")
+_SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)"
+_WORD_BEFORE = r"\b(?:password|passphrase|passcode|passwd|identified by(?: password)?)"
+_SAID = Pattern(rf"""(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
+_AFTER_PASSWORD = Pattern(rf"""(?i){_WORD_BEFORE}\s{{1,4}}(["'\x60]?)([^\s"'\x60]{{4,}})""")
 _TRAILING = b".,;:!?)]}>"
 _NEXT_NAME = re.compile(rb"[;&,](?=\s{0,4}[A-Za-z][\w .-]{0,60}=)|;(?=\s|$)|&(?:amp;|quot;)")
+_EXPRESSION = re.compile(
+    r"[({\[@].*|[\w.$]*[A-Za-z_][(\[{].*|\$?[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+[\[(]?.*", re.DOTALL
+)
+_LONGEST_EXPRESSION = 200
 
 
-def find(data: bytes, lower: bytes) -> list[Hit]:
-    """Where the values stand that are assigned to telling names; ``lower`` is ``data`` in lower case."""
-    if not any(word in lower for word in _WORDS):
-        return []
+def find(data: bytes) -> list[Hit]:
+    """Where the values stand that are assigned to telling names."""
     found: list[Hit] = []
     for _, name, double_quoted, single_quoted, ticked, bare in _ASSIGNMENT.groups(data):
-        found += _assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
-    if b'"' in data or b"'" in data or b"`" in data:
-        for _, name, double_quoted, single_quoted, ticked in _CALL.groups(data):
-            quoted = max(double_quoted, single_quoted, ticked)
-            if is_random(data[slice(*quoted)].decode()):
-                found += _assigned(data, name, quoted, (-1, -1))
-    if b"value" in lower or b"default" in lower or b"content" in lower:
-        for _, name, double_quoted, single_quoted, ticked, bare in _PAIR.groups(data):
-            found += _assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
-    if b"</" in data:
-        for pattern in (_ELEMENT, _NAMED_ELEMENT):
-            for _, name, value in pattern.groups(data):
-                found += _assigned(data, name, value, (-1, -1))
-    if b"-" in data:
-        for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
-            found += _assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+        found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for pattern in (_WEAK_ASSIGNMENT, _ARGUMENT):
+        for _, name, (start, end) in pattern.groups(data):
+            start, end = _trim(data, (start, end))
+            if is_random(data[start:end].decode()):
+                found += assigned(data, name, (start, end), (-1, -1))
+    for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
+        found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
     return found + _said(data)
 
 
-def _assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan) -> list[Hit]:
+def assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan = (-1, -1)) -> list[Hit]:
+    """The value of a name, ``quoted`` or ``bare``, if the name is telling and the value can be a secret."""
     kind = classify(data[slice(*name)].decode())
     if kind is None:
         return []
@@ -126,5 +116,33 @@ def _is_said_of_it(data: bytes, start: int, end: int, kind: Telling) -> bool:
     value = data[start:end]
     if b"(" in value and value[: value.index(b"(")].replace(b".", b"").replace(b"_", b"").isalnum():
         return kind is not Telling.PASSWORD or data[end : end + 1] == b")"
+    if _is_code(value.decode(), kind, data[start - 1 : start].isspace()):
+        return True
     goes_on = data[end : end + 1] in (b" ", b"\t") and data[end + 1 : end + 2].isalpha()
     return value.isalpha() and goes_on and data[start - 2 : start - 1] == b":"
+
+
+def _is_code(value: str, kind: Telling, apart: bool) -> bool:
+    """Whether a bare value is an expression: it calls or indexes, or is a name (a blank before it means code).
+
+    What has no blank before it may be a password of any form.
+    """
+    if kind is Telling.PASSWORD and not apart:
+        return False
+    if len(value) <= _LONGEST_EXPRESSION and _EXPRESSION.fullmatch(value) is not None and not is_random(value):
+        return True
+    is_name = value.isidentifier()
+    return is_name and (classify(value) is not None or (kind is not Telling.PASSWORD and value.isalpha()))
+
+
+PART = Part(
+    find,
+    gate=(
+        rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}",
+        rf"(?i){_WEAK}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}{_LONG_VALUE}",
+        rf"(?i){_ARGUMENT_NAME}{_OPENED}{_LONG}",
+        rf"(?i){_DASHED}{_FLAG_NAME}[\x22']?,?[ \t]",
+        rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
+        rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",
+    ),
+)

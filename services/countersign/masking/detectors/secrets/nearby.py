@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
-import re
-
 from countersign.masking.detectors.base import Hit, Pattern
 from countersign.masking.detectors.looks import is_placeholder, is_random
+from countersign.masking.detectors.secrets.part import Part
 
-_GATES = (b"secret", b"private", b"access", b"key", b"token", b"pass", b"api", b"credential")
-_RUN = Pattern(r"[A-Za-z0-9_.~+/%=-]{16,}")
-_LOOK_BACK_BYTES = 64
-_SHORTEST = 12
-_LONGEST_RUN_LOOKED_INTO = 160
+_SHORTEST_BYTES = 12
+_DISORDER = 16
 
-_WORD = rb"(?:secrets?|private|access|api|keys?|tokens?|tkn|pat|password|credentials?)"
-# A telling word, at most the rest of its own word, and at most two more words; no punctuation of sentences or values.
-_BEFORE = re.compile(
-    rb"(?:^|[^a-z])?" + _WORD + rb"([a-z]{0,12}(?:[ \t\n_.:=>-]{1,8}[a-z]{1,12}){0,2})[ \t\n_.:=>-]{1,8}$"
+_WORD = r"(?:secrets?|private|access|api|keys?|tokens?|tkn|password|credentials?)"
+# Between the word and the value: the rest of the word's own, two more words, no punctuation of sentences or of values.
+_NEAR = Pattern(
+    rf"(?i)({_WORD})([a-z]{{0,12}}?(?:[ \t\n_.:=>-]{{1,8}}[a-z]{{1,12}}){{0,2}}?)[ \t\n:=>]{{0,8}}([ \t\n_.:=>-])"
+    r"([a-z0-9_~+/%.-]{0,11}[0-9][a-z0-9_~+/%.-]{6,}={0,2}|[a-z0-9_~+/%.-]{12,}[0-9][a-z0-9_~+/%.-]*={0,2}|[a-z]{20,})"
 )
-_INSIDE = re.compile(_WORD + rb"(?:[_.=-]*(?:key|token|secret|id))*(?=[_.=-])")
-_SAYS_OTHERWISE = re.compile(
-    rb"(?<![a-z])(?:ids?|uuid|guid|sha\d*|hash|digest|commit|etag|version|name|fingerprint|checksum|revision|ref|count|type"
-    rb"|public|primary|foreign|cache|request|trace|span|session|build|image|log|page|next|cursor|file|path|url|uri|host|md5)"
-    rb"(?![a-z])"
+_SAYS_OTHERWISE = Pattern(
+    r"(?i)(?:^|[^a-z])(?:ids?|uuid|guid|sha[0-9]*|md5|hash|digest|commit|etag|version|name|fingerprint|checksum|revision"
+    r"|refs?|count|type|public|primary|foreign|cache|request|trace|span|session|build|image|logs?|page|next|cursor|file"
+    r"|path|url|uri|host|object|row|sort|partition|issue)(?:$|[^a-z])"
 )
+_LOOK_BACK_BYTES = 12
 
 
-def find(data: bytes, lower: bytes) -> list[Hit]:
-    """Where such values stand; ``lower`` is ``data`` in lower case."""
-    if not any(gate in lower for gate in _GATES):
-        return []
+def find(data: bytes) -> list[Hit]:
+    """Where such values stand."""
     found: list[Hit] = []
-    for start, end in _RUN.spans(data):
+    for _, word, between, last, (start, end) in _NEAR.groups(data):
         while end > start and data[end - 1] in b".-_/%~":
             end -= 1
-        value_start = _value_start(lower, start, end)
-        if value_start is not None:
-            value = data[value_start:end].decode()
-            if is_random(value) and not is_placeholder(value):
-                found.append(Hit(value_start, end, "a random value near a word for credentials"))
+        if end - start < _SHORTEST_BYTES:
+            continue
+        before = max(word[0] - _LOOK_BACK_BYTES, 0)
+        if _SAYS_OTHERWISE.matches(data[before : word[0]]) or _SAYS_OTHERWISE.matches(data[slice(*between)]):
+            continue
+        value = data[start:end].decode()
+        if value.isalpha() and not (value.islower() or value.isupper()):
+            continue
+        if is_random(value, _DISORDER) and not is_placeholder(value):
+            # A dash or a dot may belong to the value as well as to the word.
+            found.append(Hit(last[0] if data[last[0]] in b"-._" else start, end, "a random value near a telling word"))
     return found
 
 
-def _value_start(lower: bytes, start: int, end: int) -> int | None:
-    """Where the value begins of a run that stands behind a telling word, or holds one; ``None`` for all others."""
-    inside = _INSIDE.search(lower, start, min(end, start + _LONGEST_RUN_LOOKED_INTO))
-    if inside is not None:
-        return inside.end() if end - inside.end() > _SHORTEST and not _says_otherwise(lower, inside.start()) else None
-    before = _BEFORE.search(lower[max(start - _LOOK_BACK_BYTES, 0) : start])
-    if before is None or _SAYS_OTHERWISE.search(before[1]) is not None:
-        return None
-    word_at = max(start - _LOOK_BACK_BYTES, 0) + before.start()
-    return None if _says_otherwise(lower, word_at) else start
-
-
-def _says_otherwise(lower: bytes, word_at: int) -> bool:
-    """Whether the word before the telling one makes it another thing: ``public key``."""
-    return _SAYS_OTHERWISE.search(lower[max(word_at - 12, 0) : word_at]) is not None
+PART = Part(find, gate=(rf"(?i){_WORD}[a-z0-9 \t\n_.:=>~+/%-]{{13,}}",))

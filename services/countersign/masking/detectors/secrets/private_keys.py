@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from countersign.masking.detectors.base import Hit, Pattern
+from countersign.masking.detectors.secrets.part import Part
 
 _MARK = Pattern(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _REST = Pattern(r"""[A-Za-z0-9+/=\s\\:,-]*""")
@@ -22,3 +23,6 @@ def find(data: bytes) -> list[Hit]:
         elif opens:
             found.append(Hit(start, _REST.end_of_match(data, end, next_start), "a private key, cut off"))
     return found
+
+
+PART = Part(find, gate=("PRIVATE KEY",))
