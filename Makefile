@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null)
 
-.PHONY: help setup demo test check bench generate lock clean
+.PHONY: help setup demo test fuzz check bench generate lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,10 @@ demo: $(READY)  ## The main job on real input, everything embedded (ONCE=1: end 
 
 test: $(READY)  ## All tests, a file on each core (ARGS="-n0 -k ...": chosen ones, one after the other)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+fuzz: $(READY)  ## Framing and leaf code on made-up input for a minute (ARGS="--seconds 600 --target events")
+	@mkdir -p .fuzz
+	$(BIN)/python -m tests.fuzz --keep .fuzz $(ARGS)
 
 check: $(READY)  ## Lint, format, types, import rules, protos, generated code
 	$(BIN)/ruff check services tests
@@ -48,5 +52,5 @@ lock: $(READY)  ## Refresh requirements.lock from pyproject.toml
 	sh .ci/lock
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .demo bench-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .fuzz bench-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Fuzzing of framing and leaf code: ``python -m tests.fuzz --help``."""
