@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from countersign.jsontext import JsonValue, Number
+from countersign.masking import personal_keys
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 from countersign.masking.fields import Field
 from countersign.masking.replacements import Replacement
@@ -35,6 +36,8 @@ class KeyRule:
 
     fields: tuple[Field, ...]
     telling: Telling | None
+    personal: Cover | None = None
+    """What covers values of a person that have no form to know them by."""
 
     @property
     def names_field(self) -> bool:
@@ -45,20 +48,31 @@ class KeyRule:
 class KeyRules(dict[str, KeyRule | None]):
     """Rules by key, worked out when first asked for. A subclass of ``dict`` because a hit must cost next to nothing."""
 
-    def __init__(self, fields: Sequence[Field], secrets: Cover | None) -> None:
+    def __init__(
+        self, fields: Sequence[Field], secrets: Cover | None, personal: Mapping[str, Cover] | None = None
+    ) -> None:
+        """``personal`` has a cover for each label of :func:`personal_keys.classify` whose values are to be masked."""
         super().__init__()
         self._fields = tuple(fields)
         self._secrets = secrets
+        self._personal = personal or {}
 
     @property
     def reads_names(self) -> bool:
         """Whether names beyond those of the fields may cover a value."""
-        return self._secrets is not None
+        return self._secrets is not None or bool(self._personal)
+
+    @property
+    def reads_persons(self) -> bool:
+        """Whether names that tell of a person may cover a value."""
+        return bool(self._personal)
 
     def __missing__(self, key: str) -> KeyRule | None:
         fields = tuple(field for field in self._fields if field.ends_with(key))
         telling = None if self._secrets is None else classify(key)
-        rule = KeyRule(fields, telling) if fields or telling is not None else None
+        personal = self._personal.get(personal_keys.classify(key) or "") if self._personal else None
+        known = fields or telling is not None or personal is not None
+        rule = KeyRule(fields, telling, personal) if known else None
         if len(key) <= _LONGEST_REMEMBERED:
             if len(self) >= _MOST_REMEMBERED:
                 self.clear()
@@ -72,6 +86,8 @@ class KeyRules(dict[str, KeyRule | None]):
             for field in rule.fields:
                 if field.selects(keys):
                     return Cover(field.label, field.replacement)
+        if rule.personal is not None and personal_keys.holds(rule.personal.label, value):
+            return rule.personal
         if rule.telling is None or not isinstance(value, str) or isinstance(value, Number):
             return None
         return self._secrets if holds_secret(rule.telling, value) else None
@@ -81,4 +97,4 @@ class KeyRules(dict[str, KeyRule | None]):
         for field in rule.fields:
             if field.by_name:
                 return Cover(field.label, field.replacement)
-        return None if rule.telling is None else self._secrets
+        return rule.personal if rule.telling is None else self._secrets

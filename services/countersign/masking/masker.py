@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, parse
 from countersign.masking.detectors import Detector, Hit
+from countersign.masking.detectors.by_key import KeyDetector
 from countersign.masking.explaining import Explained, located
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
@@ -52,7 +53,9 @@ class Masker:
         """Without ``gates``, which must know the detectors of all rules, every detector looks at every text."""
         self._rules = tuple(rules)
         self._gates = gates or DetectorGates((), cache_dir=None)
-        self._keys = KeyRules(fields, next((rule.cover for rule in rules if rule.reads_names), None))
+        secrets = next((rule.cover for rule in rules if rule.reads_names), None)
+        personal = {rule.detector.label: rule.cover for rule in rules if isinstance(rule.detector, KeyDetector)}
+        self._keys = KeyRules(fields, secrets, personal)
         self._text_fields = TextFields(fields, self._keys)
         self._idle = not rules and not fields
         self.minter: Minter | None = None

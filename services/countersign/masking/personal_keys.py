@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import re
 
+from countersign.jsontext import JsonValue
+from countersign.masking.detectors.base import Pattern
+
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LONGEST_NAME = 128
+_FEWEST_PHONE_DIGITS = 5
+_PLACEHOLDER = re.compile(
+    r"(?i)[<{\[(].*[>}\])]|none|null|nil|undefined|unknown|n/a|string|str|text|varchar.*|true|false"
+)
+
+HEADING = Pattern(
+    r"(?i)(name|names|vorname|prenom|apellidos?|cognome|nome|naam|holder|patient|forename|signatory|"
+    r"address(?:es)?|addr|adresse|line|street|strasse|residence|direccion|domicilio|indirizzo|"
+    r"dob|birth|birth[ _]?da(?:te|y)|b_?da(?:te|y)|geburtsdatum|naissance|nacimiento|nascita|nascimento|"
+    r"phone|telephone|tel|mobile|cell|fax|telefon|telefono|number|num|no)"
+    r"""[0-9]?["'`\]*]{0,4} ?(?:[,;|\t\r\n\x{2502}\x{2503}\x{2551}]|$| |</)"""
+)
+"""The end of a name that :func:`classify` may know, where it may head a column."""
 
 PERSON, ADDRESS, BIRTH_DATE, PHONE = "PERSON", "ADDRESS", "BIRTH_DATE", "PHONE"
 
@@ -122,3 +138,22 @@ def classify(name: str) -> str | None:
             if label is not None:
                 return label
     return None
+
+
+def holds(label: str, value: JsonValue) -> bool:
+    """Whether a value under such a key is to be taken for a person's, not for a setting or a machine's address."""
+    if isinstance(value, list):
+        return all(isinstance(entry, str) and holds(label, entry) for entry in value) and bool(value)
+    if isinstance(value, dict):
+        return label == ADDRESS and any(classify(key) == ADDRESS for key in value)
+    if not isinstance(value, str):
+        return False
+    digits = sum(map(str.isdigit, value))
+    letters = sum(map(str.isalpha, value))
+    if label == PHONE:
+        return digits >= _FEWEST_PHONE_DIGITS
+    if label == BIRTH_DATE:
+        return digits > 0
+    if label == PERSON:
+        return letters > 0 and _PLACEHOLDER.fullmatch(value.strip()) is None
+    return letters > 0 and any(map(str.isspace, value.strip())) and "://" not in value

@@ -9,6 +9,7 @@ from itertools import accumulate
 
 import re2
 
+from countersign.masking import personal_keys
 from countersign.masking.detectors.base import Pattern
 from countersign.masking.fields import Field, named
 from countersign.masking.key_rules import Cover, KeyRules
@@ -31,6 +32,7 @@ class TextFields:
         """``keys`` must be made of the same fields; what it says of names beyond them holds for columns, too."""
         self._named = named(fields)
         self._reads_names = keys.reads_names
+        self._personal = (personal_keys.HEADING,) if keys.reads_persons else ()
         self._columns = Columns(keys)
 
     def __bool__(self) -> bool:
@@ -95,7 +97,7 @@ class TextFields:
     @cached_property
     def _patterns(self) -> list[Pattern]:
         patterns = [Pattern(rf"(?i)(?:^|[^\pL\pN_])({self._names})")] if self._named else []
-        return [*patterns, _TELLING] if self._reads_names else patterns
+        return [*patterns, _TELLING, *self._personal] if self._reads_names else patterns
 
     @cached_property
     def _mark(self) -> Pattern:
