@@ -50,8 +50,7 @@ class TextFields:
         data = text.encode()
         if self._named:
             yield from self._beside(text, data)
-        if "\n" in text or "\r" in text:
-            yield from find(text, self._columns, self._places(text, data))
+        yield from find(text, self._columns, self._places(data))
 
     def _named_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts hold a name: one look at all of them, since most hold none."""
@@ -89,7 +88,7 @@ class TextFields:
             if field is not None and not typed:
                 yield Mark(counter.code_points(name), counter.code_points(end), colon[0] >= 0), field
 
-    def _places(self, text: str, data: bytes) -> list[int]:
+    def _places(self, data: bytes) -> list[int]:
         found = sorted({span[0] for pattern in self._patterns for span in pattern.spans(data, 1)})
         counter = _Counter(data)
         return [counter.code_points(at) for at in found]

@@ -195,7 +195,7 @@ def _single(text: str, start: int, ruled: bool, columns: Columns) -> Table | Non
     """A column alone: its header stands by itself on a line."""
     end = line_end(text, start)
     name = text[start:end].strip()
-    if not name or " " in name or "," in name or name[-1:] in ":=({[":
+    if not name or " " in name or "," in name or name[:1] in "[({<" or name[-1:] in ":=({[":
         return None
     column = columns.named(name)
     above = _line_above(text, start).strip()

@@ -85,6 +85,13 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "calls": lambda n: "ssn=a(" * n,
     "escaped quotes": lambda n: 'ssn: \\"a ' * n,
     "backslashes": lambda n: "ssn: '" + "\\'" * n + "\nssn: " + "\\" * n,
+    "tuples": lambda n: "[['ssn', 'id'], " + "['1', 2], " * n,
+    "headers of tuples": lambda n: "['ssn', 'id'], " * n,
+    "open brackets": lambda n: "'ssn'" + "[" * n,
+    "nested brackets": lambda n: "[" * n + "'ssn', " + "1], " * n,
+    "tags": lambda n: "<ssn>" * n + "</x>",
+    "open tags": lambda n: "ssn</td>" + "<td " * n,
+    "rows of tags": lambda n: "<tr><td>ssn<td>b</tr>" * n,
     "paragraphs": lambda n: "ssn: a b\n" * n + "x\n" + "ssn = a b\n" * n,
 }
 

@@ -1,4 +1,4 @@
-"""Find the cells of covered columns in whatever tables a text holds."""
+"""Tables whose rows are lines: separated, framed or aligned."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ _REMARK_WORDS = 3
 
 
 def find(text: str, columns: Columns, places: Sequence[int]) -> Iterator[Span]:
-    """Yield what to mask in tables.
+    """Yield what to mask; see :func:`countersign.masking.tables.find`.
 
-    ``places`` are where names stand that may head a column, in ascending order (code points); only lines that hold one
-    are looked at. A row that cannot be cut into cells surely is masked whole. The time grows with the text only.
+    Only lines that hold a place are looked at as headers. A row that cannot be cut into cells surely is masked whole.
     """
     flat = plain(text)
     done = 0
