@@ -64,7 +64,7 @@ class World:
 
     @property
     def guarded(self) -> str:
-        """The same scripted target, as one that must not get personal data or secrets."""
+        """The same scripted target, as one that must not get personal data or secrets, and whose pictures pass."""
         return self.gateway.endpoint("guarded")
 
     def token(self, person: str, target: str = "orders") -> str:
@@ -96,7 +96,7 @@ def world() -> Iterator[World]:
                     "guarded": Upstream(
                         f"http://127.0.0.1:{scripted_port}/mcp",
                         scripted_credential,
-                        {"mask_request": {"mask": ["pii"], "refuse": ["secrets"]}},
+                        {"mask_request": {"mask": ["pii"], "refuse": ["secrets"]}, "binary": "pass"},
                     ),
                 },
                 RULES,
