@@ -2,7 +2,16 @@
 
 from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
 from countersign.jsontext.parsing import check, outline, parse
-from countersign.jsontext.spans import Literal, element_spans, literals, pick_literals, value_span
+from countersign.jsontext.spans import (
+    Literal,
+    decoded,
+    element_spans,
+    literals,
+    pick_literals,
+    string_at,
+    tokens,
+    value_span,
+)
 from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonText, JsonValue, Number
 
 __all__ = [
@@ -16,6 +25,7 @@ __all__ = [
     "Number",
     "apply_edits",
     "check",
+    "decoded",
     "drop_elements",
     "element_spans",
     "literals",
@@ -23,5 +33,7 @@ __all__ = [
     "parse",
     "pick_literals",
     "quote",
+    "string_at",
+    "tokens",
     "value_span",
 ]

@@ -67,6 +67,11 @@ class KeyRules(dict[str, KeyRule | None]):
         """Whether names that tell of a person may cover a value."""
         return bool(self._personal)
 
+    @property
+    def follows_paths(self) -> bool:
+        """Whether it matters which keys stand above the one that a value has."""
+        return any(len(field.steps) > 1 for field in self._fields)
+
     def __missing__(self, key: str) -> KeyRule | None:
         fields = tuple(field for field in self._fields if field.ends_with(key))
         telling = None if self._secrets is None else classify(key)

@@ -1,12 +1,13 @@
-"""The texts within texts of a body: where a leaf of one stands in the text that holds it."""
+"""The texts within texts of a body: what is found in one, and how the text that holds it takes over the change."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from countersign.jsontext import Document, Edit, Literal, literals, pick_literals, quote
+from countersign.jsontext import Edit, Literal, literals, pick_literals, quote
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.result import Span
 
@@ -15,16 +16,31 @@ _LONGEST_KEY_SHOWN = 64
 
 
 class Layer(Protocol):
-    """A text whose leaves are masked. Leaves are numbered in the order of the text."""
+    """A text whose leaves are masked. A leaf is named by where it begins in the text."""
 
+    text: str
     parent: tuple[Layer, int] | None
     """The layer and the leaf whose value this text is; ``None`` for the body itself."""
+
+    order: tuple[int, ...]
+    """Where this text begins in those that hold it, from the outermost."""
+
+    found: dict[int, list[Span]]
+    """What is to be masked in the decoded values of leaves."""
 
     edits: list[Edit]
     """What to change in this layer's own text."""
 
-    def expect(self, leaves: set[int]) -> None:
-        """Look up where these leaves stand; no others may be written, embedded or placed."""
+    def mark(self, start: int, end: int, span: Span) -> None:
+        """Have a stretch of the text, as it is written, masked as ``span`` says: what of it belongs to leaves."""
+        ...
+
+    def settle(self, leaves: Iterable[int]) -> None:
+        """Find the leaves of all that is marked, and these; only then may any be written, embedded or placed."""
+        ...
+
+    def value(self, leaf: int) -> str:
+        """The decoded value of a leaf."""
         ...
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
@@ -44,16 +60,26 @@ class TextLayer:
     """A text that is one leaf."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         self.parent: tuple[Layer, int] | None = None
+        self.order: tuple[int, ...] = ()
+        self.found: dict[int, list[Span]] = {}
         self.edits: list[Edit] = []
 
-    def expect(self, leaves: set[int]) -> None:
+    def mark(self, start: int, end: int, span: Span) -> None:
         """See :class:`Layer`."""
+        self.found.setdefault(0, []).append(span._replace(start=start, end=end))
+
+    def settle(self, leaves: Iterable[int]) -> None:
+        """See :class:`Layer`."""
+
+    def value(self, leaf: int) -> str:
+        """See :class:`Layer`."""
+        return self.text
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`."""
-        self.edits += _edits(self._text, spans)
+        self.edits += _edits(self.text, spans)
 
     def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
@@ -67,18 +93,45 @@ class TextLayer:
 class JsonLayer:
     """A JSON text; its leaves are its strings, keys among them, and its numbers."""
 
-    def __init__(self, document: Document, parent: tuple[Layer, int] | None) -> None:
-        self.document = document
+    def __init__(self, text: str, parent: tuple[Layer, int] | None) -> None:
+        self.text = text
         self.parent = parent
+        self.order: tuple[int, ...] = () if parent is None else (*parent[0].order, parent[1])
+        self.found: dict[int, list[Span]] = {}
         self.edits: list[Edit] = []
-        self._place: str | None = None
+        self._marked: list[tuple[int, int, Span]] = []
         self._literals: dict[int, Literal] = {}
+        self._place: str | None = None
         self._renamed: dict[tuple[str | int, ...], str] = {}
         self._taken: dict[tuple[str | int, ...], dict[str, int]] | None = None
 
-    def expect(self, leaves: set[int]) -> None:
+    def mark(self, start: int, end: int, span: Span) -> None:
+        """See :class:`Layer`. No escape may stand in the stretch."""
+        self._marked.append((start, end, span))
+
+    def settle(self, leaves: Iterable[int]) -> None:
         """See :class:`Layer`."""
-        self._literals = pick_literals(self.document, leaves)
+        wanted = [(start, end) for start, end, _ in self._marked]
+        wanted += ((leaf, leaf + 1) for leaf in (*self.found, *leaves))
+        self._literals = {literal.start: literal for literal in pick_literals(self.text, _united(wanted))}
+        starts = list(self._literals)
+        for start, end, span in self._marked:
+            index = max(bisect_right(starts, start) - 1, 0)
+            while index < len(starts) and starts[index] < end:
+                self._mark_leaf(self._literals[starts[index]], start, end, span)
+                index += 1
+
+    def _mark_leaf(self, literal: Literal, start: int, end: int, span: Span) -> None:
+        quotes = 0 if literal.is_number else 1
+        opened = literal.start + quotes
+        first, last = max(start, opened), min(end, literal.end - quotes)
+        if first < last:
+            part = span._replace(start=first - opened, end=last - opened)
+            self.found.setdefault(literal.start, []).append(part)
+
+    def value(self, leaf: int) -> str:
+        """See :class:`Layer`."""
+        return self._literals[leaf].value
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`. A number stays a number; keys stay distinct within their object."""
@@ -97,7 +150,7 @@ class JsonLayer:
     def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
         literal = self._literals[leaf]
-        raw = self.document.text[literal.start : literal.end]
+        raw = self.text[literal.start : literal.end]
         offsets = {edit.start for edit in edits} | {edit.end for edit in edits}
         at = raw_offsets(raw, literal.value, sorted(offsets))
         start = literal.start
@@ -122,7 +175,7 @@ class JsonLayer:
         """Note a key's new name; return what to append so that no other key of its object has the same."""
         if self._taken is None:
             self._taken = {}
-            for other in literals(self.document):
+            for other in literals(self.text):
                 if other.is_key:
                     self._taken.setdefault(other.path[:-1], {})[other.value] = 1
         taken = self._taken[literal.path[:-1]]
@@ -136,6 +189,16 @@ class JsonLayer:
         taken[name + suffix] = 1
         self._renamed[literal.path] = name + suffix
         return suffix
+
+
+def _united(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    united: list[tuple[int, int]] = []
+    for start, end in sorted(stretches):
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
+        else:
+            united.append((start, end))
+    return united
 
 
 def _edits(value: str, spans: Sequence[Span]) -> list[Edit]:

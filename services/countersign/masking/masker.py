@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, parse
+from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, check, outline
 from countersign.masking.detectors import Detector, Hit
 from countersign.masking.detectors.by_key import KeyDetector
 from countersign.masking.explaining import Explained, located
@@ -15,7 +15,7 @@ from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.key_rules import Cover, KeyRules
 from countersign.masking.layers import Layer
-from countersign.masking.leaves import Leaves
+from countersign.masking.layout import Layout, lay_out_json, lay_out_text
 from countersign.masking.places import summarise
 from countersign.masking.replacements import Minter, Replacement
 from countersign.masking.result import Masked, NotMaskable, Span, merge
@@ -52,6 +52,7 @@ class Masker:
     ) -> None:
         """Without ``gates``, which must know the detectors of all rules, every detector looks at every text."""
         self._rules = tuple(rules)
+        self.fields = tuple(fields)
         self._gates = gates or DetectorGates((), cache_dir=None)
         secrets = next((rule.cover for rule in rules if rule.reads_names), None)
         personal = {rule.detector.label: rule.cover for rule in rules if isinstance(rule.detector, KeyDetector)}
@@ -67,20 +68,28 @@ class Masker:
         bound.minter = minter
         return bound
 
+    def with_fields(self, fields: Sequence[Field]) -> Masker:
+        """Return this masker with more fields, which come before its own."""
+        wider = Masker(self._rules, (*fields, *self.fields), gates=self._gates, max_depth=self.max_depth)
+        wider.minter = self.minter
+        return wider
+
     def json(self, data: bytes) -> Masked:
         """Mask a JSON body. Raises :class:`NotMaskable` when it is not JSON, strictly read."""
         try:
-            document = parse(data, max_depth=self.max_depth)
+            body = check(data, max_depth=self.max_depth)
         except JsonRefused as refused:
             raise NotMaskable(f"not JSON: {refused}") from None
-        text, findings = self.json_document(document)
+        if self._idle:
+            return Masked(data)
+        text, findings, _ = self._guarded(lambda: lay_out_json(body, self._keys, self.max_depth))
         return Masked(text.encode() if findings else data, findings)
 
     def json_document(self, document: Document) -> tuple[str, tuple[Finding, ...]]:
         """Mask a parsed JSON body; the text is the document's own when there are no findings."""
         if self._idle:
             return document.text, ()
-        text, findings, _ = self._guarded(document.text, lambda leaves: leaves.add_document(document))
+        text, findings, _ = self._guarded(lambda: lay_out_json(outline(document), self._keys, self.max_depth))
         return text, findings
 
     def text(self, data: bytes) -> Masked:
@@ -88,7 +97,7 @@ class Masker:
         text = _decode(data)
         if self._idle:
             return Masked(data)
-        masked, findings, _ = self._guarded(text, lambda leaves: leaves.add_text(text))
+        masked, findings, _ = self._guarded(lambda: lay_out_text(text, self._keys, self.max_depth))
         return Masked(masked.encode() if findings else data, findings)
 
     def explain(self, text: str) -> Explained:
@@ -99,56 +108,72 @@ class Masker:
         _decode(text.encode("utf-8", "surrogatepass"))
         if self._idle:
             return Explained(text, ())
-        masked, _, edits = self._guarded(text, lambda leaves: leaves.add_text(text))
+        masked, _, edits = self._guarded(lambda: lay_out_text(text, self._keys, self.max_depth))
         return Explained(masked, located(edits))
 
-    def _guarded(self, text: str, gather: Callable[[Leaves], None]) -> _Outcome:
-        """Gather and mask; a mistake of ours must end the call like any other doubt, and must not show the text."""
+    def _guarded(self, lay_out: Callable[[], Layout]) -> _Outcome:
+        """Lay out and mask; a mistake of ours must end the call like any other doubt, and must not show the text."""
         try:
-            leaves = Leaves(self._keys, self.max_depth)
-            gather(leaves)
-            return self._mask(text, leaves)
+            return self._mask(lay_out())
         except NotMaskable:
             raise
         except Exception as error:
             refusal = NotMaskable(f"masking failed: {type(error).__name__}")
         raise refusal
 
-    def _mask(self, text: str, leaves: Leaves) -> _Outcome:
-        by_leaf: defaultdict[int, list[Span]] = defaultdict(list)
-        for leaf, cover in leaves.covered:
-            whole = len(leaves.value(leaf))
-            by_leaf[leaf].append(Span(0, whole, cover.label, cover.replacement, cover.detector, cover.why))
-        for leaf, span in self._detected(leaves):
-            by_leaf[leaf].append(span)
-        if self._text_fields and leaves.prose:
-            for leaf, span in self._named_in_prose(leaves):
-                by_leaf[leaf].append(span)
-        if not by_leaf:
-            return text, (), ()
-        found = {leaf: merge(by_leaf[leaf]) for leaf in sorted(by_leaf)}
+    def _mask(self, layout: Layout) -> _Outcome:
+        named = self._named_in_prose(layout)
+        self._detect(layout)
+        found = _settled(layout, named)
         if self.minter is not None:
-            found = bind(found, leaves.value, self.minter)
-        return _apply(text, leaves, found) if found else (text, (), ())
+            found = bind(found, _value, self.minter)
+        return _apply(layout, found) if found else (layout.layers[0].text, (), ())
 
-    def _detected(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
-        joined = leaves.joined()
-        # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text.
-        data = joined.encode().replace(b"\0", b"\1")
+    def _detect(self, layout: Layout) -> None:
+        scanned = layout.scanned()
+        # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text. What ends a
+        # leaf ends a line, too, so that no pattern takes what stands beside one for a part of it.
+        data = scanned.encode().replace(b"\0", b"\1").replace(b'",', b'"\n').replace(b',"', b'\n"')
         may_find = self._gates.opened(data)
-        for rule in self._rules:
-            found = [hit for part in may_find(rule.detector) for hit in _find(part, data)]
-            if found:
-                spans: Iterator[tuple[int, int]] = ((hit.start, hit.end) for hit in found)
-                if len(data) != len(joined):
-                    spans = _in_code_points(data, spans)
-                for leaf, start, end, which in leaves.locate(spans):
-                    why = found[which].why
-                    yield leaf, Span(start, end, rule.detector.label, rule.replacement, rule.name, why)
+        found = [(hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)]
+        places: Iterable[tuple[int, int]] = ((hit.start, hit.end) for hit, _ in found)
+        if found and len(data) != len(scanned):
+            places = _in_code_points(data, places)
+        for (hit, rule), (start, end) in zip(found, places, strict=True):
+            span = Span(0, 0, rule.detector.label, rule.replacement, rule.name, hit.why)
+            layout.mark(start, end, span)
 
-    def _named_in_prose(self, leaves: Leaves) -> Iterator[tuple[int, Span]]:
-        for index, span in self._text_fields.find([leaves.value(leaf) for leaf in leaves.prose]):
-            yield leaves.prose[index], span
+    def _named_in_prose(self, layout: Layout) -> list[tuple[Leaf, Span]]:
+        if not self._text_fields:
+            return []
+        prose = list(layout.prose(single_lines=bool(self.fields)))
+        return [(prose[index][:2], span) for index, span in self._text_fields.find([text for _, _, text in prose])]
+
+
+Leaf = tuple[Layer, int]
+"""A leaf of a layer."""
+
+
+def _value(leaf: Leaf) -> str:
+    layer, start = leaf
+    return layer.value(start)
+
+
+def _settled(layout: Layout, named: Iterable[tuple[Leaf, Span]]) -> dict[Leaf, list[Span]]:
+    """All that was found, by leaf, in the order of the body."""
+    expected: defaultdict[Layer, set[int]] = defaultdict(set)
+    for (layer, leaf), _ in named:
+        expected[layer].add(leaf)
+    # An inner text comes after the one that holds it, which must know where it stands.
+    for layer in reversed(layout.layers):
+        layer.settle(expected[layer])
+        if layer.parent is not None and (layer.found or expected[layer]):
+            expected[layer.parent[0]].add(layer.parent[1])
+    for (layer, leaf), span in named:
+        layer.found.setdefault(leaf, []).append(span)
+    leaves = [(layer, leaf) for layer in layout.layers for leaf in layer.found]
+    leaves.sort(key=lambda place: (*place[0].order, place[1]))
+    return {(layer, leaf): merge(layer.found[leaf]) for layer, leaf in leaves}
 
 
 def _decode(data: bytes) -> str:
@@ -195,31 +220,15 @@ def _in_code_points(data: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[t
 _NOT_CONTINUATION = bytes(byte for byte in range(256) if byte & 0xC0 != 0x80)
 
 
-def _apply(text: str, leaves: Leaves, spans: dict[int, list[Span]]) -> _Outcome:
-    expected: defaultdict[Layer, set[int]] = defaultdict(set)
-    for leaf in spans:
-        layer, number = leaves.place(leaf)
-        expected[layer].add(number)
-    # An inner text comes after the one that holds it, which must know where it stands.
-    for layer in reversed(leaves.layers):
-        if layer in expected:
-            if layer.parent is not None:
-                expected[layer.parent[0]].add(layer.parent[1])
-            layer.expect(expected[layer])
-    for leaf, found in spans.items():
-        layer, number = leaves.place(leaf)
-        layer.write(number, found)
+def _apply(layout: Layout, found: Mapping[Leaf, Sequence[Span]]) -> _Outcome:
+    for (layer, leaf), spans in found.items():
+        layer.write(leaf, spans)
     # Only now are all masked keys known, without which no place may be told.
-    findings = summarise(
-        (span.label, layer.place(number))
-        for leaf, found in spans.items()
-        for layer, number in (leaves.place(leaf),)
-        for span in found
-    )
+    findings = summarise((span.label, layer.place(leaf)) for (layer, leaf), spans in found.items() for span in spans)
     # An inner text comes after the one that holds it, so its edits are complete before they are handed out.
-    for layer in reversed(leaves.layers):
+    for layer in reversed(layout.layers):
         if layer.parent is not None and layer.edits:
-            outer, number = layer.parent
-            outer.embed(number, layer.edits)
-    edits = leaves.layers[0].edits
-    return apply_edits(text, edits), findings, edits
+            outer, leaf = layer.parent
+            outer.embed(leaf, layer.edits)
+    body = layout.layers[0]
+    return apply_edits(body.text, body.edits), findings, body.edits

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from countersign.masking.replacements import Minter
 from countersign.masking.result import Span
@@ -10,10 +11,14 @@ from countersign.masking.result import Span
 # No token holds a blank unless its value did, and then it is found whole or not at all.
 _LONGEST_WORD = 300
 
+_Leaf = TypeVar("_Leaf", bound=Hashable)
 
-def bind(found: Mapping[int, Sequence[Span]], value_of: Callable[[int], str], minter: Minter) -> dict[int, list[Span]]:
+
+def bind(
+    found: Mapping[_Leaf, Sequence[Span]], value_of: Callable[[_Leaf], str], minter: Minter
+) -> dict[_Leaf, list[Span]]:
     """Return the spans by leaf, without those that stand within a token, each with its session's replacement."""
-    bound: dict[int, list[Span]] = {}
+    bound: dict[_Leaf, list[Span]] = {}
     for leaf, spans in found.items():
         value = value_of(leaf)
         left = [

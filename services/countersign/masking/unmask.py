@@ -82,7 +82,7 @@ def _goes_on(text: str, end: int) -> bool:
 
 def _arguments(document: Document) -> list[Literal]:
     batch = 1 if isinstance(document.root, list) else 0
-    return [leaf for leaf in literals(document) if not leaf.is_key and leaf.path[batch : batch + 2] == _ARGUMENTS]
+    return [leaf for leaf in literals(document.text) if not leaf.is_key and leaf.path[batch : batch + 2] == _ARGUMENTS]
 
 
 def _edits(document: Document, leaf: Literal, known: _Known) -> Sequence[Edit]:

@@ -139,7 +139,7 @@ def test_numbers_that_are_none_are_read_only_on_request() -> None:
     with pytest.raises(JsonAmbiguous):
         parse(text)
     document = parse(text, permit_nan=True)
-    assert [text[item.start : item.end] for item in literals(document)] == ["NaN", "-Infinity", '"a"', "Infinity"]
+    assert [text[item.start : item.end] for item in literals(document.text)] == ["NaN", "-Infinity", '"a"', "Infinity"]
 
 
 @pytest.mark.parametrize("text", ['{"a":1,"a":2}', '"\\ud800"', "[" * 65 + "]" * 65])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from random import Random
 from typing import Any
 
 import pytest
@@ -45,7 +44,7 @@ def at(value: Any, path: tuple[str | int, ...]) -> Any:
 
 def test_literals_come_in_the_order_of_the_text_with_their_paths() -> None:
     document = parse('{"a": [1, "x", {"b": -2.5e3}], "c": null, "\\u0064": true}')
-    assert literals(document) == [
+    assert literals(document.text) == [
         Literal(1, 4, "a", ("a",), True, False),
         Literal(7, 8, "1", ("a", 0), False, True),
         Literal(10, 13, "x", ("a", 1), False, False),
@@ -59,7 +58,9 @@ def test_literals_come_in_the_order_of_the_text_with_their_paths() -> None:
 @pytest.mark.parametrize("text", ['"leaf"', "7", "null", "[]", "{}"])
 def test_roots_that_hold_nothing_else(text: str) -> None:
     document = parse(text)
-    assert [text[item.start : item.end] for item in literals(document)] == ([text] if text in ('"leaf"', "7") else [])
+    assert [text[item.start : item.end] for item in literals(document.text)] == (
+        [text] if text in ('"leaf"', "7") else []
+    )
     assert value_span(document, ()) == (0, len(text))
     assert value_span(document, ("a",)) is None
     assert element_spans(document, ()) == []
@@ -68,7 +69,7 @@ def test_roots_that_hold_nothing_else(text: str) -> None:
 @given(TEXTS)
 def test_every_literal_stands_where_its_span_says(text: str) -> None:
     document = parse(text)
-    for item in literals(document):
+    for item in literals(document.text):
         written = text[item.start : item.end]
         if item.is_number:
             assert written == item.value
@@ -85,7 +86,7 @@ def test_every_literal_stands_where_its_span_says(text: str) -> None:
 @given(TEXTS)
 def test_value_spans_hold_the_whole_value(text: str) -> None:
     document = parse(text)
-    for path in ((), *{item.path[:-1] for item in literals(document) if item.path}):
+    for path in ((), *{item.path[:-1] for item in literals(document.text) if item.path}):
         span = value_span(document, path)
         assert span is not None
         assert parse(text[span[0] : span[1]]).root == at(document.root, path)
@@ -131,9 +132,29 @@ def test_a_quoted_string_reads_back(value: str) -> None:
     assert parse(quote(value)).root == value
 
 
-@given(TEXTS, st.randoms(use_true_random=False))
-def test_picked_literals_are_those_of_the_whole_list(text: str, random: Random) -> None:
-    document = parse(text)
-    every = literals(document)
-    wanted = {number for number in range(len(every)) if random.random() < 0.5}
-    assert pick_literals(document, wanted) == {number: every[number] for number in wanted}
+def leaves(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(1 + leaves(child) for child in value.values())
+    if isinstance(value, list):
+        return sum(map(leaves, value))
+    return int(isinstance(value, str))
+
+
+@given(TEXTS)
+def test_no_literal_is_passed_over(text: str) -> None:
+    assert len(literals(text)) == leaves(parse(text).root)
+
+
+@given(TEXTS, st.lists(st.integers(0, 120), max_size=12))
+def test_picked_literals_are_those_that_a_stretch_touches(text: str, bounds: list[int]) -> None:
+    ordered = sorted(set(bounds))
+    stretches = list(zip(ordered[0::2], ordered[1::2], strict=False))
+    touched = [
+        item for item in literals(text) if any(start < item.end and item.start < end for start, end in stretches)
+    ]
+    assert list(pick_literals(text, stretches)) == touched
+
+
+def test_a_string_of_many_escapes_is_one_token() -> None:
+    text = json.dumps(['"\\' * 300_000, {"a": "\\"}])
+    assert [item.path for item in literals(text)] == [(0,), (1, "a"), (1, "a")]

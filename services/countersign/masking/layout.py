@@ -1,0 +1,224 @@
+"""Lay a body out as one text to scan: as it is written, with escapes undone and texts within texts opened."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, check, pick_literals, string_at
+from countersign.masking.covered import covered
+from countersign.masking.key_rules import KeyRules
+from countersign.masking.layers import JsonLayer, Layer, TextLayer
+from countersign.masking.result import NotMaskable, Span
+
+_WHITESPACE = " \t\n\r"
+_CLOSERS = {"{": "}", "[": "]", '"': '"'}
+_OPENERS = frozenset(_CLOSERS) | frozenset(_WHITESPACE + "\ufeff")
+_ROWS = frozenset("[(<")
+# A string without escapes that may be JSON itself: no quotation mark that closes one is followed by a bracket.
+_OPENING = re.compile(r'"[ \ufeff]*[{\[]')
+_STRING = re.compile(r'"([^"]*)"([ \t\n\r]*:)?')
+_COLON = re.compile(r"[ \t\n\r]*:")
+
+
+class _Doubt(Exception):
+    """The body may be nested too deeply, or only seem to be. Carries no text."""
+
+
+class _Run(NamedTuple):
+    """A piece of what is scanned: a stretch of a layer's text as it is written, or the decoded value of one leaf."""
+
+    layer: Layer
+    start: int
+    """Where the stretch, or the leaf, begins in the layer's text."""
+    end: int
+    is_leaf: bool
+
+
+class _Inside(NamedTuple):
+    """A string that is not scanned as it is written."""
+
+    start: int
+    end: int
+    value: str
+    json: JsonText | None
+    """What the string holds, if that is JSON."""
+
+
+def lay_out_json(body: JsonText, rules: KeyRules, max_depth: int) -> Layout:
+    """Lay out a body that is JSON. Raises :class:`NotMaskable` as :func:`lay_out_text` does."""
+    return _surely(rules, max_depth, lambda layout: layout.add_json(body))
+
+
+def lay_out_text(text: str, rules: KeyRules, max_depth: int) -> Layout:
+    """Lay out a body that is text, or JSON after all.
+
+    Raises :class:`NotMaskable` for JSON within that parsers could read in two ways, or that is nested too deeply.
+    """
+    return _surely(rules, max_depth, lambda layout: layout.add_text(text))
+
+
+def _surely(rules: KeyRules, max_depth: int, add: Callable[[Layout], None]) -> Layout:
+    try:
+        layout = Layout(rules, max_depth, exact=rules.follows_paths)
+        add(layout)
+    except _Doubt:
+        # Either it is to be refused, or its depth must be known exactly to tell that it is not.
+        layout = Layout(rules, max_depth, exact=True)
+        add(layout)
+    return layout
+
+
+class Layout:
+    """A body ready to be scanned, and the way back from what is found to where it stands."""
+
+    def __init__(self, rules: KeyRules, max_depth: int, *, exact: bool) -> None:
+        """Unless it must be ``exact``, texts within texts are taken to stand as deep as any value around them."""
+        self.layers: list[Layer] = []
+        """All texts; each after the one that holds it."""
+        self._rules = rules
+        self._max_depth = max_depth
+        self._exact = exact
+        self._runs: list[_Run] = []
+        self._starts: list[int] = []
+        self._parts: list[str] = []
+        self._size = 0
+
+    def add_json(self, body: JsonText) -> None:
+        """Add a body that is JSON."""
+        self._add_layer(JsonLayer(body.text, None), body, 0, ())
+
+    def add_text(self, text: str) -> None:
+        """Add a body that is text, or JSON after all."""
+        layer = TextLayer(text)
+        self.layers.append(layer)
+        inner = self._opened(text, 0)
+        if inner is None:
+            self._add(_Run(layer, 0, len(text), is_leaf=False), text)
+        else:
+            self._check_depth(1 + inner.depth)
+            self._add_layer(JsonLayer(text, (layer, 0)), inner, 1, ())
+
+    def scanned(self) -> str:
+        """The text to scan. Leaves stand in quotation marks, names before their values, as JSON has them."""
+        return "".join(self._parts)
+
+    def mark(self, start: int, end: int, span: Span) -> None:
+        """Have a stretch of the scanned text masked as ``span`` says, in all leaves that it touches."""
+        index = bisect_right(self._starts, start) - 1
+        while index < len(self._runs) and self._starts[index] < end:
+            run, begin = self._runs[index], self._starts[index]
+            first = max(start - begin, 0)
+            last = min(end - begin, len(self._parts[index]))
+            if run.is_leaf:
+                run.layer.found.setdefault(run.start, []).append(span._replace(start=first, end=last))
+            else:
+                run.layer.mark(run.start + first, run.start + last, span)
+            index += 1
+
+    def prose(self, *, single_lines: bool) -> Iterator[tuple[Layer, int, str]]:
+        """Yield the leaves, with their values, that may hold names with values: to be asked before anything is marked.
+
+        They are no keys, not JSON, and not covered. ``single_lines`` asks for those without any escape, too.
+        """
+        for run, part in zip(self._runs, self._parts, strict=True):
+            if run.is_leaf:
+                if run.start not in run.layer.found and not _COLON.match(run.layer.text, run.end):
+                    yield run.layer, run.start, part
+            elif isinstance(run.layer, TextLayer):
+                yield run.layer, 0, part
+            elif single_lines:
+                # A run that does not begin the text begins with the mark that closes a string.
+                for match in _STRING.finditer(run.layer.text, run.start + (run.start > 0), run.end):
+                    if match[2] is None and _is_prose(match[1]) and match.start() not in run.layer.found:
+                        yield run.layer, match.start(), match[1]
+
+    def _add(self, run: _Run, part: str) -> None:
+        if part:
+            self._runs.append(run)
+            self._starts.append(self._size)
+            self._parts.append(part)
+            self._size += len(part)
+
+    def _add_layer(self, layer: JsonLayer, body: JsonText, depth: int, above: tuple[str, ...]) -> None:
+        """Lay out JSON whose root stands ``depth`` deep below the keys ``above``."""
+        self.layers.append(layer)
+        text = body.text
+        if any(self._rules[key] is not None for key in body.keys):
+            for start, value, cover in covered(text, self._rules, above):
+                layer.found[start] = [cover.span(0, len(value))]
+        insides = [self._inside(layer, start, end, value, depth) for start, end, value in _special_strings(text)]
+        paths = _paths(text, insides) if self._exact else {}
+        done = 0
+        for inside in insides:
+            self._add(_Run(layer, done, inside.start + 1, is_leaf=False), text[done : inside.start + 1])
+            if inside.json is None:
+                self._add(_Run(layer, inside.start, inside.end, is_leaf=True), inside.value)
+            else:
+                path = paths.get(inside.start, ())
+                inner_depth = depth + (len(path) if self._exact else body.depth) + 1
+                self._check_depth(inner_depth + inside.json.depth)
+                keys = (*above, *(step for step in path if isinstance(step, str)))
+                self._add_layer(JsonLayer(inside.value, (layer, inside.start)), inside.json, inner_depth, keys)
+            done = inside.end - 1
+        self._add(_Run(layer, done, len(text), is_leaf=False), text[done:])
+
+    def _inside(self, layer: JsonLayer, start: int, end: int, value: str, depth: int) -> _Inside:
+        is_key = _COLON.match(layer.text, end) is not None
+        opens = not is_key and start not in layer.found and value[:1] in _OPENERS
+        return _Inside(start, end, value, self._opened(value, depth) if opens else None)
+
+    def _opened(self, text: str, depth: int) -> JsonText | None:
+        """Read a text that is JSON itself; ``None`` when it is not."""
+        stripped = text.strip(_WHITESPACE + "\ufeff")
+        if len(stripped) < 2 or _CLOSERS.get(stripped[0]) != stripped[-1]:
+            return None
+        if "\ufeff" in (text.lstrip(_WHITESPACE)[:1], text.rstrip(_WHITESPACE)[-1:]):
+            raise NotMaskable("a text within the body hides JSON behind a byte order mark")
+        try:
+            # Depth counts on through the texts within texts; a text within a text is a step of its own.
+            return check(text, max_depth=max(self._max_depth - depth - 1, 0), permit_nan=True)
+        except JsonAmbiguous:
+            if not self._exact:
+                raise _Doubt from None
+            refused = NotMaskable("a text within the body is JSON that two parsers could read in two ways")
+        except JsonRefused:
+            return None
+        raise refused
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > self._max_depth:
+            if not self._exact:
+                raise _Doubt
+            raise NotMaskable("texts within texts are nested too deeply")
+
+
+def _paths(text: str, insides: list[_Inside]) -> dict[int, tuple[str | int, ...]]:
+    """The paths of the strings that hold JSON."""
+    stretches = [(inside.start, inside.end) for inside in insides if inside.json is not None]
+    return {literal.start: literal.path for literal in pick_literals(text, stretches)}
+
+
+def _is_prose(value: str) -> bool:
+    return ":" in value or "=" in value or value[:1] in _ROWS
+
+
+def _special_strings(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield each string of a JSON text that holds an escape or may be JSON itself: its start, end and value."""
+    done = 0
+    escape = text.find("\\")
+    opening = _OPENING.search(text)
+    while escape >= 0 or opening is not None:
+        if opening is not None and (escape < 0 or opening.start() < escape):
+            start = opening.start()
+        else:
+            # Up to the first escape every quotation mark opens or closes a string, so the last one opened this.
+            start = text.rfind('"', done, escape)
+        value, done = string_at(text, start)
+        yield start, done, value
+        if 0 <= escape < done:
+            escape = text.find("\\", done)
+        if opening is not None and opening.start() < done:
+            opening = _OPENING.search(text, done)
