@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
+from countersign.masker.paired import Pairing
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable
@@ -16,6 +18,7 @@ from countersign.model.handoff import Handoff
 from countersign.policy import Policy
 
 _BOM = b"\xef\xbb\xbf"
+_Widen = Callable[[Masker, Document], Masker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class ContentMasker:
         self._policy = policy
         self._tools = tools
         self._blobs = blobs
+        self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
         self._era = Era(handoff.era)
         self._asked = frozenset(call.method for call in handoff.calls)
@@ -76,7 +80,9 @@ class ContentMasker:
             return self.answer(data)
         try:
             document = parse(data, max_depth=self._max_depth)
-            return self._content(self._mask(document, self.for_caller), text_rows(document.text), is_json=True)
+            widen = self._pairing.masker_of_error
+            masked = self._mask(document, widen(self.for_caller, document))
+            return self._content(masked, text_rows(document.text), widen)
         except JsonRefused as refused:
             raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
         except NotMaskable as error:
@@ -91,7 +97,8 @@ class ContentMasker:
         if self._may_answer(data):
             return self.answer(data)
         try:
-            return self._content(self.for_caller.text(data), text_rows(data.decode()), is_json=False)
+            masked = self._pairing.masked_text(self.for_caller, data)
+            return self._content(masked, text_rows(data.decode()), None)
         except NotMaskable as error:
             raise Withheld(error.reason) from error
 
@@ -111,8 +118,9 @@ class ContentMasker:
     def _message(self, data: bytes, *, in_stream: bool) -> Content:
         try:
             document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
-            masked = self._mask(document, self.for_caller)
-            return self._content(masked, count_rows(document.root, self._asked), is_json=True)
+            widen = self._pairing.masker
+            masked = self._mask(document, widen(self.for_caller, document))
+            return self._content(masked, count_rows(document.root, self._asked), widen)
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused) as error:
@@ -141,13 +149,15 @@ class ContentMasker:
         text, findings = masker.json_document(document)
         return Masked(text.encode(), in_files + findings)
 
-    def _content(self, masked: Masked, rows: int, *, is_json: bool) -> Content:
+    def _content(self, masked: Masked, rows: int, widen: _Widen | None) -> Content:
+        """Mask on for the record; ``widen`` is of JSON, what its pairing adds to a masker, and ``None`` of text."""
         if self._for_records is None:
             return Content(masked.data, masked.data, masked.findings, rows)
-        if is_json:
-            strict = self._mask(parse(masked.data, max_depth=self._max_depth), self._for_records)
+        if widen is not None:
+            document = parse(masked.data, max_depth=self._max_depth)
+            strict = self._mask(document, widen(self._for_records, document))
         else:
-            strict = self._for_records.text(masked.data)
+            strict = self._pairing.masked_text(self._for_records, masked.data)
         return Content(masked.data, strict.data, masked.findings + strict.findings, rows)
 
     def _offers(self, kind: NameKind, name: str) -> bool:
