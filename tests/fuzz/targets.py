@@ -71,7 +71,6 @@ def mask_json(data: bytes) -> None:
     before, after = _read(data.decode()), _read(masked.decode())
     assert _shape(before) == _shape(after)
     assert not any(CANARY in leaf for leaf in leaves(json.loads(masked)))
-    assert _MASKER.json(masked).data.count(b"[F]") == masked.count(b"[F]")
 
 
 def mask_text(data: bytes) -> None:

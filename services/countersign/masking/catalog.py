@@ -7,12 +7,14 @@ from pathlib import Path
 
 from countersign.masking import detectors
 from countersign.masking.data_uris import DataUris
+from countersign.masking.detectors import Detector
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.masker import Masker, Rule
 from countersign.masking.own import compile_own
+from countersign.masking.prose import NamesInProse, load_model
 from countersign.masking.replacements import Redacted, replacements_of
-from countersign.model.rule import Mask, OwnDetector, ReplacementKind
+from countersign.model.rule import NAMES_IN_PROSE, Mask, OwnDetector, ProseModel, ReplacementKind
 
 _SECRETS = "secrets"
 _ALWAYS_RECORDED_MASKED = Mask("", detectors=(_SECRETS,))
@@ -27,24 +29,27 @@ class MaskCatalog:
         masks: Iterable[Mask],
         *,
         own: Iterable[OwnDetector] = (),
+        prose: ProseModel | None = None,
         cache_dir: Path | None,
         max_depth: int = 64,
         hash_key: bytes | None = None,
     ) -> None:
         """Make ready every detector that any mask names, and the one for secrets.
 
-        ``own`` are the detectors that gateway.yaml states itself. ``cache_dir`` belongs to this process's user alone
-        and keeps what takes seconds to compile; ``None`` compiles anew. ``hash_key`` is the deployment's secret behind
-        hashes; without it values are redacted instead. Raises :class:`KeyError` for a detector that does not exist.
+        ``own`` are the detectors that gateway.yaml states itself, ``prose`` the model for names in prose. ``cache_dir``
+        belongs to this process's user alone and keeps what takes seconds to compile; ``None`` compiles anew.
+        ``hash_key`` is the deployment's secret behind hashes; without it values are redacted instead. Raises
+        :class:`KeyError` for a detector that does not exist, and ``ModelMissing`` for a model that does not.
         """
         self._masks = {mask.name: mask for mask in masks}
         self._max_depth = max_depth
         self._hash_key = hash_key
         named = {name for mask in self._masks.values() for name in mask.detectors}
-        stated = {each.name: each for each in own}
+        special: dict[str, Detector] = {each.name: compile_own(each) for each in own}
+        if prose is not None and NAMES_IN_PROSE in named:
+            special[NAMES_IN_PROSE] = NamesInProse(prose, load_model(prose.model))
         self._detectors = {
-            name: compile_own(stated[name]) if name in stated else detectors.make(name, cache_dir)
-            for name in sorted(named | {_SECRETS})
+            name: special.get(name) or detectors.make(name, cache_dir) for name in sorted(named | {_SECRETS})
         }
         self._gates = DetectorGates(self._detectors.values(), cache_dir=cache_dir)
         # By the names of their masks, and the empty one of what is always masked for records.

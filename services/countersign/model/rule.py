@@ -144,6 +144,23 @@ class OwnDetector:
     near: tuple[str, ...] = ()
 
 
+NAMES_IN_PROSE = "names_in_prose"
+"""The name in ``masks.*.detect`` of the detector that needs a :class:`ProseModel`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProseModel:
+    """The language model (spaCy) by which names are found in prose.
+
+    ``model`` is the name of its package, or its folder. ``entities`` are the model's own labels of what to find. A text
+    with more than ``max_characters`` of prose is refused.
+    """
+
+    model: str
+    entities: tuple[str, ...] = ("PERSON", "PER", "GPE", "LOC", "FAC")
+    max_characters: int = 20_000
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """A named set of detectors and fields, and what to put in place of what they find.
