@@ -171,14 +171,16 @@ async def eventually(condition: Callable[[], Awaitable[bool] | bool], timeout_s:
 
 @contextmanager
 def running_rig(
-    limits: Mapping[str, object] | None = None, rules: tuple[Mapping[str, object], ...] = RULES
+    limits: Mapping[str, object] | None = None,
+    rules: tuple[Mapping[str, object], ...] = RULES,
+    target: Mapping[str, object] | None = None,
 ) -> Iterator[Rig]:
-    """A rig with these limits; fails at its end when anything that it holds was kept anywhere."""
+    """A rig with these limits, and these keys of its target; fails at its end when what it holds was kept anywhere."""
     port, credential = free_port(), secrets.token_urlsafe(24)
     with running_issuer() as issuer:
         setup = Setup(
             issuer.url,
-            {TARGET: Upstream(f"http://127.0.0.1:{port}/mcp", credential)},
+            {TARGET: Upstream(f"http://127.0.0.1:{port}/mcp", credential, target or {})},
             rules,
             extra={"limits": dict(limits or {})},
         )
