@@ -8,14 +8,26 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
-from countersign.jsontext import JsonAmbiguous, JsonRefused, Number, apply_edits, literals, parse, pick_literals
+from countersign.jsontext import (
+    JsonAmbiguous,
+    JsonRefused,
+    Number,
+    apply_edits,
+    check,
+    literals,
+    outline,
+    parse,
+    pick_literals,
+)
 from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter, mask_event
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.own import PatternRefused, compile_own
 from countersign.model.rule import OwnDetector
 from tests.fuzz.oracles import CANARY, DEPTH, FIELD, is_kept, leaves, refused_in_good_order, simple_masker
 
+_T = TypeVar("_T")
 _MASKER = simple_masker()
 _LONGEST_EVENT_BYTES = 256
 
@@ -30,21 +42,26 @@ class Target:
 
 def read_json(data: bytes) -> None:
     """What we read, every parser reads the same way; what every parser reads, we refuse only as ambiguous."""
-    try:
-        document = parse(data, max_depth=DEPTH)
-    except JsonAmbiguous:
+    document, checked = _outcome(parse, data), _outcome(check, data)
+    if isinstance(document, JsonRefused):
+        assert type(checked) is type(document)
+        assert isinstance(document, JsonAmbiguous) or not _is_json(data)
         return
-    except JsonRefused:
-        assert not _is_json(data)
-        return
+    assert checked == outline(document)
     text = data.decode()
     assert _comparable(document.root) == _read(text)
-    listed = literals(document)
+    listed = literals(text)
     for literal in listed:
         written = text[literal.start : literal.end]
         assert written == literal.value if literal.is_number else json.loads(written) == literal.value
-    wanted = set(range(0, len(listed), 2))
-    assert pick_literals(document, wanted) == {number: listed[number] for number in wanted}
+    assert list(pick_literals(text, [(each.start, each.end) for each in listed[::2]])) == listed[::2]
+
+
+def _outcome(read: Callable[..., _T], data: bytes) -> _T | JsonRefused:
+    try:
+        return read(data, max_depth=DEPTH)
+    except JsonRefused as refused:
+        return refused
 
 
 def measure_literals(data: bytes) -> None:
