@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from countersign.jsontext import parse
+from countersign.jsontext import JsonValue, parse
 from countersign.pins import read_definition, suspicions
 from countersign.recorder.tools.plan import Acceptance, ListedTarget, Offer, Tool
 from countersign.recorder.tools.plan import Page as PlannedPage
@@ -71,6 +71,11 @@ class MemoryPinStore:
             [_standing(one) for revision, one in self._tools.values() if revision > after],
             [key for key, revision in self._forgotten.items() if revision > after > 0],
         )
+
+    async def tool(self, target: str, name: str) -> Tool | None:
+        """See ``PinStore``."""
+        self._ask()
+        return self.known(target, [name]).get(name)
 
     async def page(self, target: str, *, pending: bool, after: tuple[str, str], limit: int) -> Sequence[Tool]:
         """See ``PinStore``."""
@@ -156,6 +161,14 @@ class FakePins:
         self._targets[target] = seen.target
         known.update({change.after.seen.name: change.after for change in seen.changes})
         return [_pin(one) for one in seen.tools]
+
+    async def output_schema(self, target: str, name: str) -> JsonValue:
+        """See ``PinnedTools``."""
+        known = self._tools.get(target, {}).get(name)
+        if known is None or known.accepted is None:
+            return None
+        definition = parse(known.accepted.definition).root
+        return definition.get("outputSchema") if isinstance(definition, dict) else None
 
     def accept(self, target: str, name: str) -> None:
         """Accept what was seen last."""

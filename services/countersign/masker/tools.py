@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from countersign.jsontext import JsonValue
 from countersign.masker.definitions import observed
 from countersign.masker.withheld import Withheld
 from countersign.masking import Masker
@@ -25,6 +26,9 @@ class Pins(Protocol):
 
     def is_open(self, target: str) -> bool:
         """Whether the target's first listing goes on, or that cannot be told."""
+
+    async def output_schema(self, target: str, tool: str) -> JsonValue:
+        """Return what an accepted tool declares of its structured output; ``None`` when nothing is known of that."""
 
     async def observe(self, target: str, page: Page, *, allow_new: bool) -> Sequence[Pin]:
         """Have a page recorded; return how its tools stand. Raises ``NotObserved``."""

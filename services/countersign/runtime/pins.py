@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from enum import StrEnum
 import grpc
 
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
+from countersign.jsontext import JsonRefused, JsonValue, parse
 from countersign.pins import Flag
 from countersign.runtime.moments import now_us
 from countersign.runtime.trust import SERVICE_HEADER
@@ -22,9 +24,13 @@ log = logging.getLogger(__name__)
 STALE_S = 10.0
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
+DESCRIBE_TIMEOUT_S = 2.0
 OBSERVE_TIMEOUT_S = 10.0
 """To record ten thousand tools at first sight takes seconds."""
 
+_MOST_SCHEMAS = 1_000
+# Whoever declares more than that keeps its word without our help.
+_LONGEST_DESCRIBED = 262_144
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", 80 * 1024 * 1024),
     ("grpc.max_receive_message_length", 80 * 1024 * 1024),
@@ -116,6 +122,7 @@ class PinnedTools:
         self._monotonic = monotonic
         self._targets: dict[str, _Known] = {}
         self._told_s: float | None = None
+        self._schemas: OrderedDict[tuple[str, str, bytes], JsonValue] = OrderedDict()
         self._callbacks: list[Callable[[frozenset[str]], None]] = []
         self._channel: grpc.aio.Channel | None = None
         self._task: asyncio.Task[None] | None = None
@@ -192,6 +199,27 @@ class PinnedTools:
             raise NotObserved("the recorder answered about other tools")
         return tuple(map(_to_pin, answer.tools))
 
+    async def output_schema(self, target: str, tool: str) -> JsonValue:
+        """Return what an accepted tool declares of its structured output; ``None`` when nothing is known of that."""
+        pin = self.pin(target, tool)
+        if pin is None or not pin.accepted or self._channel is None:
+            return None
+        key = (target, tool, pin.accepted)
+        if key not in self._schemas:
+            request = tools_pb2.DescribeToolRequest(target=target, name=tool)
+            stub = tools_pb2_grpc.ToolPinServiceStub(self._channel)
+            try:
+                told = await stub.DescribeTool(request, metadata=self._metadata, timeout=DESCRIBE_TIMEOUT_S)
+            except grpc.aio.AioRpcError as error:
+                log.warning("a tool's output schema could not be asked for: %s", error.code().name)
+                return None
+            if told.accepted_digest != pin.accepted:
+                return None
+            while len(self._schemas) >= _MOST_SCHEMAS:
+                self._schemas.popitem(last=False)
+            self._schemas[key] = _schema_in(told.definition)
+        return self._schemas[key]
+
     async def _follow(self, channel: grpc.aio.Channel) -> None:
         wait_s = FIRST_WAIT_S
         stub = tools_pb2_grpc.ToolPinServiceStub(channel)
@@ -239,6 +267,16 @@ class PinnedTools:
             except Exception as error:
                 # Its message may quote what a target says of its tools.
                 log.error("what follows the targets' tools failed: %s", type(error).__name__)  # noqa: TRY400
+
+
+def _schema_in(definition: str) -> JsonValue:
+    if len(definition) > _LONGEST_DESCRIBED:
+        return None
+    try:
+        root = parse(definition).root
+    except JsonRefused:
+        return None
+    return root.get("outputSchema") if isinstance(root, dict) else None
 
 
 def _take_in(targets: dict[str, _Known], told: tools_pb2.WatchToolsResponse) -> set[str]:

@@ -64,6 +64,9 @@ class PinStore(Protocol):
         Revisions begin with 1 and grow in the order in which changes become visible.
         """
 
+    async def tool(self, target: str, name: str) -> Tool | None:
+        """Return one tool; ``None`` when it is not known."""
+
     async def page(self, target: str, *, pending: bool, after: tuple[str, str], limit: int) -> Sequence[Tool]:
         """Return tools of ``target`` (of all when empty), ordered by target and name, that come behind ``after``.
 

@@ -74,6 +74,19 @@ class ToolPinServer(tools_pb2_grpc.ToolPinServiceServicer):
             await self._watchers.told(revision, within_s=TOLD_WITHIN_S)
         return seen
 
+    async def DescribeTool(
+        self, request: tools_pb2.DescribeToolRequest, context: Context
+    ) -> tools_pb2.DescribeToolResponse:
+        """See tools.proto."""
+        try:
+            tool = await self._store.tool(request.target, request.name)
+        except DatabaseUnavailable as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        if tool is None or tool.accepted is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "the tool was never accepted")
+        accepted = tool.accepted
+        return tools_pb2.DescribeToolResponse(accepted_digest=accepted.digest, definition=accepted.definition)
+
     async def WatchTools(
         self, _request: tools_pb2.WatchToolsRequest, context: Context
     ) -> AsyncIterator[tools_pb2.WatchToolsResponse]:

@@ -123,6 +123,12 @@ class PostgresPinStore:
         forgotten = [(target, name) for target, name in gone]
         return News(newest[0], [ListedTarget(*row) for row in targets], [_standing(row) for row in tools], forgotten)
 
+    async def tool(self, target: str, name: str) -> Tool | None:
+        """See ``PinStore.tool``."""
+        async with self._readers.connection() as connection:
+            row = await (await connection.execute(_TOOLS, (target, [name]))).fetchone()
+        return None if row is None else _tool(row)
+
     async def page(self, target: str, *, pending: bool, after: tuple[str, str], limit: int) -> Sequence[Tool]:
         """See ``PinStore.page``."""
         values = (*after, target, target, pending, limit, PAGE_BYTES)

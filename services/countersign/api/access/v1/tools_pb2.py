@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%countersign/api/access/v1/tools.proto\x12\x19\x63ountersign.api.access.v1\"\x9a\x01\n\x07ToolPin\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32$.countersign.api.access.v1.ToolState\x12\x13\n\x0bseen_digest\x18\x04 \x01(\x0c\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x05 \x01(\x0c\x12\x0e\n\x06hidden\x18\x06 \x01(\x08\"5\n\x0cListedTarget\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x15\n\ropen_until_us\x18\x02 \x01(\x03\"\x13\n\x11WatchToolsRequest\"\x90\x01\n\x12WatchToolsResponse\x12\x38\n\x07targets\x18\x01 \x03(\x0b\x32\'.countersign.api.access.v1.ListedTarget\x12\x31\n\x05tools\x18\x02 \x03(\x0b\x32\".countersign.api.access.v1.ToolPin\x12\r\n\x05whole\x18\x03 \x01(\x08\"7\n\x08ToolFlag\x12\x0e\n\x06hidden\x18\x01 \x01(\x08\x12\r\n\x05place\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\"r\n\nListedTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\x32\n\x05\x66lags\x18\x04 \x03(\x0b\x32#.countersign.api.access.v1.ToolFlag\"|\n\x13ObserveToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x34\n\x05tools\x18\x02 \x03(\x0b\x32%.countersign.api.access.v1.ListedTool\x12\x0c\n\x04\x65nds\x18\x03 \x01(\x08\x12\x11\n\tallow_new\x18\x04 \x01(\x08\"\x82\x01\n\x14ObserveToolsResponse\x12\x31\n\x05tools\x18\x01 \x03(\x0b\x32\".countersign.api.access.v1.ToolPin\x12\x37\n\x06target\x18\x02 \x01(\x0b\x32\'.countersign.api.access.v1.ListedTarget\"\xc4\x03\n\x0cReviewedTool\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32$.countersign.api.access.v1.ToolState\x12\x13\n\x0bseen_digest\x18\x04 \x01(\x0c\x12\x17\n\x0fseen_definition\x18\x05 \x01(\t\x12\x32\n\x05\x66lags\x18\x06 \x03(\x0b\x32#.countersign.api.access.v1.ToolFlag\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x07 \x01(\x0c\x12\x1b\n\x13\x61\x63\x63\x65pted_definition\x18\x08 \x01(\t\x12\x17\n\x0f\x61\x63\x63\x65pted_issuer\x18\t \x01(\t\x12\x18\n\x10\x61\x63\x63\x65pted_subject\x18\n \x01(\t\x12\x13\n\x0b\x61\x63\x63\x65pted_us\x18\x0b \x01(\x03\x12\x15\n\rfirst_seen_us\x18\x0c \x01(\x03\x12\x12\n\nchanged_us\x18\r \x01(\x03\x12>\n\x0b\x64ifferences\x18\x0e \x03(\x0b\x32).countersign.api.access.v1.ToolDifference\x12\x16\n\x0enot_configured\x18\x0f \x01(\x08\">\n\x0eToolDifference\x12\r\n\x05place\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"Z\n\x10ListToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0f\n\x07pending\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"d\n\x11ListToolsResponse\x12\x36\n\x05tools\x18\x01 \x03(\x0b\x32\'.countersign.api.access.v1.ReviewedTool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x12\x41\x63\x63\x65ptToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x32\n\x05tools\x18\x02 \x03(\x0b\x32#.countersign.api.access.v1.SeenTool\"(\n\x08SeenTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"=\n\x13\x41\x63\x63\x65ptToolsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x03(\t\x12\x14\n\x0cnot_accepted\x18\x02 \x03(\t\"X\n\x12\x46orgetToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x32\n\x05tools\x18\x02 \x03(\x0b\x32#.countersign.api.access.v1.SeenTool\"?\n\x13\x46orgetToolsResponse\x12\x11\n\tforgotten\x18\x01 \x03(\t\x12\x15\n\rnot_forgotten\x18\x02 \x03(\t*\x86\x01\n\tToolState\x12\x1a\n\x16TOOL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TOOL_STATE_ACCEPTED\x10\x01\x12\x12\n\x0eTOOL_STATE_NEW\x10\x02\x12\x16\n\x12TOOL_STATE_CHANGED\x10\x03\x12\x18\n\x14TOOL_STATE_FORGOTTEN\x10\x04\x32\xee\x01\n\x0eToolPinService\x12k\n\nWatchTools\x12,.countersign.api.access.v1.WatchToolsRequest\x1a-.countersign.api.access.v1.WatchToolsResponse0\x01\x12o\n\x0cObserveTools\x12..countersign.api.access.v1.ObserveToolsRequest\x1a/.countersign.api.access.v1.ObserveToolsResponse2\xd7\x02\n\x11ToolReviewService\x12\x66\n\tListTools\x12+.countersign.api.access.v1.ListToolsRequest\x1a,.countersign.api.access.v1.ListToolsResponse\x12l\n\x0b\x41\x63\x63\x65ptTools\x12-.countersign.api.access.v1.AcceptToolsRequest\x1a..countersign.api.access.v1.AcceptToolsResponse\x12l\n\x0b\x46orgetTools\x12-.countersign.api.access.v1.ForgetToolsRequest\x1a..countersign.api.access.v1.ForgetToolsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%countersign/api/access/v1/tools.proto\x12\x19\x63ountersign.api.access.v1\"\x9a\x01\n\x07ToolPin\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32$.countersign.api.access.v1.ToolState\x12\x13\n\x0bseen_digest\x18\x04 \x01(\x0c\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x05 \x01(\x0c\x12\x0e\n\x06hidden\x18\x06 \x01(\x08\"5\n\x0cListedTarget\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x15\n\ropen_until_us\x18\x02 \x01(\x03\"\x13\n\x11WatchToolsRequest\"\x90\x01\n\x12WatchToolsResponse\x12\x38\n\x07targets\x18\x01 \x03(\x0b\x32\'.countersign.api.access.v1.ListedTarget\x12\x31\n\x05tools\x18\x02 \x03(\x0b\x32\".countersign.api.access.v1.ToolPin\x12\r\n\x05whole\x18\x03 \x01(\x08\"7\n\x08ToolFlag\x12\x0e\n\x06hidden\x18\x01 \x01(\x08\x12\r\n\x05place\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\"r\n\nListedTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x12\n\ndefinition\x18\x03 \x01(\t\x12\x32\n\x05\x66lags\x18\x04 \x03(\x0b\x32#.countersign.api.access.v1.ToolFlag\"|\n\x13ObserveToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x34\n\x05tools\x18\x02 \x03(\x0b\x32%.countersign.api.access.v1.ListedTool\x12\x0c\n\x04\x65nds\x18\x03 \x01(\x08\x12\x11\n\tallow_new\x18\x04 \x01(\x08\"\x82\x01\n\x14ObserveToolsResponse\x12\x31\n\x05tools\x18\x01 \x03(\x0b\x32\".countersign.api.access.v1.ToolPin\x12\x37\n\x06target\x18\x02 \x01(\x0b\x32\'.countersign.api.access.v1.ListedTarget\"3\n\x13\x44\x65scribeToolRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"C\n\x14\x44\x65scribeToolResponse\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x01 \x01(\x0c\x12\x12\n\ndefinition\x18\x02 \x01(\t\"\xc4\x03\n\x0cReviewedTool\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32$.countersign.api.access.v1.ToolState\x12\x13\n\x0bseen_digest\x18\x04 \x01(\x0c\x12\x17\n\x0fseen_definition\x18\x05 \x01(\t\x12\x32\n\x05\x66lags\x18\x06 \x03(\x0b\x32#.countersign.api.access.v1.ToolFlag\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x07 \x01(\x0c\x12\x1b\n\x13\x61\x63\x63\x65pted_definition\x18\x08 \x01(\t\x12\x17\n\x0f\x61\x63\x63\x65pted_issuer\x18\t \x01(\t\x12\x18\n\x10\x61\x63\x63\x65pted_subject\x18\n \x01(\t\x12\x13\n\x0b\x61\x63\x63\x65pted_us\x18\x0b \x01(\x03\x12\x15\n\rfirst_seen_us\x18\x0c \x01(\x03\x12\x12\n\nchanged_us\x18\r \x01(\x03\x12>\n\x0b\x64ifferences\x18\x0e \x03(\x0b\x32).countersign.api.access.v1.ToolDifference\x12\x16\n\x0enot_configured\x18\x0f \x01(\x08\">\n\x0eToolDifference\x12\r\n\x05place\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"Z\n\x10ListToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0f\n\x07pending\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"d\n\x11ListToolsResponse\x12\x36\n\x05tools\x18\x01 \x03(\x0b\x32\'.countersign.api.access.v1.ReviewedTool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x12\x41\x63\x63\x65ptToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x32\n\x05tools\x18\x02 \x03(\x0b\x32#.countersign.api.access.v1.SeenTool\"(\n\x08SeenTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"=\n\x13\x41\x63\x63\x65ptToolsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x03(\t\x12\x14\n\x0cnot_accepted\x18\x02 \x03(\t\"X\n\x12\x46orgetToolsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x32\n\x05tools\x18\x02 \x03(\x0b\x32#.countersign.api.access.v1.SeenTool\"?\n\x13\x46orgetToolsResponse\x12\x11\n\tforgotten\x18\x01 \x03(\t\x12\x15\n\rnot_forgotten\x18\x02 \x03(\t*\x86\x01\n\tToolState\x12\x1a\n\x16TOOL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TOOL_STATE_ACCEPTED\x10\x01\x12\x12\n\x0eTOOL_STATE_NEW\x10\x02\x12\x16\n\x12TOOL_STATE_CHANGED\x10\x03\x12\x18\n\x14TOOL_STATE_FORGOTTEN\x10\x04\x32\xdf\x02\n\x0eToolPinService\x12k\n\nWatchTools\x12,.countersign.api.access.v1.WatchToolsRequest\x1a-.countersign.api.access.v1.WatchToolsResponse0\x01\x12o\n\x0cObserveTools\x12..countersign.api.access.v1.ObserveToolsRequest\x1a/.countersign.api.access.v1.ObserveToolsResponse\x12o\n\x0c\x44\x65scribeTool\x12..countersign.api.access.v1.DescribeToolRequest\x1a/.countersign.api.access.v1.DescribeToolResponse2\xd7\x02\n\x11ToolReviewService\x12\x66\n\tListTools\x12+.countersign.api.access.v1.ListToolsRequest\x1a,.countersign.api.access.v1.ListToolsResponse\x12l\n\x0b\x41\x63\x63\x65ptTools\x12-.countersign.api.access.v1.AcceptToolsRequest\x1a..countersign.api.access.v1.AcceptToolsResponse\x12l\n\x0b\x46orgetTools\x12-.countersign.api.access.v1.ForgetToolsRequest\x1a..countersign.api.access.v1.ForgetToolsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.access.v1.tools_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TOOLSTATE']._serialized_start=1944
-  _globals['_TOOLSTATE']._serialized_end=2078
+  _globals['_TOOLSTATE']._serialized_start=2066
+  _globals['_TOOLSTATE']._serialized_end=2200
   _globals['_TOOLPIN']._serialized_start=69
   _globals['_TOOLPIN']._serialized_end=223
   _globals['_LISTEDTARGET']._serialized_start=225
@@ -49,26 +49,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OBSERVETOOLSREQUEST']._serialized_end=745
   _globals['_OBSERVETOOLSRESPONSE']._serialized_start=748
   _globals['_OBSERVETOOLSRESPONSE']._serialized_end=878
-  _globals['_REVIEWEDTOOL']._serialized_start=881
-  _globals['_REVIEWEDTOOL']._serialized_end=1333
-  _globals['_TOOLDIFFERENCE']._serialized_start=1335
-  _globals['_TOOLDIFFERENCE']._serialized_end=1397
-  _globals['_LISTTOOLSREQUEST']._serialized_start=1399
-  _globals['_LISTTOOLSREQUEST']._serialized_end=1489
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=1491
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=1591
-  _globals['_ACCEPTTOOLSREQUEST']._serialized_start=1593
-  _globals['_ACCEPTTOOLSREQUEST']._serialized_end=1681
-  _globals['_SEENTOOL']._serialized_start=1683
-  _globals['_SEENTOOL']._serialized_end=1723
-  _globals['_ACCEPTTOOLSRESPONSE']._serialized_start=1725
-  _globals['_ACCEPTTOOLSRESPONSE']._serialized_end=1786
-  _globals['_FORGETTOOLSREQUEST']._serialized_start=1788
-  _globals['_FORGETTOOLSREQUEST']._serialized_end=1876
-  _globals['_FORGETTOOLSRESPONSE']._serialized_start=1878
-  _globals['_FORGETTOOLSRESPONSE']._serialized_end=1941
-  _globals['_TOOLPINSERVICE']._serialized_start=2081
-  _globals['_TOOLPINSERVICE']._serialized_end=2319
-  _globals['_TOOLREVIEWSERVICE']._serialized_start=2322
-  _globals['_TOOLREVIEWSERVICE']._serialized_end=2665
+  _globals['_DESCRIBETOOLREQUEST']._serialized_start=880
+  _globals['_DESCRIBETOOLREQUEST']._serialized_end=931
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=933
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=1000
+  _globals['_REVIEWEDTOOL']._serialized_start=1003
+  _globals['_REVIEWEDTOOL']._serialized_end=1455
+  _globals['_TOOLDIFFERENCE']._serialized_start=1457
+  _globals['_TOOLDIFFERENCE']._serialized_end=1519
+  _globals['_LISTTOOLSREQUEST']._serialized_start=1521
+  _globals['_LISTTOOLSREQUEST']._serialized_end=1611
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=1613
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=1713
+  _globals['_ACCEPTTOOLSREQUEST']._serialized_start=1715
+  _globals['_ACCEPTTOOLSREQUEST']._serialized_end=1803
+  _globals['_SEENTOOL']._serialized_start=1805
+  _globals['_SEENTOOL']._serialized_end=1845
+  _globals['_ACCEPTTOOLSRESPONSE']._serialized_start=1847
+  _globals['_ACCEPTTOOLSRESPONSE']._serialized_end=1908
+  _globals['_FORGETTOOLSREQUEST']._serialized_start=1910
+  _globals['_FORGETTOOLSREQUEST']._serialized_end=1998
+  _globals['_FORGETTOOLSRESPONSE']._serialized_start=2000
+  _globals['_FORGETTOOLSRESPONSE']._serialized_end=2063
+  _globals['_TOOLPINSERVICE']._serialized_start=2203
+  _globals['_TOOLPINSERVICE']._serialized_end=2554
+  _globals['_TOOLREVIEWSERVICE']._serialized_start=2557
+  _globals['_TOOLREVIEWSERVICE']._serialized_end=2900
 # @@protoc_insertion_point(module_scope)

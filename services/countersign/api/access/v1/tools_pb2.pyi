@@ -280,6 +280,52 @@ class ObserveToolsResponse(_message.Message):
 Global___ObserveToolsResponse: _TypeAlias = ObserveToolsResponse  # noqa: Y015
 
 @_typing.final
+class DescribeToolRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeToolRequest: _TypeAlias = DescribeToolRequest  # noqa: Y015
+
+@_typing.final
+class DescribeToolResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_DIGEST_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    accepted_digest: _builtins.bytes
+    """SHA-256 of the accepted definition."""
+    definition: _builtins.str
+    """Its canonical JSON, masked."""
+    def __init__(
+        self,
+        *,
+        accepted_digest: _builtins.bytes = ...,
+        definition: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_digest", b"accepted_digest", "definition", b"definition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeToolResponse: _TypeAlias = DescribeToolResponse  # noqa: Y015
+
+@_typing.final
 class ReviewedTool(_message.Message):
     """What an operator is shown of a tool."""
 

@@ -45,6 +45,11 @@ class ToolPinServiceStub(object):
                 request_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ObserveToolsRequest.SerializeToString,
                 response_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ObserveToolsResponse.FromString,
                 _registered_method=True)
+        self.DescribeTool = channel.unary_unary(
+                '/countersign.api.access.v1.ToolPinService/DescribeTool',
+                request_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.DescribeToolRequest.SerializeToString,
+                response_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.DescribeToolResponse.FromString,
+                _registered_method=True)
 
 
 class ToolPinServiceServicer(object):
@@ -66,6 +71,13 @@ class ToolPinServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeTool(self, request, context):
+        """Returns a tool as it was accepted. NOT_FOUND when it never was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ToolPinServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +90,11 @@ def add_ToolPinServiceServicer_to_server(servicer, server):
                     servicer.ObserveTools,
                     request_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ObserveToolsRequest.FromString,
                     response_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ObserveToolsResponse.SerializeToString,
+            ),
+            'DescribeTool': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeTool,
+                    request_deserializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.DescribeToolRequest.FromString,
+                    response_serializer=countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.DescribeToolResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +152,33 @@ class ToolPinService(object):
             '/countersign.api.access.v1.ToolPinService/ObserveTools',
             countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ObserveToolsRequest.SerializeToString,
             countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.ObserveToolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeTool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.api.access.v1.ToolPinService/DescribeTool',
+            countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.DescribeToolRequest.SerializeToString,
+            countersign_dot_api_dot_access_dot_v1_dot_tools__pb2.DescribeToolResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class ToolPinServiceStub:
     """
     ObserveTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ObserveToolsRequest, _tools_pb2.ObserveToolsResponse]
     """Takes a page of a target's listing. Whatever it changes is recorded, and durable, before this returns."""
+    DescribeTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.DescribeToolRequest, _tools_pb2.DescribeToolResponse]
+    """Returns a tool as it was accepted. NOT_FOUND when it never was."""
 
 @_typing.type_check_only
 class ToolPinServiceAsyncStub(ToolPinServiceStub):
@@ -51,6 +53,8 @@ class ToolPinServiceAsyncStub(ToolPinServiceStub):
     """
     ObserveTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ObserveToolsRequest, _tools_pb2.ObserveToolsResponse]  # type: ignore[assignment]
     """Takes a page of a target's listing. Whatever it changes is recorded, and durable, before this returns."""
+    DescribeTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.DescribeToolRequest, _tools_pb2.DescribeToolResponse]  # type: ignore[assignment]
+    """Returns a tool as it was accepted. NOT_FOUND when it never was."""
 
 class ToolPinServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps what targets were accepted to offer. For the gateway's own services only."""
@@ -72,6 +76,14 @@ class ToolPinServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.ObserveToolsResponse, _abc.Awaitable[_tools_pb2.ObserveToolsResponse]]:
         """Takes a page of a target's listing. Whatever it changes is recorded, and durable, before this returns."""
+
+    @_abc_1.abstractmethod
+    def DescribeTool(
+        self,
+        request: _tools_pb2.DescribeToolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tools_pb2.DescribeToolResponse, _abc.Awaitable[_tools_pb2.DescribeToolResponse]]:
+        """Returns a tool as it was accepted. NOT_FOUND when it never was."""
 
 def add_ToolPinServiceServicer_to_server(servicer: ToolPinServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

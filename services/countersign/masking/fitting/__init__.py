@@ -1,0 +1,6 @@
+"""Keeps what a tool answers in structure as its output schema declares it, with other values in it. Pure."""
+
+from countersign.masking.fitting.answers import fitted
+from countersign.masking.fitting.schema import OutputSchema
+
+__all__ = ["OutputSchema", "fitted"]
