@@ -86,8 +86,8 @@ def is_random(value: str, shortest: int = 12) -> bool:
         and all(4 <= len(segment) <= 16 for segment in segments)
     ):
         joined = "".join(segments)
-        grouped = sum(_DIGITS.search(segment) is not None for segment in segments)
-        return len(joined) >= shortest and grouped * 2 > len(segments) and _disordered(joined)
+        words = any(len(segment) > 4 and segment.isalpha() for segment in segments)
+        return len(joined) >= shortest and not words and _disordered(joined)
     return False
 
 

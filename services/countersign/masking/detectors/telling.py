@@ -6,6 +6,7 @@ import re
 from enum import Enum, auto
 from functools import lru_cache
 
+from countersign.masking.detectors.disguises import fold
 from countersign.masking.detectors.looks import is_digest_or_uuid, is_placeholder, is_random
 
 
@@ -98,8 +99,10 @@ def classify(name: str) -> Telling | None:
 
 @lru_cache(maxsize=4_096)
 def _classify(name: str) -> Telling | None:
-    if not name.isascii() and name.casefold().endswith(_PASSWORDS_ELSEWHERE):
-        return Telling.PASSWORD
+    if not name.isascii():
+        if name.casefold().endswith(_PASSWORDS_ELSEWHERE):
+            return Telling.PASSWORD
+        name = fold(name)
     words = [word.lower() for word in _WORD.findall(name)]
     while len(words) > 1 and (words[-1] in _SAYS_LITTLE or words[-1].isdigit()):
         words.pop()

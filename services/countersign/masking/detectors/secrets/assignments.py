@@ -38,7 +38,9 @@ _ASSIGNMENT = Pattern(
 )
 _WEAK_ASSIGNMENT = Pattern(rf"(?i)({_WEAK_NAME}){_AND_OPERATOR}{_LONG_VALUE}")
 _ARGUMENT = Pattern(rf"""(?i)({_ARGUMENT_NAME}){_OPENED}({_LONG})["'\x60]""")
-_FLAG = Pattern(rf"""(?i)(?:^|{_DASHED})({_FLAG_NAME})["']?,?[ \t]{{1,4}}(?:{QUOTED}|([^\s"'\x60-][^\s"'\x60]*))""")
+_FLAG = Pattern(rf"""(?i){_DASHED}({_FLAG_NAME})["']?,?[ \t]{{1,4}}(?:{QUOTED}|([^\s"'\x60-][^\s"'\x60]*))""")
+# As in ADO.NET and ODBC, where a value may hold blanks and ends at a semicolon.
+_BETWEEN_SEMICOLONS = Pattern(r"""(?i)[;"']\s{0,4}(password|pwd)\s{0,4}=\s{0,4}([^;"'\n]{1,128})[;"']""")
 _SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)"
 _WORD_BEFORE = r"\b(?:password|passphrase|passcode|passwd|identified by(?: password)?)"
 _SAID = Pattern(rf"""(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
@@ -59,10 +61,13 @@ def find(data: bytes) -> list[Hit]:
     for pattern in (_WEAK_ASSIGNMENT, _ARGUMENT):
         for _, name, (start, end) in pattern.groups(data):
             start, end = _trim(data, (start, end))
-            if is_random(data[start:end].decode()):
-                found += assigned(data, name, (start, end), (-1, -1))
+            value = data[start:end].decode()
+            if is_random(value) or (_mixes(value) and classify(data[slice(*name)].decode()) is Telling.PASSWORD):
+                found += assigned(data, name, (start, end))
     for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for _, name, value in _BETWEEN_SEMICOLONS.groups(data):
+        found += assigned(data, name, value)
     return found + _said(data)
 
 

@@ -11,7 +11,7 @@ from countersign.masking.detectors.telling import classify
 
 _KIND = Pattern(r"""(?:^|[\n{,"'])[ \t-]*["']?kind["']?[ \t]*:[ \t]*["']?(?:Sealed)?Secret\b""")
 _DATA_KEYS = frozenset((b"data", b"stringData", b"binaryData"))
-_ENTRY = re.compile(rb"""[ \t-]*["']?([\w./-]{1,120})["']?[ \t]*:(?:[ \t]+(\S.*?))?\s*""")
+_ENTRY = re.compile(rb"""[ \t]*(?:-[ \t]+)?["']?([\w./-]{1,120})["']?[ \t]*:(?:[ \t]+(\S.*?))?\s*""")
 _BLOCK_STYLE = re.compile(rb"[|>][-+0-9]{0,3}")
 _TELLING = r"(?:pass|pwd|pw|secret|token|key|cred|auth|jwt)"
 _NETRC = Pattern(r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from countersign.masking.detectors import disguises
 from countersign.masking.detectors.base import Detector, Hit
+from countersign.masking.detectors.disguises import Reading
 from countersign.masking.detectors.secrets import (
     assignments,
     blocks,
     catalogue,
+    encoded,
     formats,
     headers,
     markup,
@@ -18,6 +21,8 @@ from countersign.masking.detectors.secrets import (
 )
 from countersign.masking.detectors.secrets.part import LABEL, Part
 
+_MOST_READINGS = 2
+
 
 class Secrets:
     """Detects credentials. Its parts may be asked in its place, each only for texts that open its gate."""
@@ -25,7 +30,7 @@ class Secrets:
     label = LABEL
 
     def __init__(self, scanner: catalogue.NativeScanner) -> None:
-        self.parts: tuple[Detector, ...] = (
+        self._plain: tuple[Detector, ...] = (
             Part(lambda data: catalogue.find(scanner, data), gate=()),
             private_keys.PART,
             formats.PART,
@@ -37,6 +42,11 @@ class Secrets:
             blocks.PART,
             nearby.PART,
         )
+        self.parts: tuple[Detector, ...] = (
+            *self._plain,
+            Part(self._find_disguised, disguises.GATE),
+            Part(self._find_encoded, encoded.GATE),
+        )
 
     @classmethod
     def load(cls, cache_dir: Path | None) -> Secrets:
@@ -46,3 +56,28 @@ class Secrets:
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`. Raises :class:`OddFindingError` when the scanner's offsets are not to be trusted."""
         return [hit for part in self.parts for hit in part.find(data)]
+
+    def _find_disguised(self, data: bytes) -> list[Hit]:
+        """Credentials that show when escapes are undone, also those of escapes, and disguises are taken off."""
+        readings: list[Reading] = []
+        found: list[Hit] = []
+        while len(readings) < _MOST_READINGS:
+            read = disguises.reading(readings[-1].text if readings else data)
+            if read is None:
+                break
+            readings.append(read)
+            for start, end, why in self._find_plain(read.text):
+                for outer in reversed(readings):
+                    start, end = outer.written(start, end)
+                if start < end:
+                    found.append(Hit(start, end, why))
+        return found
+
+    def _find_encoded(self, data: bytes) -> list[Hit]:
+        """Base64 that holds credentials."""
+        decoded = encoded.Decoded(data)
+        hits = self._find_plain(decoded.text) if decoded.text else []
+        return [Hit(*run, "Base64 of credentials") for run in decoded.runs_of((hit.start, hit.end) for hit in hits)]
+
+    def _find_plain(self, data: bytes) -> list[Hit]:
+        return [hit for part in self._plain for hit in part.find(data)]

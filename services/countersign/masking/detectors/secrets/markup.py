@@ -12,13 +12,14 @@ _NAME_KEY = r"(?:name|key|id|field|variable|param|parameter|parameterkey|option|
 _VALUE_KEY = r"(?:value|val|content|parametervalue|stringvalue|string_value|data|default)"
 
 _PAIR = Pattern(
-    rf"""(?i)\b{_NAME_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}["']?{_NAME}["']?[\s,;]{{1,40}}["']?"""
-    rf"""{_VALUE_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}(?:{QUOTED}|([^\s"'\x60<>]+))"""
+    rf"""(?i)\b{_NAME_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}["']?{_NAME}["']?[\s,;]{{1,40}}"""
+    rf"""(?:["']?[a-z_]{{1,20}}["']?\s{{0,4}}[:=]\s{{0,4}}["']?[a-z0-9_.-]{{0,40}}["']?[\s,;]{{1,40}}){{0,2}}["']?{_VALUE_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}(?:{QUOTED}|([^\s"'\x60<>]+))"""
 )
 _REVERSED = Pattern(
     rf"""(?i)\b{_VALUE_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}(?:"([^"\n]*)"|'([^'\n]*)')[\s,;]{{1,40}}["']?"""
     rf"""{_NAME_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}["']?{_NAME}"""
 )
+_TERRAFORM = Pattern(rf"""(?i)\bvariable\s+"{_NAME}"\s*\{{[^{{}}]{{0,400}}?\bdefault\s*=\s*"([^"\n]*)\"""")
 _ELEMENT = Pattern(rf"(?i)<{_NAME}(?:\s+[\w:.-]+=[^<>]*)?>(?:\s*<!\[CDATA\[)?\s*([^<>\s](?:[^<>\n]*[^<>\s])?)\s*<")
 _NAMED_ELEMENT = Pattern(
     rf"""(?i)<[a-z][a-z0-9_.:-]*\s[^<>]{{0,200}}?\b(?:name|key|id)=["']{_NAME}["'][^<>]*>(?:\s*<(?:value|string)>)?\s*"""
@@ -34,7 +35,7 @@ def find(data: bytes) -> list[Hit]:
         found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
     for _, double_quoted, single_quoted, name in _REVERSED.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted))
-    for pattern in (_ELEMENT, _NAMED_ELEMENT, _PLIST):
+    for pattern in (_ELEMENT, _NAMED_ELEMENT, _PLIST, _TERRAFORM):
         for _, name, value in pattern.groups(data):
             found += assigned(data, name, value)
     return found
@@ -44,6 +45,7 @@ PART = Part(
     find,
     gate=(
         rf"(?i)<[a-z0-9_.:-]*{_WORD}",
+        rf"(?i)variable\s+\x22[a-z0-9_.:-]*{_WORD}",
         rf"(?i)<key>\s*[a-z0-9_.:-]*{_WORD}",
         rf"""(?i){_NAME_KEY}["']?\s{{0,4}}[:=]\s{{0,4}}["']?[a-z0-9_.:-]*{_WORD}""",
     ),
