@@ -73,6 +73,13 @@ def test_a_finding_in_what_cannot_be_changed_refuses_the_request(message: object
     assert MAIL not in str(refused.value)
 
 
+def test_a_token_of_a_mail_address_stays_a_token() -> None:
+    token = "vvkb4dzszzvncrcl@" + "token.invalid"
+    body = json.dumps(call({"a": f"{token}, {MAIL}", "b": f"x{token}"})).encode()
+    sent = json.loads(masked_request(MASKER, body).data)["params"]["arguments"]
+    assert sent == {"a": f"{token}, [EMAIL]", "b": "[EMAIL]"}
+
+
 def test_every_message_of_a_batch_is_masked() -> None:
     body = json.dumps([call({"a": MAIL}), call({"ssn": "x"}), call({"b": "c"})]).encode()
     sent = json.loads(masked_request(MASKER, body).data)
