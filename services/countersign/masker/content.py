@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
+from countersign.masker.declared import Declared
 from countersign.masker.paired import Pairing
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
@@ -44,6 +45,7 @@ class ContentMasker:
         masks: MaskCatalog,
         tools: ToolGate,
         blobs: Blobs,
+        declared: Declared,
         *,
         max_depth: int,
         mint: Mint | None = None,
@@ -61,6 +63,7 @@ class ContentMasker:
         self._policy = policy
         self._tools = tools
         self._blobs = blobs
+        self._declared = declared
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
         self._era = Era(handoff.era)
@@ -119,7 +122,7 @@ class ContentMasker:
         try:
             document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
             widen = self._pairing.masker
-            masked = self._mask(document, widen(self.for_caller, document))
+            masked = self._declared.fit(document, self._mask(document, widen(self.for_caller, document)))
             return self._content(masked, count_rows(document.root, self._asked), widen)
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error

@@ -15,6 +15,7 @@ from countersign.config import Binary, Limits, NewTools
 from countersign.masker import envoy
 from countersign.masker.budget import Budget
 from countersign.masker.content import Content, ContentMasker
+from countersign.masker.declared import Declared
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.lines import without_remarks
@@ -143,8 +144,10 @@ class Exchange:
         blobs = _blobs(handoff.target, in_force)
         tokens = ShownTokens.of(self._vault, in_force.masks, handoff)
         mint = None if tokens is None else tokens.mint
+        depth = limits.json_depth
+        declared = await Declared.of(handoff, self._pins, max_depth=depth)
         masker = ContentMasker(
-            handoff, in_force.policy, in_force.masks, gate, blobs, max_depth=limits.json_depth, mint=mint
+            handoff, in_force.policy, in_force.masks, gate, blobs, declared, max_depth=depth, mint=mint
         )
         masking = _Masking(self._aside, gate, tokens)
         if treat.form is Form.EVENTS:
