@@ -1,7 +1,7 @@
 """Strict JSON text: parse it once, know where everything stands, and edit it without touching the rest. Pure."""
 
 from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
-from countersign.jsontext.parsing import check, outline, parse
+from countersign.jsontext.parsing import check, check_lines, outline, parse
 from countersign.jsontext.spans import (
     Literal,
     decoded,
@@ -25,6 +25,7 @@ __all__ = [
     "Number",
     "apply_edits",
     "check",
+    "check_lines",
     "decoded",
     "drop_elements",
     "element_spans",

@@ -12,6 +12,8 @@ from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, Js
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRUCTURE = re.compile(r'(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")(?P<colon>[ \t\n\r]*:)?|[{}\[\]]')
 
+_BLANKS = " \t\r"
+
 
 class _RepeatedKeyError(Exception):
     """Carries no text: the hook that notices a repeated key does not know where it stands."""
@@ -51,6 +53,24 @@ def check(data: bytes | str, *, max_depth: int = 64, permit_nan: bool = False) -
     if depth > max_depth:
         raise JsonAmbiguous("nested too deeply", 0)
     _check_all_surrogates(text, decoded=isinstance(data, bytes))
+    return JsonText(text, frozenset(keys), depth)
+
+
+def check_lines(text: str, *, max_depth: int = 64, permit_nan: bool = False) -> JsonText:
+    """Read objects and arrays that have a line each, as strictly as :func:`check` does; blank lines do not count.
+
+    What reads the tokens of a JSON text reads those of the result as well. Raises :class:`JsonRefused`, and nothing
+    else.
+    """
+    lines = [line for line in text.split("\n") if line.strip(_BLANKS)]
+    keys: set[str] = set()
+    values = _read(f"[{','.join(lines)}]", _folding_decoder(keys, permit_nan))
+    if len(values) != len(lines) or not _NESTED.issuperset(map(type, values)):
+        raise JsonRefused("not one object or array a line", 0)
+    depth = _deepest(values)
+    if depth > max_depth:
+        raise JsonAmbiguous("nested too deeply", 0)
+    _check_all_surrogates(text, decoded=False)
     return JsonText(text, frozenset(keys), depth)
 
 

@@ -57,37 +57,44 @@ class Layer(Protocol):
 
 
 class TextLayer:
-    """A text that is one leaf."""
+    """A text that is no JSON as a whole; its leaves are the pieces around what JSON it holds, and that JSON."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, parent: tuple[Layer, int] | None = None, starts: Sequence[int] = (0,)) -> None:
+        """``starts`` are where the leaves begin; the first does so at 0."""
         self.text = text
-        self.parent: tuple[Layer, int] | None = None
-        self.order: tuple[int, ...] = ()
+        self.parent = parent
+        self.order: tuple[int, ...] = () if parent is None else (*parent[0].order, parent[1])
+        self._starts = (*starts, len(text))
         self.found: dict[int, list[Span]] = {}
         self.edits: list[Edit] = []
 
     def mark(self, start: int, end: int, span: Span) -> None:
         """See :class:`Layer`."""
-        self.found.setdefault(0, []).append(span._replace(start=start, end=end))
+        index = bisect_right(self._starts, start) - 1
+        while index < len(self._starts) - 1 and self._starts[index] < end:
+            leaf = self._starts[index]
+            part = span._replace(start=max(start, leaf) - leaf, end=min(end, self._starts[index + 1]) - leaf)
+            self.found.setdefault(leaf, []).append(part)
+            index += 1
 
     def settle(self, leaves: Iterable[int]) -> None:
         """See :class:`Layer`."""
 
     def value(self, leaf: int) -> str:
         """See :class:`Layer`."""
-        return self.text
+        return self.text[leaf : self._starts[bisect_right(self._starts, leaf)]]
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`."""
-        self.edits += _edits(self.text, spans)
+        self.embed(leaf, _edits(self.value(leaf), spans))
 
     def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
-        self.edits += edits
+        self.edits += (Edit(leaf + edit.start, leaf + edit.end, edit.text, edit.origin) for edit in edits)
 
     def place(self, leaf: int) -> str:
-        """See :class:`Layer`."""
-        return ""
+        """See :class:`Layer`. Its parts are not told apart."""
+        return "" if self.parent is None else self.parent[0].place(self.parent[1])
 
 
 class JsonLayer:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, check, pick_literals, string_at
 from countersign.masking.covered import covered
+from countersign.masking.fragments import Doubtful, fragments
 from countersign.masking.key_rules import KeyRules
 from countersign.masking.layers import JsonLayer, Layer, TextLayer
 from countersign.masking.result import NotMaskable, Span
@@ -45,6 +46,13 @@ class _Inside(NamedTuple):
     value: str
     json: JsonText | None
     """What the string holds, if that is JSON."""
+    fragments: list[tuple[int, JsonText]]
+    """What JSON stands in the string, and where, if the string is none as a whole."""
+
+    @property
+    def holds_json(self) -> bool:
+        """Whether a layer of its own must be made of it."""
+        return self.json is not None or bool(self.fragments)
 
 
 def lay_out_json(body: JsonText, rules: KeyRules, max_depth: int) -> Layout:
@@ -92,12 +100,12 @@ class Layout:
 
     def add_text(self, text: str) -> None:
         """Add a body that is text, or JSON after all."""
-        layer = TextLayer(text)
-        self.layers.append(layer)
         inner = self._opened(text, 0)
         if inner is None:
-            self._add(_Run(layer, 0, len(text), is_leaf=False), text)
+            self._add_prose(text, None, self._fragments(text, 0), 1, ())
         else:
+            layer = TextLayer(text)
+            self.layers.append(layer)
             self._check_depth(1 + inner.depth)
             self._add_layer(JsonLayer(text, (layer, 0)), inner, 1, ())
 
@@ -128,7 +136,7 @@ class Layout:
                 if run.start not in run.layer.found and not _COLON.match(run.layer.text, run.end):
                     yield run.layer, run.start, part
             elif isinstance(run.layer, TextLayer):
-                yield run.layer, 0, part
+                yield run.layer, run.start, part
             elif single_lines:
                 # A run that does not begin the text begins with the mark that closes a string.
                 for match in _STRING.finditer(run.layer.text, run.start + (run.start > 0), run.end):
@@ -154,21 +162,57 @@ class Layout:
         done = 0
         for inside in insides:
             self._add(_Run(layer, done, inside.start + 1, is_leaf=False), text[done : inside.start + 1])
-            if inside.json is None:
+            if not inside.holds_json:
                 self._add(_Run(layer, inside.start, inside.end, is_leaf=True), inside.value)
             else:
                 path = paths.get(inside.start, ())
                 inner_depth = depth + (len(path) if self._exact else body.depth) + 1
-                self._check_depth(inner_depth + inside.json.depth)
                 keys = (*above, *(step for step in path if isinstance(step, str)))
-                self._add_layer(JsonLayer(inside.value, (layer, inside.start)), inside.json, inner_depth, keys)
+                if inside.json is None:
+                    self._add_prose(inside.value, (layer, inside.start), inside.fragments, inner_depth, keys)
+                else:
+                    self._check_depth(inner_depth + inside.json.depth)
+                    self._add_layer(JsonLayer(inside.value, (layer, inside.start)), inside.json, inner_depth, keys)
             done = inside.end - 1
+        self._add(_Run(layer, done, len(text), is_leaf=False), text[done:])
+
+    def _add_prose(
+        self,
+        text: str,
+        parent: tuple[Layer, int] | None,
+        pieces: list[tuple[int, JsonText]],
+        depth: int,
+        above: tuple[str, ...],
+    ) -> None:
+        """Lay out a text that is no JSON as a whole; the roots of the ``pieces`` that are stand ``depth`` deep."""
+        ends = [start + len(json.text) for start, json in pieces]
+        starts = sorted({0, *(start for start, _ in pieces), *(end for end in ends if end < len(text))})
+        layer = TextLayer(text, parent, starts)
+        self.layers.append(layer)
+        done = 0
+        for (start, json), end in zip(pieces, ends, strict=True):
+            self._add(_Run(layer, done, start, is_leaf=False), text[done:start])
+            self._check_depth(depth + json.depth)
+            self._add_layer(JsonLayer(json.text, (layer, start)), json, depth, above)
+            done = end
         self._add(_Run(layer, done, len(text), is_leaf=False), text[done:])
 
     def _inside(self, layer: JsonLayer, start: int, end: int, value: str, depth: int) -> _Inside:
         is_key = _COLON.match(layer.text, end) is not None
         opens = not is_key and start not in layer.found and value[:1] in _OPENERS
-        return _Inside(start, end, value, self._opened(value, depth) if opens else None)
+        json = self._opened(value, depth) if opens else None
+        has_lines = json is None and not is_key and "\n" in value and start not in layer.found
+        return _Inside(start, end, value, json, self._fragments(value, depth) if has_lines else [])
+
+    def _fragments(self, text: str, depth: int) -> list[tuple[int, JsonText]]:
+        """Read what JSON stands in a text."""
+        try:
+            return fragments(text, max_depth=max(self._max_depth - depth - 1, 0))
+        except Doubtful:
+            if not self._exact:
+                raise _Doubt from None
+            refused = NotMaskable("a text within the body is JSON that two parsers could read in two ways")
+        raise refused
 
     def _opened(self, text: str, depth: int) -> JsonText | None:
         """Read a text that is JSON itself; ``None`` when it is not."""
@@ -197,7 +241,7 @@ class Layout:
 
 def _paths(text: str, insides: list[_Inside]) -> dict[int, tuple[str | int, ...]]:
     """The paths of the strings that hold JSON."""
-    stretches = [(inside.start, inside.end) for inside in insides if inside.json is not None]
+    stretches = [(inside.start, inside.end) for inside in insides if inside.holds_json]
     return {literal.start: literal.path for literal in pick_literals(text, stretches)}
 
 
