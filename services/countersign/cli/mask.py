@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Annotated, BinaryIO, Final, NoReturn
 import typer
 
 from countersign.masking import Explained, Located, MaskCatalog, Masker, NotMaskable
+from countersign.masking.tokens import Mint
 from countersign.model.rule import DETECTOR_SETS, Mask
 from countersign.runtime.cache import private_cache
 from countersign.runtime.settings import cache_directory, environment
@@ -31,7 +33,11 @@ _AS_LINES: Final = 'write one object a line: {"text": "..."}'
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _TELL_EVERY_S: Final = 2.0
 _UNMASKED, _USAGE = 1, 2
+_KEY_BYTES: Final = 32
 _STANDARD: Final = Mask("standard", detectors=("secrets", *DETECTOR_SETS["pii"]))
+
+_Masking = Callable[[str], Explained]
+"""Masks a text, and says where and why. Raises ``NotMaskable``."""
 
 
 def register(app: typer.Typer) -> None:
@@ -64,12 +70,14 @@ def mask(
     the text as it was given, "label" and "detector", with --explain also "why"; other keys of a line are dropped. A
     line that cannot be masked is answered by {"line": NUMBER, "error": ...}, and the others are masked all the same.
 
+    Hashes and tokens are as a deployment with another key would make them, and of no use elsewhere.
+
     Exit code 0: masked, whether or not anything was found; 1: some of the input cannot be masked, and is not shown; 2:
     the command line or the file is wrong.
     """
     if jsonl and as_json:
         _refuse("--jsonl answers in JSON already; leave --json out")
-    masker = _masker(config, names or [])
+    masked = _masking(config, names or [])
     with ExitStack() as open_files:
         try:
             source = sys.stdin.buffer if file is None or str(file) == "-" else open_files.enter_context(file.open("rb"))
@@ -78,7 +86,7 @@ def mask(
         if source.isatty():
             print("reading text from the terminal; end with Ctrl-D", file=sys.stderr)
         try:
-            complete = _lines(masker, source, why=explain) if jsonl else _whole(masker, source, explain, as_json)
+            complete = _lines(masked, source, why=explain) if jsonl else _whole(masked, source, explain, as_json)
         except BrokenPipeError:
             # Whoever read the output has enough; what is flushed at exit would fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,12 +95,12 @@ def mask(
         raise typer.Exit(_UNMASKED)
 
 
-def _masker(config: Path | None, names: list[str]) -> Masker:
+def _masking(config: Path | None, names: list[str]) -> _Masking:
     cache = private_cache(cache_directory(environment()))
     if config is None:
         if names:
             _refuse("--mask names a mask of a file; say which file with --config")
-        return MaskCatalog([_STANDARD], cache_dir=cache).select([_STANDARD.name])
+        return MaskCatalog([_STANDARD], cache_dir=cache).select([_STANDARD.name]).explain
     # Of the rules and credentials nothing is used: what takes time to import is imported when it is asked for.
     from countersign.cli.check import print_problems
     from countersign.config import ConfigRefused, load
@@ -108,19 +116,38 @@ def _masker(config: Path | None, names: list[str]) -> Masker:
     for name in names:
         if name not in loaded.masks:
             _refuse(f"there is no mask {name!r} in {config}; its masks: {known}")
-    own, depth = loaded.detectors.values(), loaded.limits.json_depth
-    masks = MaskCatalog(loaded.masks.values(), own=own, cache_dir=cache, max_depth=depth)
-    return masks.select(names or loaded.masks)
+    masks = MaskCatalog(
+        loaded.masks.values(),
+        own=loaded.detectors.values(),
+        prose=loaded.prose,
+        cache_dir=cache,
+        max_depth=loaded.limits.json_depth,
+        hash_key=secrets.token_bytes(_KEY_BYTES),
+    )
+    masker = masks.select(names or loaded.masks)
+    return _with_tokens(masker) if masks.tokenizes(names or loaded.masks) else masker.explain
 
 
-def _whole(masker: Masker, source: BinaryIO, explain: bool, as_json: bool) -> bool:
+def _with_tokens(masker: Masker) -> _Masking:
+    """As in a session of its own, whose tokens nobody can turn back."""
+    mint = Mint(secrets.token_bytes(_KEY_BYTES))
+    bound = masker.within(mint)
+
+    def masked(text: str) -> Explained:
+        mint.begin()
+        return bound.explain(text)
+
+    return masked
+
+
+def _whole(masked: _Masking, source: BinaryIO, explain: bool, as_json: bool) -> bool:
     """Mask everything as one text; say whether it could be."""
     data = source.read(_MAX_BYTES + 1)
     try:
         if len(data) > _MAX_BYTES:
             raise NotMaskable(f"longer than {_MAX_BYTES} bytes; send lines with --jsonl, or cut it up")
         text = _decoded(data)
-        explained = masker.explain(text)
+        explained = masked(text)
     except NotMaskable as error:
         print(f"error: this cannot be masked: {error.reason}", file=sys.stderr)
         return False
@@ -134,13 +161,13 @@ def _whole(masker: Masker, source: BinaryIO, explain: bool, as_json: bool) -> bo
     return True
 
 
-def _lines(masker: Masker, source: BinaryIO, *, why: bool) -> bool:
+def _lines(masked: _Masking, source: BinaryIO, *, why: bool) -> bool:
     """Mask each line's text and answer it at once; say whether all could be."""
     complete = True
     progress = _Progress()
     for number, line in _numbered(source):
         try:
-            explained = masker.explain(_text_of(line))
+            explained = masked(_text_of(line))
         except NotMaskable as error:
             complete = False
             answer: dict[str, object] = {"line": number, "error": error.reason}

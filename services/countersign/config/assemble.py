@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import detectors, masks, rates, secrets, targets, urls
+from countersign.config import detectors, masks, prose, rates, secrets, targets, urls
 from countersign.config.document import Node, Path
 from countersign.config.names import Names
 from countersign.config.problem import Problems
@@ -56,6 +56,7 @@ class Assembly:
             rules=rules,
             masks=MappingProxyType(made),
             detectors=MappingProxyType(own),
+            prose=prose.read(file.ner, file.masks, self._folder, self._root, self._problems),
             rate_limits=rates.check(limits, self._root, declared.targets, names, self._problems),
             candidate=candidate,
             auditors=self._groups("auditors", file.auditors.groups if file.auditors else (), "the record"),

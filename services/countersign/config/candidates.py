@@ -63,7 +63,7 @@ def _candidate(data: bytes, path: FilePath, main: Shaped, problems: Problems) ->
             problems.add(shaped.root.key_place(("targets",)), what, "a candidate judges the same calls: declare it")
     version = version_of(data)
     config = Assembly(shaped.root, path.parent, {}, (), problems).config(shaped, version, None)
-    return Candidate(version, config.rules, config.masks, config.detectors)
+    return Candidate(version, config.rules, config.masks, config.detectors, config.prose)
 
 
 def _refuse_rules_on_trial(shaped: Shaped, out: Problems, what: str) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from countersign.config.document import Node, Path
 from countersign.config.problem import Problems
-from countersign.config.shape import OWN_DETECTOR_NAME, OwnDetectorShape
+from countersign.config.shape import BUILT_IN, OWN_DETECTOR_NAME, OwnDetectorShape
 from countersign.config.wording import nearest
-from countersign.model.rule import DETECTOR_SETS, DETECTORS, VALIDATORS, OwnDetector
+from countersign.model.rule import VALIDATORS, OwnDetector
 
 _LABEL = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 _NOT_FOR_LABELS = re.compile(r"[^A-Z0-9_]")
@@ -26,7 +26,7 @@ def _detector(name: str, shape: OwnDetectorShape, root: Node, out: Problems) -> 
     if not re.fullmatch(OWN_DETECTOR_NAME, name):
         remedy = "use small letters, digits and _, the first a letter"
         out.add(root.key_place(path), f"`{name}` is no usable name of a detector", remedy)
-    if name in (*DETECTOR_SETS, *DETECTORS):
+    if name in BUILT_IN:
         out.add(root.key_place(path), f"there is a detector `{name}` already", "give this one another name")
     label = shape.label or _NOT_FOR_LABELS.sub("_", name.upper())
     if shape.label and not _LABEL.fullmatch(shape.label):

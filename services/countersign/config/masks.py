@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 
 from countersign.config.document import Node, Path
 from countersign.config.problem import Problems
-from countersign.config.shape import MASK_NAME, MaskShape
+from countersign.config.shape import BUILT_IN, MASK_NAME, MaskShape
 from countersign.config.wording import nearest
-from countersign.model.rule import DETECTOR_SETS, DETECTORS, Mask, ReplacementKind
+from countersign.model.rule import DETECTOR_SETS, Mask, ReplacementKind
 
 _NO_KEY = re.compile(r"[*?\[\]{}\"'\\$]")
 _PLACEHOLDER = re.compile(r"\{label\}")
@@ -34,7 +34,7 @@ def read(shapes: Mapping[str, MaskShape], detectors: Collection[str], root: Node
         seen[name.casefold()] = name
         if shape.detect is None and shape.fields is None:
             out.add(place, f"the mask `{name}` finds nothing", "give it `detect`, `fields` or both")
-        _check(shape, (*DETECTOR_SETS, *DETECTORS, *detectors), root.find(path), out)
+        _check(shape, (*BUILT_IN, *detectors), root.find(path), out)
     return {name: _mask(name, shape) for name, shape in shapes.items()}
 
 

@@ -11,7 +11,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
 from countersign.model.principal import PrincipalKind
-from countersign.model.rule import DETECTOR_SETS, DETECTORS, VALIDATORS, Effect, ReplacementKind, Window
+from countersign.model.rule import (
+    DETECTOR_SETS,
+    DETECTORS,
+    NAMES_IN_PROSE,
+    VALIDATORS,
+    Effect,
+    ProseModel,
+    ReplacementKind,
+    Window,
+)
 from countersign.statements.classify import SQL_DIALECTS
 
 TARGET_NAME = "[a-z0-9][a-z0-9-]{0,62}"
@@ -26,10 +35,21 @@ Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 Url = Annotated[str, Field(min_length=1, max_length=2_048)]
 Glob = Annotated[str, Field(min_length=1, max_length=GLOB_LIMIT)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+BUILT_IN = (*DETECTOR_SETS, *DETECTORS, NAMES_IN_PROSE)
+"""The names in `detect` that no file states."""
+
 # Editors offer what is built in, and take what the file states itself.
 Detector = Annotated[
     Text,
-    Field(json_schema_extra={"anyOf": [{"enum": [*DETECTOR_SETS, *DETECTORS]}, {"pattern": f"^{OWN_DETECTOR_NAME}$"}]}),
+    Field(
+        json_schema_extra={
+            "anyOf": [
+                {"enum": [*DETECTOR_SETS, *DETECTORS]},
+                {"const": NAMES_IN_PROSE},
+                {"pattern": f"^{OWN_DETECTOR_NAME}$"},
+            ]
+        }
+    ),
 ]
 Globs = Annotated[list[Glob], Field(min_length=1, max_length=1_000)]
 MaskNames = Annotated[list[Text], Field(min_length=1, max_length=100)]
@@ -76,6 +96,7 @@ Arguments = Annotated[
 ]
 
 _DEFAULT = Limits()
+_PROSE = ProseModel("")
 
 
 class Shape(BaseModel):
@@ -245,6 +266,21 @@ class OwnDetectorShape(Shape):
     )
 
 
+class NerShape(Shape):
+    """The language model by which `names_in_prose` finds names: slow, and off unless it is given."""
+
+    model: Text = Field(description="a model of spaCy, such as en_core_web_sm; or its folder, such as ./models/names")
+    entities: Annotated[list[Name], Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description=f"the model's labels of what to find; without it: {', '.join(_PROSE.entities)}"
+    )
+    max_characters: int = Field(
+        default=_PROSE.max_characters,
+        ge=100,
+        le=1_000_000,
+        description="characters of prose in one text; one with more is refused (some 50 microseconds each)",
+    )
+
+
 class MaskShape(Shape):
     """What to find, and what to put in its place. At least one of `detect` and `fields`."""
 
@@ -252,7 +288,7 @@ class MaskShape(Shape):
 
     detect: Annotated[list[Detector], Field(min_length=1, max_length=100)] | None = Field(
         default=None,
-        description=f"detectors: {', '.join((*DETECTOR_SETS, *DETECTORS))}, and those under `detectors:`",
+        description=f"detectors: {', '.join(BUILT_IN)}, and those under `detectors:`",
     )
     fields: Annotated[list[Text], Field(min_length=1, max_length=1_000)] | None = Field(
         default=None, description="keys in JSON (`ssn`), or the ends of paths of keys (`customer.*.card`)"
@@ -346,6 +382,9 @@ class File(Shape):
         max_length=100,
         description="detectors of your own, for `detect:` in masks, such as {employee_id: {pattern: 'EMP-[0-9]{6}'}}",
         json_schema_extra={"propertyNames": {"pattern": f"^{OWN_DETECTOR_NAME}$"}},
+    )
+    ner: NerShape | None = Field(
+        default=None, description="the language model for `names_in_prose`, such as {model: en_core_web_sm}"
     )
     rate_limits: list[RateLimitShape] = Field(
         default_factory=list, max_length=100, description="how many calls a principal may make at a target"

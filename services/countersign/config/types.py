@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import NoReturn
 
-from countersign.model.rule import Mask, OwnDetector, RateLimit, Rule
+from countersign.model.rule import Mask, OwnDetector, ProseModel, RateLimit, Rule
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -145,6 +145,7 @@ class Candidate:
     rules: tuple[Rule, ...]
     masks: Mapping[str, Mask]
     detectors: Mapping[str, OwnDetector] = field(default_factory=dict)
+    prose: ProseModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +175,4 @@ class GatewayConfig:
     operators: tuple[str, ...] = ()
     candidate: Candidate | None = None
     detectors: Mapping[str, OwnDetector] = field(default_factory=dict)
+    prose: ProseModel | None = None

@@ -115,6 +115,7 @@ class Rulebook:
             masks=MaskCatalog(
                 config.masks.values(),
                 own=config.detectors.values(),
+                prose=config.prose,
                 cache_dir=self._cache_dir,
                 max_depth=config.limits.json_depth,
                 hash_key=self._hash_key,

@@ -136,9 +136,9 @@ def test_programs_are_told_the_same_in_json() -> None:
 
 
 def test_the_masks_of_a_file_are_used_all_or_those_named(config: str) -> None:
-    given = f"ssn=x1; mail {MAIL}, key {KEY}"
-    assert run("-c", config, given=given).stdout == "ssn=[SSN]; mail [EMAIL], key [SECRET]"
-    assert run("-c", config, "--mask", "secrets", given=given).stdout == f"ssn=x1; mail {MAIL}, key [SECRET]"
+    given = f"ssn=x1\n\nmail {MAIL}, key {KEY}"
+    assert run("-c", config, given=given).stdout == "ssn=[SSN]\n\nmail [EMAIL], key [SECRET]"
+    assert run("-c", config, "--mask", "secrets", given=given).stdout == f"ssn=x1\n\nmail {MAIL}, key [SECRET]"
     both = run("-c", config, "--mask", "pii", "--mask", "secrets", given=given)
     assert both.stdout == run("-c", config, given=given).stdout
 
@@ -150,6 +150,22 @@ def test_detectors_of_the_file_s_own_are_used(tmp_path: Path) -> None:
     result = run("-c", str(path), "--jsonl", given=as_line("badge B-1234"))
     finding = {"start": 6, "end": 12, "label": "BADGE", "detector": "badge"}
     assert answers(result) == [{"text": "badge [BADGE]", "findings": [finding]}]
+
+
+def test_hashes_and_tokens_are_shown_as_a_session_would_see_them(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    masks = "{detect: [secrets]}\n  cards: {detect: [credit_card], replace: tokenize}"
+    path.write_text(edited('replace: "[{label}]"', "replace: hash").replace("{detect: [secrets]}", masks))
+    given = "\n".join([as_line(f"mail {MAIL}, once more {MAIL}"), as_line(f"card {CARD}")] * 2)
+    mails, cards, mails_again, cards_again = answers(run("-c", str(path), "--jsonl", given=given))
+    assert (mails, cards) == (mails_again, cards_again)
+    first, second = str(mails["text"]).removeprefix("mail ").split(", once more ")
+    assert first == second
+    assert "EMAIL" in first
+    named = run("-c", str(path), "--mask", "cards", given=CARD)
+    assert named.exit_code == 0
+    assert CARD not in named.stdout
+    assert len(named.stdout) == len(CARD)
 
 
 def test_a_file_that_is_refused_masks_nothing(tmp_path: Path, config: str) -> None:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from countersign.config import load
-from countersign.config.shape import File, OwnDetectorShape, RateLimitShape, RuleShape, SelectorShape, TargetShape
+from countersign.config.shape import (
+    File,
+    NerShape,
+    OwnDetectorShape,
+    RateLimitShape,
+    RuleShape,
+    SelectorShape,
+    TargetShape,
+)
 from countersign.model.rule import VALIDATORS, Window
 from countersign.policy import VOCABULARY, compile_condition
 from countersign.statements import StatementClass
@@ -39,7 +47,7 @@ def test_every_word_of_conditions_is_explained_and_no_other() -> None:
 
 
 def test_every_key_and_word_of_a_list_is_named() -> None:
-    shapes = (File, RuleShape, SelectorShape, RateLimitShape, TargetShape, OwnDetectorShape)
+    shapes = (File, RuleShape, SelectorShape, RateLimitShape, TargetShape, OwnDetectorShape, NerShape)
     keys = {field.alias or name for shape in shapes for name, field in shape.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
     assert {word for word in (*StatementClass, *Window, *VALIDATORS) if f"`{word}`" not in TEXT} == set()
