@@ -56,7 +56,8 @@ class Blobs:
             masked = self._masked(file, mask)
             if masked is not None and masked.changed:
                 edits.append(Edit(file.start, file.end, quote(base64.b64encode(masked.data).decode())))
-                findings += (Finding(one.label, file.place + one.place, one.count) for one in masked.findings)
+                place = _place(file.path)
+                findings += (Finding(one.label, place + one.place, one.count) for one in masked.findings)
         return edits, bounded(findings)
 
     def _masked(self, file: _File, mask: Callable[[bytes], Masked]) -> Masked | None:
@@ -88,7 +89,7 @@ class _File(NamedTuple):
     value: str
     media_type: str
     is_loose: bool
-    place: str
+    path: tuple[str | int, ...]
 
 
 def _may_hold_files(text: str) -> bool:
@@ -107,7 +108,7 @@ class _Open:
         self.is_loose = is_loose
         self.awaits_key = isinstance(step, str)
         self.media_type: str | None = None
-        self.files: list[tuple[str, int, int, str]] = []
+        self.files: list[tuple[str, int, int]] = []
 
     @property
     def holds_files(self) -> bool:
@@ -128,9 +129,10 @@ def _files(text: str) -> Iterator[_File]:
             return  # the whole text is one string
         elif piece in ("}", "]"):
             opened.pop()
-            for key, start, end, place in top.files:
+            for key, start, end in top.files:
                 if key == "blob" or top.media_type is not None:
-                    yield _File(start, end, _value(text[start:end]), top.media_type or "", top.is_loose, place)
+                    path = (*(each.step for each in opened), key)
+                    yield _File(start, end, _value(text[start:end]), top.media_type or "", top.is_loose, path)
         elif piece == ",":
             if isinstance(top.step, int):
                 top.step += 1
@@ -143,7 +145,7 @@ def _files(text: str) -> Iterator[_File]:
         elif top.step == "mimeType":
             top.media_type = _value(piece)
         elif top.step in ("blob", "data"):
-            top.files.append((str(top.step), *match.span(), _place(opened)))
+            top.files.append((str(top.step), *match.span()))
 
 
 def _value(literal: str) -> str:
@@ -169,10 +171,8 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _place(opened: Sequence[_Open]) -> str:
+def _place(path: Sequence[str | int]) -> str:
     """Name a file by its path; a key that is not MCP's own may be anything, and is not shown."""
-    steps = (
-        f"[{each.step}]" if isinstance(each.step, int) else f".{each.step if each.step in _SHOWN else '*'}"
-        for each in opened
+    return "$" + "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step if step in _SHOWN else '*'}" for step in path
     )
-    return "$" + "".join(steps)
