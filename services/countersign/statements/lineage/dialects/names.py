@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count as count_from
@@ -15,6 +16,7 @@ from countersign.statements.lineage.tables import Table
 _AS_WRITTEN: Final = frozenset({"mysql", "sqlite", "snowflake"})
 """Dialects that show an expression's own text."""
 
+_NAME: Final = re.compile(r"""[\w$@#.\s()"`\[\]]*""")
 _BEFORE_LIST: Final = frozenset({"DISTINCT", "ALL", "SQL_CALC_FOUND_ROWS", "STRAIGHT_JOIN", "HIGH_PRIORITY"})
 _AFTER_LIST: Final = frozenset({"FROM", "WHERE", "UNION", "INTERSECT", "EXCEPT", "LIMIT", "ORDER", "INTO", "GROUP"})
 
@@ -33,9 +35,14 @@ def with_names(table: Table, tree: exp.Expr, piece: Piece) -> Table:
     if len(written) != len(table):
         return table
     return tuple(
-        output if output.name else replace(output, name=text.casefold())
-        for output, text in zip(table, written, strict=True)
+        replace(output, name=text.casefold()) if not output.name or _hides(target, text) else output
+        for output, target, text in zip(table, first.expressions, written, strict=True)
     )
+
+
+def _hides(target: exp.Expr, text: str) -> bool:
+    """Whether a column is written as an expression of which the grammar keeps the column alone (``+ssn``)."""
+    return isinstance(target, exp.Column) and _NAME.fullmatch(text) is None
 
 
 def _items(piece: Piece) -> Iterator[str]:
