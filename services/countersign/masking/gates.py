@@ -34,24 +34,28 @@ class Gates:
 
         Raises :class:`ValueError` for a pattern that hyperscan does not take.
         """
-        self._all = frozenset(range(len(gates)))
-        self._folded = len(gates)
-        patterns = [(number, pattern) for number, gate in enumerate(gates) for pattern in gate]
-        patterns += [(self._folded, pattern) for pattern in _FOLDED_BY_RE2_ONLY]
-        self._database = _database(tuple(patterns), cache_dir)
+        # Detectors share many a pattern, and each costs its time once.
+        opens: dict[str, list[int]] = {}
+        for number, gate in enumerate(gates):
+            for pattern in gate:
+                opens.setdefault(pattern, []).append(number)
+        for pattern in _FOLDED_BY_RE2_ONLY:
+            opens[pattern] = list(range(len(gates)))
+        self._opens = list(opens.values())
+        self._database = _database(tuple(opens), cache_dir)
         # One for each scan that goes on: hyperscan refuses to share one.
         self._scratches = [hyperscan.Scratch(self._database)]
 
     def opened(self, data: bytes) -> frozenset[int]:
         """The numbers of the gates of which a pattern matches somewhere in ``data``."""
-        found: set[int] = set()
+        found: list[int] = []
         try:
             scratch = self._scratches.pop()
         except IndexError:
             scratch = hyperscan.Scratch(self._database)
-        self._database.scan(data, match_event_handler=lambda number, *_: found.add(number), scratch=scratch)
+        self._database.scan(data, match_event_handler=lambda number, *_: found.append(number), scratch=scratch)
         self._scratches.append(scratch)
-        return self._all if self._folded in found else frozenset(found)
+        return frozenset(number for pattern in found for number in self._opens[pattern])
 
 
 class DetectorGates:
@@ -76,17 +80,14 @@ class DetectorGates:
 def is_gate(pattern: str) -> bool:
     """Whether a pattern can be part of a gate."""
     try:
-        _compiled(((0, pattern),))
+        _compiled((pattern,))
     except ValueError:
         return False
     return True
 
 
-_Patterns = tuple[tuple[int, str], ...]
-
-
 @lru_cache(maxsize=8)
-def _database(patterns: _Patterns, cache_dir: Path | None) -> hyperscan.Database:
+def _database(patterns: tuple[str, ...], cache_dir: Path | None) -> hyperscan.Database:
     if cache_dir is None:
         return _compiled(patterns)
     built_for = (version("hyperscan"), platform.machine(), platform.system(), _FLAGS, patterns)
@@ -101,12 +102,12 @@ def _database(patterns: _Patterns, cache_dir: Path | None) -> hyperscan.Database
     return database
 
 
-def _compiled(patterns: _Patterns) -> hyperscan.Database:
+def _compiled(patterns: tuple[str, ...]) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(
-            expressions=[pattern.encode() for _, pattern in patterns],
-            ids=[number for number, _ in patterns],
+            expressions=[pattern.encode() for pattern in patterns],
+            ids=list(range(len(patterns))),
             flags=[_FLAGS] * len(patterns),
         )
     except hyperscan.error as error:
