@@ -20,12 +20,24 @@ from tests.support.targets import Exchange, ScriptedTarget, answers, scripted_ta
 RULES = (
     {
         "name": "support works",
-        "allow": {"groups": ["analysts", "support"], "targets": ["shop"], "tools": ["*"]},
-        "mask": ["people"],
+        "allow": {"groups": ["analysts", "support"], "targets": ["*"], "tools": ["*"]},
+        "mask": ["people", "words"],
         "unmask_for": ["charge"],
     },
 )
-MASKS = {"people": {"detect": ["email"], "fields": ["ssn", "account"], "replace": "tokenize"}}
+MASKS = {
+    "people": {"detect": ["email"], "fields": ["ssn", "account"], "replace": "tokenize"},
+    "words": {"fields": ["age", "plan", "born", "code"]},
+}
+DECLARED: dict[str, dict[str, object]] = {
+    "mail": {"type": "string", "format": "email"},
+    "ssn": {"type": "string", "pattern": "^[0-9]{3}-[0-9]{2}-[0-9]{4}$"},
+    "account": {"type": "integer", "minimum": 10**10},
+    "age": {"type": "integer", "minimum": 18, "maximum": 120},
+    "plan": {"enum": ["silver", "gold"]},
+    "born": {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]},
+    "code": {"type": "string", "maxLength": 4},
+}
 
 
 @dataclass
@@ -55,9 +67,9 @@ class Place:
         """The target's endpoint at the gateway."""
         return self.gateway.endpoint("shop")
 
-    def token(self, person: str = "alice") -> str:
+    def token(self, person: str = "alice", target: str = "shop") -> str:
         """A fresh good token, and with it in the modern era a fresh session."""
-        return self.issuer.token(person, self.url)
+        return self.issuer.token(person, self.gateway.endpoint(target))
 
     async def recorded(self) -> bytes:
         """All that was recorded."""
@@ -72,7 +84,9 @@ class Place:
 def place() -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer:
-        setup = Setup(issuer.url, {"shop": Upstream(f"http://127.0.0.1:{port}/mcp")}, RULES, MASKS)
+        names = ("shop", *(f"checked-{mode}" for mode in (LEGACY, MODERN)))
+        targets = {name: Upstream(f"http://127.0.0.1:{port}/mcp") for name in names}
+        setup = Setup(issuer.url, targets, RULES, MASKS)
         with running_gateway(setup) as gateway:
             yield Place(gateway, issuer, port)
 
@@ -163,6 +177,35 @@ async def test_a_real_client_hands_a_token_back(place: Place, mode: str) -> None
         assert again == found
         await client.call_tool("charge", {"ssn": found["ssn"], "account": found["account"]})
         assert _arguments(target) == {"ssn": values.ssn, "account": values.account}
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+async def test_a_real_client_that_checks_the_output_schema_takes_masked_answers(place: Place, mode: str) -> None:
+    values = Values()
+    real = {"mail": values.mail, "ssn": values.ssn, "account": values.account}
+    real |= {"age": 41, "plan": "gold", "born": "1980-02-03", "code": "a7Qz"}
+    schema = {"type": "object", "properties": DECLARED, "required": list(DECLARED), "additionalProperties": False}
+    listed = [{"name": "describe", "inputSchema": {"type": "object"}, "outputSchema": schema}]
+    cacheable = {"resultType": "complete", "ttlMs": 0, "cacheScope": "public"}
+    rest = speaks_mcp(answers({**tool_text("see there"), "structuredContent": real}))
+
+    async def script(exchange: Exchange) -> None:
+        lists = exchange.request.method == "tools/list"
+        await (answers({"tools": listed, **cacheable}) if lists else rest)(exchange)
+
+    async with (
+        scripted_target(script, port=place.port),
+        mcp_client(place.gateway.endpoint(f"checked-{mode}"), place.token(target=f"checked-{mode}"), mode) as client,
+    ):
+        (tool,) = (await client.list_tools()).tools
+        assert tool.output_schema == schema
+        found = (await client.call_tool("describe", {})).structured_content
+    assert isinstance(found, dict)
+    assert not any(clear in json.dumps(found).encode() for clear in values.clear)
+    for name in ("age", "born", "code"):
+        assert found[name] != real[name]
+    assert found["mail"].endswith("@token.invalid")
+    assert len(str(found["account"])) == 12
 
 
 async def test_no_token_is_shown_that_a_killed_recorder_lost(place: Place) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from countersign.jsontext import JsonValue, Number
-from countersign.masking import personal_keys
+from countersign.masking import personal_keys, tool_schemas
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 from countersign.masking.fields import Field
 from countersign.masking.replacements import Replacement
@@ -38,6 +38,8 @@ class KeyRule:
     telling: Telling | None
     personal: Cover | None = None
     """What covers values of a person that have no form to know them by."""
+    stands_for_named: bool = False
+    """Whether its values may be those of the key above, in a tool's schema."""
 
     @property
     def names_field(self) -> bool:
@@ -76,8 +78,9 @@ class KeyRules(dict[str, KeyRule | None]):
         fields = tuple(field for field in self._fields if field.ends_with(key))
         telling = None if self._secrets is None else classify(key)
         personal = self._personal.get(personal_keys.classify(key) or "") if self._personal else None
-        known = fields or telling is not None or personal is not None
-        rule = KeyRule(fields, telling, personal) if known else None
+        stands_for_named = bool(self._fields) and key in tool_schemas.SAMPLES
+        known = fields or telling is not None or personal is not None or stands_for_named
+        rule = KeyRule(fields, telling, personal, stands_for_named) if known else None
         if len(key) <= _LONGEST_REMEMBERED:
             if len(self) >= _MOST_REMEMBERED:
                 self.clear()
@@ -89,8 +92,13 @@ class KeyRules(dict[str, KeyRule | None]):
         if rule.fields:
             keys = (*above, key)
             for field in rule.fields:
-                if field.selects(keys):
+                if field.selects(keys) and not (isinstance(value, list) and tool_schemas.names_schema(above)):
                     return Cover(field.label, field.replacement)
+        if rule.stands_for_named and tool_schemas.holds_samples(above, key):
+            # What a tool's schema gives as a sample of what it names is a value of that.
+            described = self[above[-1]]
+            for field in () if described is None else described.fields:
+                return Cover(field.label, field.replacement)
         if rule.personal is not None and personal_keys.holds(rule.personal.label, value):
             return rule.personal
         if rule.telling is None or not isinstance(value, str) or isinstance(value, Number):
