@@ -53,7 +53,6 @@ class Masker:
         """Without ``gates``, which must know the detectors of all rules, every detector looks at every text."""
         self._rules = tuple(rules)
         self.fields = tuple(fields)
-        self.fields = tuple(fields)
         self._gates = gates or DetectorGates((), cache_dir=None)
         secrets = next((rule.cover for rule in rules if rule.reads_names), None)
         personal = {rule.detector.label: rule.cover for rule in rules if isinstance(rule.detector, KeyDetector)}
@@ -68,12 +67,6 @@ class Masker:
         bound = copy(self)
         bound.minter = minter
         return bound
-
-    def with_fields(self, fields: Sequence[Field]) -> Masker:
-        """Return this masker with more fields, which come before its own."""
-        wider = Masker(self._rules, (*fields, *self.fields), gates=self._gates, max_depth=self.max_depth)
-        wider.minter = self.minter
-        return wider
 
     def with_fields(self, fields: Sequence[Field]) -> Masker:
         """Return this masker with more fields, which come before its own."""
