@@ -21,13 +21,14 @@ _PIECE = re.compile(
     rb"|\\u00[2-7][0-9a-fA-F]|\\x[2-7][0-9a-fA-F]|\\[/nrt\"]"
     rb"|[\xc2-\xd4][\x80-\xbf]|\xe1\xa0\x8e|\xe2[\x80-\x81][\x80-\xbf]|\xef[\xb8-\xbd][\x80-\xbf]|\xf0\x9d[\x90-\x9f][\x80-\xbf]"
 )
+_MAIL = re.compile(rb"=3D|(?i:quoted-printable)")
 _NAMED = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"equals": b"=", b"colon": b":"}
 _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 GATE = (
-    r"%(?:3[aAdD]|40|2[26fF])",
+    r"%(?:3[aAdD]|40|2[256fF])",
     r"&(?:quot|apos|equals|colon|#3[49]|#58|#61|#[xX](?:22|27|3[aAdD]));",
-    r"=\r?\n|=3D",
+    r"=3D|(?i:quoted-printable)",
     r"\\u00[2-7]|\\x[2-7]",
     r"\xc2\xad|\xcd\x8f|\xe1\xa0\x8e|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa9]|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf",
     r"\xef[\xbc\xbd][\x80-\xbf]|\xf0\x9d[\x90-\x9f][\x80-\xbf]",
@@ -71,9 +72,11 @@ def reading(data: bytes) -> Reading | None:
     parts: list[bytes] = []
     result = Reading(b"", [], [], [])
     done = read = 0
+    # A line that ends with an equals sign goes on in mail only (RFC 2045, section 6.7); elsewhere Base64 ends so.
+    mail = _MAIL.search(data) is not None
     for match in _PIECE.finditer(data):
         plain = _plain(match[0])
-        if plain is None:
+        if plain is None or (plain == b"" and match[0][:1] == b"=" and not mail):
             continue
         for text, start, end in (
             (data[done : match.start()], done, match.start()),

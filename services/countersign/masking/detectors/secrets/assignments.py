@@ -22,6 +22,7 @@ _OPERATOR = r"(?:=>|:=|\|\||[?.+:]=|={1,3}|:{1,2}|->)"
 _CLOSED = r"""\\*["'\x60]?\]?\)?\s{0,8}"""
 # Of a value that must look like a secret: no blanks, and long.
 _LONG = r"""[a-z0-9_+/=.~%$!@#^&*-]{12,}"""
+_WORD = r"""[a-z0-9_+/=.~%$!@#^&*-]{6,}"""
 
 _NAME = rf"[a-z0-9_.-]*{_STRONG}[a-z0-9_.-]{{0,40}}"
 _WEAK_NAME = rf"[a-z0-9_.-]*{_WEAK}[a-z0-9_.-]{{0,40}}"
@@ -37,7 +38,7 @@ _ASSIGNMENT = Pattern(
     rf"""[ \t]{{0,16}}(?:[a-z]{{0,2}}(?:{QUOTED})|(?:\n[ \t]{{1,16}})?([^\s"'\x60]+))"""
 )
 _WEAK_ASSIGNMENT = Pattern(rf"(?i)({_WEAK_NAME}){_AND_OPERATOR}{_LONG_VALUE}")
-_ARGUMENT = Pattern(rf"""(?i)({_ARGUMENT_NAME}){_OPENED}({_LONG})["'\x60]""")
+_ARGUMENT = Pattern(rf"""(?i)({_ARGUMENT_NAME}){_OPENED}({_WORD})["'\x60]""")
 _FLAG = Pattern(rf"""(?i){_DASHED}({_FLAG_NAME})["']?,?[ \t]{{1,4}}(?:{QUOTED}|([^\s"'\x60-][^\s"'\x60]*))""")
 # As in ADO.NET and ODBC, where a value may hold blanks and ends at a semicolon.
 _BETWEEN_SEMICOLONS = Pattern(r"""(?i)[;"']\s{0,4}(password|pwd)\s{0,4}=\s{0,4}([^;"'\n]{1,128})[;"']""")
@@ -45,6 +46,7 @@ _SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secr
 _WORD_BEFORE = r"\b(?:password|passphrase|passcode|passwd|identified by(?: password)?)"
 _SAID = Pattern(rf"""(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
 _AFTER_PASSWORD = Pattern(rf"""(?i){_WORD_BEFORE}\s{{1,4}}(["'\x60]?)([^\s"'\x60]{{4,}})""")
+_PAIRS = (b"()", b"[]", b"{}", b"<>")
 _TRAILING = b".,;:!?)]}>"
 _NEXT_NAME = re.compile(rb"[;&,](?=\s{0,4}[A-Za-z][\w .-]{0,60}=)|;(?=\s|$)|&(?:amp;|quot;)")
 _EXPRESSION = re.compile(
@@ -59,11 +61,11 @@ def find(data: bytes) -> list[Hit]:
     for _, name, double_quoted, single_quoted, ticked, bare in _ASSIGNMENT.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
     for pattern in (_WEAK_ASSIGNMENT, _ARGUMENT):
-        for _, name, (start, end) in pattern.groups(data):
-            start, end = _trim(data, (start, end))
-            value = data[start:end].decode()
-            if is_random(value) or (_mixes(value) and classify(data[slice(*name)].decode()) is Telling.PASSWORD):
-                found += assigned(data, name, (start, end))
+        for _, name, value in pattern.groups(data):
+            trimmed = _trim(data, value)
+            text = data[slice(*trimmed)].decode()
+            if is_random(text) or (_is_called(data, name) and _mixes(text)):
+                found += assigned(data, name, trimmed)
     for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
     for _, name, value in _BETWEEN_SEMICOLONS.groups(data):
@@ -101,6 +103,10 @@ def _said(data: bytes) -> list[Hit]:
     return found
 
 
+def _is_called(data: bytes, name: ByteSpan) -> bool:
+    return data[name[1] : name[1] + 1] == b"(" and classify(data[slice(*name)].decode()) is Telling.PASSWORD
+
+
 def _mixes(value: str) -> bool:
     """Whether a word is no word of a sentence: letters and digits, at least six."""
     return len(value) >= 6 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
@@ -111,9 +117,14 @@ def _trim(data: bytes, span: ByteSpan) -> ByteSpan:
     following = _NEXT_NAME.search(data, start, end)
     if following is not None:
         end = following.start()
-    while end > start and data[end - 1] in _TRAILING:
+    while end > start and data[end - 1] in _TRAILING and not _closes(data, start, end):
         end -= 1
     return start, end
+
+
+def _closes(data: bytes, start: int, end: int) -> bool:
+    """Whether the last character closes what the first opens, as in ``[REDACTED]``."""
+    return data[start : start + 1] + data[end - 1 : end] in _PAIRS
 
 
 def _is_said_of_it(data: bytes, start: int, end: int, kind: Telling) -> bool:
@@ -145,7 +156,7 @@ PART = Part(
     gate=(
         rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}",
         rf"(?i){_WEAK}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}{_LONG_VALUE}",
-        rf"(?i){_ARGUMENT_NAME}{_OPENED}{_LONG}",
+        rf"(?i){_ARGUMENT_NAME}{_OPENED}{_WORD}",
         rf"(?i){_DASHED}{_FLAG_NAME}[\x22']?,?[ \t]",
         rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
         rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",

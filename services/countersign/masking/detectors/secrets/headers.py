@@ -21,9 +21,9 @@ _COOKIE_ATTRIBUTES = frozenset(
     (b"path", b"domain", b"expires", b"max-age", b"samesite", b"priority", b"version", b"comment", b"lang", b"theme")
 )
 _SESSION_COOKIE = re.compile(r"(?i)sess|sid\b|auth|login|remember|csrf|xsrf|identity|ticket|jsessionid")
-_USER_FLAG = r"\s(?:-[a-z]{0,6}u|--(?:proxy-)?user)(?:\s{1,4}|=)?"
+_USER_FLAG = r"\s(?:-[a-zA-Z]{0,6}u\s{1,4}|-u|--(?:proxy-)?user(?:\s{1,4}|=))"
 _USER_OPTION = Pattern(
-    rf"""(?i){_USER_FLAG}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"']*:(?:'[^'\n]+'|"[^"\n]+"|[^\s"']+)))"""
+    rf"""{_USER_FLAG}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"']*:(?:'[^'\n]+'|"[^"\n]+"|[^\s"']+)))"""
     r"""(:"[^"\n]+"|:'[^'\n]+')?"""
 )
 _CLIENTS = r"(?:mysql|mysqldump|mysqladmin|mariadb|sshpass|redis-cli|docker login|mongo|mongosh|mongodump|sqlcmd|bcp)"
@@ -75,6 +75,11 @@ def _cookies(data: bytes, start: int, end: int) -> list[Hit]:
     return found
 
 
+def _is_shown(*texts: str) -> bool:
+    """Whether one of the texts only shows where a credential would stand."""
+    return any(is_placeholder(text) or _EXAMPLES.fullmatch(text) is not None for text in texts)
+
+
 def _command_lines(data: bytes) -> list[Hit]:
     found: list[Hit] = []
     for _, *ways, rest in _USER_OPTION.groups(data):
@@ -82,11 +87,11 @@ def _command_lines(data: bytes) -> list[Hit]:
         end = max(end, rest[1])
         user, colon, password = data[start:end].partition(b":")
         secret = password.strip(b"\"'").decode()
-        if colon and len(secret) > 2 and _EXAMPLES.fullmatch(secret) is None and not is_placeholder(secret):
+        if colon and len(secret) > 2 and secret[0] != ":" and not _is_shown(data[start:end].decode(), secret):
             found.append(Hit(start + len(user) + 1, end, "the password of a user on a command line"))
     for _, *ways in _LOGIN_OPTION.groups(data):
         start, end = max(ways)
-        if not is_placeholder(data[start:end].decode()) and _EXAMPLES.fullmatch(data[start:end].decode()) is None:
+        if not _is_shown(data[start:end].decode()):
             found.append(Hit(start, end, "the password of a command"))
     return found
 
@@ -98,7 +103,7 @@ PART = Part(
         r"(?i)\bbearer[\s:]{1,4}[a-z0-9._~+/-]{16,}",
         r"(?i)\bbasic\s{1,4}[a-z0-9+/_-]{6,}",
         r"(?i)\bcookies?[\\\x22']{0,4}\s{0,4}[:=]",
-        rf"(?i){_USER_FLAG}[^\n:]{{0,200}}:",
+        rf"{_USER_FLAG}[^\n:]{{0,200}}:",
         rf"(?i)\b{_CLIENTS}[^\n]{{0,220}}\s-[pa]",
     ),
 )

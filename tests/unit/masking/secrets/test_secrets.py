@@ -1,0 +1,238 @@
+"""The promise: a credential is found in whatever structure tells of it, whole, and what only looks like one stays."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from countersign.masking.detectors import disguises
+from countersign.masking.detectors.base import Detector, Hit, parts_of
+from countersign.masking.detectors.secrets import NativeFinding, Secrets
+from countersign.masking.gates import DetectorGates
+from tests.support.cost import cpu_s
+from tests.unit.masking.secrets import samples
+from tests.unit.masking.secrets.samples import DISGUISED, HARMLESS, LONG, NEAR, PASSWORD, STRUCTURES
+
+
+class NoCatalogue:
+    """So that only what is ours is tried."""
+
+    def scan(self, data: bytes) -> list[NativeFinding]:
+        return []
+
+
+OURS = Secrets(NoCatalogue())
+ALL = {**STRUCTURES, **NEAR, **DISGUISED}
+
+
+def masked(text: str, hits: Iterable[Hit] | None = None) -> str:
+    """The text with ``#`` for each byte that was found."""
+    data = bytearray(text.encode())
+    for start, end, _ in OURS.find(bytes(data)) if hits is None else hits:
+        data[start:end] = b"#" * (end - start)
+    return data.decode()
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("secret", [PASSWORD, LONG, "p" + "@ss!w0rd9#"], ids=["short", "long", "punctuated"])
+def test_a_password_is_found_whole_and_nothing_around_it(structure: str, secret: str) -> None:
+    text = STRUCTURES[structure]
+    if any(character in secret for character in "@#") and structure in ("url", "query", "jdbc", "url of a broker"):
+        secret = secret.replace("@", "").replace("#", "")
+    result = masked(text.replace("{}", secret))
+    assert secret not in result
+    assert result == text.replace("{}", "#" * len(secret)), "something else was masked, or a rest was left"
+
+
+@pytest.mark.parametrize("structure", NEAR)
+def test_what_looks_drawn_at_random_is_found_near_a_telling_word(structure: str) -> None:
+    result = masked(NEAR[structure].replace("{}", LONG))
+    assert LONG[:4] not in result
+    assert LONG[-4:] not in result
+    assert LONG not in masked(NEAR[structure].replace("{}", f"x {LONG}").replace("x ", ""))
+
+
+@pytest.mark.parametrize("structure", DISGUISED)
+def test_no_escape_or_disguise_hides_a_password(structure: str) -> None:
+    text = DISGUISED[structure]
+    assert masked(text.replace("{}", PASSWORD)) == text.replace("{}", "#" * len(PASSWORD))
+
+
+def test_a_value_is_masked_with_what_was_hidden_in_it() -> None:
+    assert masked(f"password: {PASSWORD[:4]}\u200b{PASSWORD[4:]} x") == f"password: {'#' * (len(PASSWORD) + 3)} x"
+    assert PASSWORD[4:] not in masked(f"password=3D{PASSWORD[:4]}=\n{PASSWORD[4:]}")
+    assert masked(f"password%3A%20%22{PASSWORD[:4]}%26{PASSWORD[4:]}%22").count("#") == len(PASSWORD) + 3
+
+
+def test_base64_of_a_text_with_a_password_is_masked_whole() -> None:
+    encoded = base64.b64encode(f"user: bob\npassword: {PASSWORD}\n".encode()).decode()
+    assert masked(f"blob {encoded} end") == f"blob {'#' * len(encoded)} end"
+    harmless = base64.b64encode(b"nothing to see in this text, really").decode()
+    assert masked(f"blob {harmless} end") == f"blob {harmless} end"
+
+
+def test_the_data_of_a_kubernetes_secret_is_masked_and_nothing_else_of_it() -> None:
+    value = base64.b64encode(b"x" + PASSWORD.encode()).decode()
+    head = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n"
+    text = f"{head}data:\n  user: {value}\n  conf: >\n    {value}\ntype: Opaque\n"
+    assert masked(text) == text.replace(value, "#" * len(value))
+    other = text.replace("kind: Secret", "kind: ConfigMap").replace(value, "eW91IG1heSByZWFk")
+    assert masked(other) == other
+
+
+def test_registries_and_basic_headers_are_found_by_what_they_encode() -> None:
+    value = base64.b64encode(f"bob:{PASSWORD}".encode()).decode()
+    for text in (
+        '{"auths": {"https://r": {"auth": "{}"}}}',
+        "Authorization: Basic {}",
+        "_auth={}",
+        "use Basic {} here",
+    ):
+        assert masked(text.replace("{}", value)) == text.replace("{}", "#" * len(value))
+
+
+@pytest.mark.parametrize("text", HARMLESS, ids=[str(number) for number in range(len(HARMLESS))])
+def test_what_only_looks_like_a_credential_stays(text: str) -> None:
+    assert masked(text) == text
+    assert masked(json.dumps({"text": text}, ensure_ascii=False)) == json.dumps({"text": text}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize(
+    "placeholder", ["${DB_PASSWORD}", "<password>", "{{ .Values.pw }}", "********", "xxxxxxxxxxxx", "[REDACTED]"]
+)
+def test_the_place_of_a_password_is_no_password(structure: str, placeholder: str) -> None:
+    text = STRUCTURES[structure].replace("{}", placeholder)
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize("structure", ALL)
+@pytest.mark.parametrize("value", [PASSWORD, LONG, "hunter2", "a b", ""], ids=["short", "long", "weak", "two", "none"])
+def test_no_gate_is_stricter_than_what_it_guards(structure: str, value: str, gates: DetectorGates) -> None:
+    for text in (ALL[structure].replace("{}", value), ALL[structure].replace("{}", value).upper()):
+        data = f'"{text}"'.encode()
+        opened = [hit for part in gates.opened(data)(OURS) for hit in part.find(data)]
+        assert masked(data.decode(), opened) == masked(data.decode())
+
+
+@pytest.fixture(scope="module")
+def gates() -> DetectorGates:
+    return DetectorGates([OURS], cache_dir=None)
+
+
+FRAGMENTS = (
+    *(
+        "password",
+        "Secret",
+        "api_key",
+        "token",
+        "key",
+        "auth",
+        ":",
+        "=",
+        " ",
+        '"',
+        "'",
+        "\n",
+        "  ",
+        "|",
+        "\\",
+        "%3D",
+        "%",
+    ),
+    *(
+        "&quot;",
+        "=\n",
+        "\\u0070",
+        "\u200b",
+        "\u0430",
+        "\uff50",
+        "\u00e9",
+        "\U0001d429",
+        "<",
+        ">",
+        "/",
+        "@",
+        "://",
+        "?",
+        "&",
+    ),
+    *(PASSWORD, LONG, "name", "value", "data:", "kind: Secret", "-p", "--", "curl -u ", "basic ", "cookie: a="),
+)
+
+
+@settings(max_examples=250)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14))
+def test_whatever_is_found_stands_in_the_text_on_whole_characters(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    data = text.encode()
+    for start, end, why in OURS.find(data):
+        assert 0 <= start < end <= len(data)
+        data[:start].decode()
+        data[start:end].decode()
+        assert PASSWORD not in why
+        assert why.isascii()
+
+
+@settings(max_examples=150)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=14), st.data())
+def test_a_span_of_a_reading_is_the_span_that_was_written(pieces: list[str], data: st.DataObject) -> None:
+    written = "".join(pieces).encode()
+    reading = disguises.reading(written)
+    if reading is None or not reading.text:
+        return
+    reading.text.decode()
+    start = data.draw(st.integers(0, len(reading.text) - 1))
+    end = data.draw(st.integers(start + 1, len(reading.text)))
+    first, last = reading.written(start, end)
+    assert 0 <= first <= last <= len(written)
+    assert reading.written(0, len(reading.text))[0] <= first
+    plain = reading.text[start:end]
+    again = disguises.reading(written[first:last])
+    # What stands there reads as the span, unless an escape that it ends with was cut by its neighbour.
+    assert plain in (written[first:last], None if again is None else again.text) or b"\\" in written or b"=" in written
+
+
+HOSTILE = (
+    *(
+        "-",
+        "x://a:b@",
+        "password: \\",
+        'password: "',
+        "password: |\n ",
+        "authorization: ",
+        "cookie: a=b;",
+        "basic YTpi ",
+    ),
+    *(
+        "curl -u a:",
+        "mysql -p",
+        "--password 'a",
+        "key-a1b2c3d4e5f6",
+        "secret secret ",
+        "<password a=b>x",
+        "name: password ",
+    ),
+    *('variable "password" {', "kind: Secret\n data:\n  ", "data:\n", "&sig=aaaa", "%253A", "&#58;", "=\n", "p\u0430"),
+    *("ghp_", "https://hooks.slack.com/services/", "cGFzc3dvcmQ9aHVudGVyMg==\n", ";password=", "pass=;", "a.b=(", "_"),
+)
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_no_text_makes_the_time_grow_faster_than_itself(unit: str) -> None:
+    def cost(size: int) -> float:
+        text = (unit * (size // len(unit.encode()))).encode()
+        return cpu_s(lambda: OURS.find(text))
+
+    assert cost(60_000) < max(4 * 2.5 * cost(15_000), 0.4)
+
+
+def test_every_part_has_the_label_of_the_whole() -> None:
+    parts: tuple[Detector, ...] = parts_of(OURS)
+    assert {part.label for part in parts} == {OURS.label}
+    assert samples.PASSWORD not in repr(parts)
