@@ -50,7 +50,7 @@ async def test_a_secret_on_its_way_is_refused_and_named(world: World) -> None:
     assert token not in answer.text
 
 
-async def test_no_header_carries_what_is_masked(world: World) -> None:
+async def test_headers_that_repeat_an_argument_are_masked_with_it(world: World) -> None:
     canary = mail()
     headers = {"mcp-param-who": canary, "mcp-param-where": "here"}
     asked = call("query", {"who": canary, "where": "here"})
@@ -58,7 +58,7 @@ async def test_no_header_carries_what_is_masked(world: World) -> None:
         answer = await post(world.guarded, world.token("alice", "guarded"), asked, headers=headers)
     assert answer.status_code == 200
     assert canary.encode() not in target.raw
-    assert target.received[0].header("mcp-param-who") is None
+    assert target.received[0].header("mcp-param-who") == "[EMAIL]"
     assert target.received[0].header("mcp-param-where") == "here"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from countersign.authz.attempts import Attempts
@@ -29,7 +29,6 @@ from countersign.mcp import (
     failed,
     read_request,
     refused,
-    unmatched_param_mirrors,
 )
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
@@ -37,7 +36,6 @@ from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, HandedColumns, Handoff
 from countersign.model.situation import Situation
 from countersign.runtime.aside import Aside
-from countersign.runtime.outgoing import params_of
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable
@@ -248,12 +246,10 @@ class Judge:
         if inquiry.traceparent:
             passed.update(("traceparent", "tracestate"))
         unmask = all(decision.unmask for decision in decisions)
-        stale = _stale_headers(inquiry.http.headers, outgoing, unmask=unmask)
         removed = tuple(
             name
             for name in inquiry.http.headers
-            if name in stale
-            or (name not in passed and name not in headers and not name.startswith(_FORWARDED_PREFIXES))
+            if name not in passed and name not in headers and not name.startswith(_FORWARDED_PREFIXES)
         )
         handoff = Handoff(
             session_id=record.session_id,
@@ -278,15 +274,6 @@ def _unless_refused(decided: Decided, outgoing: Outgoing) -> Decided:
         return decided
     decisions = tuple(map(outgoing.denial, decided.decisions))
     return Decided(decisions, decisions[0])
-
-
-def _stale_headers(headers: Mapping[str, str], outgoing: Outgoing, *, unmask: bool) -> frozenset[str]:
-    """Return the headers that repeat a part of the body which its target does not get."""
-    if not outgoing.changed and not unmask:
-        return frozenset()
-    # Which arguments are tokens only the masker learns.
-    params = {} if unmask else params_of(outgoing.body)
-    return unmatched_param_mirrors(headers, params)
 
 
 def _in_session(record: CallRecord, session_id: str) -> CallRecord:

@@ -47,13 +47,23 @@ def read_handoff(message: pb.ProcessingRequest) -> Handoff | None:
     return Handoff.from_json(handed) if handed else None
 
 
-def read_head(message: pb.ProcessingRequest) -> Head:
-    """Read the first message of a response. Raises ``ValueError`` when authz's handoff is there but not readable."""
+def read_request_headers(message: pb.ProcessingRequest) -> dict[str, str]:
+    """Read the headers of a request that authz let pass."""
+    return _headers(message.request_headers)
+
+
+def _headers(head: pb.HttpHeaders) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for header in message.response_headers.headers.headers:
+    for header in head.headers.headers:
         value = header.raw_value.decode("latin-1") if header.raw_value else header.value
         key = header.key.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
+def read_head(message: pb.ProcessingRequest) -> Head:
+    """Read the first message of a response. Raises ``ValueError`` when authz's handoff is there but not readable."""
+    headers = _headers(message.response_headers)
     details = message.attributes[_ATTRIBUTES].fields["response.code_details"].string_value
     return Head(
         status=int(headers.get(":status", "0")),
@@ -71,16 +81,25 @@ def request_head() -> pb.ProcessingResponse:
     return response
 
 
-def request_body(data: bytes | None) -> pb.ProcessingResponse:
-    """Send the request on with this body and its length; as it came for ``None``."""
+def request_body(data: bytes, headers: Mapping[str, str | None]) -> pb.ProcessingResponse:
+    """Send the request on with this body and its length; ``headers`` are to be set, or removed for ``None``."""
     response = pb.ProcessingResponse()
     common = response.request_body.response
-    if data is None:
-        common.SetInParent()
-        return response
     common.body_mutation.body = data
     # Envoy refuses a body that is not as long as its head says.
     _set(common.header_mutation, "content-length", str(len(data)).encode())
+    for name, value in headers.items():
+        if value is None:
+            common.header_mutation.remove_headers.append(name)
+        else:
+            _set(common.header_mutation, name, value.encode())
+    return response
+
+
+def same_request_body() -> pb.ProcessingResponse:
+    """Send the request on as it came."""
+    response = pb.ProcessingResponse()
+    response.request_body.response.SetInParent()
     return response
 
 

@@ -15,11 +15,11 @@ from countersign.masker import envoy
 from countersign.masker.records import EventMaker
 from countersign.masker.withheld import Withheld
 from countersign.masking import NotMaskable
-from countersign.mcp import Failure, failed
+from countersign.mcp import Failure, failed, moved_param_mirrors
 from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
 from countersign.runtime.aside import Aside
-from countersign.runtime.outgoing import masked_request
+from countersign.runtime.outgoing import masked_request, params_of
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
 
@@ -64,6 +64,7 @@ class RequestSide:
         self._now_us = now_us
         self._new_id = new_id
         self._handoff: Handoff | None = None
+        self._headers: dict[str, str] = {}
         self._held = False
 
     async def step(self, message: pb.ProcessingRequest) -> Sequence[pb.ProcessingResponse]:
@@ -73,6 +74,7 @@ class RequestSide:
             self._handoff = envoy.read_handoff(message)
             if self._handoff is None:
                 return (_instead(Failure.UNAVAILABLE, "the request was not judged", None),)
+            self._headers = envoy.read_request_headers(message)
             self._held = not message.request_headers.end_of_stream
             return (envoy.request_head(),)
         if what == "request_body" and self._handoff is not None and message.request_body.end_of_stream:
@@ -94,13 +96,16 @@ class RequestSide:
 
     async def _body(self, handoff: Handoff, data: bytes) -> pb.ProcessingResponse:
         if not handoff.mask_request and not handoff.unmask:
-            return envoy.request_body(None)
+            return envoy.same_request_body()
         try:
             changed = await self._changed(handoff, data)
         except (Withheld, NotMaskable) as error:
             reason = error.reason if isinstance(error, NotMaskable) else str(error)
             return await self._refuse(handoff, reason)
-        return envoy.request_body(None if changed == data else changed)
+        if changed == data:
+            return envoy.same_request_body()
+        # They repeat arguments, and servers refuse a call whose headers say something else than its body.
+        return envoy.request_body(changed, moved_param_mirrors(self._headers, params_of(data), params_of(changed)))
 
     async def _changed(self, handoff: Handoff, data: bytes) -> bytes:
         """Mask first: the real values of tokens are for the tool that a rule names, whatever the masks would find."""

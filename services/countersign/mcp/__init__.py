@@ -3,7 +3,7 @@
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.eras import Era
 from countersign.mcp.errors import DENIED, INVALID_PARAMS, AnswerRefused, Failure, McpRefused
-from countersign.mcp.headers import unmatched_param_mirrors
+from countersign.mcp.headers import moved_param_mirrors
 from countersign.mcp.listing import (
     CACHEABLE_METHODS,
     LISTING_METHODS,
@@ -44,8 +44,8 @@ __all__ = [
     "filter_answer",
     "filter_listing",
     "listed_tools",
+    "moved_param_mirrors",
     "read_request",
     "refused",
     "text_rows",
-    "unmatched_param_mirrors",
 ]

@@ -98,18 +98,43 @@ def check_param_mirrors(headers: Mapping[str, str], params: dict[str, JsonValue]
     Which argument it stands for only the tool's schema tells, so any will do: what matters is that nothing reaches the
     target that was neither judged nor recorded. Raises :class:`McpRefused` with -32020.
     """
-    if unmatched_param_mirrors(headers, params):
+    claimed = _param_mirrors(headers)
+    if not claimed:
+        return
+    held = {_plain_number(text) for text in _texts(params.get("arguments"))}
+    if not all(text is not None and _plain_number(text) in held for text in claimed.values()):
         raise mismatch("a header Mcp-Param-* does not match the arguments")
 
 
-def unmatched_param_mirrors(headers: Mapping[str, str], params: dict[str, JsonValue]) -> frozenset[str]:
-    """Return the names of those ``Mcp-Param-*`` that repeat no value in ``params.arguments``."""
-    claimed = {name: value for name, value in headers.items() if name.startswith("mcp-param-")}
-    if not claimed:
-        return frozenset()
-    held = {_plain_number(text) for text in _texts(params.get("arguments"))}
-    texts = {name: decoded_header(value) for name, value in claimed.items()}
-    return frozenset(name for name, text in texts.items() if text is None or _plain_number(text) not in held)
+def moved_param_mirrors(
+    headers: Mapping[str, str], before: dict[str, JsonValue], after: dict[str, JsonValue]
+) -> dict[str, str | None]:
+    """Return what those ``Mcp-Param-*`` must say whose value is another in the changed params of a request.
+
+    ``before`` and ``after`` differ in values only. ``None`` for a header that must go: nothing says what it repeats.
+    """
+    claimed = _param_mirrors(headers)
+    if not claimed or before == after:
+        return {}
+    old, new = list(_texts(before.get("arguments"))), list(_texts(after.get("arguments")))
+    if len(old) != len(new):
+        return dict.fromkeys(claimed)
+    became: dict[str, set[str]] = {}
+    for was, is_now in zip(old, new, strict=True):
+        became.setdefault(_plain_number(was), set()).add(is_now)
+    moved: dict[str, str | None] = {}
+    for name, text in claimed.items():
+        values = became.get(_plain_number(text), set()) if text is not None else set()
+        value = values.pop() if len(values) == 1 else None
+        if value is None:
+            moved[name] = None
+        elif _plain_number(value) != _plain_number(str(text)):
+            moved[name] = encoded_header(value)
+    return moved
+
+
+def _param_mirrors(headers: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: decoded_header(value) for name, value in headers.items() if name.startswith("mcp-param-")}
 
 
 def _plain_number(text: str) -> str:
@@ -143,3 +168,10 @@ def decoded_header(value: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return text if base64.b64encode(data).decode() == match[1] else None
+
+
+def encoded_header(text: str) -> str:
+    """Write a text as a header value that ``decoded_header`` reads back."""
+    if _PLAIN.fullmatch(text) and text == text.strip() and not _ENCODED.fullmatch(text):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,10 +47,8 @@ def bench(rulebook: Rulebook) -> Bench:
     return Bench(rulebook)
 
 
-def asked(body: object, headers: Mapping[str, str] | None = None, *, changes: bool = True) -> Inquiry:
-    plain = inquiry(body)
-    http = replace(plain.http, headers={**plain.http.headers, **(headers or {})})
-    return replace(plain, http=http, changes_requests=changes)
+def asked(body: object, *, changes: bool = True) -> Inquiry:
+    return replace(inquiry(body), changes_requests=changes)
 
 
 def holding(value: str) -> dict[str, object]:
@@ -118,24 +115,6 @@ async def test_nothing_is_sent_while_envoy_would_not_ask_the_masker(bench: Bench
     assert isinstance(answer, Answer)
     assert answer.reply.status == 503
     assert bench.sink.durable == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "tool", "gone"),
-    [
-        ({"who": MAIL, "where": "here"}, "query", {"mcp-param-who"}),
-        ({"who": f"{MAIL},x", "where": "here"}, "query", {"mcp-param-who"}),
-        ({"who": "nobody", "where": "here"}, "query", set()),
-        ({"who": "token", "where": "here"}, "refund", {"mcp-param-who", "mcp-param-where"}),
-    ],
-)
-async def test_headers_that_repeat_what_is_changed_do_not_go_along(
-    bench: Bench, arguments: Mapping[str, str], tool: str, gone: set[str]
-) -> None:
-    headers = {f"mcp-param-{name}": value for name, value in arguments.items()}
-    forward = await bench.ask(asked(call(tool, arguments), headers))
-    assert isinstance(forward, Forward)
-    assert {name for name in forward.remove_headers if name.startswith("mcp-param-")} == gone
 
 
 async def test_arguments_of_ambiguous_json_are_not_sent(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.masker.request import NoTokens, RequestSide
 from countersign.masker.withheld import Withheld
+from countersign.mcp.headers import encoded_header
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
@@ -52,8 +54,10 @@ class Vault:
         return body.replace(b"token-1", b"real value")
 
 
-def head(handoff: Handoff | None, *, ends: bool) -> pb.ProcessingRequest:
+def head(handoff: Handoff | None, headers: Mapping[str, str] | None = None, *, ends: bool) -> pb.ProcessingRequest:
     message = pb.ProcessingRequest(request_headers=pb.HttpHeaders(end_of_stream=ends))
+    for name, value in (headers or {}).items():
+        message.request_headers.headers.headers.add(key=name, raw_value=value.encode())
     if handoff is not None:
         metadata = message.metadata_context.filter_metadata["envoy.filters.http.ext_authz"]
         metadata.fields["handoff"].string_value = handoff.to_json()
@@ -71,9 +75,11 @@ class Bench:
         calls = (HandedCall("7", "tools/call", "query"),)
         return Handoff(*(new_id(), new_id(), 0, target, "legacy", ALICE, calls, (), self.version), "", mask, unmask)
 
-    async def send(self, body: bytes, handoff: Handoff | None) -> pb.ProcessingResponse:
+    async def send(
+        self, body: bytes, handoff: Handoff | None, headers: Mapping[str, str] | None = None
+    ) -> pb.ProcessingResponse:
         """Play Envoy; return what became of the request."""
-        (first,) = await self.side.step(head(handoff, ends=not body))
+        (first,) = await self.side.step(head(handoff, headers, ends=not body))
         if first.WhichOneof("response") == "immediate_response" or not body:
             return first
         assert first.WhichOneof("response") == "request_headers"
@@ -109,6 +115,31 @@ async def test_what_authz_found_is_masked_on_its_way(bench: Bench) -> None:
     assert sent(reply) == call("to [EMAIL]")
     assert bench.sink.durable == []
     assert not bench.side.unfinished
+
+
+@pytest.mark.parametrize(
+    ("arguments", "set_to", "removed"),
+    [
+        ({"who": MAIL, "n": 42}, {"mcp-param-who": "[EMAIL]"}, []),
+        ({"who": f"é {MAIL}"}, {"mcp-param-who": "=?base64?w6kgW0VNQUlMXQ==?="}, []),
+        ({"who": "token-1", "note": MAIL}, {"mcp-param-who": "real value"}, []),
+        ({"who": "nobody", "note": MAIL}, {}, []),
+        ({"who": "ab", MAIL: "ab"}, {}, []),
+    ],
+)
+async def test_headers_that_repeat_arguments_follow_them(
+    bench: Bench, arguments: dict[str, object], set_to: dict[str, str], removed: list[str]
+) -> None:
+    message = json.loads(call(""))
+    message["params"]["arguments"] = arguments
+    headers = {
+        f"mcp-param-{name}": encoded_header(str(value)) for name, value in arguments.items() if name in ("who", "n")
+    }
+    reply = await bench.send(json.dumps(message).encode(), bench.handoff(mask=True, unmask=True), headers)
+    mutation = reply.request_body.response.header_mutation
+    told = {each.header.key: each.header.raw_value.decode() for each in mutation.set_headers}
+    del told["content-length"]
+    assert (told, list(mutation.remove_headers)) == (set_to, removed)
 
 
 async def test_tokens_are_put_back_after_masking(bench: Bench) -> None:
