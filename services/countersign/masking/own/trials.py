@@ -36,7 +36,7 @@ _FAST_S_PER_BYTE = 0.6e-6
 
 _RUNS = 3
 _PREFIX_BYTES = 24
-_MOST_LITERALS = 12
+_MOST_SAMPLES = 12
 _SYNTAX = re.compile(
     r"\\(?:[pPx]\{[^}]*\}|[pP].|x[0-9a-fA-F]{2}|.)|\(\?(?:P?<\w+>|[a-zA-Z-]*:?)|\{[0-9,]*\}|\[:\^?\w+:\]"
 )
@@ -79,11 +79,11 @@ def _samples(pattern: str, regexp: re2._Regexp) -> Iterator[bytes]:
     except re2.error:  # it may begin with anything
         least = greatest = b""
     literals = [found.encode() for found in _LITERAL.findall(_SYNTAX.sub(" ", pattern))]
-    seen: dict[bytes, None] = {}
     begun = (least, least[:-1], greatest, least + b" ")
-    for text in (*begun, *literals, *(literal[:1] for literal in literals), b"a", b"0"):
-        seen.setdefault(_valid(text))
-    yield from [text for text in seen if text][:_MOST_LITERALS]
+    texts = map(_valid, (*begun, *literals, *(literal[:1] for literal in literals), b"a", b"0"))
+    # Repeated, "a" and "aa" are the same text.
+    different = {_repeated(text, 4 * _PREFIX_BYTES): text for text in texts if text}
+    yield from list(different.values())[:_MOST_SAMPLES]
 
 
 def _valid(text: bytes) -> bytes:
@@ -103,7 +103,7 @@ def _is_slow(detector: OwnPattern, sample: bytes) -> bool:
     large = _s_per_byte(detector, sample, _LARGE_BYTES, runs=1)
     if large < _FAST_S_PER_BYTE:
         return False
-    small, ordinary = _s_per_byte(detector, sample, _SMALL_BYTES), _s_per_byte(_REFERENCE, _PROSE, _LARGE_BYTES)
+    small, ordinary = _s_per_byte(detector, sample, _SMALL_BYTES), _s_per_byte(_REFERENCE, _PROSE, _SMALL_BYTES)
     if small > _SLOWEST * ordinary:
         return True
     large = min(large, _s_per_byte(detector, sample, _LARGE_BYTES))
