@@ -10,6 +10,7 @@ from countersign.authz.envoy import Inquiry
 from countersign.authz.sessions import session_of_strangers
 from countersign.jsontext import JsonRefused
 from countersign.masking import Masker, NotMaskable
+from countersign.masking.tokens import ByForm
 from countersign.mcp import Message
 from countersign.model.call import NameKind
 from countersign.model.decision import Decision, Outcome
@@ -50,6 +51,8 @@ class EventMaker:
         """
         call = message.call
         params = call.params_json.encode() if call is not None else b""
+        # What a caller hands back is recorded as it was sent: as the tokens that its answers showed.
+        masker = masker.within(ByForm())
         try:
             body, findings = _masked_json(masker, params)
             method, unknown = _masked_method(masker, message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Iterator
 
-from countersign.masking.shapes import Draw, like_number, like_text
+from countersign.masking.shapes import MAIL, OPAQUE, Draw, like_number, like_text
 
 MOST_TOKENS = 10_000
 """How many values of one piece of an answer can have tokens; the others are redacted."""
@@ -105,6 +105,25 @@ class Known:
     def knows(self, text: str) -> bool:
         """See ``Minter``."""
         return self._mint.knows(text)
+
+
+class ByForm:
+    """Knows tokens by the form that no value has (mail addresses of theirs, and opaque ones), and makes none.
+
+    For requests: those that judge them cannot ask which tokens a session has.
+    """
+
+    def text(self, value: str) -> str | None:
+        """See ``Minter``."""
+        return None
+
+    def number(self, literal: str) -> str | None:
+        """See ``Minter``."""
+        return None
+
+    def knows(self, text: str) -> bool:
+        """See ``Minter``."""
+        return MAIL.fullmatch(text) is not None or OPAQUE.fullmatch(text) is not None
 
 
 def _drawing(key: bytes, value: bytes) -> Draw:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from countersign.jsontext import Document, Edit, JsonRefused, JsonValue, Number, apply_edits, parse, quote, value_span
 from countersign.masking import Masked, Masker, NotMaskable
-from countersign.masking.shapes import MAIL, OPAQUE
+from countersign.masking.tokens import ByForm
 from countersign.model.event import Finding
 
 # What callers say freely. Everything else (names, URIs, ids, cursors, states, keys of the protocol) says what is asked
@@ -19,22 +19,6 @@ _FREE: tuple[tuple[str, ...], ...] = (
 )
 # More than gateway.yaml can permit.
 _DEEPEST = 1_000
-
-
-class _TokensByForm:
-    """Lets stand what has the form that only tokens have: authz cannot ask which ones a session has."""
-
-    def text(self, value: str) -> str | None:
-        """See ``Minter``: makes none."""
-        return None
-
-    def number(self, literal: str) -> str | None:
-        """See ``Minter``: makes none."""
-        return None
-
-    def knows(self, text: str) -> bool:
-        """See ``Minter``."""
-        return MAIL.fullmatch(text) is not None or OPAQUE.fullmatch(text) is not None
 
 
 class FixedPart(NotMaskable):
@@ -51,7 +35,7 @@ def masked_request(masker: Masker, body: bytes) -> Masked:
     Tokens stay where their form tells them (of mail addresses, and opaque ones): no value is written like that.
     Raises ``FixedPart`` when something is found outside of what callers say freely, and ``NotMaskable``.
     """
-    masker = masker.within(_TokensByForm())
+    masker = masker.within(ByForm())
     document = _read(body, masker)
     edits: list[Edit] = []
     findings: list[Finding] = []

@@ -14,6 +14,7 @@ from countersign.authz.envoy import Answer, Forward, Inquiry
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.judge import Judge
 from countersign.config import SecretUse
+from countersign.masking.tokens import Mint
 from countersign.mcp import HttpRequest
 from countersign.model.decision import Outcome
 from countersign.model.event import EventKind
@@ -230,6 +231,14 @@ async def test_a_secret_in_a_name_is_masked_in_the_record_and_for_the_masker(ben
     assert CLOUD_KEY not in repr(event)
     assert CLOUD_KEY not in answer.handoff.to_json()
     assert answer.handoff.calls[0].name == event.name
+
+
+async def test_tokens_are_recorded_as_they_were_handed_back_and_values_beside_them_are_not(bench: Bench) -> None:
+    mail, mint = "canary@" + "example.org", Mint(bytes(32))
+    tokens = [mint.text(mail), mint.text("12")]
+    await bench.ask(inquiry(call(arguments={"to": f"{tokens[0]} and {mail}", "ssn": tokens[1]})))
+    (event,) = bench.sink.durable
+    assert json.loads(event.body)["arguments"] == {"to": f"{tokens[0]} and [EMAIL]", "ssn": tokens[1]}
 
 
 async def test_judging_a_large_call_holds_up_no_small_one(bench: Bench) -> None:
