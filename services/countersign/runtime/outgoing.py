@@ -82,7 +82,10 @@ def _free_spans(document: Document) -> Iterator[tuple[int, int]]:
 
 
 def _fixed_leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the literals of all leaves, keys among them, but of what callers say freely."""
+    """Yield the literals of all texts, keys among them, but of what callers say freely.
+
+    Numbers there are ids and progress tokens, which clients draw or count: some look like anybody's number.
+    """
     if path in _FREE:
         return
     if isinstance(value, dict):
@@ -93,7 +96,5 @@ def _fixed_leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[str]
         for child in value:
             # The elements of a batch are messages; those of any other array are nothing that callers say freely.
             yield from _fixed_leaves(child, path if not path else (*path, ""))
-    elif isinstance(value, Number):
-        yield str.__str__(value)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and not isinstance(value, Number):
         yield quote(value)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.masking import Masker, NotMaskable
+from countersign.masking.detectors.credit_card import CreditCard
 from countersign.masking.detectors.email import Email
 from countersign.masking.fields import Field
 from countersign.masking.masker import Rule
@@ -78,6 +79,14 @@ def test_a_token_of_a_mail_address_stays_a_token() -> None:
     body = json.dumps(call({"a": f"{token}, {MAIL}", "b": f"x{token}"})).encode()
     sent = json.loads(masked_request(MASKER, body).data)["params"]["arguments"]
     assert sent == {"a": f"{token}, [EMAIL]", "b": "[EMAIL]"}
+
+
+def test_numbers_of_the_protocol_are_nobodys() -> None:
+    masker = Masker([Rule(CreditCard(), Redacted("[CARD]"))], [])
+    card = int("4111" + "1111" * 3)
+    body = json.dumps({**call({}, _meta={"progressToken": card}), "id": card}).encode()
+    assert masked_request(masker, body).data == body
+    assert masked_request(masker, json.dumps(call({"card": card})).encode()).changed
 
 
 def test_every_message_of_a_batch_is_masked() -> None:
