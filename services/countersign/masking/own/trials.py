@@ -24,12 +24,12 @@ _PROSE = (
 """Ordinary text, in which a good detector finds next to nothing."""
 
 _MOST_COVERED = 0.25
-_SMALL_BYTES, _LARGE_BYTES = 2_048, 16_384
-_SLOWEST = 6
+_SMALL_BYTES, _LARGE_BYTES = 1_024, 16_384
+_SLOWEST = 8
 """How many times the time of the reference a pattern may take: twice what an honest one does in the worst case."""
 
-_GROWN = 4
-"""How many times the time for a byte may grow from the small text to the large one; looking again and again: eight."""
+_GROWN = 2
+"""How many times the time for a byte may grow from the small text to the large one: by nothing, if it is honest."""
 
 _FAST_S_PER_BYTE = 0.6e-6
 """What is as fast as this on any machine needs no comparison."""
