@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,12 +22,14 @@ RULES = (
     {
         "name": "support works",
         "allow": {"groups": ["analysts", "support"], "targets": ["*"], "tools": ["*"]},
-        "mask": ["people", "words"],
+        "mask": ["people", "joins", "ends", "words"],
         "unmask_for": ["charge"],
     },
 )
 MASKS = {
     "people": {"detect": ["email"], "fields": ["ssn", "account"], "replace": "tokenize"},
+    "joins": {"fields": ["ref"], "replace": "hash"},
+    "ends": {"fields": ["iban"], "replace": "partial"},
     "words": {"fields": ["age", "plan", "born", "code"]},
 }
 DECLARED: dict[str, dict[str, object]] = {
@@ -94,6 +97,7 @@ def place() -> Iterator[Place]:
 def customer(values: Values) -> dict[str, object]:
     """The answer of a tool that looks a customer up."""
     found = {"ssn": values.ssn, "account": values.account, "note": f"write to {values.mail}!"}
+    found |= {"ref": values.ssn, "iban": "XX12 3456 7890"}
     return {**tool_text(json.dumps(found)), "structuredContent": found}
 
 
@@ -104,6 +108,8 @@ async def shown(place: Place, token: str, values: Values) -> dict[str, object]:
     result = message["result"]
     assert isinstance(result, dict)
     seen: dict[str, object] = result["structuredContent"]
+    assert seen["iban"] == "**** **** 7890"
+    assert re.fullmatch(r"\[REF:[0-9a-f]{16}\]", str(seen["ref"]))
     assert json.loads(result["content"][0]["text"]) == seen
     assert not any(clear in json.dumps(result).encode() for clear in values.clear)
     return seen
@@ -155,7 +161,9 @@ async def test_another_session_and_another_principal_get_nothing_for_a_token(pla
         # What can only be a token is not sent as if it were a value.
         status, got = await handed(place, stranger, "charge", {"to": mail})
         assert (status, got) == (503, None)
-        assert await shown(place, stranger, values) != seen
+        others = await shown(place, stranger, values)
+        assert not set(map(str, others.values())) & {str(seen["ssn"]), str(seen["account"]), str(seen["note"])}
+        assert others["ref"] == seen["ref"]
 
 
 @pytest.mark.parametrize("mode", [LEGACY, MODERN])

@@ -50,8 +50,9 @@ class TokenRoom:
         try:
             swept = await self._store.sweep(SWEPT_AT_ONCE)
             self._server.full = await self._store.held() >= most_held
-        except DatabaseError as error:
-            self._complain(str(error))
+        except Exception as error:
+            # Whatever it is, the record goes on, and what has expired is not found.
+            self._complain(str(error) if isinstance(error, DatabaseError) else type(error).__name__)
             return 0
         self._complain("the database holds too many tokens: no more are kept" if self._server.full else "")
         return swept
