@@ -68,10 +68,11 @@ class OwnPattern:
 
     def _is_near(self, data: bytes, start: int, end: int) -> bool:
         assert self._near is not None
-        # In bytes a bit more than in characters; the exact number matters to nobody, a bound does.
-        first = max(data.rfind(b"\n", 0, start) + 1, start - 4 * NEAR_CHARACTERS)
-        line_end = data.find(b"\n", end, end + 4 * NEAR_CHARACTERS)
-        last = line_end if line_end >= 0 else end + 4 * NEAR_CHARACTERS
+        # So many characters have at most four times as many bytes.
+        least, most = max(start - 4 * NEAR_CHARACTERS, 0), end + 4 * NEAR_CHARACTERS
+        first = max(data.rfind(b"\n", least, start) + 1, least)
+        line_end = data.find(b"\n", end, most)
+        last = line_end if line_end >= 0 else most
         before = data[first:start].decode("utf-8", "ignore")[-NEAR_CHARACTERS:]
         after = data[end:last].decode("utf-8", "ignore")[:NEAR_CHARACTERS]
         return self._near.search(f"{before} \n {after}".encode()) is not None
