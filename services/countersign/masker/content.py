@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
 from countersign.masker.declared import Declared
+from countersign.masker.ids import with_own_ids
 from countersign.masker.paired import Pairing
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
@@ -85,7 +86,7 @@ class ContentMasker:
             document = parse(data, max_depth=self._max_depth)
             widen = self._pairing.masker_of_error
             masked = self._mask(document, widen(self.for_caller, document))
-            return self._content(masked, text_rows(document.text), widen)
+            return self._with_own_ids(document, self._content(masked, text_rows(document.text), widen))
         except JsonRefused as refused:
             raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
         except NotMaskable as error:
@@ -123,11 +124,17 @@ class ContentMasker:
             document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
             widen = self._pairing.masker
             masked = self._declared.fit(document, self._mask(document, widen(self.for_caller, document)))
-            return self._content(masked, count_rows(document.root, self._asked), widen)
+            content = self._content(masked, count_rows(document.root, self._asked), widen)
+            return self._with_own_ids(document, content)
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused) as error:
             raise Withheld(error.reason) from error
+
+    def _with_own_ids(self, document: Document, content: Content) -> Content:
+        found = content.findings
+        released = with_own_ids(document, content.released, found, self._methods.keys(), max_depth=self._max_depth)
+        return content if released == content.released else replace(content, released=released)
 
     def _filtered(self, document: Document, *, in_stream: bool) -> Document:
         # A stream that answers no request of its own may replay any answer of its session.
