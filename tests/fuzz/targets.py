@@ -24,8 +24,19 @@ from countersign.jsontext import (
 from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter, mask_event
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.own import PatternRefused, compile_own
+from countersign.masking.tokens import Mint
+from countersign.masking.unmask import NotUnmaskable, unmasked
 from countersign.model.rule import OwnDetector
-from tests.fuzz.oracles import CANARY, DEPTH, FIELD, is_kept, leaves, refused_in_good_order, simple_masker
+from tests.fuzz.oracles import (
+    CANARY,
+    DEPTH,
+    FIELD,
+    is_kept,
+    leaves,
+    refused_in_good_order,
+    replacing_masker,
+    simple_masker,
+)
 
 _T = TypeVar("_T")
 _MASKER = simple_masker()
@@ -88,6 +99,24 @@ def mask_json(data: bytes) -> None:
     before, after = _read(data.decode()), _read(masked.decode())
     assert _shape(before) == _shape(after)
     assert not any(CANARY in leaf for leaf in leaves(json.loads(masked)))
+
+
+def replace_json(data: bytes) -> None:
+    """Whatever stands in place of values, numbers stay numbers, texts texts; tokens turn back or are refused."""
+    mint = Mint(bytes(32))
+    try:
+        masked = replacing_masker(mint).json(data).data
+    except NotMaskable as refusal:
+        refused_in_good_order(refusal)
+        return
+    assert _shape(_read(data.decode())) == _shape(_read(masked.decode()))
+    assert not any(CANARY in leaf for leaf in leaves(json.loads(masked)))
+    try:
+        back = unmasked(parse(masked, max_depth=DEPTH), mint.made)
+    except NotUnmaskable as refusal:
+        refused_in_good_order(refusal)
+    else:
+        assert _shape(_read(masked.decode())) == _shape(_read(back))
 
 
 def mask_text(data: bytes) -> None:
@@ -231,6 +260,23 @@ def _json_seeds() -> list[bytes]:
     return [text.encode() for text in [*written, f'{{"\\u0073sn":"{escaped}é🦊"}}', "[[1],[2]]", '{"a":1,"a":2}']]
 
 
+def _replaced_seeds() -> list[bytes]:
+    values: list[object] = [
+        {
+            "partial": ["4111-1111", 123456789, -1.5, 2e9],
+            "hash": [1, "x", 1.5e300, True],
+            "tokenize": [123456789012, "a-B-3"],
+        },
+        {
+            "params": {
+                "arguments": {"tokenize": "jane.doe@example.org", "sql": f"a = '{CANARY}'", "n": {"tokenize": 20240}}
+            }
+        },
+        {"partial": {"a": {CANARY: 12345678}}, "text": json.dumps({"hash": [0, "é" * 9]})},
+    ]
+    return [json.dumps(value).encode() for value in values]
+
+
 def _text_seeds() -> list[bytes]:
     rows = f'name,{FIELD},note\nann,{CANARY},"a\nb"\nbob,2,x\n'
     texts = [
@@ -285,6 +331,7 @@ TARGETS = {
         measure_literals, lambda: [json.dumps(CANARY)[1:-1].encode(), b"\\u00e9\\\\\\/a\\ud83d\\ude00\xc3\xa9"]
     ),
     "mask-json": Target(mask_json, _json_seeds),
+    "replace-json": Target(replace_json, _replaced_seeds),
     "mask-text": Target(mask_text, _text_seeds),
     "mask-files": Target(mask_files, _file_seeds),
     "events": Target(split_events, _event_seeds),
