@@ -119,6 +119,13 @@ def test_nothing_but_masked_values_changes() -> None:
     assert fitted(parse(untouched), parse(untouched), {(): schema}) == untouched.decode()
 
 
+def test_numbers_of_a_schema_are_written_as_programs_write_them() -> None:
+    for listed, written in (("[1e2]", "100"), ("[15e-1]", "1.5"), ("[-20e0]", "-20")):
+        schema = OutputSchema(parse(f'{{"properties":{{"a":{{"enum":{listed}}}}}}}'.encode()).root)
+        before, after = parse(answer({"a": float(written)})), parse(answer({"a": 0}))
+        assert f'{{"a": {written}}}' in fitted(before, after, {(): schema})
+
+
 def test_masked_keys_and_batches_are_followed() -> None:
     schema = OutputSchema(parse(json.dumps({"additionalProperties": {"format": "email"}}).encode()).root)
     before = f"[{answer({'x': 1}).decode()},{answer({MAIL: MAIL}).decode()}]"

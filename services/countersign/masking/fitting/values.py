@@ -93,6 +93,7 @@ def _listed(parts: Sequence[Node]) -> Iterator[JsonValue]:
     """What may stand there by name. Always the first that fits, so that it tells nothing."""
     for part in parts:
         listed = part.get("enum")
-        yield from listed if isinstance(listed, list) else ()
-        if "const" in part:
-            yield part["const"]
+        for one in (*(listed if isinstance(listed, list) else ()), *([part["const"]] if "const" in part else ())):
+            number = number_of(one)
+            # A schema's numbers may be written as no program would write them.
+            yield one if number is None else _written(number)
