@@ -134,7 +134,8 @@ def mask_text(data: bytes) -> None:
     assert is_kept((text[end:start] for end, start in zip(ends, starts, strict=True)), explained.text)
     assert all(found.start < found.end for found in explained.found)
     assert CANARY not in explained.text
-    assert not any(CANARY in leaf for leaf in leaves(explained.text))
+    # What was no JSON is no JSON's leaves, even when what made it none was masked.
+    assert not (_is_json(text.encode()) and any(CANARY in leaf for leaf in leaves(explained.text)))
 
 
 def mask_files(data: bytes) -> None:
