@@ -35,7 +35,7 @@ RULES: tuple[Mapping[str, object], ...] = (
     },
     {
         "name": "analysts script",
-        "allow": {"groups": ["analysts"], "targets": ["scripted", "guarded"], "tools": ["query"]},
+        "allow": {"groups": ["analysts"], "targets": ["scripted", "guarded", "database"], "tools": ["query"]},
         "mask": ["secrets", "pii"],
     },
 )
@@ -67,6 +67,11 @@ class World:
         """The same scripted target, as one that must not get personal data or secrets, and whose pictures pass."""
         return self.gateway.endpoint("guarded")
 
+    @property
+    def database(self) -> str:
+        """The same scripted target, as one whose `query` takes statements of SQLite in its argument `sql`."""
+        return self.gateway.endpoint("database")
+
     def token(self, person: str, target: str = "orders") -> str:
         """A fresh good token for a target."""
         return self.issuer.token(person, self.gateway.endpoint(target))
@@ -97,6 +102,11 @@ def world() -> Iterator[World]:
                         f"http://127.0.0.1:{scripted_port}/mcp",
                         scripted_credential,
                         {"mask_request": {"mask": ["pii"], "refuse": ["secrets"]}, "binary": "pass"},
+                    ),
+                    "database": Upstream(
+                        f"http://127.0.0.1:{scripted_port}/mcp",
+                        scripted_credential,
+                        {"statements": {"query": {"argument": "sql", "dialect": "sqlite"}}},
                     ),
                 },
                 RULES,
