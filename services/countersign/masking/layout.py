@@ -15,6 +15,7 @@ from countersign.masking.fragments import Doubtful, fragments
 from countersign.masking.key_rules import KeyRules
 from countersign.masking.layers import JsonLayer, Layer, TextLayer
 from countersign.masking.result import NotMaskable, Span
+from countersign.masking.tables import Columns, by_position
 
 _WHITESPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]", '"': '"'}
@@ -24,6 +25,9 @@ _ROWS = frozenset("[(<")
 _OPENING = re.compile(r'"[ \ufeff]*[{\[]')
 _ASCII_OPENING: re.Pattern[bytes] = re2.compile(r'" *[{\[]')
 _STRING = re.compile(r'"([^"]*)"([ \t\n\r]*:)?')
+# A body is scanned in pieces, so that no copies of all of it are made; a detector sees the margin around each value.
+_WINDOW = 512 * 1024
+_MARGIN = 16 * 1024
 _COLON = re.compile(r"[ \t\n\r]*:")
 
 
@@ -58,43 +62,62 @@ class _Inside(NamedTuple):
         return self.json is not None or bool(self.fragments)
 
 
-def lay_out_json(body: JsonText, rules: KeyRules, max_depth: int) -> Layout:
+def lay_out_json(body: JsonText, rules: KeyRules, columns: Columns, max_depth: int) -> Layout:
     """Lay out a body that is JSON. Raises :class:`NotMaskable` as :func:`lay_out_text` does."""
-    return _surely(rules, max_depth, lambda layout: layout.add_json(body))
+    return _surely(rules, columns, max_depth, lambda layout: layout.add_json(body))
 
 
-def lay_out_text(text: str, rules: KeyRules, max_depth: int) -> Layout:
+def lay_out_text(text: str, rules: KeyRules, columns: Columns, max_depth: int) -> Layout:
     """Lay out a body that is text, or JSON after all.
 
     Raises :class:`NotMaskable` for JSON within that parsers could read in two ways, or that is nested too deeply.
     """
-    return _surely(rules, max_depth, lambda layout: layout.add_text(text))
+    return _surely(rules, columns, max_depth, lambda layout: layout.add_text(text))
 
 
-def _surely(rules: KeyRules, max_depth: int, add: Callable[[Layout], None]) -> Layout:
+def _surely(rules: KeyRules, columns: Columns, max_depth: int, add: Callable[[Layout], None]) -> Layout:
     try:
-        layout = Layout(rules, max_depth, exact=rules.follows_paths)
+        layout = Layout(rules, columns, max_depth, exact=rules.follows_paths)
         add(layout)
     except _Doubt:
         # Either it is to be refused, or its depth must be known exactly to tell that it is not.
-        layout = Layout(rules, max_depth, exact=True)
+        layout = Layout(rules, columns, max_depth, exact=True)
         add(layout)
     return layout
+
+
+class Window(NamedTuple):
+    """A piece of what is to be scanned, in code points from its beginning.
+
+    What is found from ``own_start`` to ``own_end`` is this window's to tell: there, it shows enough of what stands
+    around. What begins elsewhere is told by another window, unless it is too long for one.
+    """
+
+    start: int
+    own_start: int
+    own_end: int
+    text: str
+
+    def owns(self, start: int, end: int) -> bool:
+        """Whether to believe this window that something stands there."""
+        return self.own_start <= start < self.own_end or end - start > _MARGIN
 
 
 class Layout:
     """A body ready to be scanned, and the way back from what is found to where it stands."""
 
-    def __init__(self, rules: KeyRules, max_depth: int, *, exact: bool) -> None:
+    def __init__(self, rules: KeyRules, columns: Columns, max_depth: int, *, exact: bool) -> None:
         """Unless it must be ``exact``, texts within texts are taken to stand as deep as any value around them."""
         self.layers: list[Layer] = []
         """All texts; each after the one that holds it."""
         self._rules = rules
+        self._columns = columns
         self._max_depth = max_depth
         self._exact = exact
         self._runs: list[_Run] = []
         self._starts: list[int] = []
-        self._parts: list[str] = []
+        # For each run, the text that holds what is scanned, and from where on.
+        self._parts: list[tuple[str, int]] = []
         self._size = 0
 
     def add_json(self, body: JsonText) -> None:
@@ -112,9 +135,30 @@ class Layout:
             self._check_depth(1 + inner.depth)
             self._add_layer(JsonLayer(text, (layer, 0)), inner, 1, ())
 
-    def scanned(self) -> str:
-        """The text to scan. Leaves stand in quotation marks, names before their values, as JSON has them."""
-        return "".join(self._parts)
+    def windows(self) -> Iterator[Window]:
+        """Cut what is to be scanned into pieces that overlap, none of them empty.
+
+        Leaves stand in quotation marks, names before their values, as JSON has them.
+        """
+        start = 0
+        while start < self._size:
+            end = min(start + _WINDOW, self._size)
+            own_start = start + _MARGIN if start else 0
+            own_end = end - _MARGIN if end < self._size else end
+            yield Window(start, own_start, own_end, self._text(start, end))
+            start = end - 2 * _MARGIN if end < self._size else end
+
+    def _text(self, start: int, end: int) -> str:
+        index = bisect_right(self._starts, start) - 1
+        pieces: list[str] = []
+        while start < end:
+            source, offset = self._parts[index]
+            begin = self._starts[index]
+            index += 1
+            stop = min(end, self._starts[index] if index < len(self._starts) else self._size)
+            pieces.append(source[offset + start - begin : offset + stop - begin])
+            start = stop
+        return "".join(pieces)
 
     def mark(self, start: int, end: int, span: Span) -> None:
         """Have a stretch of the scanned text masked as ``span`` says, in all leaves that it touches."""
@@ -122,7 +166,8 @@ class Layout:
         while index < len(self._runs) and self._starts[index] < end:
             run, begin = self._runs[index], self._starts[index]
             first = max(start - begin, 0)
-            last = min(end - begin, len(self._parts[index]))
+            following = self._starts[index + 1] if index + 1 < len(self._starts) else self._size
+            last = min(end, following) - begin
             if run.is_leaf:
                 run.layer.found.setdefault(run.start, []).append(span._replace(start=first, end=last))
             else:
@@ -134,24 +179,28 @@ class Layout:
 
         They are no keys, not JSON, and not covered. ``single_lines`` asks for those without any escape, too.
         """
-        for run, part in zip(self._runs, self._parts, strict=True):
+        for run, (source, _) in zip(self._runs, self._parts, strict=True):
             if run.is_leaf:
                 if run.start not in run.layer.found and not _COLON.match(run.layer.text, run.end):
-                    yield run.layer, run.start, part
+                    yield run.layer, run.start, source
             elif isinstance(run.layer, TextLayer):
-                yield run.layer, run.start, part
+                yield run.layer, run.start, source[run.start : run.end]
             elif single_lines:
                 # A run that does not begin the text begins with the mark that closes a string.
                 for match in _STRING.finditer(run.layer.text, run.start + (run.start > 0), run.end):
                     if match[2] is None and _is_prose(match[1]) and match.start() not in run.layer.found:
                         yield run.layer, match.start(), match[1]
 
-    def _add(self, run: _Run, part: str) -> None:
-        if part:
-            self._runs.append(run)
-            self._starts.append(self._size)
-            self._parts.append(part)
-            self._size += len(part)
+    def _add_stretch(self, layer: Layer, start: int, end: int) -> None:
+        """Have a stretch of a layer's text scanned as it is written."""
+        if start < end:
+            self._add(_Run(layer, start, end, is_leaf=False), layer.text, start, end - start)
+
+    def _add(self, run: _Run, source: str, offset: int, length: int) -> None:
+        self._runs.append(run)
+        self._starts.append(self._size)
+        self._parts.append((source, offset))
+        self._size += length
 
     def _add_layer(self, layer: JsonLayer, body: JsonText, depth: int, above: tuple[str, ...]) -> None:
         """Lay out JSON whose root stands ``depth`` deep below the keys ``above``."""
@@ -160,13 +209,16 @@ class Layout:
         if any(self._rules[key] is not None for key in body.keys):
             for start, value, cover in covered(text, self._rules, above):
                 layer.found[start] = [cover.span(0, len(value))]
+        for start, value, cover in by_position(body, self._columns):
+            layer.found.setdefault(start, [cover.span(0, len(value))])
         insides = [self._inside(layer, start, end, value, depth) for start, end, value in _special_strings(text)]
         paths = _paths(text, insides) if self._exact else {}
         done = 0
         for inside in insides:
-            self._add(_Run(layer, done, inside.start + 1, is_leaf=False), text[done : inside.start + 1])
+            self._add_stretch(layer, done, inside.start + 1)
             if not inside.holds_json:
-                self._add(_Run(layer, inside.start, inside.end, is_leaf=True), inside.value)
+                run = _Run(layer, inside.start, inside.end, is_leaf=True)
+                self._add(run, inside.value, 0, len(inside.value))
             else:
                 path = paths.get(inside.start, ())
                 inner_depth = depth + (len(path) if self._exact else body.depth) + 1
@@ -177,7 +229,7 @@ class Layout:
                     self._check_depth(inner_depth + inside.json.depth)
                     self._add_layer(JsonLayer(inside.value, (layer, inside.start)), inside.json, inner_depth, keys)
             done = inside.end - 1
-        self._add(_Run(layer, done, len(text), is_leaf=False), text[done:])
+        self._add_stretch(layer, done, len(text))
 
     def _add_prose(
         self,
@@ -194,11 +246,11 @@ class Layout:
         self.layers.append(layer)
         done = 0
         for (start, json), end in zip(pieces, ends, strict=True):
-            self._add(_Run(layer, done, start, is_leaf=False), text[done:start])
+            self._add_stretch(layer, done, start)
             self._check_depth(depth + json.depth)
             self._add_layer(JsonLayer(json.text, (layer, start)), json, depth, above)
             done = end
-        self._add(_Run(layer, done, len(text), is_leaf=False), text[done:])
+        self._add_stretch(layer, done, len(text))
 
     def _inside(self, layer: JsonLayer, start: int, end: int, value: str, depth: int) -> _Inside:
         is_key = _COLON.match(layer.text, end) is not None

@@ -23,8 +23,8 @@ from countersign.masking.sparing import bind
 from countersign.masking.text_fields import TextFields
 from countersign.model.event import Finding
 
-_Outcome = tuple[str, tuple[Finding, ...], Sequence[Edit]]
-"""The masked text, what was found, and what was changed in the text."""
+_Outcome = tuple[tuple[Finding, ...], Sequence[Edit]]
+"""What was found, and what is to be changed in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Masker:
         personal = {rule.detector.label: rule.cover for rule in rules if isinstance(rule.detector, KeyDetector)}
         self._keys = KeyRules(fields, secrets, personal)
         self._text_fields = TextFields(fields, self._keys)
+        self._columns = self._text_fields.columns
         self._idle = not rules and not fields
         self.minter: Minter | None = None
         self.max_depth = max_depth
@@ -82,14 +83,16 @@ class Masker:
             raise NotMaskable(f"not JSON: {refused}") from None
         if self._idle:
             return Masked(data)
-        text, findings, _ = self._guarded(lambda: lay_out_json(body, self._keys, self.max_depth))
+        text, findings, _ = self._guarded(lambda: lay_out_json(body, self._keys, self._columns, self.max_depth))
         return Masked(text.encode() if findings else data, findings)
 
     def json_document(self, document: Document) -> tuple[str, tuple[Finding, ...]]:
         """Mask a parsed JSON body; the text is the document's own when there are no findings."""
         if self._idle:
             return document.text, ()
-        text, findings, _ = self._guarded(lambda: lay_out_json(outline(document), self._keys, self.max_depth))
+        text, findings, _ = self._guarded(
+            lambda: lay_out_json(outline(document), self._keys, self._columns, self.max_depth)
+        )
         return text, findings
 
     def text(self, data: bytes) -> Masked:
@@ -97,7 +100,7 @@ class Masker:
         text = _decode(data)
         if self._idle:
             return Masked(data)
-        masked, findings, _ = self._guarded(lambda: lay_out_text(text, self._keys, self.max_depth))
+        masked, findings, _ = self._guarded(lambda: lay_out_text(text, self._keys, self._columns, self.max_depth))
         return Masked(masked.encode() if findings else data, findings)
 
     def explain(self, text: str) -> Explained:
@@ -108,7 +111,7 @@ class Masker:
         _decode(text.encode("utf-8", "surrogatepass"))
         if self._idle:
             return Explained(text, ())
-        masked, _, edits = self._guarded(lambda: lay_out_text(text, self._keys, self.max_depth))
+        masked, _, edits = self._guarded(lambda: lay_out_text(text, self._keys, self._columns, self.max_depth))
         return Explained(masked, located(edits))
 
     def _guarded(self, lay_out: Callable[[], Layout]) -> _Outcome:
@@ -130,18 +133,21 @@ class Masker:
         return _apply(layout, found) if found else (layout.layers[0].text, (), ())
 
     def _detect(self, layout: Layout) -> None:
-        scanned = layout.scanned()
-        # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text. What ends a
-        # leaf ends a line, too, so that no pattern takes what stands beside one for a part of it.
-        data = scanned.encode().replace(b"\0", b"\1").replace(b'",', b'"\n').replace(b',"', b'\n"')
-        may_find = self._gates.opened(data)
-        found = [(hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)]
-        places: Iterable[tuple[int, int]] = ((hit.start, hit.end) for hit, _ in found)
-        if found and len(data) != len(scanned):
-            places = _in_code_points(data, places)
-        for (hit, rule), (start, end) in zip(found, places, strict=True):
-            span = Span(0, 0, rule.detector.label, rule.replacement, rule.name, hit.why)
-            layout.mark(start, end, span)
+        for window in layout.windows():
+            # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text. What
+            # ends a leaf ends a line, too, so that no pattern takes what stands beside one for a part of it.
+            data = window.text.encode().replace(b"\0", b"\1").replace(b'",', b'"\n').replace(b',"', b'\n"')
+            may_find = self._gates.opened(data)
+            found = [
+                (hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)
+            ]
+            places: Iterable[tuple[int, int]] = ((hit.start, hit.end) for hit, _ in found)
+            if found and len(data) != len(window.text):
+                places = _in_code_points(data, places)
+            for (hit, rule), (first, last) in zip(found, places, strict=True):
+                start, end = window.start + first, window.start + last
+                if window.owns(start, end):
+                    layout.mark(start, end, Span(0, 0, rule.detector.label, rule.replacement, rule.name, hit.why))
 
     def _named_in_prose(self, layout: Layout) -> list[tuple[Leaf, Span]]:
         if not self._text_fields:

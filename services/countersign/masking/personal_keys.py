@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from countersign.jsontext import JsonValue
-from countersign.masking.detectors.base import Pattern
 
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LONGEST_NAME = 128
@@ -14,14 +13,13 @@ _PLACEHOLDER = re.compile(
     r"(?i)[<{\[(].*[>}\])]|none|null|nil|undefined|unknown|n/a|string|str|text|varchar.*|true|false"
 )
 
-HEADING = Pattern(
-    r"(?i)(name|names|vorname|prenom|apellidos?|cognome|nome|naam|holder|patient|forename|signatory|"
+ENDS = (
+    r"names?|vorname|prenom|apellidos?|cognome|nome|naam|holder|patient|forename|signatory|"
     r"address(?:es)?|addr|adresse|line|street|strasse|residence|direccion|domicilio|indirizzo|"
     r"dob|birth|birth[ _]?da(?:te|y)|b_?da(?:te|y)|geburtsdatum|naissance|nacimiento|nascita|nascimento|"
-    r"phone|telephone|tel|mobile|cell|fax|telefon|telefono|number|num|no)"
-    r"""[0-9]?["'`\]*]{0,4} ?(?:[,;|\t\r\n\x{2502}\x{2503}\x{2551}]|$| |</)"""
+    r"phone|telephone|tel|mobile|cell|fax|telefon|telefono|number|num|no"
 )
-"""The end of a name that :func:`classify` may know, where it may head a column."""
+"""A pattern of the ends of the names that :func:`classify` may know, but for a digit; RE2, without regard to case."""
 
 PERSON, ADDRESS, BIRTH_DATE, PHONE = "PERSON", "ADDRESS", "BIRTH_DATE", "PHONE"
 

@@ -7,9 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
-import re2
-
-from countersign.masking import personal_keys
 from countersign.masking.detectors.base import Pattern
 from countersign.masking.fields import Field, named
 from countersign.masking.key_rules import Cover, KeyRules
@@ -18,10 +15,6 @@ from countersign.masking.pairs.paragraphs import Paragraphs
 from countersign.masking.result import Span
 from countersign.masking.tables import Columns, find
 
-# A name of which ``telling.classify`` might think something, with what may follow the name that heads a column.
-_TELLING = Pattern(
-    r"""(?i)(pass(?:word|wd|phrase|code)?|pwd|secrets?|token|key)["'`\]*]{0,4} ?(?:[,;|\t\r\n│┃║)]|$| |</)"""
-)
 _AFTER_NAME = r"""(?:\\{0,8}["'`\]]|\*{1,3}|__?)*[ \t]*(?:=>|:=|==?|(:))(?:\*{1,3}|__)?[ \t]*"""
 
 
@@ -31,16 +24,14 @@ class TextFields:
     def __init__(self, fields: Iterable[Field], keys: KeyRules) -> None:
         """``keys`` must be made of the same fields; what it says of names beyond them holds for columns, too."""
         self._named = named(fields)
-        self._reads_names = keys.reads_names
-        self._personal = (personal_keys.HEADING,) if keys.reads_persons else ()
-        self._columns = Columns(keys)
+        self.columns = Columns(keys, self._named)
 
     def __bool__(self) -> bool:
-        return bool(self._named) or self._reads_names
+        return bool(self.columns)
 
     def find(self, texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
         """Yield the values' places in code points, each with the number of its text, in the order of the texts."""
-        if self._named or self._reads_names:
+        if self.columns:
             for index in self._named_in(texts):
                 for span in self.find_in(texts[index]):
                     yield index, span
@@ -50,19 +41,18 @@ class TextFields:
         data = text.encode()
         if self._named:
             yield from self._beside(text, data)
-        yield from find(text, self._columns, self._places(data))
+        yield from find(text, self.columns, self._places(data))
 
     def _named_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts hold a name: one look at all of them, since most hold none."""
         joined = "\n".join(texts).encode()
         ends: list[int] = []
         found: dict[int, None] = {}
-        for pattern in self._patterns:
-            for _, at in pattern.spans(joined):
-                if not ends:
-                    ends = list(accumulate(len(text.encode()) + 1 for text in texts))
-                found[bisect_right(ends, at - 1)] = None
-        return sorted(found)
+        for at in self.columns.places(joined):
+            if not ends:
+                ends = list(accumulate(len(text.encode()) + 1 for text in texts))
+            found[bisect_right(ends, at)] = None
+        return list(found)
 
     def _beside(self, text: str, data: bytes) -> Iterator[Span]:
         marks = list(self._marks(data))
@@ -89,23 +79,12 @@ class TextFields:
                 yield Mark(counter.code_points(name), counter.code_points(end), colon[0] >= 0), field
 
     def _places(self, data: bytes) -> list[int]:
-        found = sorted({span[0] for pattern in self._patterns for span in pattern.spans(data, 1)})
         counter = _Counter(data)
-        return [counter.code_points(at) for at in found]
-
-    @cached_property
-    def _patterns(self) -> list[Pattern]:
-        patterns = [Pattern(rf"(?i)(?:^|[^\pL\pN_])({self._names})")] if self._named else []
-        return [*patterns, _TELLING, *self._personal] if self._reads_names else patterns
+        return [counter.code_points(at) for at in self.columns.places(data)]
 
     @cached_property
     def _mark(self) -> Pattern:
-        return Pattern(rf"(?i)(?:^|[^\pL\pN_])({self._names}){_AFTER_NAME}")
-
-    @cached_property
-    def _names(self) -> str:
-        ordered = sorted(self._named, key=lambda name: (-len(name), name))
-        return "|".join(re2.escape(name).replace("_", "[_ ]") for name in ordered)
+        return Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.columns.spelled}){_AFTER_NAME}")
 
 
 class _Counter:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from countersign.masking.result import Span
 from countersign.masking.tables import lines, markup, tuples
 from countersign.masking.tables.columns import Column, Columns
+from countersign.masking.tables.positions import by_position
 
 
 def find(text: str, columns: Columns, places: Sequence[int]) -> Iterator[Span]:
@@ -24,4 +25,4 @@ def find(text: str, columns: Columns, places: Sequence[int]) -> Iterator[Span]:
             yield from markup.find(text, columns)
 
 
-__all__ = ["Column", "Columns", "find"]
+__all__ = ["Column", "Columns", "by_position", "find"]

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
+import re2
+
+from countersign.masking import personal_keys
+from countersign.masking.detectors.base import Pattern
 from countersign.masking.key_rules import Cover, KeyRule, KeyRules
 from countersign.masking.result import Span
 
 _AROUND_NAMES = " \t\"'`*[]:"
 _WORD = re.compile(r"\w+")
 _LONGEST_HEADER = 256
+
+
+# The ends of the names of which ``telling.classify`` might think something.
+_TELLING_ENDS = r"pass(?:word|wd|phrase|code)?|pwd|secrets?|token|key"
+
+
+def _alone(ends: str) -> Pattern:
+    """A pattern of names with such an end that have a cell for themselves: few other words of a text do."""
+    return Pattern(
+        rf"""(?im)(?:^|[,;|\t│┃║>(\[]|  )["'`*\[ ]*[\pL\pN_. -]*?({ends})[0-9]?["'`\]*]* ?"""
+        r"""(?:[,;|\t\r│┃║)\]]|$|  |</)"""
+    )
+
+
+_TELLING = _alone(_TELLING_ENDS)
+_PERSONAL = _alone(personal_keys.ENDS)
 
 
 class Column:
@@ -47,8 +68,39 @@ class Columns:
     (``max(ssn)``, ``ssn::text``). A header has no path: the last key of a field is what counts.
     """
 
-    def __init__(self, keys: KeyRules) -> None:
+    def __init__(self, keys: KeyRules, names: Iterable[str]) -> None:
+        """``names`` are those of the mask's fields; what ``keys`` knows beyond them counts, too."""
         self._keys = keys
+        self._names = sorted(names, key=lambda name: (-len(name), name))
+
+    def __bool__(self) -> bool:
+        return bool(self._names) or self._keys.reads_names
+
+    @cached_property
+    def spelled(self) -> str:
+        """A pattern of the names; RE2, without regard to case."""
+        return "|".join(re2.escape(name).replace("_", "[_ ]") for name in self._names)
+
+    @cached_property
+    def _heading(self) -> list[Pattern]:
+        patterns = [Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.spelled})")] if self._names else []
+        patterns += [_TELLING] if self._keys.reads_names else []
+        return [*patterns, _PERSONAL] if self._keys.reads_persons else patterns
+
+    @cached_property
+    def _said(self) -> Pattern:
+        own = [self.spelled] if self._names else []
+        telling = [_TELLING_ENDS] if self._keys.reads_names else []
+        personal = [personal_keys.ENDS] if self._keys.reads_persons else []
+        return Pattern(rf"""(?i)(?:{"|".join([*own, *telling, *personal])})[^"\\]{{0,64}}"[ \t\r\n]*[,}}\]]""")
+
+    def places(self, data: bytes) -> list[int]:
+        """Where a text (UTF-8) holds names that may head a column, or their ends: offsets in ascending order."""
+        return sorted({start for pattern in self._heading for start, _ in pattern.spans(data, 1)})
+
+    def may_head(self, text: str) -> bool:
+        """Whether a JSON text has a string that may be the name of a covered column."""
+        return "\\u" in text or next(self._said.spans(text.encode()), None) is not None
 
     def named(self, header: str, *, certain: bool = True) -> Column | None:
         """The covered column with this header.
