@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
@@ -11,7 +11,8 @@ from countersign.masker.ids import with_own_ids
 from countersign.masker.paired import Pairing
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
-from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable
+from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable, SseEvent, check_other_lines
+from countersign.masking.returned import returned
 from countersign.masking.tokens import Known, Mint
 from countersign.mcp import AnswerRefused, Era, check_answer, count_rows, filter_answer, listed_tools, text_rows
 from countersign.model.call import NameKind
@@ -67,9 +68,20 @@ class ContentMasker:
         self._declared = declared
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
+        self._returned: Masker | None = None
         self._era = Era(handoff.era)
         self._asked = frozenset(call.method for call in handoff.calls)
         self._methods = {call.id_json: call.method for call in handoff.calls if call.id_json}
+
+    def put_tokens_back(self, tokens: Mapping[str, str]) -> None:
+        """Have these values replaced by their tokens wherever the answer repeats them."""
+        self._returned = returned(tokens, max_depth=self._max_depth)
+
+    def check_other_lines(self, event: SseEvent) -> None:
+        """Raise ``NotMaskable`` when anything is found in the lines of an event that hold no data."""
+        check_other_lines(self.for_caller, event)
+        if self._returned is not None:
+            check_other_lines(self._returned, event)
 
     def answer(self, data: bytes) -> Content:
         """Treat the JSON body that answers the request."""
@@ -161,14 +173,26 @@ class ContentMasker:
 
     def _content(self, masked: Masked, rows: int, widen: _Widen | None) -> Content:
         """Mask on for the record; ``widen`` is of JSON, what its pairing adds to a masker, and ``None`` of text."""
+        masked = self._with_tokens_back(masked, is_json=widen is not None)
+        recorded, unrecorded = self._blobs.for_record(masked.data) if widen is not None else (masked.data, ())
+        findings = masked.findings + unrecorded
         if self._for_records is None:
-            return Content(masked.data, masked.data, masked.findings, rows)
+            return Content(masked.data, recorded, findings, rows)
         if widen is not None:
-            document = parse(masked.data, max_depth=self._max_depth)
+            document = parse(recorded, max_depth=self._max_depth)
             strict = self._mask(document, widen(self._for_records, document))
         else:
             strict = self._pairing.masked_text(self._for_records, masked.data)
-        return Content(masked.data, strict.data, masked.findings + strict.findings, rows)
+        return Content(masked.data, strict.data, findings + strict.findings, rows)
+
+    def _with_tokens_back(self, masked: Masked, *, is_json: bool) -> Masked:
+        if self._returned is None:
+            return masked
+        if is_json:
+            more = self._mask(parse(masked.data, max_depth=self._max_depth), self._returned)
+        else:
+            more = self._returned.text(masked.data)
+        return Masked(more.data, masked.findings + more.findings)
 
     def _offers(self, kind: NameKind, name: str) -> bool:
         return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)

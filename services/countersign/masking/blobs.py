@@ -15,10 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from countersign.jsontext import Document, Edit, quote
+from countersign.jsontext import Document, Edit, apply_edits
 from countersign.masking.places import bounded
 from countersign.masking.result import Masked, NotMaskable
 from countersign.model.event import Finding
+
+BINARY = "BINARY"
+"""The label of binary files that are not on the record."""
 
 _LOOSE = frozenset({"structuredContent", "_meta", "data", "arguments", "error"})
 _SHOWN = frozenset({"result", "params", "content", "contents", "messages", "resource", "blob", "data"})
@@ -55,10 +58,24 @@ class Blobs:
         for file in _files(document.text):
             masked = self._masked(file, mask)
             if masked is not None and masked.changed:
-                edits.append(Edit(file.start, file.end, quote(base64.b64encode(masked.data).decode())))
+                edits.append(_edit(file, masked.data))
                 place = _place(file.path)
                 findings += (Finding(one.label, place + one.place, one.count) for one in masked.findings)
         return edits, bounded(findings)
+
+    def for_record(self, data: bytes) -> tuple[bytes, tuple[Finding, ...]]:
+        """Return a masked message (JSON) without the binary files in it, each of which is a finding.
+
+        That its caller may see a picture does not mean that the record, which nobody can mask later, may keep it.
+        """
+        text = data.decode()
+        if self.refuse_binary or not _may_hold_files(text):
+            return data, ()
+        binary = [file for file in _files(text) if not file.is_loose and not _is_text(_decoded(file.value) or b"")]
+        if not binary:
+            return data, ()
+        edits = [_edit(file, f"[{BINARY}]".encode()) for file in binary]
+        return apply_edits(text, edits).encode(), bounded(Finding(BINARY, _place(file.path)) for file in binary)
 
     def _masked(self, file: _File, mask: Callable[[bytes], Masked]) -> Masked | None:
         data = _decoded(file.value)
@@ -146,6 +163,10 @@ def _files(text: str) -> Iterator[_File]:
             top.media_type = _value(piece)
         elif top.step in ("blob", "data"):
             top.files.append((str(top.step), *match.span()))
+
+
+def _edit(file: _File, data: bytes) -> Edit:
+    return Edit(file.start, file.end, f'"{base64.b64encode(data).decode()}"')
 
 
 def _value(literal: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ GATEWAY = """
 version: 1
 gateway: {url: "https://gateway.test"}
 identity: {oidc: [{issuer: "https://idp.test"}]}
-targets: {orders: {mcp: "http://127.0.0.1:9000/mcp"}}
+targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", binary: pass}}
 rules:
   - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query]}, mask: [pii]}
 masks: {pii: {detect: [email]}}
@@ -131,6 +132,17 @@ async def test_nothing_of_a_json_answer_is_released_before_its_event_is_durable(
     assert [reply.WhichOneof("response") for reply in replies] == ["response_headers", "response_body"]
     assert released(replies) == answer("[EMAIL]")
     assert [event.kind for event in bench.sink.durable] == [EventKind.RESPONSE]
+
+
+async def test_a_picture_that_may_pass_is_not_on_the_record(bench: Bench) -> None:
+    picture = base64.b64encode(b"\x89PNG" + bytes(range(256))).decode()
+    image = {"type": "image", "mimeType": "image/png", "data": picture}
+    data = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"content": [image]}}).encode()
+    await bench.head()
+    assert released(await bench.body(data, ends=True)) == data
+    (event,) = bench.sink.durable
+    assert picture.encode() not in event.body
+    assert [finding.label for finding in event.findings] == ["BINARY"]
 
 
 async def test_no_event_of_a_stream_is_released_before_it_is_durable(bench: Bench) -> None:

@@ -173,6 +173,20 @@ def test_a_value_written_with_escapes_is_the_same_file() -> None:
     assert json.loads(apply_edits(text, edits)) == contents(encoded("[EMAIL]"))
 
 
+@pytest.mark.parametrize("position", POSITIONS)
+def test_the_record_keeps_no_binary_file(position: str) -> None:
+    make = POSITIONS[position]
+    data, findings = Blobs(refuse_binary=False).for_record(json.dumps(make(encoded(PICTURE))).encode())
+    assert json.loads(data) == make(encoded("[BINARY]"))
+    assert [finding.label for finding in findings] == ["BINARY"]
+
+
+@pytest.mark.parametrize("message", [contents(encoded("text")), {"result": {"structuredContent": {"blob": "abcd"}}}])
+def test_the_record_keeps_text(message: object) -> None:
+    data = json.dumps(message).encode()
+    assert Blobs(refuse_binary=False).for_record(data) == (data, ())
+
+
 def test_a_clean_message_is_not_changed() -> None:
     document = parse(json.dumps(contents(encoded("nothing"), mimeType="text/plain")))
     assert Blobs(refuse_binary=True).masked(document, MASKER.text) == ([], ())
