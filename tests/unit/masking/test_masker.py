@@ -272,6 +272,7 @@ class LyingFinding:
     location: dict[str, int]
     secret: str
     rule_id: str = "a lie"
+    visible: bool = True
 
 
 @dataclass(frozen=True)

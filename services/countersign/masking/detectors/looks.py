@@ -86,7 +86,7 @@ def is_random(value: str, shortest: int = 12) -> bool:
         and all(4 <= len(segment) <= 16 for segment in segments)
     ):
         joined = "".join(segments)
-        words = any(len(segment) > 4 and segment.isalpha() for segment in segments)
+        words = any(segment.isalpha() and (len(segment) > 4 or not _DIGEST.fullmatch(segment)) for segment in segments)
         return len(joined) >= shortest and not words and _disordered(joined)
     return False
 

@@ -67,7 +67,7 @@ _SECRETS = (
     *("privatekey", "signingkey", "encryptionkey", "masterkey", "authkey", "accountkey", "sharedkey", "servicekey"),
     *("sharedaccesskey", "sharedaccesssignature", "subscriptionkey", "hmackey", "sessionkey", "storagekey"),
 )
-_KEYS = ("key", "keys", "credential", "credentials", "creds", "cred", "auth", "authentication", "api", "sas")
+_KEYS = ("key", "keys", "credential", "credentials", "creds", "cred", "auth", "authentication", "api", "sas", "access")
 _HARMLESS_TOKENS = (
     *("next", "page", "progress", "continuation", "sync", "cursor", "resume", "cancellation", "start", "end"),
     *("eos", "bos", "pad", "unk", "stop", "special", "mask", "sep", "cls", "max", "min", "num", "first", "last"),
@@ -120,7 +120,7 @@ def _classify(name: str) -> Telling | None:
         return None if plain.removesuffix("s").removesuffix("token").endswith(_HARMLESS_TOKENS) else Telling.TOKEN
     if plain in ("key", "auth", "api", "keys"):
         return Telling.BARE_KEY
-    if plain.endswith(_KEYS):
+    if plain.endswith(_KEYS) or last == "pat":
         return None if plain.removesuffix("s").removesuffix("key").endswith(_HARMLESS_KEYS) else Telling.KEY
     return None
 
@@ -134,7 +134,7 @@ def holds_secret(kind: Telling, value: str) -> bool:
     if not value or is_placeholder(value):
         return False
     if kind is Telling.PASSWORD:
-        return True
+        return not (value.isdigit() and len(value) < _SHORTEST_SECRET)
     if kind is Telling.SECRET:
         return len(value) >= _SHORTEST_SECRET and not _is_prose(value)
     if any(character.isspace() for character in value):
@@ -144,7 +144,9 @@ def holds_secret(kind: Telling, value: str) -> bool:
             len(value) >= _LONG_TOKEN
             or (len(value) >= _SHORTEST_TOKEN and any(character.isdigit() for character in value))
         )
-    return is_random(value) and not (kind is Telling.BARE_KEY and is_digest_or_uuid(value))
+    if kind is Telling.BARE_KEY and ("." in value or is_digest_or_uuid(value.rpartition("/")[2])):
+        return False
+    return is_random(value)
 
 
 def _is_prose(value: str) -> bool:

@@ -102,22 +102,21 @@ def test_what_only_looks_like_a_credential_stays(text: str) -> None:
     assert masked(json.dumps({"text": text}, ensure_ascii=False)) == json.dumps({"text": text}, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize(
     "placeholder", ["${DB_PASSWORD}", "<password>", "{{ .Values.pw }}", "********", "xxxxxxxxxxxx", "[REDACTED]"]
 )
-def test_the_place_of_a_password_is_no_password(structure: str, placeholder: str) -> None:
-    text = STRUCTURES[structure].replace("{}", placeholder)
-    assert masked(text) == text
+def test_the_place_of_a_password_is_no_password(placeholder: str) -> None:
+    texts = [text.replace("{}", placeholder) for text in STRUCTURES.values()]
+    assert [masked(text) for text in texts] == texts
 
 
 @pytest.mark.parametrize("structure", ALL)
-@pytest.mark.parametrize("value", [PASSWORD, LONG, "hunter2", "a b", ""], ids=["short", "long", "weak", "two", "none"])
-def test_no_gate_is_stricter_than_what_it_guards(structure: str, value: str, gates: DetectorGates) -> None:
-    for text in (ALL[structure].replace("{}", value), ALL[structure].replace("{}", value).upper()):
-        data = f'"{text}"'.encode()
-        opened = [hit for part in gates.opened(data)(OURS) for hit in part.find(data)]
-        assert masked(data.decode(), opened) == masked(data.decode())
+def test_no_gate_is_stricter_than_what_it_guards(structure: str, gates: DetectorGates) -> None:
+    for value in (PASSWORD, LONG, "hunter2"):
+        text = ALL[structure].replace("{}", value)
+        for data in (f'"{text}"'.encode(), f'"{text}"'.upper().encode()):
+            opened = [hit for part in gates.opened(data)(OURS) for hit in part.find(data)]
+            assert masked(data.decode(), opened) == masked(data.decode())
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
-from countersign.masking.detectors.looks import is_random
+from countersign.masking.detectors.looks import is_digest_or_uuid, is_random
 from countersign.masking.detectors.secrets.part import Part
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 
@@ -15,10 +15,10 @@ _STRONG = (
     r"(?:api|access|private|signing|encryption|encrypt|client|auth|account|shared|service|master|session|storage|hmac|"
     r"subscription)[ _.-]?(?:access[_.-]?)?(?:key|signature))"
 )
-_WEAK = r"(?:key|cred|auth|api\b|sas\b)"
+_WEAK = r"(?:key|cred|auth|api\b|sas\b|pat\b)"
 QUOTED = r"""\\*"((?:[^"\\\n]|\\[^"\n])*)|\\*'((?:[^'\\\n]|\\[^'\n])*)|\x60([^\x60\n]*)"""
 _TYPE = r"""(?::?\s{0,2}(?:string|str|secretstr|char\s?\*|&str|&'static str)(?:\[\])?\s{0,2})?"""
-_OPERATOR = r"(?:=>|:=|\|\||[?.+:]=|={1,3}|:{1,2}|->)"
+_OPERATOR = r"(?:=>|\|\|=?|[?.+]=|={1,3}|:{1,3}=?|->)"
 _CLOSED = r"""\\*["'\x60]?\]?\)?\s{0,8}"""
 # Of a value that must look like a secret: no blanks, and long.
 _LONG = r"""[a-z0-9_+/=.~%$!@#^&*-]{12,}"""
@@ -64,6 +64,8 @@ def find(data: bytes) -> list[Hit]:
         for _, name, value in pattern.groups(data):
             trimmed = _trim(data, value)
             text = data[slice(*trimmed)].decode()
+            if pattern is _ARGUMENT and is_digest_or_uuid(text):
+                continue
             if is_random(text) or (_is_called(data, name) and _mixes(text)):
                 found += assigned(data, name, trimmed)
     for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
@@ -130,8 +132,9 @@ def _closes(data: bytes, start: int, end: int) -> bool:
 def _is_said_of_it(data: bytes, start: int, end: int, kind: Telling) -> bool:
     """Whether a bare word is prose or code about the secret (``Password: must have ...``, ``token = read(...)``)."""
     value = data[start:end]
-    if b"(" in value and value[: value.index(b"(")].replace(b".", b"").replace(b"_", b"").isalnum():
-        return kind is not Telling.PASSWORD or data[end : end + 1] == b")"
+    calls = b"(" in value and value[: value.index(b"(")].replace(b".", b"").replace(b"_", b"").isalnum()
+    if calls and (kind is not Telling.PASSWORD or data[end : end + 1] == b")"):
+        return True
     if _is_code(value.decode(), kind, data[start - 1 : start].isspace()):
         return True
     goes_on = data[end : end + 1] in (b" ", b"\t") and data[end + 1 : end + 2].isalpha()

@@ -28,6 +28,11 @@ class NativeFinding(Protocol):
         ...
 
     @property
+    def visible(self) -> bool:
+        """Whether it is a credential, and no part that only counts beside others, such as the id of a client."""
+        ...
+
+    @property
     def rule_id(self) -> str:
         """The name of the catalogue's rule: fixed words, nothing of the text."""
         ...
@@ -58,7 +63,7 @@ def find(scanner: NativeScanner, data: bytes) -> list[Hit]:
     return [
         Hit(at + hit.start, at + hit.end, hit.why)
         for at, window in _windows(data)
-        for hit in (_checked(finding, window) for finding in scanner.scan(window))
+        for hit in (_checked(finding, window) for finding in scanner.scan(window) if finding.visible)
     ]
 
 

@@ -20,6 +20,9 @@ _SAYS_OTHERWISE = Pattern(
     r"|refs?|count|type|public|primary|foreign|cache|request|trace|span|session|build|image|logs?|page|next|cursor|file"
     r"|path|url|uri|host|object|row|sort|partition|issue)(?:$|[^a-z])"
 )
+# These words alone say little: nothing but more of their kind may stand between them and the value.
+_SAYS_LITTLE = frozenset((b"private", b"access", b"api"))
+_MORE = Pattern(r"(?i)^(?:[ \t\n_.:=>-]*(?:key|token|secret|api|access|private|code))*$")
 _LOOK_BACK_BYTES = 12
 
 
@@ -34,7 +37,11 @@ def find(data: bytes) -> list[Hit]:
         before = max(word[0] - _LOOK_BACK_BYTES, 0)
         if _SAYS_OTHERWISE.matches(data[before : word[0]]) or _SAYS_OTHERWISE.matches(data[slice(*between)]):
             continue
+        if data[slice(*word)].lower() in _SAYS_LITTLE and not _MORE.matches(data[slice(*between)]):
+            continue
         value = data[start:end].decode()
+        if "/" in value and "." in value:
+            continue
         if value.isalpha() and not (value.islower() or value.isupper()):
             continue
         if is_random(value, _DISORDER) and not is_placeholder(value):
