@@ -129,6 +129,9 @@ UNFOLLOWED = [
     "COPY users TO STDOUT",
     "COPY (SELECT id FROM users WHERE ssn = '1') TO STDOUT",
     "SELECT * FROM pg_stats",
+    "ALTER TABLE users RENAME COLUMN ssn TO x; SELECT x FROM users; ROLLBACK",
+    "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ssn FROM users'; SELECT f()",
+    "CREATE TABLE t (x text) INHERITS (users); SELECT x FROM t",
     "SELECT " + "(" * 20_000 + "ssn" + ")" * 20_000 + " FROM users",
     "SELECT name FROM users WHERE id IN (" + ", ".join(["1"] * 20_000) + ")",
 ]
@@ -153,6 +156,7 @@ CLEAR = [
     "SHOW work_mem",
     "BEGIN",
     "CREATE TABLE t AS SELECT ssn AS a FROM users",
+    "CREATE TEMP TABLE t (a int); INSERT INTO t VALUES (1); SELECT a FROM t",
 ]
 
 

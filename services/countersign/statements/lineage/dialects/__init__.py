@@ -56,8 +56,11 @@ def _of_reading(reading: Reading, dialect: str, masked: Sources) -> Lineage:
         whole = piece_of(reading.text, reading.grammar)
         written: dict[str, Table] = {}
         pieces = [each for each in (batch(whole) if dialect == "tsql" else statements(whole)) if len(each)]
-        found = together([_of_statement(piece, masked, written) for piece in pieces])
-        return together((found, Lineage(touched=bool(mentioned(reading.text, masked)))))
+        found = [_of_statement(piece, masked, written) for piece in pieces]
+        if any(piece.head == "ALTER" for piece in pieces[:-1]):
+            # Names of columns may mean others after it.
+            found.append(UNKNOWN)
+        return together((*found, Lineage(touched=bool(mentioned(reading.text, masked)))))
     except NotUnderstoodError:
         if reading.likely:
             raise

@@ -21,9 +21,16 @@ from countersign.statements.lineage.tables import (
     stored,
     united,
 )
+from countersign.statements.names import names
 
 _MOST_ROUNDS: Final = 20
 """How often tables of ``WITH`` that name themselves are followed; each round adds a source to a column at least."""
+
+_STATISTICS: Final = names("sqlite_stat3 sqlite_stat4 column_statistics")
+"""Relations that hold values of other relations' columns, under names of their own."""
+
+_TELLING_OF_SCHEMA: Final = "pragma_"
+"""Begins the names of SQLite's functions that tell of tables, and never of what is in them."""
 
 _VERSIONS: Final = ("inserted", "deleted", "new", "old", "excluded")
 _CONSTANTS: Final = (exp.Literal, exp.Null, exp.Boolean)
@@ -185,8 +192,11 @@ class Queries:
     def _relation(self, table: exp.Table, frame: Frame) -> Table:
         if not isinstance(table.this, exp.Identifier):
             # A function, a variable, a file: it may give whatever it is handed, under any name.
-            return UNSEEN
+            called = table.this.name.casefold() if isinstance(table.this, exp.Anonymous) else ""
+            return stored("") if called.startswith(_TELLING_OF_SCHEMA) else UNSEEN
         name = table.name.casefold()
+        if name in _STATISTICS:
+            return UNSEEN
         if not table.db and name in frame.tables:
             return frame.tables[name]
         return self._written.get(name) or stored(".".join(part.name.casefold() for part in table.parts))

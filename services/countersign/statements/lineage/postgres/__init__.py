@@ -20,6 +20,15 @@ _ANSWERS: Final = names("SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt")
 _RUNS_ANYTHING: Final = names("ExecuteStmt FetchStmt CallStmt DoStmt LoadStmt")
 """Statements that run, or give the rows of, what another one has said, or a text."""
 
+_KEEPS_NAMES: Final = _ANSWERS | names(
+    """
+    CreateTableAsStmt ViewStmt CreateStmt ExplainStmt CopyStmt TransactionStmt VariableSetStmt VariableShowStmt
+    IndexStmt DropStmt TruncateStmt VacuumStmt LockStmt CommentStmt PrepareStmt DeallocateStmt DeclareCursorStmt
+    ClosePortalStmt DiscardStmt CheckPointStmt
+    """
+)
+"""Statements after which names of columns mean what they did."""
+
 
 def lineage_of_postgres(text: str, masked: Sources) -> Lineage:
     """Return the lineage of what a text of one or more statements answers, as PostgreSQL 18 reads it.
@@ -28,7 +37,13 @@ def lineage_of_postgres(text: str, masked: Sources) -> Lineage:
         NotUnderstood: when the text is no PostgreSQL, or too long.
     """
     written: dict[str, Table] = {}
-    return together([_of_statement(statement, masked, written) for statement in parse(text)])
+    found: list[Lineage] = []
+    renaming = False
+    for statement in parse(text):
+        found.append(UNKNOWN if renaming else _of_statement(statement, masked, written))
+        kind, node = next(iter(statement.items()))
+        renaming |= kind not in _KEEPS_NAMES or "inhRelations" in node
+    return together(found)
 
 
 def _of_statement(statement: Tree, masked: Sources, written: dict[str, Table]) -> Lineage:
