@@ -18,14 +18,6 @@ KEY = "AKIA" + "QWERTYUIOPASDFGH"
 CARD = "4111" + " 1111" * 3
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("cache")
-    folder.chmod(0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COUNTERSIGN_CACHE", str(folder))
-
-
 def run(*arguments: str, given: str | bytes = "") -> Result:
     return CliRunner().invoke(app, ["mask", *arguments], input=given)
 
