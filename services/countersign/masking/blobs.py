@@ -36,7 +36,8 @@ _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 # A key may be written with escapes, though nobody who means well escapes a letter.
 _ESCAPED_LETTER = re.compile(r"\\u00[4-7]")
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]')
+# Possessive: otherwise each escape of a long string costs a hundred bytes.
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]')
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -235,3 +236,13 @@ _NESTED = st.recursive(
 def test_any_message_is_masked_or_refused_and_else_unchanged(message: object, ascii_only: bool) -> None:
     with suppress(NotMaskable):
         assert masked(message, refuse=False, ascii_only=ascii_only) == message
+
+
+def test_a_long_text_of_escapes_takes_little_room() -> None:
+    document = parse('{"blob":"","a":"' + r"\n" * 1_000_000 + '"}')
+    tracemalloc.start()
+    try:
+        Blobs(refuse_binary=True).masked(document, MASKER.text)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(document.text)
+    finally:
+        tracemalloc.stop()
