@@ -16,7 +16,18 @@ from tests.support.auditors import session_service
 from tests.support.clients import LEGACY, MODERN, call, mcp_client, messages, post
 from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
 from tests.support.issuer import RunningIssuer, running_issuer
-from tests.support.targets import Exchange, ScriptedTarget, answers, scripted_target, speaks_mcp, tool_text
+from tests.support.targets import (
+    JSON_TYPE,
+    SSE_TYPE,
+    Exchange,
+    ScriptedTarget,
+    answers,
+    event,
+    result,
+    scripted_target,
+    speaks_mcp,
+    tool_text,
+)
 
 RULES = (
     {
@@ -149,6 +160,28 @@ async def test_only_the_tool_that_a_rule_names_gets_the_real_values(place: Place
     assert not any(clear in recorded for clear in values.clear)
     assert str(seen["ssn"]).encode() in recorded
     assert holding(place.gateway.folder, values.clear) == []
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, JSON_TYPE), (200, SSE_TYPE), (400, JSON_TYPE), (404, "text/plain")])
+async def test_a_target_that_repeats_what_it_was_handed_shows_the_token(place: Place, status: int, kind: str) -> None:
+    values, token = Values(), place.token()
+    seen = await shown(place, token, values)
+    words = f"charged account {values.account}, of {values.ssn.replace('-', '')}"
+
+    async def script(exchange: Exchange) -> None:
+        body = words.encode()
+        if kind != "text/plain":
+            body = result(exchange, tool_text(words)) if status == 200 else json.dumps({"error": words}).encode()
+        body = event(json.loads(body)) if kind == SSE_TYPE else body
+        await exchange.head(status, length=len(body), content_type=kind)
+        await exchange.body(body)
+
+    async with scripted_target(script, port=place.port):
+        answer = await post(place.url, token, call("charge", {"ssn": seen["ssn"], "account": seen["account"]}))
+    assert answer.status_code == status
+    assert f"charged account {seen['account']}, of {seen['ssn']}" in answer.text
+    recorded = await place.recorded()
+    assert not any(clear in recorded for clear in values.clear)
 
 
 async def test_another_session_and_another_principal_get_nothing_for_a_token(place: Place) -> None:

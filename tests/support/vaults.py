@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from countersign.jsontext import parse
 from countersign.masking.tokens import Mint
-from countersign.masking.unmask import NotUnmaskable, argument_words, unmasked
+from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_words, unmasked
 from countersign.recorder.tokens.ports import SealedToken, TokensFull
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.token_keys import TokenKeys, TokenOwner
@@ -44,12 +44,12 @@ class MemoryVault:
         echoes = {value for value in made.values() if keys.mark(value) in kept.echoes}
         return Unkept(frozenset(marks[mark] for mark in kept.taken), frozenset(echoes))
 
-    async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> bytes:
+    async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> Unmasked:
         """See ``Vault``."""
         keys = self._keys.of(owner)
         document = parse(body, max_depth=max_depth)
         try:
             found = await self.store.find(owner.session_id, [keys.head(word) for word in argument_words(document)])
-            return unmasked(document, dict(map(keys.open, found))).encode()
+            return unmasked(document, dict(map(keys.open, found)))
         except (NotUnmaskable, DatabaseUnavailable) as error:
             raise NotPutBack(str(error)) from None

@@ -97,7 +97,7 @@ class ContentMasker:
         try:
             document = parse(data, max_depth=self._max_depth)
             widen = self._pairing.masker_of_error
-            masked = self._mask(document, widen(self.for_caller, document))
+            masked = self._mask_for_caller(document, widen)
             return self._with_own_ids(document, self._content(masked, text_rows(document.text), widen))
         except JsonRefused as refused:
             raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
@@ -114,6 +114,8 @@ class ContentMasker:
             return self.answer(data)
         try:
             masked = self._pairing.masked_text(self.for_caller, data)
+            if self._returned is not None:
+                masked = _both(masked, self._returned.text(masked.data))
             return self._content(masked, text_rows(data.decode()), None)
         except NotMaskable as error:
             raise Withheld(error.reason) from error
@@ -135,7 +137,7 @@ class ContentMasker:
         try:
             document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
             widen = self._pairing.masker
-            masked = self._declared.fit(document, self._mask(document, widen(self.for_caller, document)))
+            masked = self._declared.fit(document, self._mask_for_caller(document, widen))
             content = self._content(masked, count_rows(document.root, self._asked), widen)
             return self._with_own_ids(document, content)
         except JsonRefused as error:
@@ -171,9 +173,15 @@ class ContentMasker:
         text, findings = masker.json_document(document)
         return Masked(text.encode(), in_files + findings)
 
+    def _mask_for_caller(self, document: Document, widen: _Widen) -> Masked:
+        masked = self._mask(document, widen(self.for_caller, document))
+        if self._returned is None:
+            return masked
+        # After the masks: what they find has its token already.
+        return _both(masked, self._mask(parse(masked.data, max_depth=self._max_depth), self._returned))
+
     def _content(self, masked: Masked, rows: int, widen: _Widen | None) -> Content:
         """Mask on for the record; ``widen`` is of JSON, what its pairing adds to a masker, and ``None`` of text."""
-        masked = self._with_tokens_back(masked, is_json=widen is not None)
         recorded, unrecorded = self._blobs.for_record(masked.data) if widen is not None else (masked.data, ())
         findings = masked.findings + unrecorded
         if self._for_records is None:
@@ -185,14 +193,9 @@ class ContentMasker:
             strict = self._pairing.masked_text(self._for_records, masked.data)
         return Content(masked.data, strict.data, findings + strict.findings, rows)
 
-    def _with_tokens_back(self, masked: Masked, *, is_json: bool) -> Masked:
-        if self._returned is None:
-            return masked
-        if is_json:
-            more = self._mask(parse(masked.data, max_depth=self._max_depth), self._returned)
-        else:
-            more = self._returned.text(masked.data)
-        return Masked(more.data, masked.findings + more.findings)
-
     def _offers(self, kind: NameKind, name: str) -> bool:
         return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)
+
+
+def _both(masked: Masked, again: Masked) -> Masked:
+    return Masked(again.data, masked.findings + again.findings)

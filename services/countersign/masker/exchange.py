@@ -20,10 +20,10 @@ from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
-from countersign.masker.tokens import ShownTokens
+from countersign.masker.tokens import HandedBack, ShownTokens
 from countersign.masker.tools import Listed, Pins, ToolGate, Unobserved
 from countersign.masker.withheld import Withheld
-from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter, check_other_lines
+from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter
 from countersign.mcp import Failure, failed
 from countersign.model.event import Event, EventKind
 from countersign.model.handoff import Handoff
@@ -47,7 +47,8 @@ class Exchange:
 
     States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
     ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end. Without a
-    ``vault`` there are no tokens: what would have one is redacted.
+    ``vault`` there are no tokens: what would have one is redacted. ``handed`` knows what the target was handed for
+    tokens, once the request is on its way.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Exchange:
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         vault: Vault | None = None,
+        handed: HandedBack | None = None,
     ) -> None:
         self._rulebook = rulebook
         self._vault = vault
+        self._handed = handed
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
@@ -149,6 +152,8 @@ class Exchange:
         masker = ContentMasker(
             handoff, in_force.policy, in_force.masks, gate, blobs, declared, max_depth=depth, mint=mint
         )
+        if self._handed is not None and self._handed.values:
+            masker.put_tokens_back(self._handed.values)
         masking = _Masking(self._aside, gate, tokens)
         if treat.form is Form.EVENTS:
             self._answer = _Streamed(events, self._sink, head.status, masker, masking, limits)
@@ -362,7 +367,7 @@ class _Streamed:
         return masked
 
     def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
-        check_other_lines(self._masker.for_caller, event)
+        self._masker.check_other_lines(event)
         size = len(event.raw)
         event = without_remarks(event)
         if not event.data:

@@ -14,7 +14,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange, Reset
-from countersign.masker.request import PARTS, NoTokens, RequestSide, Tokens
+from countersign.masker.request import PARTS, NoTokens, RequestSide
 from countersign.masker.tokens import HandedBack
 from countersign.masker.tools import Pins
 from countersign.runtime import telemetry
@@ -45,7 +45,6 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         self._sealer = sealer
         self._pins = pins
         self._vault = vault
-        self._tokens: Tokens = NoTokens() if vault is None else HandedBack(vault, rulebook)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
@@ -56,9 +55,19 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         context: grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse],
     ) -> None:
         """Take one call's messages; see ``RequestSide`` and ``Exchange``."""
-        request = RequestSide(self._rulebook, self._sink, self._tokens, self._aside, now_us, new_id)
+        handed = None if self._vault is None else HandedBack(self._vault, self._rulebook)
+        request = RequestSide(self._rulebook, self._sink, handed or NoTokens(), self._aside, now_us, new_id)
         exchange = Exchange(
-            self._rulebook, self._sink, self._sealer, self._pins, self._aside, self._budget, now_us, new_id, self._vault
+            self._rulebook,
+            self._sink,
+            self._sealer,
+            self._pins,
+            self._aside,
+            self._budget,
+            now_us,
+            new_id,
+            self._vault,
+            handed,
         )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())

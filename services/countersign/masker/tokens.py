@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from countersign.masker.withheld import Withheld
@@ -62,16 +62,20 @@ class ShownTokens:
 
 
 class HandedBack:
-    """The tokens of requests; see ``masker.request.Tokens``."""
+    """The tokens of one request; see ``masker.request.Tokens``."""
 
     def __init__(self, vault: Vault, rulebook: Rulebook) -> None:
         self._vault = vault
         self._rulebook = rulebook
+        self.values: Mapping[str, str] = {}
+        """What the target was handed for tokens, each with its token: its answer may repeat it."""
 
     async def put_back(self, handoff: Handoff, body: bytes) -> bytes:
         """Return the request with the values that the tokens in its arguments stand for. Raises ``Withheld``."""
         max_depth = self._rulebook.current.config.limits.json_depth
         try:
-            return await self._vault.put_back(TokenOwner.of(handoff), body, max_depth=max_depth)
+            found = await self._vault.put_back(TokenOwner.of(handoff), body, max_depth=max_depth)
         except NotPutBack as error:
             raise Withheld(str(error)) from error
+        self.values = found.tokens
+        return found.text.encode()

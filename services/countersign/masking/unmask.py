@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from bisect import insort
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from countersign.jsontext import Document, Edit, Literal, apply_edits, literals, quote
 from countersign.masking.offsets import raw_offsets
+from countersign.masking.returned import MOST_RETURNED
 from countersign.masking.shapes import MAIL, OPAQUE, is_separator
 
 _WORD = re.compile(r"\w+")
@@ -36,14 +38,25 @@ def argument_words(document: Document) -> set[str]:
     return {word for leaf in _arguments(document) for word in _WORD.findall(leaf.value)}
 
 
-def unmasked(document: Document, values: Mapping[str, str]) -> str:
-    """Return the request's text with ``values`` in place of their tokens; all else stays as it is, byte for byte.
+@dataclass(frozen=True, slots=True)
+class Unmasked:
+    """A request's text, and the values in it that stood for tokens, each with its token."""
+
+    text: str
+    tokens: Mapping[str, str]
+
+
+def unmasked(document: Document, values: Mapping[str, str]) -> Unmasked:
+    """Return the request with ``values`` in place of their tokens; all else stays as it is, byte for byte.
 
     Raises :class:`NotUnmaskable` when a value may not stand where its token does, and for what looks like a token of
     this gateway and has no value.
     """
     known = _Known(values)
-    return apply_edits(document.text, [edit for leaf in _arguments(document) for edit in _edits(document, leaf, known)])
+    edits = [edit for leaf in _arguments(document) for edit in _edits(document, leaf, known)]
+    if len(known.used) > MOST_RETURNED:
+        raise NotUnmaskable(f"the arguments hold more than {MOST_RETURNED} tokens")
+    return Unmasked(apply_edits(document.text, edits), known.used)
 
 
 class _Known:
@@ -51,6 +64,7 @@ class _Known:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values = values
+        self.used: dict[str, str] = {}
         self._sizes: dict[str, list[tuple[int, int]]] = {}
         for token in values:
             word = first_word(token)
@@ -87,7 +101,7 @@ def _arguments(document: Document) -> list[Literal]:
 
 def _edits(document: Document, leaf: Literal, known: _Known) -> Sequence[Edit]:
     if leaf.is_number:
-        return _number(leaf, known.values.get(leaf.value))
+        return _number(leaf, known)
     places = known.places(leaf.value)
     rest = _without(leaf.value, places)
     if OPAQUE.search(rest) or MAIL.search(rest):
@@ -100,15 +114,18 @@ def _edits(document: Document, leaf: Literal, known: _Known) -> Sequence[Edit]:
     for start, end in places:
         token = leaf.value[start:end]
         value = known.values[token]
+        known.used[value] = token
         if (start, end) != (0, len(leaf.value)) and not _may_stand_within(token, value):
             raise NotUnmaskable("a token stands within a text that its value could end: pass it as an argument alone")
         edits.append(Edit(leaf.start + at[start], leaf.start + at[end], quote(value)[1:-1]))
     return edits
 
 
-def _number(leaf: Literal, value: str | None) -> Sequence[Edit]:
+def _number(leaf: Literal, known: _Known) -> Sequence[Edit]:
+    value = known.values.get(leaf.value)
     if value is None:
         return ()
+    known.used[value] = leaf.value
     if not _NUMBER.fullmatch(value):
         raise NotUnmaskable("the token of a text stands as a number in the arguments")
     return (Edit(leaf.start, leaf.end, value),)

@@ -13,7 +13,7 @@ import grpc
 from countersign.api.access.v1 import tokens_pb2, tokens_pb2_grpc
 from countersign.jsontext import JsonRefused, parse
 from countersign.masking.tokens import Mint
-from countersign.masking.unmask import NotUnmaskable, argument_words, unmasked
+from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_words, unmasked
 from countersign.runtime.sealing import Unsealable
 from countersign.runtime.token_keys import OwnerKeys, TokenKeys, TokenOwner
 from countersign.runtime.trust import SERVICE_HEADER
@@ -74,7 +74,7 @@ class Vault(Protocol):
     async def keep(self, owner: TokenOwner, made: Mapping[str, str]) -> Unkept:
         """Make tokens durable with their values; return those that must not be shown. Raises ``VaultError``."""
 
-    async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> bytes:
+    async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> Unmasked:
         """Return a JSON-RPC request with values in place of the tokens in its arguments. Raises ``NotPutBack``."""
 
 
@@ -150,7 +150,7 @@ class TokenVault:
                 raise NotPutBack("the recorder answered with tokens of another session") from error
         return found
 
-    async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> bytes:
+    async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> Unmasked:
         """See ``Vault``."""
         try:
             document = parse(body, max_depth=max_depth)
@@ -158,7 +158,7 @@ class TokenVault:
             if len(words) > _MOST_WORDS:
                 raise NotPutBack("the arguments have too many words to look for tokens in")
             values = await self.real_values(owner, words) if words else {}
-            return unmasked(document, values).encode()
+            return unmasked(document, values)
         except JsonRefused as error:
             raise NotPutBack(f"the request is not JSON: {error.reason}") from None
         except NotUnmaskable as error:
