@@ -81,13 +81,14 @@ _DEEPEST: Final = 256
 
 
 def _handed(found: Lineage, names: _Names) -> HandedColumns:
-    columns = []
+    columns: list[tuple[str, tuple[str, ...]]] = []
     for column in found.columns:
         # What such a column holds has its keys still, as long as the column has its name.
         sources = column.sources - ({column.name} & names.holding)
         if sources:
             columns.append((column.name, tuple(sorted(sources))))
-    handed = HandedColumns(tuple(columns), found.everything, found.loose, found.stored, found.touched)
-    if len(json.dumps(handed.columns)) > MOST_BYTES:
+    plain = tuple(column.name for column in found.columns if column.plain)
+    handed = HandedColumns(tuple(columns), found.everything, found.loose, found.stored, found.touched, plain)
+    if len(json.dumps((handed.columns, handed.plain))) > MOST_BYTES:
         return HandedColumns(everything=True, touched=True)
     return handed

@@ -14,6 +14,7 @@ from countersign.jsontext import Document, JsonValue
 from countersign.masker.shown import Rows, has_nameless_rows, parsed
 from countersign.masking import Masked, Masker
 from countersign.masking.fields import Field
+from countersign.masking.replacements import Redacted
 from countersign.mcp.message import read_id
 from countersign.model.event import Finding
 from countersign.model.handoff import HandedCall, HandedColumns
@@ -113,7 +114,7 @@ class Pairing:
         if not self._may_quote or not masker.fields or not data:
             return masked
         field = masker.fields[0]
-        return Masked(field.replacement.text(masked.data.decode()).encode(), (Finding(field.label, "", 1),))
+        return Masked(_words(field).words.encode(), (Finding(field.label, "", 1),))
 
     @property
     def _may_quote(self) -> bool:
@@ -178,7 +179,9 @@ def _of_columns(known: HandedColumns, fields: Sequence[Field]) -> list[ColumnFie
     for name, sources in known.columns:
         origin = next((field for field in fields if _derives(sources, field)), None)
         if origin is not None:
-            found.append(ColumnField((_RESULT, squeezed(name)), origin.label, origin.replacement, known.loose))
+            # What was made of a value may show what is left of it: the first digits where the last ones stay.
+            replacement = origin.replacement if name in known.plain else _words(origin)
+            found.append(ColumnField((_RESULT, squeezed(name)), origin.label, replacement, known.loose))
     return found
 
 
@@ -193,7 +196,12 @@ def _meant(known: HandedColumns, fields: Sequence[Field]) -> Sequence[Field]:
 
 
 def _whole(fields: Sequence[Field], paths: frozenset[_Path]) -> WholeField:
-    return WholeField((_RESULT, _WHICHEVER), fields[0].label, fields[0].replacement, paths)
+    return WholeField((_RESULT, _WHICHEVER), fields[0].label, _words(fields[0]), paths)
+
+
+def _words(field: Field) -> Redacted:
+    """Return words to put in place of whatever derives from a field."""
+    return field.replacement if isinstance(field.replacement, Redacted) else Redacted(f"[{field.label}]")
 
 
 def _within(keys: Sequence[str]) -> _Path:

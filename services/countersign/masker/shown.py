@@ -6,17 +6,18 @@ a header, rows of code with names. An answer of any other form shows nothing sur
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final
 
-from countersign.jsontext import JsonRefused, JsonValue, Number, parse
+from countersign.jsontext import JsonRefused, JsonValue, Number, check, parse
 from countersign.masking.fields import Field
 from countersign.masking.key_rules import KeyRules
-from countersign.masking.result import Span
-from countersign.masking.tables import Columns, find
+from countersign.masking.tables import by_position, find
 from countersign.masking.text_fields import TextFields
 
 _HEADERS: Final = frozenset({"columns", "fields", "headers", "header", "column_names", "columnnames"})
@@ -34,11 +35,16 @@ class Rows:
     """
 
     def __init__(self, fields: Sequence[Field], *, max_depth: int, in_text: bool = True) -> None:
-        self._fields = fields
+        # Labels by number tell which column was found.
+        self._fields = [replace(field, label=str(index)) for index, field in enumerate(fields)]
         self._max_depth = max_depth
         self._in_text = in_text
-        self._rows = self._values = 0
+        self._rows = self._lists = self._values = 0
         self._nameless = False
+
+    @cached_property
+    def _text_fields(self) -> TextFields:
+        return TextFields(self._fields, KeyRules(self._fields, None))
 
     @property
     def shown(self) -> bool:
@@ -46,24 +52,41 @@ class Rows:
         return not self._nameless and (self._rows > 0 or self._values == 0)
 
     def visit(self, value: JsonValue) -> None:
-        """Look at a value that stands in no row yet."""
+        """Look at a part of an answer, or at the JSON that a text in it is."""
+        outer, self._lists = self._lists, 0
+        self._walk(value)
+        if self._lists:
+            # Rows as lists, whose names stand elsewhere if anywhere.
+            body = check(json.dumps(value), max_depth=self._max_depth)
+            found = by_position(body, self._text_fields.columns)
+            self._nameless |= not self._take((cover.label for _, _, cover in found), least=self._lists)
+        self._lists = outer
+
+    def _walk(self, value: JsonValue, *, listed: bool = False) -> None:
         if isinstance(value, dict):
-            if all(any(field.ends_with(key) for key in value) for field in self._fields):
-                # In a row, everything has a key.
-                self._rows += 1
-                return
-            for key, child in value.items():
-                if not (key.casefold() in _HEADERS and _are_names(child)):
-                    self.visit(child)
+            self._object(value, listed=listed)
         elif isinstance(value, list):
+            self._lists += any(isinstance(child, str) and parsed(child, self._max_depth) is None for child in value)
             for child in value:
-                # A row, or a cell, without names.
-                self._nameless |= isinstance(child, str) and parsed(child, self._max_depth) is None
-                self.visit(child)
+                self._walk(child, listed=True)
         elif isinstance(value, Number):
             self._values += 1
         elif isinstance(value, str):
             self._text(value)
+
+    def _object(self, value: Mapping[str, JsonValue], *, listed: bool) -> None:
+        """Look at an object, which is one of several where it is ``listed``."""
+        masked = {key for key in value for field in self._fields if field.ends_with(key)}
+        row = all(any(field.ends_with(key) for key in masked) for field in self._fields)
+        self._rows += row
+        for key, child in value.items():
+            if key in masked:
+                self._values += 1
+            elif not (row and listed and _are_scalars(child)) and not (
+                key.casefold() in _HEADERS and _are_names(child)
+            ):
+                # In rows, too: where a column is called as a part of the answer is, other parts hold the rows.
+                self._walk(child)
 
     def _text(self, text: str) -> None:
         inner = parsed(text, self._max_depth)
@@ -71,23 +94,25 @@ class Rows:
             self.visit(inner)
         elif text.strip(_BLANKS):
             self._values += 1
-            if self._in_text and self._has_names(text):
-                self._rows += 1
-            else:
+            if not (self._in_text and self._has_names(text)):
                 # One line may be a word about rows that stand elsewhere.
                 self._nameless |= "\n" in text.strip(_BLANKS) or text.lstrip(_BLANKS).startswith(_TUPLES)
 
     def _has_names(self, text: str) -> bool:
-        """Whether every masked column was found in a table, or in each of the rows of code."""
-        numbered = [replace(field, label=str(index)) for index, field in enumerate(self._fields)]
-        keys = KeyRules(numbered, None)
+        """Whether every masked column is found in a table, or in each of the rows of code."""
         stripped = text.strip(_BLANKS)
         if stripped[:1] + stripped[-1:] in ("{}", "[]"):
-            least = max(1, text.count("{") + text.count("("))
-            return _each(numbered, TextFields(numbered, keys).find_in(text), least)
-        names = re.compile("|".join(re.escape(field.last) for field in numbered), re.IGNORECASE)
+            spans = self._text_fields.find_in(text)
+            return self._take((span.label for span in spans), least=max(1, text.count("{") + text.count("(")))
+        names = re.compile("|".join(re.escape(field.last) for field in self._fields), re.IGNORECASE)
         places = [match.start() for match in names.finditer(text)]
-        return bool(places) and _each(numbered, find(text, Columns(keys), places), 1)
+        return self._take((span.label for span in find(text, self._text_fields.columns, places)), least=1)
+
+    def _take(self, labels: Iterable[str], *, least: int) -> bool:
+        counted = Counter(labels)
+        found = all(counted[field.label] >= least for field in self._fields)
+        self._rows += found
+        return found
 
 
 def has_nameless_rows(value: JsonValue, max_depth: int) -> bool:
@@ -116,10 +141,10 @@ def parsed(text: str, max_depth: int) -> JsonValue:
         return None
 
 
+def _are_scalars(value: JsonValue) -> bool:
+    """Whether a cell is an array of values."""
+    return isinstance(value, list) and not any(isinstance(each, (list, dict)) for each in value)
+
+
 def _are_names(value: JsonValue) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) and not isinstance(each, Number) for each in value)
-
-
-def _each(numbered: Iterable[Field], spans: Iterable[Span], least: int) -> bool:
-    counted = Counter(span.label for span in spans)
-    return all(counted[field.label] >= least for field in numbered)

@@ -15,10 +15,11 @@ from countersign.model.principal import Principal, PrincipalKind
 class HandedColumns:
     """What the answer to a statement holds of masked columns, as the statement tells it.
 
-    ``columns`` are names of the answer's columns with the fields (last keys, small letters; ``*``: whichever) that they
-    derive from. ``everything``: any cell may be of a masked column. ``loose``: names tell columns apart only as keys of
-    JSON. ``stored``: there are more columns, under names that the statement does not tell. ``touched``: the statement
-    uses masked columns, so that an error of the database may quote them.
+    ``columns`` are names of the answer's columns with the fields (keys of their paths, small letters; ``*``: whichever)
+    that they derive from; ``plain`` are the names of those whose values are the fields' own. ``everything``: any cell
+    may be of a masked column. ``loose``: names tell columns apart only as keys of JSON. ``stored``: there are more
+    columns, under names that the statement does not tell. ``touched``: the statement uses masked columns, so that an
+    error of the database may quote them.
     """
 
     columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -26,6 +27,7 @@ class HandedColumns:
     loose: bool = False
     stored: bool = False
     touched: bool = False
+    plain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +111,18 @@ class Handoff:
             raise ValueError("not a handoff of authz") from error
 
 
-_Written = tuple[tuple[tuple[str, tuple[str, ...]], ...], bool, bool, bool, bool]
+_Written = tuple[tuple[tuple[str, tuple[str, ...]], ...], bool, bool, bool, bool, tuple[str, ...]]
 
 
 def _written(found: HandedColumns | None) -> _Written | None:
     if found is None:
         return None
-    return found.columns, found.everything, found.loose, found.stored, found.touched
+    return found.columns, found.everything, found.loose, found.stored, found.touched, found.plain
 
 
 def _read(written: _Written | None) -> HandedColumns | None:
     if written is None:
         return None
-    columns, everything, loose, stored, touched = written
+    columns, everything, loose, stored, touched, plain = written
     named = tuple((name, tuple(fields)) for name, fields in columns)
-    return HandedColumns(named, bool(everything), bool(loose), bool(stored), bool(touched))
+    return HandedColumns(named, bool(everything), bool(loose), bool(stored), bool(touched), tuple(plain))

@@ -338,5 +338,5 @@ async def test_what_a_statement_makes_of_masked_columns_goes_along(bench: Bench)
     assert isinstance(answer, Forward)
     assert answer.handoff is not None
     statement, other = answer.handoff.calls
-    assert statement.columns == HandedColumns((("x", ("ssn",)),), touched=True)
+    assert statement.columns == HandedColumns((("x", ("ssn",)),), touched=True, plain=("x",))
     assert other.columns is None

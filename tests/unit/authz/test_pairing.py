@@ -33,7 +33,7 @@ def of(arguments: object) -> HandedColumns:
 
 def test_the_columns_of_a_statement_are_handed_with_the_fields_of_all_masks() -> None:
     found = of({"sql": "SELECT ssn AS x, upper(card) AS y, name FROM users"})
-    assert found == HandedColumns((("x", ("ssn",)), ("y", ("card",))), touched=True)
+    assert found == HandedColumns((("x", ("ssn",)), ("y", ("card",))), touched=True, plain=("x",))
 
 
 def test_all_statements_of_a_list_count() -> None:

@@ -10,7 +10,7 @@ from countersign.jsontext import parse
 from countersign.masker.paired import Pairing
 from countersign.masking import Masker
 from countersign.masking.fields import Field
-from countersign.masking.replacements import Redacted
+from countersign.masking.replacements import Partial, Redacted
 from countersign.model.handoff import HandedCall, HandedColumns
 
 VALUE = "917-" + "20-4481"
@@ -44,6 +44,10 @@ SHOWN = {
     "rows in an object": json.dumps({"rows": ROWS, "rowCount": 2, "fields": ["id", "x", "name"]}),
     "one row": json.dumps(ROWS[0]),
     "rows, twice encoded": json.dumps(json.dumps(ROWS)),
+    "lists below a header": json.dumps(
+        {"columns": ["id", "x", "name"], "rows": [[7, VALUE, "Ann"], [8, VALUE, "Ben"]]}
+    ),
+    "rows with arrays": json.dumps([{"x": VALUE, "name": "Ann", "tags": ["a", "b"], "more": {"a": 1}}]),
     "another case": json.dumps([{"X": VALUE, "name": "Ann"}]),
     "CSV": f"id,x,name\n7,{VALUE},Ann\n",
     "Markdown": f"| id | x | name |\n|---|---|---|\n| 7 | {VALUE} | Ann |\n",
@@ -76,7 +80,9 @@ UNSHOWN = {
     "tuples": f"[(7, '{VALUE}')]",
     "lists": json.dumps([[7, VALUE]]),
     "a list": json.dumps([VALUE]),
-    "lists below a header": json.dumps({"columns": ["id", "x"], "rows": [[7, VALUE]]}),
+    "lists below a header that are longer": json.dumps({"columns": ["id", "x"], "rows": [[7, "a", VALUE]]}),
+    "lists below another header": json.dumps({"columns": ["id", "y"], "rows": [[7, VALUE]]}),
+    "lists beside a part of the same name": json.dumps({"x": 1, "rows": [[VALUE]]}),
     "lists beside a schema": json.dumps({"schema": {"x": "text"}, "rows": [[7, VALUE]]}),
     "lists beside a row": json.dumps([{"x": VALUE}, [VALUE]]),
     "another name": json.dumps([{"X_1": VALUE}]),
@@ -244,3 +250,13 @@ def test_an_answer_without_rows_stays_as_it_is() -> None:
     }
     assert json.loads(masked(message, AS_X)) == message
     assert texts(masked(result("[]"), AS_X)) == ["[]"]
+
+
+def test_of_what_was_made_of_a_value_no_part_is_left() -> None:
+    partial = Masker((), [Field.of("ssn", lambda _: Partial())])
+    rows = json.dumps([{"x": VALUE, "ssn": VALUE}])
+    derived = masked(result(rows), HandedColumns((("x", ("ssn",)), ("ssn", ("ssn",)))), masker=partial)
+    assert VALUE[-4:] not in derived
+    same = HandedColumns((("x", ("ssn",)), ("ssn", ("ssn",))), plain=("x", "ssn"))
+    assert masked(result(rows), same, masker=partial).count(VALUE[-4:]) == 2
+    assert VALUE[-4:] not in masked(result(VALUE), same, masker=partial)

@@ -18,6 +18,7 @@ columns = st.builds(
     loose=st.booleans(),
     stored=st.booleans(),
     touched=st.booleans(),
+    plain=st.lists(_TEXT, max_size=2).map(tuple),
 )
 handoffs = st.builds(
     Handoff,

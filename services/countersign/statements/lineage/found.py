@@ -16,10 +16,14 @@ WHICHEVER: Final[Sources] = frozenset({ANY})
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the result: its name, as the result shows it but in small letters, and what it derives from."""
+    """A column of the result: its name, as the result shows it but in small letters, and what it derives from.
+
+    ``plain``: its values are those of a stored column as they are, of which nothing was made.
+    """
 
     name: str
     sources: Sources
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,12 @@ UNKNOWN: Final = Lineage(everything=True, touched=True)
 def together(parts: Iterable[Lineage]) -> Lineage:
     """Return what is said of several results, of which any may be the answer."""
     found = tuple(parts)
-    columns: dict[str, Sources] = {}
-    for part in found:
-        for column in part.columns:
-            columns[column.name] = columns.get(column.name, CLEAR) | column.sources
+    columns: dict[str, Column] = {}
+    for column in (column for part in found for column in part.columns):
+        known = columns.get(column.name, column)
+        columns[column.name] = Column(column.name, known.sources | column.sources, known.plain and column.plain)
     return Lineage(
-        tuple(Column(name, sources) for name, sources in columns.items()),
+        tuple(columns.values()),
         everything=any(part.everything for part in found),
         loose=any(part.loose for part in found),
         stored=any(part.stored for part in found),

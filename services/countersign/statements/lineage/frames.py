@@ -81,6 +81,19 @@ class Frame:
         outside, sure = self.outer.column(name, alias)
         return found | outside, sure
 
+    def is_plain(self, name: str, alias: str = "") -> bool:
+        """Whether the values of a column are those of a stored one as they are."""
+        found = [
+            output.plain
+            for each, table in self.beside
+            if not alias or each == alias
+            for output in table
+            if output.stored is None and output.name == name
+        ]
+        if found or self.outer is None or (alias and any(each == alias for each, _ in self.beside)):
+            return all(found)
+        return self.outer.is_plain(name, alias)
+
     def row(self, alias: str) -> Value:
         """Return what a whole row of a table in sight derives from."""
         table = self.named(alias)

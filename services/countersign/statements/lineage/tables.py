@@ -16,13 +16,14 @@ class Output:
 
     Or, where ``stored`` is given, all columns of that stored relation, however many, under their own names; with
     ``sources``, under names that may have changed. ``rows``: the values are JSON of stored rows, whose keys are the
-    names of their columns.
+    names of their columns. ``plain``: the values are those of a stored column as they are.
     """
 
     name: str
     sources: Sources = CLEAR
     stored: str | None = None
     rows: bool = False
+    plain: bool = False
 
 
 Table: TypeAlias = tuple[Output, ...]
@@ -43,7 +44,9 @@ def sources_of(table: Iterable[Output]) -> Sources:
 
 def clouded(table: Table, sources: Sources) -> Table:
     """Return the table with every column deriving from ``sources``, too."""
-    return tuple(replace(output, sources=output.sources | sources) for output in table) if sources else table
+    if not sources:
+        return table
+    return tuple(replace(output, sources=output.sources | sources, plain=False) for output in table)
 
 
 def renamed(table: Table, names: Sequence[str]) -> Table:
@@ -65,7 +68,12 @@ def united(left: Table, right: Table) -> Table:
     places = [output.stored for output in left]
     if "" not in places and places == [output.stored for output in right]:
         return tuple(
-            replace(one, sources=one.sources | other.sources, rows=one.rows or other.rows)
+            replace(
+                one,
+                sources=one.sources | other.sources,
+                rows=one.rows or other.rows,
+                plain=one.plain and other.plain,
+            )
             for one, other in zip(left, right, strict=True)
         )
     behind_star = any(output.stored is not None for output in right)
@@ -81,13 +89,14 @@ def lineage_of(table: Table) -> Lineage:
     if any(output.stored is not None or not output.name for output in tainted):
         return Lineage(everything=True, touched=True)
     count = Counter(output.name for output in table)
-    columns: dict[str, Sources] = {}
+    columns: dict[str, Column] = {}
     for output in tainted:
-        columns[output.name] = columns.get(output.name, CLEAR) | output.sources
+        known = columns.get(output.name, Column(output.name, CLEAR, plain=True))
+        columns[output.name] = Column(output.name, known.sources | output.sources, known.plain and output.plain)
     star = any(output.stored is not None for output in table)
-    beside_star = star and any(name not in sources for name, sources in columns.items())
+    beside_star = star and any(name not in column.sources for name, column in columns.items())
     return Lineage(
-        tuple(Column(name, sources) for name, sources in columns.items()),
+        tuple(columns.values()),
         # Clients tell columns of one name apart by adding to it.
         loose=beside_star or any(count[name] > 1 for name in columns) or any(output.rows for output in table),
         stored=star,

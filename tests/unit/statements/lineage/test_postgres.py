@@ -210,6 +210,28 @@ def test_a_statement_whose_errors_may_quote_a_masked_value_is_told(text: str, to
     assert lineage(text, "postgres", MASKED).touched is touched
 
 
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("SELECT ssn AS x FROM users", True),
+        ("SELECT t.x FROM (SELECT u.ssn AS x FROM users u) t", True),
+        ("WITH t (x) AS (SELECT ssn FROM users) SELECT * FROM t", True),
+        ("SELECT ssn AS x FROM users UNION SELECT card FROM users", True),
+        ("SELECT reverse(ssn) AS x FROM users", False),
+        ("SELECT x FROM (SELECT reverse(ssn) AS x FROM users) t", False),
+        ("SELECT ssn AS x FROM users UNION SELECT reverse(ssn) FROM users", False),
+        ("SELECT ssn AS x FROM users UNION SELECT '1'", False),
+        ("SELECT ssn AS x FROM users; SELECT reverse(ssn) AS x FROM users", False),
+        ("SELECT reverse(ssn) AS x, ssn AS x FROM users", False),
+        ("SELECT max(ssn) AS x FROM users", False),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["postgres", "sqlite"])
+def test_values_that_something_was_made_of_are_told_from_stored_ones(text: str, plain: bool, dialect: str) -> None:
+    (column,) = lineage(text, dialect, MASKED).columns
+    assert (column.name, column.plain) == ("x", plain)
+
+
 def test_without_masked_columns_nothing_is_said() -> None:
     assert not lineage("nonsense", "postgres", ()).everything
 

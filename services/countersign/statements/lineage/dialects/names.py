@@ -35,7 +35,7 @@ def with_names(table: Table, tree: exp.Expr, piece: Piece) -> Table:
     if len(written) != len(table):
         return table
     return tuple(
-        replace(output, name=text.casefold()) if not output.name or _hides(target, text) else output
+        replace(output, name=text.casefold(), plain=False) if not output.name or _hides(target, text) else output
         for output, target, text in zip(table, first.expressions, written, strict=True)
     )
 

@@ -114,7 +114,8 @@ class Queries:
         name = target.alias_or_name if isinstance(target, (exp.Alias, exp.Column)) else ""
         # The name of a column as a value of its own is not that column.
         found = Value() if isinstance(value, _CONSTANTS) else self._values.follow(value, frame)
-        return Output(name.casefold(), found.sources)
+        plain = isinstance(value, exp.Column) and frame.is_plain(value.name.casefold(), value.table.casefold())
+        return Output(name.casefold(), found.sources, plain=plain)
 
     def _star(self, star: exp.Star, alias: str, frame: Frame) -> Table:
         name = alias.casefold()

@@ -115,7 +115,8 @@ class Queries:
                 # The fields of what a function gives, say.
                 yield Output("", self._values.follow(value, frame).lost().sources, stored="")
             else:
-                yield _output(target.get("name") or shown_name(value), self._target(value, frame))
+                named = _output(target.get("name") or shown_name(value), self._target(value, frame))
+                yield replace(named, plain=_is_plain(value, frame))
 
     def _star(self, alias: list[str], frame: Frame) -> Table:
         if not alias:
@@ -262,6 +263,11 @@ class Queries:
 def _output(name: str, value: Value) -> Output:
     sources = value.sources | (WHICHEVER if value.row else CLEAR)
     return Output(name.casefold(), sources, rows=value.keyed)
+
+
+def _is_plain(value: Tree, frame: Frame) -> bool:
+    fields = [name.casefold() for name in strings(value.get("ColumnRef", {}).get("fields", ()))]
+    return bool(fields) and frame.is_plain(fields[-1], fields[-2] if len(fields) > 1 else "")
 
 
 def _put(table: Table) -> Sources:
