@@ -14,7 +14,8 @@ from pathlib import Path
 
 import hyperscan
 
-from countersign.masking.detectors.base import Detector, gate_of, parts_of
+from countersign.masking.detectors.base import Detector, gate_of, parts_of, shape_of
+from countersign.masking.shape_gates import Shapes
 
 _FLAGS = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
 # RE2 takes these for k and s where case does not count, hyperscan does not: a text that holds one opens every gate.
@@ -63,18 +64,40 @@ class DetectorGates:
 
     def __init__(self, detectors: Iterable[Detector], *, cache_dir: Path | None) -> None:
         """See :class:`Gates`. Raises :class:`ValueError` for a detector with a gate that hyperscan does not take."""
-        gated = {part: gate_of(part) for detector in detectors for part in parts_of(detector) if gate_of(part)}
-        self._numbers = {part: number for number, part in enumerate(gated)}
-        self._gates = Gates(tuple(gated.values()), cache_dir=cache_dir) if gated else None
+        self._unguarded: dict[Detector, list[Detector]] = {}
+        self._gated: list[tuple[Detector, Detector]] = []
+        self._shaped: list[tuple[Detector, Detector]] = []
+        for detector in dict.fromkeys(detectors):
+            self._unguarded[detector] = []
+            for part in parts_of(detector):
+                if gate_of(part):
+                    self._gated.append((detector, part))
+                elif shape_of(part):
+                    self._shaped.append((detector, part))
+                else:
+                    self._unguarded[detector].append(part)
+        self._shaped.sort(key=lambda pair: shape_of(pair[1]))
+        self._gates = Gates([gate_of(part) for _, part in self._gated], cache_dir=cache_dir) if self._gated else None
+        self._shapes = Shapes([shape_of(part) for _, part in self._shaped]) if self._shaped else None
 
-    def opened(self, data: bytes) -> Callable[[Detector], list[Detector]]:
+    def opened(self, data: bytes) -> Callable[[Detector], Sequence[Detector]]:
         """Look at a text; the result tells the parts of a detector that must look at it, too."""
-        if self._gates is None:
-            return lambda detector: list(parts_of(detector))
-        numbers, opened = self._numbers, self._gates.opened(data)
-        return lambda detector: [
-            part for part in parts_of(detector) if (number := numbers.get(part)) is None or number in opened
-        ]
+        asked: dict[Detector, list[Detector]] = {}
+        for number in sorted(self._gates.opened(data)) if self._gates is not None else ():
+            detector, part = self._gated[number]
+            asked.setdefault(detector, []).append(part)
+        for number in self._shapes.seen(data) if self._shapes is not None else ():
+            detector, part = self._shaped[number]
+            asked.setdefault(detector, []).append(part)
+        unguarded = self._unguarded
+
+        def parts(detector: Detector) -> Sequence[Detector]:
+            always = unguarded.get(detector)
+            if always is None:
+                return parts_of(detector)
+            return [*always, *asked[detector]] if detector in asked else always
+
+        return parts
 
 
 def is_gate(pattern: str) -> bool:

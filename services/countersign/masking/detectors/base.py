@@ -21,7 +21,7 @@ class Hit(NamedTuple):
 class Detector(Protocol):
     """Finds one family of values in UTF-8 text, in time that grows no faster than the text.
 
-    It may have two attributes more:
+    It may have some attributes more:
 
     ``gate``, a tuple of patterns: in a text where none of them matches, ``find`` finds nothing, so it is not asked. All
     gates together cost one pass over a text, so one that most texts do not match makes its detector free. The patterns
@@ -29,6 +29,9 @@ class Detector(Protocol):
     ASCII's ``\\b``; no anchors, no look-around, no Unicode classes (``[^\\x00-\\x7f]`` stands for what is not ASCII).
     The two letters that only RE2 folds (U+212A, U+017F) are seen to. A gate must be no stricter than its detector;
     where unsure, looser.
+
+    ``shape``, in place of a gate, where hyperscan would find no literal to look for: a pattern of RE2 over bytes, with
+    the same promise. All shapes together cost one pass, too, and a text that has one is searched for dozens of them.
 
     ``parts``, a tuple of detectors with the same label that together are this one: each has a gate of its own, and
     they are asked in its place.
@@ -48,6 +51,12 @@ def gate_of(detector: Detector) -> tuple[str, ...]:
     """The detector's gate; empty when it must see every text."""
     gate: tuple[str, ...] = getattr(detector, "gate", ())
     return gate
+
+
+def shape_of(detector: Detector) -> str:
+    """The detector's shape; empty when it has none."""
+    shape: str = getattr(detector, "shape", "")
+    return shape
 
 
 def parts_of(detector: Detector) -> tuple[Detector, ...]:

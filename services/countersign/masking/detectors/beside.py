@@ -22,10 +22,17 @@ _OTHERS = (
     *("document", "file", "image", "photo", "video", "post", "tweet", "message", "event", "job", "run", "task"),
     *("chapter", "section", "figure", "table", "chip", "firmware", "kernel", "driver version", "sample", "iteration"),
 )
+_OWNERS_OF_IDS = (
+    *("user", "customer", "client", "account", "session", "device", "object", "entity", "group", "team", "org"),
+    *("project", "parent", "tenant", "node", "channel", "chat", "campaign", "record", "resource", "instance", "asset"),
+    *("category", "store", "company", "vendor", "supplier", "merchant", "seller", "sensor", "location", "organization"),
+)
 # Only what names the value itself: no more than a word such as "number" or "is" may stand between.
 _NAMES_SOMETHING_ELSE = re2.compile(
     (
-        rf"(?i)(?:^|[^a-z])(?:{'|'.join(_OTHERS)})s?(?:[ _.#-]?(?:id|ids|no|nr|num|number|value|is|was|of|at|in|ms))*"
+        rf"(?i)(?:(?:^|[^a-z])(?:{'|'.join(_OTHERS)})s?"
+        r"(?:[ _.#-]?(?:id|ids|no|nr|num|number|value|is|was|of|at|in|ms))*|"
+        rf"""(?:{"|".join(_OWNERS_OF_IDS)})s?[ _-]?(?:ids?|no|number)|(?:^|["'`{{(\[,;|])_?ids?)"""
         rf"""[\s"'`:=(\[\\>#/|-]{{0,8}}$"""
     ).encode()
 )
@@ -64,6 +71,6 @@ def _pattern(word: str) -> str:
         return word
     if len(word) > _SHORT_WORD:
         return "(?i:" + word.replace(" ", "[ _.-]{0,2}") + ")"
-    edge = r"(?:\b|[_0-9])"
+    edge = r"(?:\b|_)"
     inner = rf"[a-z](?:{word.capitalize()}|{word.upper()})(?:\b|[_0-9A-Z])"
     return rf"(?:{edge}(?i:{word}){edge}|{inner}|{edge}{word}[A-Z])"

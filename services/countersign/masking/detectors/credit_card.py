@@ -6,7 +6,8 @@ import re
 
 from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
 
-_RUN = Pattern(r"[0-9](?:[ -]?[0-9]){12,}")
+# A run begins where a scheme's first digit does, so that what holds none costs nothing.
+_RUN = Pattern(r"[2-6](?:[ -]?[0-9]){12,}|1[0-9]{14}")
 _GROUP = re.compile(rb"[0-9]+")
 _WHY = "a card scheme's prefix and length, and the Luhn sum is right"
 _SHORTEST, _LONGEST = 13, 19
@@ -14,6 +15,7 @@ _SHORTEST_GROUP = 3
 
 _SCHEMES: tuple[tuple[int, int, frozenset[int]], ...] = (
     # first six digits from, to (inclusive), lengths
+    (100000, 199999, frozenset({15})),  # UATP
     (222100, 272099, frozenset({16})),  # Mastercard
     (300000, 305999, frozenset(range(14, 20))),  # Diners Club
     (309500, 309599, frozenset(range(14, 20))),
@@ -39,7 +41,7 @@ class CreditCard:
     """Detects card numbers, bare or in groups with blanks or dashes between them."""
 
     label = "CREDIT_CARD"
-    gate = (r"[2-6](?:[ -]?[0-9]){12}",)
+    gate = (r"[2-6](?:[ -]?[0-9]){12}", r"\b1[0-9]{14}\b")
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
@@ -66,9 +68,9 @@ def _cards(data: bytes, start: int, end: int) -> list[ByteSpan]:
 
 
 def _continues_before(data: bytes, start: int) -> bool:
-    """Whether letters stand before (a digest), or the digits are a fraction."""
+    """Whether letters or more digits stand before (a digest), or the digits are a fraction."""
     before = data[max(start - 2, 0) : start]
-    return before[-1:].isalpha() or (before[-1:] == b"." and before[:1].isdigit())
+    return before[-1:].isalnum() or (before[-1:] == b"." and before[:1].isdigit())
 
 
 def _is_card(digits: bytes) -> bool:

@@ -120,7 +120,11 @@ DOCUMENTS = {
         "UK_SORT_CODE", anything, words=("sort code",), beside=(r"[0-9]{2}-[0-9]{2}-[0-9]{2}", r"[0-9]{6}")
     ),
     "us_routing": Identifier(
-        "US_ROUTING", us_aba, words=("routing", "aba", "rtn", "transit"), beside=(r"[0-9]{4}-?[0-9]{4}-?[0-9]",)
+        "US_ROUTING",
+        us_aba,
+        words=("routing", "aba", "rtn", "transit"),
+        unnamed=(r"[0-9]{4}-[0-9]{4}-[0-9]",),
+        beside=(r"[0-9]{9}",),
     ),
 }
 """By the names that gateway.yaml uses, without passports."""

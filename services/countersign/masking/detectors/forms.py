@@ -40,7 +40,12 @@ class Form:
         self._evidence = evidence
         self._words = words
         self._check = check
-        self.gate = words.gate if words is not None and evidence is Evidence.BESIDE else (bounded,)
+        self.gate: tuple[str, ...] = ()
+        self.shape = ""
+        if words is not None and evidence is Evidence.BESIDE:
+            self.gate = words.gate
+        else:
+            self.shape = bounded
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
@@ -65,7 +70,7 @@ class Form:
         return self._words is not None and self._words.near(data, start, end)
 
     def _is_part_of_more(self, data: bytes, start: int, end: int) -> bool:
-        """Whether what stands beside a match belongs to it: a longer code, a fraction, an amount of money."""
+        """Whether what stands beside a match belongs to it: a longer code, a fraction, an amount, a row of numbers."""
         before, after = data[max(start - 2, 0) : start], data[end : end + 2]
         joins = bytes.isalnum if self._evidence is Evidence.UNNAMED else bytes.isdigit
         if len(before) == 2 and before[1] in _JOINTS and joins(before[:1]):
@@ -74,6 +79,10 @@ class Form:
             return True
         if after[:1] in (b"@", b"%"):
             return True
+        if self._evidence is Evidence.UNNAMED and b" " in data[start:end]:
+            in_row = before[1:] == b" " and before[:1].isdigit()
+            if in_row or (after[:1] == b" " and after[1:].isdigit()):
+                return True
         if len(after) < 2:
             return False
         return (after[0] == _DASH and joins(after[1:])) or (after[0] in _POINTS and after[1:].isdigit())
@@ -91,18 +100,24 @@ class Identifier:
         alone: tuple[str, ...] = (),
         unnamed: tuple[str, ...] = (),
         beside: tuple[str, ...] = (),
+        bare: tuple[str, ...] = (),
+        bare_check: Check | None = None,
     ) -> None:
-        """Take RE2 patterns, which hyperscan must read alike, by the evidence that each needs; see :class:`Words`."""
+        """Take RE2 patterns, which hyperscan must read alike, by the evidence that each needs; see :class:`Words`.
+
+        ``bare`` ones are as ``unnamed`` ones, and need the ``bare_check`` in place of the check.
+        """
         self.label = label
         announced = Words(words) if words else None
         self.parts: tuple[Detector, ...] = tuple(
-            Form(label, pattern, evidence, announced, check)
-            for evidence, patterns in (
-                (Evidence.ALONE, alone),
-                (Evidence.UNNAMED, unnamed),
-                (Evidence.BESIDE, beside),
+            Form(label, "|".join(patterns), evidence, announced, needed)
+            for evidence, patterns, needed in (
+                (Evidence.ALONE, alone, check),
+                (Evidence.UNNAMED, unnamed, check),
+                (Evidence.UNNAMED, bare, bare_check or check),
+                (Evidence.BESIDE, beside, check),
             )
-            for pattern in patterns
+            if patterns
         )
 
     def find(self, data: bytes) -> list[Hit]:

@@ -13,7 +13,7 @@ _HEXTETS = r"(?:[0-9A-Fa-f]{1,4}:)"
 # Eight groups, or fewer with a gap; the last two may be written as IPv4.
 _IPV6_FULL = rf"{_HEXTETS}{{7}}[0-9A-Fa-f]{{1,4}}|{_HEXTETS}{{6}}{_IPV4}"
 _IPV6_GAP = rf"{_HEXTETS}{{0,6}}[0-9A-Fa-f]{{0,4}}::(?:[0-9A-Fa-f]{{1,4}}:){{0,6}}(?:{_IPV4}|[0-9A-Fa-f]{{0,4}})"
-_ZONE_AND_PREFIX = r"(?:%[0-9A-Za-z]{1,15})?(?:/[0-9]{1,3})?"
+_ZONE_AND_PREFIX = r"(?:%[0-9A-Za-z]{1,15})?(?:/[0-9]{1,3}\b)?"
 _MAC_COLONS = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 _MAC_DASHES = r"(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}"
 _MAC_CISCO = r"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
@@ -23,8 +23,8 @@ _NOBODYS_MACS = frozenset({"0" * 12, "f" * 12})
 class IpAddress:
     """Detects addresses, with the prefix length or zone that may follow.
 
-    Not those that are nobody's: loopback, unspecified, IPv4's broadcast. Private ones count: they lead to a person as
-    well. What is named a version is none.
+    Not those that are nobody's and stand in every other log: 0.0.0.0, 127.0.0.0/8 and 255.255.255.255. Private ones
+    count: they lead to a person as well. What is named a version is none.
     """
 
     label = "IP_ADDRESS"
@@ -67,7 +67,9 @@ class _Ipv6:
         return [
             Hit(start, end, "hexadecimal groups and colons")
             for start, end in self._pattern.spans(data)
-            if not _goes_on(data, start, end, b":") and _is_ipv6(data[start:end].partition(b"/")[0].decode())
+            if not _goes_on(data, start, end, b":")
+            and not _is_slice(data, start, end)
+            and _is_ipv6(data[start:end].partition(b"/")[0].decode())
         ]
 
 
@@ -103,10 +105,16 @@ def _goes_on(data: bytes, start: int, end: int, joints: bytes) -> bool:
     return len(after) == 2 and after[0] in joints and after[1:].isalnum()
 
 
+def _is_slice(data: bytes, start: int, end: int) -> bool:
+    """Whether it stands in the brackets of a name, as Python's slices do (``rows[1::2]``)."""
+    before = data[max(start - 2, 0) : start]
+    return before[1:] == b"[" and data[end : end + 1] == b"]" and (before[:1].isalnum() or before[:1] in b"_)]")
+
+
 def _is_ipv6(text: str) -> bool:
     """Whether it is an address of somebody's, not a name of C++ or Rust that is spelt with hexadecimal letters."""
     try:
         address = IPv6Address(text.partition("%")[0])
     except AddressValueError:
         return False
-    return any(map(str.isdigit, text)) and not address.is_loopback and not address.is_unspecified
+    return any(map(str.isdigit, text)) and not address.is_unspecified

@@ -13,7 +13,8 @@ from countersign.masking.detectors.forms import Evidence, Form, compact
 _LABEL = "PHONE"
 _WORDS = (
     *("phone", "telephone", "tel", "mobile", "cell", "cellular", "cellphone", "fax", "msisdn", "whatsapp", "sms"),
-    *("telefon", "handy", "portable", "celular", "movil", "telemovel", "cellulare", "landline", "call me", "gsm"),
+    *("telefon", "handy", "portable", "celular", "movil", "telemovel", "cellulare", "landline", "gsm"),
+    *("call me", "text me", "reach me", "contact me", "dial", "number is"),
 )
 # At most two separators in a row, as in "(0) 30".
 _INTERNATIONAL = r"[0-9](?:[ .()/-]{0,2}[0-9]){6,15}"
@@ -32,8 +33,8 @@ _NATIONAL = (
     r"0 ?\(?[1-9][0-9]{0,4}(?:\) ?|[ ./-])[0-9]{2,8}(?:[ .-][0-9]{2,5}){0,4}",
     # Brazil, and others that write an area in brackets and halve the rest.
     r"[0-9]{2,3}\) ?9?[0-9]{3,4}[ -][0-9]{4}",
-    # Turkey, without its trunk prefix.
-    r"[2-5][0-9]{2} [0-9]{3} [0-9]{2} [0-9]{2}",
+    # Turkey and Russia, with and without their trunk prefixes.
+    r"(?:[078][ -]?)?\(?[1-9][0-9]{2}(?:\) ?|[ -])[0-9]{3}[ -][0-9]{2}[ -][0-9]{2}",
 )
 _ANNOUNCED = r"[0-9](?:[ .()/-]{0,2}[0-9]){6,14}"
 
@@ -70,7 +71,9 @@ class _International:
         """See :class:`Detector`."""
         found: list[Hit] = []
         for start, end in self._pattern.spans(data):
-            if data[max(start - 1, 0) : start].isalnum() or data[end : end + 1].isalnum():
+            before = data[max(start - 2, 0) : start]
+            is_fraction = before[1:] == b"." and before[:1].isdigit()
+            if is_fraction or before[-1:].isalnum() or data[end : end + 1].isalnum():
                 continue
             end = _end_of_number(data, start, end)
             if start < end and not names_something_else(data, start):
@@ -85,7 +88,7 @@ class _National(Form):
         """See :class:`Detector`."""
         found: list[Hit] = []
         for start, end, why in super().find(data):
-            if _DATE.search(data[start:end]) is None:
+            if _DATE.search(data[start:end]) is None and not names_something_else(data, start):
                 begins = start - (data[max(start - 1, 0) : start] in (b"(", b"+"))
                 found.append(Hit(begins, end, why))
         return found

@@ -17,7 +17,7 @@ _TR_LETTER = "[A-PR-VYZ]"
 _NOT_LETTERS = frozenset(
     {
         *("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC", "AM", "PM", "KB", "MB"),
-        *("GB", "TB", "KM", "CM", "MM", "KG", "MG", "ML", "MS", "NS", "US", "HZ", "EUR", "USD", "GBP", "TL", "V", "A"),
+        *("GB", "TB", "KM", "CM", "MM", "KG", "MG", "ML", "MS", "NS", "US", "HZ", "EUR", "USD", "GBP", "TL"),
     }
 )
 
@@ -36,13 +36,15 @@ def make() -> Identifier:
         words=_WORDS,
         unnamed=(
             # Great Britain since 2001, India, Nigeria, Turkey, France since 2009.
-            r"[A-HJ-PR-Y]{2}[0-9]{2} ?[A-HJ-PR-Z]{3}",
+            r"[A-HJ-PR-Y]{2}(?:0[2-9]|[12][0-9]|5[1-9]|[67][0-9])[ -]?[A-HJ-PR-Z]{3}",
             rf"{_IN_STATES}[ -]?[0-9]{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?[0-9]{{4}}",
             r"[0-9]{2} ?BH ?[0-9]{4} ?[A-HJ-NP-Z]{1,2}",
             r"[A-Z]{3}-?[0-9]{3} ?[A-Z]{2}",
             rf"{_TR_PROVINCE} ?{_TR_LETTER} ?[0-9]{{4,5}}|{_TR_PROVINCE} ?{_TR_LETTER}{{2}} ?[0-9]{{3,4}}",
             rf"{_TR_PROVINCE} ?{_TR_LETTER}{{3}} ?[0-9]{{2,3}}",
             r"[A-HJ-NP-TV-Z]{2}-[0-9]{3}-[A-HJ-NP-TV-Z]{2}",
+            # Germany
+            r"[A-Z]{1,3}-[A-Z]{1,2} [1-9][0-9]{0,3}[EH]?",
         ),
         beside=(
             r"[A-Z]{1,3}[ -]?[0-9]{1,4}[ -]?[A-Z]{1,3}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from countersign.masking.detectors.checksums import ean
 from countersign.masking.detectors.forms import Identifier, anything, stdnum
 from countersign.masking.detectors.national_ids import other_checks as checks
 
 _ID_WORDS = ("national id", "id number", "id no", "identity number", "identity card", "identification")
-_YYMMDD = r"[0-9]{2}[01][0-9][0-3][0-9]"
+_YYMMDD = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 
 ELSEWHERE = {
     "au_abn": Identifier(
@@ -32,7 +33,7 @@ ELSEWHERE = {
         "CN_RIC",
         checks.cn_ric,
         words=("shenfenzheng", "resident", *_ID_WORDS),
-        alone=(r"[1-8][0-9]{5}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx]",),
+        alone=(r"[1-8][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]{4}[0-9Xx]",),
     ),
     "hk_id": Identifier("HK_ID", checks.hk_id, words=("hkid", *_ID_WORDS), alone=(r"[A-Z]{1,2}[0-9]{6}\([0-9A]",)),
     "id_nik": Identifier("ID_NIK", stdnum("id.nik"), words=("nik", "ktp"), beside=(r"[0-9]{16}",)),
@@ -51,9 +52,9 @@ ELSEWHERE = {
     ),
     "in_gstin": Identifier(
         "IN_GSTIN",
-        stdnum("in_.gstin"),
+        anything,
         words=("gst", "gstin"),
-        alone=(r"[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][1-9A-Z]Z[0-9A-Z]",),
+        alone=(r"[0-39][0-9][A-Z]{5}[0-9]{4}[A-Z][1-9A-Z]Z[0-9A-Z]",),
     ),
     "in_pan": Identifier(
         "IN_PAN",
@@ -95,6 +96,8 @@ ELSEWHERE = {
         words=("rrn", "frn", "resident registration", "foreigner registration", "\uc8fc\ubbfc", "\uc678\uad6d\uc778"),
         unnamed=(rf"{_YYMMDD}-[0-9]{{7}}",),
         beside=(rf"{_YYMMDD}[0-9]{{7}}",),
+        bare=(rf"{_YYMMDD}[1-8][0-9]{{6}}",),
+        bare_check=checks.kr_rrn_before_2020,
     ),
     "my_nric": Identifier(
         "MY_NRIC",
@@ -115,7 +118,14 @@ ELSEWHERE = {
     ),
     "ph_umid": Identifier("PH_UMID", anything, words=("umid", "crn"), unnamed=(r"[0-9]{4}-[0-9]{7}-[0-9]",)),
     "pk_cnic": Identifier("PK_CNIC", anything, words=("cnic", "nicop"), unnamed=(r"[1-7][0-9]{4}-[0-9]{7}-[0-9]",)),
-    "sg_nric": Identifier("SG_NRIC", checks.sg_nric, words=("nric", "fin"), alone=(r"(?i:[stfgm][0-9]{7}[a-z])",)),
+    # The form alone is rare enough; the check would only spare invented numbers.
+    "sg_nric": Identifier(
+        "SG_NRIC",
+        anything,
+        words=("nric", "fin"),
+        unnamed=(r"[STFGM][0-9]{7}[A-Z]",),
+        beside=(r"(?i:[stfgm][0-9]{7}[a-z])",),
+    ),
     "sg_uen": Identifier(
         "SG_UEN",
         stdnum("sg.uen"),
@@ -126,7 +136,13 @@ ELSEWHERE = {
         "TH_TNIN",
         checks.th_pin,
         words=("tnin", "thai", "thailand", "\u0e1b\u0e23\u0e30\u0e0a\u0e32\u0e0a\u0e19", *_ID_WORDS),
-        unnamed=(r"[1-8]-[0-9]{4}-[0-9]{5}-[0-9]{2}-[0-9]", r"[1-8] [0-9]{4} [0-9]{5} [0-9]{2} [0-9]"),
+        unnamed=(
+            r"[1-8]-[0-9]{4}-[0-9]{5}-[0-9]{2}-[0-9]",
+            r"[1-8] [0-9]{4} [0-9]{5} [0-9]{2} [0-9]",
+        ),
+        # Not what may be a time in milliseconds of this century.
+        bare=(r"(?:1[12]|[2-8][1-9])[0-9]{11}",),
+        bare_check=lambda number: checks.th_pin(number) and not ean(number),
         beside=(r"[1-8][0-9]{12}",),
     ),
     "tw_id": Identifier("TW_ID", checks.tw_id, words=("taiwan", *_ID_WORDS), unnamed=(r"[A-Z][1289][0-9]{8}",)),

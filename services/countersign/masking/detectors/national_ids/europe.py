@@ -6,10 +6,12 @@ from countersign.masking.detectors.checksums import ean
 from countersign.masking.detectors.forms import Identifier, anything, stdnum
 from countersign.masking.detectors.national_ids import european_checks as checks
 
+_DDMMYY = "(?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])[0-9]{2}"
+_MMDD = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _DE = "[CFGHJKLMNPRTVWXYZ]"
 _DE_OR_DIGIT = "[CFGHJKLMNPRTVWXYZ0-9]"
 _IT_DIGIT = "[0-9LMNPQRSTUV]"
-_NINO = r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"
+_NINO = r"(?i:[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[a-d])"
 _VAT = (
     r"AT ?U[0-9]{8}|BE ?[01][0-9]{9}|BG ?[0-9]{9,10}|CY ?[0-9]{8}[A-Z]|CZ ?[0-9]{8,10}|"
     r"DE ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}|DK ?[0-9]{8}|EE ?[0-9]{9}|EL ?[0-9]{9}|ES ?[A-Z0-9][0-9]{7}[A-Z0-9]|"
@@ -24,7 +26,7 @@ EUROPE = {
         "AT_VNR",
         checks.at_vnr,
         words=("svnr", "versicherungsnummer", *_SSN_WORDS),
-        unnamed=(r"[1-9][0-9]{3} [0-3][0-9][01][0-9]{3}",),
+        unnamed=(rf"[1-9][0-9]{{3}} {_DDMMYY}",),
         beside=(r"[1-9][0-9]{9}",),
     ),
     "be_nn": Identifier(
@@ -53,20 +55,20 @@ EUROPE = {
         "DE_HEALTH_INSURANCE",
         checks.de_health,
         words=("kvnr", "krankenversicher", "versichertennummer", "krankenkasse", "health insurance"),
-        unnamed=(r"[A-Z][0-9]{9}",),
+        unnamed=(r"[A-Za-z][0-9]{9}",),
     ),
     "de_lanr": Identifier("DE_LANR", checks.de_doctor, words=("lanr", "arztnummer"), beside=(r"[0-9]{9}",)),
     "de_personalausweis": Identifier(
         "DE_ID_CARD",
         checks.de_document,
-        words=("personalausweis", "ausweis", "identity card", "id card"),
+        words=("personalausweis", "ausweis", "identity card", "id card", "reisepass"),
         unnamed=(rf"{_DE}{_DE_OR_DIGIT}{{8}}[0-9]?",),
     ),
     "de_social_security": Identifier(
         "DE_SOCIAL_SECURITY",
         checks.de_pension,
         words=("rentenversicher", "rvnr", *_SSN_WORDS),
-        unnamed=(r"[0-9]{2} ?[0-3][0-9][01][0-9]{3} ?[A-Z] ?[0-9]{2} ?[0-9]",),
+        unnamed=(rf"[0-9]{{2}} ?{_DDMMYY} ?[A-Z] ?[0-9]{{2}} ?[0-9]",),
     ),
     "de_idnr": Identifier(
         "DE_TAX_ID",
@@ -77,25 +79,30 @@ EUROPE = {
     "de_tax_number": Identifier(
         "DE_TAX_NUMBER",
         anything,
-        words=("steuer", "stnr", "st nr", "tax number"),
+        words=("steuer", "stnr", "st nr", "tax number", "tax id", "idnr", "identifikationsnummer"),
+        unnamed=(r"[0-9]{2,3}/[0-9]{3}/[0-9]{5}",),
         beside=(r"[0-9]{2,3}[ /][0-9]{3,4}[ /][0-9]{4,5}", r"[0-9]{10,13}"),
     ),
     "dk_cpr": Identifier(
         "DK_CPR",
         checks.dk_cpr,
         words=("cpr", "personnummer"),
-        unnamed=(r"[0-3][0-9][01][0-9]{3}-[0-9]{4}",),
-        beside=(r"[0-3][0-9][01][0-9]{7}",),
+        unnamed=(rf"{_DDMMYY}-[0-9]{{4}}",),
+        beside=(rf"{_DDMMYY}[0-9]{{4}}",),
     ),
     "ee_ik": Identifier("EE_IK", checks.baltic, words=("isikukood",), unnamed=(r"[3-8][0-9]{10}",)),
-    "es_dni": Identifier("ES_DNI", checks.es_dni, words=("dni", "nif"), unnamed=(r"[0-9]{8}[ -]?[A-HJ-NP-TV-Z]",)),
-    "es_nie": Identifier("ES_NIE", checks.es_nie, words=("nie",), unnamed=(r"[XYZ][ -]?[0-9]{7}[ -]?[A-HJ-NP-TV-Z]",)),
+    "es_dni": Identifier(
+        "ES_DNI", checks.es_dni, words=("dni", "nif"), unnamed=(r"(?i:[0-9]{7,8}[ -]?[a-hj-np-tv-z])",)
+    ),
+    "es_nie": Identifier(
+        "ES_NIE", checks.es_nie, words=("nie",), unnamed=(r"(?i:[xyz][ -]?[0-9]{7}[ -]?[a-hj-np-tv-z])",)
+    ),
     "eu_vat": Identifier("VAT_ID", stdnum("eu.vat"), words=("vat", "ust", "tva", "iva"), unnamed=(_VAT,)),
     "fi_hetu": Identifier(
         "FI_HETU",
         checks.fi_hetu,
         words=("hetu", "henkil"),
-        alone=(r"[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-Y]",),
+        alone=(rf"{_DDMMYY}[-+A-FU-Y][0-9]{{3}}[0-9A-Y]",),
     ),
     "fr_nir": Identifier(
         "FR_NIR",
@@ -123,9 +130,7 @@ EUROPE = {
         beside=(r"[A-Z]{2} ?[0-9]{7}", r"[0-9]{7}[A-Z]{2}"),
     ),
     "lt_asmens": Identifier("LT_ASMENS", checks.baltic, words=("asmens kodas",), unnamed=(r"[3-6][0-9]{10}",)),
-    "lv_pk": Identifier(
-        "LV_PK", stdnum("lv.pvn"), words=("personas kods",), unnamed=(r"[0-3][0-9][01][0-9]{3}-[0-9]{5}",)
-    ),
+    "lv_pk": Identifier("LV_PK", stdnum("lv.pvn"), words=("personas kods",), unnamed=(rf"{_DDMMYY}-[0-9]{{5}}",)),
     "nl_bsn": Identifier(
         "NL_BSN",
         checks.nl_bsn,
@@ -147,8 +152,13 @@ EUROPE = {
     "pt_nif": Identifier(
         "PT_NIF", checks.pt_nif, words=("nif", "contribuinte"), beside=(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}",)
     ),
-    "ro_cnp": Identifier("RO_CNP", checks.ro_cnp, words=("cnp", "cod numeric"), unnamed=(r"[1-8][0-9]{12}",)),
-    "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(r"[0-3][0-9][01][0-9]{10}",)),
+    "ro_cnp": Identifier(
+        "RO_CNP",
+        checks.ro_cnp,
+        words=("cnp", "cod numeric"),
+        unnamed=(rf"[1-8][0-9]{{2}}{_MMDD}(?:0[1-9]|[1-4][0-9]|5[12])[0-9]{{4}}",),
+    ),
+    "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(rf"{_DDMMYY}[09][0-9]{{8}}",)),
     "ru_inn": Identifier("RU_INN", stdnum("ru.inn"), words=("inn",), beside=(r"[0-9]{12}|[0-9]{10}",)),
     "ru_snils": Identifier(
         "RU_SNILS", checks.ru_snils, words=("snils",), unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",)
@@ -164,7 +174,8 @@ EUROPE = {
         "SE_PERSONNUMMER",
         checks.se_personnummer,
         words=("personnummer", "personnr", "person number", "personal number", "samordningsnummer"),
-        unnamed=(r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", r"(?:19|20)[0-9]{10}"),
+        alone=(r"19[0-9]{6}[-+]?[0-9]{4}",),
+        unnamed=(r"(?:1[68]|20)?[0-9]{6}[-+][0-9]{4}", r"(?:1[68]|20)[0-9]{10}"),
         beside=(r"[0-9]{10}",),
     ),
     "tr_tckn": Identifier(

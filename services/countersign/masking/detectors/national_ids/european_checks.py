@@ -70,8 +70,8 @@ def de_doctor(number: str) -> bool:
 
 
 def dk_cpr(number: str) -> bool:
-    """A birthday and a serial; there is no check since 2007."""
-    return is_day(number[2:4], number[:2])
+    """A birthday, a serial and a check modulo 11, which a few numbers go without since 2007."""
+    return is_day(number[2:4], number[:2]) and weighted(number, (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
 
 
 def es_dni(number: str) -> bool:
@@ -151,8 +151,14 @@ def se_organisation(number: str) -> bool:
 
 
 def se_personnummer(number: str) -> bool:
-    """Birthday (60 on the day of coordination numbers) and a Luhn sum over the last ten digits."""
-    number = number.replace("+", "")[-10:]
+    """Birthday (60 on the day of coordination numbers) and a Luhn sum over the last ten digits.
+
+    Twelve digits may as well be a day and a minute of this century.
+    """
+    number = number.replace("+", "")
+    if number[:2] == "20" and len(number) == 12 and int(number[8:10]) < 24 and int(number[10:]) < 60:
+        return False
+    number = number[-10:]
     return is_day(number[2:4], str(int(number[4:6]) % 60)) and luhn(number)
 
 

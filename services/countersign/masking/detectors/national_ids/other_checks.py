@@ -76,6 +76,12 @@ def in_aadhaar(number: str) -> bool:
     return verhoeff(number) and number != number[::-1]
 
 
+def kr_rrn_before_2020(number: str) -> bool:
+    """A birthday and a check modulo 11, to which foreigners' numbers add 2."""
+    check = (11 - weighted(number, _KR_WEIGHTS) % 11) % 10
+    return year_first(number) and (check + (2 if number[6] in "5678" else 0)) % 10 == int(number[12])
+
+
 def kr_brn(number: str) -> bool:
     """Nine digits and a check modulo 10."""
     total = weighted(number, (1, 3, 7, 1, 3, 7, 1, 3)) + int(number[8]) * 5 // 10 + int(number[8]) * 5
