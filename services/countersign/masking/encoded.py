@@ -1,0 +1,95 @@
+"""Texts within a text that are written another way, as URIs do: in data URIs (RFC 2397), and with percent escapes.
+
+What a mask finds in one is masked with all of it, since no part of it could be changed and the rest stay what it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from urllib.parse import unquote_to_bytes
+
+from countersign.jsontext import quote
+from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
+from countersign.masking.result import Masked
+
+_URI = Pattern(r"""(?i)\bdata:([^,\s"'<>()]{0,255}),([^\s"'<>()\\]+)""")
+# What stands between two delimiters of URIs (RFC 3986, section 2.2) and holds an escape.
+_ESCAPED = Pattern(r"""[^\s"'<>&=?/#;,:(){}\[\]|\\%]*(?:%[0-9A-Fa-f]{2}[^\s"'<>&=?/#;,:(){}\[\]|\\%]*)+""")
+# Writers that escape what is escaped already do so once or twice.
+_MOST_ROUNDS = 3
+# In a text with more of them, all are masked when anything is found in any.
+_MOST_ASKED_ABOUT = 64
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+_Mask = Callable[[bytes], Masked]
+
+
+class DataUris:
+    """A detector that asks ``mask`` about the text in each data URI; what is no text (a picture) stays.
+
+    Readers of data URIs are lenient, so this one is: missing padding, the alphabet of URLs and escapes are all read.
+    """
+
+    label = "DATA"
+
+    def __init__(self, mask: _Mask) -> None:
+        self._mask = mask
+
+    def find(self, data: bytes) -> list[Hit]:
+        """See ``Detector``."""
+        held = ((payload, _text(data[slice(*kind)], data[slice(*payload)])) for _, kind, payload in _URI.groups(data))
+        return _found(held, self._mask, "a data URI with something to mask in it")
+
+
+class Escapes:
+    """A detector that asks ``mask`` about what is written with percent escapes (RFC 3986, section 2.1)."""
+
+    label = "ESCAPED"
+
+    def __init__(self, mask: _Mask) -> None:
+        self._mask = mask
+
+    def find(self, data: bytes) -> list[Hit]:
+        """See ``Detector``."""
+        if b"%" not in data:
+            return []
+        held = ((part, _unescaped(data[slice(*part)])) for part in _ESCAPED.spans(data))
+        return _found(held, self._mask, "something to mask, written with escapes")
+
+
+def _found(held: Iterable[tuple[ByteSpan, str]], mask: _Mask, why: str) -> list[Hit]:
+    texts = [(place, text) for place, text in held if text]
+    # To ask once for all of them costs what their bytes cost, however many there are.
+    if not texts or not mask(f"[{','.join(quote(text) for _, text in texts)}]".encode()).changed:
+        return []
+    if len(texts) <= _MOST_ASKED_ABOUT:
+        texts = [(place, text) for place, text in texts if mask(text.encode()).changed]
+    return [Hit(*place, why) for place, _ in texts]
+
+
+def _unescaped(data: bytes) -> str:
+    for _ in range(_MOST_ROUNDS):
+        if b"%" in data:
+            data = unquote_to_bytes(data)
+    return _decoded(data)
+
+
+def _text(kind: bytes, payload: bytes) -> str:
+    """Return what a data URI holds when it is text in UTF-8; empty otherwise."""
+    data = unquote_to_bytes(payload)
+    if b";base64" in kind.lower():
+        plain = data.translate(_FROM_URL_SAFE).rstrip(b"=")
+        try:
+            data = base64.b64decode(plain + b"=" * (-len(plain) % 4))
+        except (binascii.Error, ValueError):
+            return ""
+    return _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return ""
