@@ -116,7 +116,7 @@ def replace_json(data: bytes) -> None:
     except NotUnmaskable as refusal:
         refused_in_good_order(refusal)
     else:
-        assert _shape(_read(masked.decode())) == _shape(_read(back))
+        assert _shape(_read(masked.decode())) == _shape(_read(back.text))
 
 
 def mask_text(data: bytes) -> None:
