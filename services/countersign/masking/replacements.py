@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from countersign.masking.detectors.telling import classify
 from countersign.masking.shapes import is_separator
 from countersign.model.rule import Mask, ReplacementKind
 
@@ -171,14 +172,14 @@ class Tokenized:
 def replacements_of(mask: Mask, hash_key: bytes | None, *, secret: bool = False) -> Callable[[str], Replacement]:
     """Return what makes a mask's replacement for each label.
 
-    ``hash_key`` is the deployment's own; without one nothing is hashed, but redacted. Of a ``secret`` no part is left:
-    ``partial`` redacts it.
+    ``hash_key`` is the deployment's own; without one nothing is hashed, but redacted. Of a ``secret``, and of a field
+    whose name announces one, no part is left: ``partial`` redacts it.
     """
 
     def make(label: str) -> Replacement:
         redacted = Redacted(mask.replace.replace("{label}", label))
         match mask.how:
-            case ReplacementKind.PARTIAL if not secret:
+            case ReplacementKind.PARTIAL if not secret and classify(label) is None:
                 return Partial()
             case ReplacementKind.HASH if hash_key is not None:
                 return Hashed(label, hash_key)

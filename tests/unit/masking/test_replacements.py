@@ -72,6 +72,16 @@ def test_no_part_of_a_secret_is_left(cache_dir: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["password", "api_key", "client_secret", "accessToken"])
+def test_no_part_is_left_of_a_field_whose_name_announces_a_secret(cache_dir: Path, name: str) -> None:
+    value = "correct" + "horse" + "battery"
+    found = masked(masker(cache_dir, ReplacementKind.PARTIAL, fields=(name, "card")), {name: value, "card": CARD})
+    assert isinstance(found, dict)
+    assert found["card"] == "****-****-****-9010"
+    assert found[name].startswith("[")
+    assert "tery" not in found[name]
+
+
 @given(NUMBERS)
 def test_what_stands_for_a_number_is_one_and_for_an_integer_an_integer(literal: str) -> None:
     whole = isinstance(json.loads(literal), int)
