@@ -15,6 +15,19 @@ _OTHERS = (
     *("isbn", "issn", "doi", "sku", "ean", "upc", "gtin", "asin", "barcode", "part", "product", "item", "article"),
     *("model", "serial", "batch", "lot", "stock", "catalogue", "catalog", "version", "ver", "release", "build"),
     *("revision", "commit", "ticket", "case", "issue", "bug", "ref", "reference", "transaction", "txn", "payment"),
+    *(
+        "created",
+        "updated",
+        "modified",
+        "deleted",
+        "expires",
+        "expiry",
+        "expiration",
+        "started",
+        "finished",
+        "date",
+        "ts",
+    ),
     *("timestamp", "epoch", "unix", "time", "port", "offset", "size", "bytes", "length", "count", "total", "amount"),
     *("price", "sum", "balance", "quantity", "qty", "latitude", "longitude", "hash", "checksum", "digest", "sha1"),
     *("sha256", "md5", "uuid", "guid", "request", "trace", "span", "correlation", "process", "pid", "thread", "row"),
@@ -31,7 +44,7 @@ _OWNERS_OF_IDS = (
 _NAMES_SOMETHING_ELSE = re2.compile(
     (
         rf"(?i)(?:(?:^|[^a-z])(?:{'|'.join(_OTHERS)})s?"
-        r"(?:[ _.#-]?(?:id|ids|no|nr|num|number|value|is|was|of|at|in|ms))*|"
+        r"(?:[ _.#-]?(?:id|ids|no|nr|num|number|value|is|was|of|at|on|in|ms|ns))*|"
         rf"""(?:{"|".join(_OWNERS_OF_IDS)})s?[ _-]?(?:ids?|no|number)|(?:^|["'`{{(\[,;|])_?ids?)"""
         rf"""[\s"'`:=(\[\\>#/|-]{{0,8}}$"""
     ).encode()
