@@ -65,6 +65,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9]+")
 _TURN = re.compile(r"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
 _VOWELS = re.compile(r"[aeiouAEIOU]")
 _DIGITS = re.compile(r"[0-9]")
+_MARK = re.compile(r"[!#$%&*@^~?;]")
 _SHORTEST_SEGMENT = 8
 
 
@@ -78,6 +79,9 @@ def is_random(value: str, shortest: int = 12) -> bool:
     segments = _SEGMENT.findall(value)
     disorder = sum(len(segment) for segment in segments if len(segment) >= _SHORTEST_SEGMENT and _disordered(segment))
     if disorder >= shortest:
+        return True
+    marks = len(_MARK.findall(value))
+    if marks >= 4 and len(value) >= max(shortest, 16) and len(_DIGITS.findall(value)) >= 2:
         return True
     # Groups as in licence keys and UUIDs: each with digits, and disordered together.
     if (
@@ -99,7 +103,7 @@ def _disordered(segment: str) -> bool:
     letters = size - digits
     few_vowels = len(_VOWELS.findall(segment)) < 0.29 * letters
     if not digits:
-        return size >= 20 and few_vowels
+        return size >= 20 and (few_vowels or _DIGEST.fullmatch(segment) is not None)
     turns = len(_TURN.findall(segment))
     if turns >= 3:
         return size >= 10 or (turns >= 4 and digits >= 3)

@@ -29,8 +29,8 @@ _WEAK_NAME = rf"[a-z0-9_.-]*{_WEAK}[a-z0-9_.-]{{0,40}}"
 _AND_OPERATOR = rf"{_CLOSED}{_TYPE}{_OPERATOR}"
 _LONG_VALUE = rf"""\s{{0,16}}(?:[a-z]{{0,2}}\\*["'\x60])?({_LONG})"""
 _ARGUMENT_NAME = rf"[a-z0-9_.-]*(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
-_OPENED = r"""["'\x60]?(?:\(|,)[ \t]{0,4}[a-z]{0,2}["'\x60]"""
-_DASHED = r"""[\s"'\x60(\[=]--?"""
+_OPENED = r"""["'\x60]?(?:\(|[,\n])[ \t]{0,4}[a-z]{0,2}["'\x60]"""
+_DASHED = r"""(?:^|[\s"'\x60(\[=])--?"""
 _FLAG_NAME = rf"[a-z0-9-]*(?:{_STRONG}|{_WEAK})[a-z0-9-]{{0,24}}"
 
 _ASSIGNMENT = Pattern(
@@ -39,7 +39,9 @@ _ASSIGNMENT = Pattern(
 )
 _WEAK_ASSIGNMENT = Pattern(rf"(?i)({_WEAK_NAME}){_AND_OPERATOR}{_LONG_VALUE}")
 _ARGUMENT = Pattern(rf"""(?i)({_ARGUMENT_NAME}){_OPENED}({_WORD})["'\x60]""")
-_FLAG = Pattern(rf"""(?i){_DASHED}({_FLAG_NAME})["']?,?[ \t]{{1,4}}(?:{QUOTED}|([^\s"'\x60-][^\s"'\x60]*))""")
+_FLAG = Pattern(
+    rf"""(?i){_DASHED}({_FLAG_NAME})(?:["'],?\s{{1,4}}|[ \t]{{1,4}})(?:{QUOTED}|([^\s"'\x60-][^\s"'\x60]*))"""
+)
 # As in ADO.NET and ODBC, where a value may hold blanks and ends at a semicolon.
 _BETWEEN_SEMICOLONS = Pattern(r"""(?i)[;"']\s{0,4}(password|pwd)\s{0,4}=\s{0,4}([^;"'\n]{1,128})[;"']""")
 _SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)"
@@ -53,6 +55,7 @@ _EXPRESSION = re.compile(
     r"[({\[@].*|[\w.$]*[A-Za-z_][(\[{].*|\$?[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+[\[(]?.*", re.DOTALL
 )
 _LONGEST_EXPRESSION = 200
+_SHORTEST_WITHOUT_DIGITS = 16
 
 
 def find(data: bytes) -> list[Hit]:
@@ -151,7 +154,8 @@ def _is_code(value: str, kind: Telling, apart: bool) -> bool:
     if len(value) <= _LONGEST_EXPRESSION and _EXPRESSION.fullmatch(value) is not None and not is_random(value):
         return True
     is_name = value.isidentifier()
-    return is_name and (classify(value) is not None or (kind is not Telling.PASSWORD and value.isalpha()))
+    is_word = value.isalpha() and (apart or len(value) < _SHORTEST_WITHOUT_DIGITS)
+    return is_name and (classify(value) is not None or (kind is not Telling.PASSWORD and is_word))
 
 
 PART = Part(
@@ -160,7 +164,7 @@ PART = Part(
         rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}",
         rf"(?i){_WEAK}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}{_LONG_VALUE}",
         rf"(?i){_ARGUMENT_NAME}{_OPENED}{_WORD}",
-        rf"(?i){_DASHED}{_FLAG_NAME}[\x22']?,?[ \t]",
+        rf"(?i)--?{_FLAG_NAME}[\x22']?,?\s",
         rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
         rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",
     ),

@@ -15,9 +15,9 @@ _ENTRY = re.compile(rb"""[ \t]*(?:-[ \t]+)?["']?([\w./-]{1,120})["']?[ \t]*:(?:[
 _BLOCK_STYLE = re.compile(rb"[|>][-+0-9]{0,3}")
 _TELLING = r"(?:pass|pwd|pw|secret|token|key|cred|auth|jwt)"
 _NETRC = Pattern(r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)")
-_PGPASS = Pattern(r"(?m)^(?:[\w.*-]+|\[[0-9a-f:]+\]):(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:([^\s:]{4,})$")
+_PGPASS = Pattern(r"""(?:^|[\n"])(?:[\w.*-]+|\[[0-9a-f:]+\]):(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:([^\s:"']{4,})""")
 _DOCKER_AUTH = Pattern(r"""\\*["']_?auth\\*["']\s*:\s*\\*["']([A-Za-z0-9+/_-]{6,}={0,2})""")
-_NPM_AUTH = Pattern(r"""(?m)(?:^|:)[ \t]*_auth\s*=\s*["']?([A-Za-z0-9+/_-]{6,}={0,2})""")
+_NPM_AUTH = Pattern(r"""(?:^|[:\n"])[ \t]*_auth\s*=\s*["']?([A-Za-z0-9+/_-]{6,}={0,2})""")
 
 
 def find(data: bytes) -> list[Hit]:
@@ -60,7 +60,7 @@ def _below_telling_keys(data: bytes) -> list[Hit]:
         elif scalar_indent >= 0:
             if scalar_is_secret and not is_placeholder(text.decode()):
                 found.append(Hit(offset + indent, offset + indent + len(text), "a line below a telling key"))
-        elif (entry := _ENTRY.fullmatch(line)) is not None:
+        elif (entry := _entry(line)) is not None:
             key, value = entry[1], entry[2] or b""
             if _BLOCK_STYLE.fullmatch(value) is not None:
                 scalar_indent, scalar_is_secret = indent, data_indent >= 0 or classify(key.decode()) is not None
@@ -70,6 +70,11 @@ def _below_telling_keys(data: bytes) -> list[Hit]:
                 data_indent = indent
         offset += len(line)
     return found
+
+
+def _entry(line: bytes) -> re.Match[bytes] | None:
+    """A key and its value; the first line of a text that stands in JSON begins behind the mark that opens the text."""
+    return (_ENTRY.fullmatch(line, line.rfind(b'"') + 1) if b'"' in line else None) or _ENTRY.fullmatch(line)
 
 
 PART = Part(

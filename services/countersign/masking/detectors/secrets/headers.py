@@ -21,9 +21,9 @@ _COOKIE_ATTRIBUTES = frozenset(
     (b"path", b"domain", b"expires", b"max-age", b"samesite", b"priority", b"version", b"comment", b"lang", b"theme")
 )
 _SESSION_COOKIE = re.compile(r"(?i)sess|sid\b|auth|login|remember|csrf|xsrf|identity|ticket|jsessionid")
-_USER_FLAG = r"\s(?:-[a-zA-Z]{0,6}u\s{1,4}|-u|--(?:proxy-)?user(?:\s{1,4}|=))"
+_USER_FLAG = r"(?:-[a-zA-Z]{0,6}u\s{1,4}|-u|--(?:proxy-)?user(?:\s{1,4}|=))"
 _USER_OPTION = Pattern(
-    rf"""{_USER_FLAG}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"']*:(?:'[^'\n]+'|"[^"\n]+"|[^\s"']+)))"""
+    rf"""(?:^|\s){_USER_FLAG}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"']*:(?:'[^'\n]+'|"[^"\n]+"|[^\s"']+)))"""
     r"""(:"[^"\n]+"|:'[^'\n]+')?"""
 )
 _CLIENTS = r"(?:mysql|mysqldump|mysqladmin|mariadb|sshpass|redis-cli|docker login|mongo|mongosh|mongodump|sqlcmd|bcp)"

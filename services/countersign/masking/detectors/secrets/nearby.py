@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from countersign.masking.detectors.base import Hit, Pattern
 from countersign.masking.detectors.looks import is_placeholder, is_random
 from countersign.masking.detectors.secrets.part import Part
@@ -22,7 +24,12 @@ _SAYS_OTHERWISE = Pattern(
 )
 # These words alone say little: nothing but more of their kind may stand between them and the value.
 _SAYS_LITTLE = frozenset((b"private", b"access", b"api"))
-_MORE = Pattern(r"(?i)^(?:[ \t\n_.:=>-]*(?:key|token|secret|api|access|private|code))*$")
+_MORE = Pattern(
+    r"(?i)^(?:[ \t\n_.:=>-]*(?:key|token|secret|api|access|private|code))*$"
+    r"|(?:secret|key|token|tkn|password|credential)s?"
+)
+_LEADING_WORDS = re.compile(rb"(?i:(?:(?:key|token|secret|id|api|access|private)s?[-_.])*)")
+_CAMEL = re.compile(r"[a-z][A-Z]")
 _LOOK_BACK_BYTES = 12
 
 
@@ -39,14 +46,22 @@ def find(data: bytes) -> list[Hit]:
             continue
         if data[slice(*word)].lower() in _SAYS_LITTLE and not _MORE.matches(data[slice(*between)]):
             continue
+        leading = _LEADING_WORDS.match(data, start, end)
+        start = start if leading is None else leading.end()
         value = data[start:end].decode()
         if "/" in value and "." in value:
             continue
-        if value.isalpha() and not (value.islower() or value.isupper()):
+        if value.isalpha() and len(_CAMEL.findall(value)) > 1:
             continue
         if is_random(value, _DISORDER) and not is_placeholder(value):
             # A dash or a dot may belong to the value as well as to the word.
-            found.append(Hit(last[0] if data[last[0]] in b"-._" else start, end, "a random value near a telling word"))
+            found.append(
+                Hit(
+                    last[0] if last[1] == start and data[last[0]] in b"-._" else start,
+                    end,
+                    "a random value near a telling word",
+                )
+            )
     return found
 
 
