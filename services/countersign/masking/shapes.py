@@ -36,7 +36,8 @@ _OPAQUE_LETTERS = _LOWER + "234567"
 _SSN = re.compile(r"[0-9]{3}([- ]?)[0-9]{2}\1[0-9]{4}")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}")
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_HEX = re.compile(r"[0-9a-f:-]{12,}|[0-9A-F:-]{12,}")
+_HEX = re.compile(r"[0-9a-fA-F:-]{12,}")
+_HEX_PREFIX = "0x"
 _UNASSIGNED_FROM_DIGITS = 10
 _CARD_DIGITS = range(13, 20)
 _LEAST_NUMBER_DIGITS = 8
@@ -101,8 +102,9 @@ def _like_ssn(value: str, draw: Draw) -> str:
 
 def _alphabets(value: str) -> list[str]:
     """What each character may become; an empty one for those that stay."""
-    letters = 6 if _HEX.fullmatch(value) else 26
-    return [_alphabet(char, letters) for char in value]
+    prefix = _HEX_PREFIX if value.startswith(_HEX_PREFIX) and _HEX.fullmatch(value[2:]) else ""
+    letters = 6 if prefix or _HEX.fullmatch(value) else 26
+    return [""] * len(prefix) + [_alphabet(char, letters) for char in value.removeprefix(prefix)]
 
 
 def _alphabet(char: str, letters: int) -> str:

@@ -40,6 +40,8 @@ def detectors(*names: str) -> list[Detector]:
         ("Erika Mustermann", r"[A-Z][a-z]{4} [A-Z][a-z]{9}"),
         ("Łucja Żółkiewska", r"[A-Z][a-z]{4} [A-Z][a-z]{9}"),
         ("00:1b:44:11:3a:b7", r"[0-9a-f]{2}(:[0-9a-f]{2}){5}"),
+        ("0x52908400098527886E0F7030", r"0x[0-9A-F]{24}"),
+        ("0b6F4c1e-8a52-4f7e-9d0c-3d1f6a2b4c5d", r"[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
         ("4711", r"tok_[a-z2-7]{20}"),
         ("x", r"tok_[a-z2-7]{20}"),
         ("---", r"tok_[a-z2-7]{20}"),

@@ -41,6 +41,8 @@ class Scripted(tools_pb2_grpc.ToolPinServiceServicer):
     streams: int = 0
     status: grpc.StatusCode | None = None
     answered: list[tools_pb2.ToolPin] = field(default_factory=list)
+    definition: str = "{}"
+    described: int = 0
 
     async def WatchTools(
         self, _request: tools_pb2.WatchToolsRequest, context: grpc.aio.ServicerContext[object, object]
@@ -56,6 +58,14 @@ class Scripted(tools_pb2_grpc.ToolPinServiceServicer):
         if self.status is not None:
             await context.abort(self.status, "no")
         return tools_pb2.ObserveToolsResponse(tools=self.answered)
+
+    async def DescribeTool(
+        self, _request: tools_pb2.DescribeToolRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> tools_pb2.DescribeToolResponse:
+        self.described += 1
+        if self.status is not None:
+            await context.abort(self.status, "no")
+        return tools_pb2.DescribeToolResponse(accepted_digest=DIGEST, definition=self.definition)
 
 
 @dataclass
@@ -180,6 +190,41 @@ async def test_an_answer_about_other_tools_is_none(world: World, names: list[str
     world.recorder.answered = [tools_pb2.ToolPin(name=name, state=ACCEPTED) for name in names]
     with pytest.raises(NotObserved):
         await world.pins.observe("shop", PAGE, allow_new=False)
+
+
+def accepted(digest: bytes) -> tools_pb2.WatchToolsResponse:
+    """What is told of a tool that was accepted with this digest."""
+    message = told(("query", ACCEPTED))
+    message.tools[0].accepted_digest = digest
+    return message
+
+
+async def test_an_output_schema_is_asked_for_once_and_anew_when_another_is_accepted(world: World) -> None:
+    world.recorder.definition = '{"name":"query","outputSchema":{"type":"object"}}'
+    await world.tell(accepted(DIGEST))
+    for _ in range(2):
+        assert await world.pins.output_schema("shop", "query") == {"type": "object"}
+    assert world.recorder.described == 1
+    await world.tell(accepted(bytes(32)))
+    # The recorder speaks of another definition than the one that was told to be accepted.
+    assert await world.pins.output_schema("shop", "query") is None
+    assert world.recorder.described == 2
+
+
+async def test_a_recorder_that_does_not_say_is_asked_again(world: World) -> None:
+    await world.tell(accepted(DIGEST))
+    world.recorder.status = grpc.StatusCode.UNAVAILABLE
+    assert await world.pins.output_schema("shop", "query") is None
+    world.recorder.status = None
+    world.recorder.definition = '{"outputSchema":true}'
+    assert await world.pins.output_schema("shop", "query") is True
+
+
+@pytest.mark.parametrize("definition", ["[]", "{", "{}", '{"x":"' + "x" * 300_000 + '","outputSchema":{}}'])
+async def test_what_is_no_definition_or_too_long_declares_nothing(world: World, definition: str) -> None:
+    world.recorder.definition = definition
+    await world.tell(accepted(DIGEST))
+    assert await world.pins.output_schema("shop", "query") is None
 
 
 async def test_closed_pins_know_and_observe_nothing(world: World) -> None:
