@@ -153,19 +153,24 @@ class Pairing:
         if known.everything or failed:
             yield _whole(_meant(known, fields), _EVERY_PATH)
             return
-        if not self._shows(result.get("structuredContent"), known, columns):
+        if not self._show([result.get("structuredContent")], known, columns):
             yield _whole(_meant(known, fields), _PATHS_OF_VALUES)
-        if not all(self._shows(part, known, columns) for part in _parts(result.get("content"))):
+        if not self._show(_parts(result.get("content")), known, columns):
             yield _whole(_meant(known, fields), _PATHS_OF_BLOCKS)
 
-    def _shows(self, part: JsonValue, known: HandedColumns, columns: Sequence[Field]) -> bool:
-        if not columns:
+    def _show(self, parts: Iterable[JsonValue], known: HandedColumns, columns: Sequence[Field]) -> bool:
+        """Whether the parts show all masked columns under their names; words about the rows may stand beside them."""
+        if columns:
+            rows = Rows(columns, max_depth=self.max_depth, in_text=not known.loose)
+            for part in parts:
+                rows.visit(part)
+            return rows.shown
+        return not any(
             # A cell may hold a row of names and values, which only JSON keeps together.
-            loose = known.loose and isinstance(part, str) and parsed(part, self.max_depth) is None
-            return not loose and not (known.stored and has_nameless_rows(part, self.max_depth))
-        rows = Rows(columns, max_depth=self.max_depth, in_text=not known.loose)
-        rows.visit(part)
-        return rows.shown
+            (known.loose and isinstance(part, str) and parsed(part, self.max_depth) is None)
+            or (known.stored and has_nameless_rows(part, self.max_depth))
+            for part in parts
+        )
 
 
 def squeezed(name: str) -> str:

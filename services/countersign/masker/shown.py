@@ -23,8 +23,19 @@ from countersign.masking.text_fields import TextFields
 _HEADERS: Final = frozenset({"columns", "fields", "headers", "header", "column_names", "columnnames"})
 """Keys beside rows, whose texts are names and no values."""
 
+_EMPTY: Final = frozenset(
+    (
+        *("no results", "no results found", "no rows", "no rows found", "no rows returned", "no data", "no data found"),
+        *("0 rows", "(0 rows)", "0 rows returned", "empty set", "empty result", "empty result set"),
+    )
+)
+"""What is said of an answer without rows."""
+
 _BLANKS: Final = "\ufeff \t\r\n"
 _JSON: Final = ("{", "[", '"')
+_CODE: Final = re.compile(r"(?:\A|\n)[ \t\ufeff]{0,64}[\[{]")
+"""Where rows begin as code writes them; words may stand before and after them."""
+
 _TUPLES: Final = ("[(", "(")
 
 
@@ -92,7 +103,7 @@ class Rows:
         inner = parsed(text, self._max_depth)
         if inner is not None:
             self.visit(inner)
-        elif text.strip(_BLANKS):
+        elif text.strip(_BLANKS) and text.strip(_BLANKS).rstrip(".!").casefold() not in _EMPTY:
             self._values += 1
             if not (self._in_text and self._has_names(text)):
                 # One line may be a word about rows that stand elsewhere.
@@ -100,10 +111,11 @@ class Rows:
 
     def _has_names(self, text: str) -> bool:
         """Whether every masked column is found in a table, or in each of the rows of code."""
-        stripped = text.strip(_BLANKS)
-        if stripped[:1] + stripped[-1:] in ("{}", "[]"):
-            spans = self._text_fields.find_in(text)
-            return self._take((span.label for span in spans), least=max(1, text.count("{") + text.count("(")))
+        code = _CODE.search(text)
+        if code is not None:
+            end = max(text.rfind("]"), text.rfind("}"))
+            rows = text.count("{", code.start(), end) + text.count("(", code.start(), end)
+            return self._take((span.label for span in self._text_fields.find_in(text)), least=max(1, rows))
         names = re.compile("|".join(re.escape(field.last) for field in self._fields), re.IGNORECASE)
         places = [match.start() for match in names.finditer(text)]
         return self._take((span.label for span in find(text, self._text_fields.columns, places)), least=1)

@@ -12,6 +12,7 @@ from countersign.masking import Masker
 from countersign.masking.fields import Field
 from countersign.masking.replacements import Partial, Redacted
 from countersign.model.handoff import HandedCall, HandedColumns
+from tests.support.cost import cpu_s
 
 VALUE = "917-" + "20-4481"
 NUMBER = 917204481
@@ -52,6 +53,8 @@ SHOWN = {
     "CSV": f"id,x,name\n7,{VALUE},Ann\n",
     "Markdown": f"| id | x | name |\n|---|---|---|\n| 7 | {VALUE} | Ann |\n",
     "psql": f" id |      x      | name \n----+-------------+------\n  7 | {VALUE} | Ann\n(1 row)\n",
+    "words and rows": f"Found 2 rows:\n{json.dumps(ROWS)}\nDone.",
+    "rows in a fence": f"```json\n{json.dumps(ROWS, indent=1)}\n```",
     "Python": f"[{{'id': 7, 'x': '{VALUE}', 'name': 'Ann'}}]",
 }
 
@@ -86,6 +89,8 @@ UNSHOWN = {
     "lists beside a schema": json.dumps({"schema": {"x": "text"}, "rows": [[7, VALUE]]}),
     "lists beside a row": json.dumps([{"x": VALUE}, [VALUE]]),
     "another name": json.dumps([{"X_1": VALUE}]),
+    "words and lists": f"Found 1 row:\n{json.dumps([[7, VALUE]])}",
+    "words and a row that lacks the name": f"x: 1\n[{{'y': '{VALUE}'}}, {{'y': '{VALUE}'}}]",
     "lines": f"{VALUE}\n{VALUE}",
     "CSV without a header": f"7,{VALUE}\n8,{VALUE}\n",
     "rows that lack the name, in code": f"[{{'x': None}}, {{'y': '{VALUE}'}}]",
@@ -113,6 +118,14 @@ def test_each_part_of_an_answer_must_show_the_names_itself() -> None:
     answer = masked(result(f"x is {VALUE}", structuredContent={"rows": ROWS}), AS_X)
     assert VALUE not in answer
     assert "Ann" in answer
+
+
+def test_words_about_rows_may_stand_beside_them() -> None:
+    shown = texts(masked(result("Found 2 rows.", json.dumps(ROWS)), AS_X))
+    assert shown[0] == "Found 2 rows."
+    assert VALUE not in shown[1]
+    assert "Ann" in shown[1]
+    assert texts(masked(result("No rows found."), AS_X)) == ["No rows found."]
 
 
 def test_several_masked_columns_must_all_be_shown() -> None:
@@ -260,3 +273,9 @@ def test_of_what_was_made_of_a_value_no_part_is_left() -> None:
     same = HandedColumns((("x", ("ssn",)), ("ssn", ("ssn",))), plain=("x", "ssn"))
     assert masked(result(rows), same, masker=partial).count(VALUE[-4:]) == 2
     assert VALUE[-4:] not in masked(result(VALUE), same, masker=partial)
+
+
+@pytest.mark.parametrize("piece", ["[\n", "{x\n", "[(x", "x: "], ids=repr)
+def test_time_grows_with_the_text_only(piece: str) -> None:
+    message = result(piece * 20_000)
+    assert cpu_s(lambda: masked(message, AS_X)) < 1.5
