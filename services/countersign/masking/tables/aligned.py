@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from countersign.masking.tables.cells import Cell, Row, line_end
 
@@ -55,7 +56,7 @@ def split_aligned(text: str, start: int, headers: list[Cell]) -> Row:
     """Cut a line at wide gaps and tell by what stands above which column each piece belongs to.
 
     ``headers`` are relative to the start of their line. Sure if each piece but the first, which may be the number of
-    the row, stands below one header of its own.
+    the row, stands below one header of its own; or if each value begins, or ends, exactly where its header does.
     """
     end = line_end(text, start)
     line = text[start:end]
@@ -72,7 +73,30 @@ def split_aligned(text: str, start: int, headers: list[Cell]) -> Row:
         column += 1
         if column < len(headers) and headers[column][0] < right - start:
             sure = False
+    if not sure:
+        cells = _cut_at_headers(line, start, headers) if _has_even_width(line) else []
+        sure = bool(cells)
     return Row(cells if sure else [(start, end)], start, end, end + 1, sure)
+
+
+def _cut_at_headers(line: str, start: int, headers: list[Cell]) -> list[Cell]:
+    """Cut where headers begin, or else where they end, if each value does exactly so; otherwise there are no cells."""
+    line = line.rstrip()
+    lefts = [0, *(left for left, _ in headers[1:]), len(line)]
+    rights = [0, *(right for _, right in headers[:-1]), len(line)]
+    for edges, is_left in ((lefts, True), (rights, False)):
+        cells: list[Cell] = []
+        for left, right in pairwise(edges):
+            piece = line[left:right]
+            at_edge = piece[:1] != " " if is_left else piece[-1:] != " "
+            apart = left == 0 or (line[left - 1 : left] if is_left else line[left : left + 1]) in (" ", "")
+            if piece.strip() and not (at_edge and apart):
+                break
+            blanks = len(piece) - len(piece.lstrip())
+            cells.append((start + left + blanks, start + max(left + len(piece.rstrip()), left + blanks)))
+        else:
+            return cells
+    return []
 
 
 def _has_even_width(line: str) -> bool:

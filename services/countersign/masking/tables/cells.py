@@ -62,24 +62,30 @@ def split_line(text: str, start: int, delimiter: str) -> Row:
     return Row(cells, start, end, end + 1)
 
 
-def split_pipes(text: str, start: int) -> Row:
-    """Cut a line at its bars; one after a backslash is part of its cell, and those at the ends are the frame."""
+def split_pipes(text: str, start: int, *, framed: bool = True, doubled: bool = False) -> Row:
+    """Cut a line at its bars; one after a backslash is part of its cell, and those at the ends may be the frame.
+
+    Where bars may be ``doubled``, as wikis have it for headers, two are one.
+    """
     end = line_end(text, start)
     line = text[start:end]
     # Blanked out so that the offsets stay.
     bars = line.replace("\\|", "\\ ") if "\\|" in line else line
+    if doubled:
+        bars = bars.replace("||", " |")
     left, right = trimmed(bars, 0, len(bars))
     if bars[left : left + 1] == ">":
         # Quoted, as in a mail.
         left, right = trimmed(bars, left + 1, right)
-    if bars[left : left + 1] == "|":
+    if framed and bars[left : left + 1] == "|":
         left += 1
-    if right > left and bars[right - 1] == "|":
+    if framed and right > left and bars[right - 1] == "|":
         right -= 1
     cells: list[Cell] = []
-    at = start + left
+    at = left
     for part in bars[left:right].split("|"):
-        cells.append(trimmed(text, at, at + len(part)))
+        first, last = trimmed(bars if doubled else line, at, at + len(part))
+        cells.append((start + first, start + last))
         at += len(part) + 1
     return Row(cells, start, end, end + 1)
 

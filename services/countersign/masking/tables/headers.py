@@ -26,7 +26,9 @@ _LONGEST_NAME = 64
 _PROSE_WORDS = 6
 _ENDS_OF_SENTENCES = frozenset(".?!")
 _CONFIRMING = 4_096
+_ALL_QUOTED = re.compile(r'"[^"]*"(?: "[^"]*")+')
 _LINE_NUMBER = re.compile(r"[0-9]+[ \t]")
+_VALUE = re.compile(r"[+-]?[0-9]|[^0-9]{0,64}[0-9](?:[^0-9]?[0-9]){3}")
 _DIGIT = re.compile(r"[0-9]")
 
 
@@ -62,6 +64,22 @@ def table_at(text: str, start: int, columns: Columns) -> Table | None:
     return table or _single(text, start, ruled, columns)
 
 
+def beside_name(text: str, start: int, columns: Columns) -> tuple[Column, list[Cell], int] | None:
+    """The values in a line that begins with a field's name, if they cannot be names themselves (``ssn   123-45``)."""
+    end = line_end(text, start)
+    line = text[start:end]
+    for delimiter in ("\t", ";", ",", "  "):
+        if delimiter not in line.strip():
+            continue
+        cells = runs(text, start, end) if delimiter == "  " else split_quoted(text[:end], start, delimiter).cells
+        if len(cells) < 2 or not any(_VALUE.match(name) for name in _texts(text, cells[1:])):
+            continue
+        column = columns.named(text[slice(*cells[0])], certain=False)
+        if column is not None and column.is_field:
+            return column, cells[1:], end + 1
+    return None
+
+
 def row_values(text: str, start: int, columns: Columns) -> tuple[Column, list[Cell], int] | None:
     """The value in a line ``name | value`` of a table that has one name a line, and where the next line begins.
 
@@ -89,10 +107,12 @@ def row_values(text: str, start: int, columns: Columns) -> tuple[Column, list[Ce
 
 
 def _piped(text: str, start: int, ruled: bool, columns: Columns) -> Table | None:
-    row = split_pipes(text, start)
+    line = text[start : line_end(text, start)].strip(" \t>")
+    framed = line.startswith("|")
+    read = partial(split_pipes, text, framed=framed or line.endswith("|"), doubled="||" in line)
+    row = read(start)
     names = _texts(text, row.cells)
     selected = columns.selected(names)
-    framed = text[start : row.end].lstrip(" \t>").startswith("|")
     above = _line_above(text, start)
     boxed = framed and is_rule(above) and "+" in above
     if not selected or (len(row.cells) == 1 and not framed):
@@ -100,20 +120,25 @@ def _piped(text: str, start: int, ruled: bool, columns: Columns) -> Table | None
     if not ruled and not boxed:
         if len(row.cells) == 1 or not _like_names(names, _MOST_WORDS):
             return None
-        confirmed = len(split_pipes(text, row.following).cells) == len(row.cells)
+        confirmed = len(read(row.following).cells) == len(row.cells)
         if not confirmed and not (framed and _any_field(selected)):
             return None
     body = _skip_rule(text, row.following)
 
     def joins(other: Row) -> bool:
-        return not framed or text[other.start : other.end].lstrip(" \t>").startswith("|")
+        framed_too = text[other.start : other.end].lstrip(" \t>").startswith("|")
+        return len(other.cells) == len(row.cells) and (framed_too or not framed)
 
-    return Table(selected, len(row.cells), body, partial(split_pipes, text), boxed, joins)
+    return Table(selected, len(row.cells), body, read, boxed, joins)
 
 
 def _delimited(text: str, start: int, columns: Columns) -> Table | None:
     end = line_end(text, start)
-    tables = [_delimited_by(text, start, end, mark, columns) for mark in _DELIMITERS if mark in text[start:end]]
+    line = text[start:end].strip()
+    marks = [mark for mark in _DELIMITERS if mark in line]
+    if _ALL_QUOTED.fullmatch(line):
+        marks.append(" ")
+    tables = [_delimited_by(text, start, end, mark, columns) for mark in marks]
     return max((table for table in tables if table is not None), key=lambda table: table.width, default=None)
 
 
@@ -122,7 +147,7 @@ def _delimited_by(text: str, start: int, end: int, delimiter: str, columns: Colu
     if not row.sure:
         row = split_line(text, start, delimiter)
     names = _texts(text, row.cells)
-    spaced = delimiter + " " in text[start:end]
+    spaced = delimiter != " " and delimiter + " " in text[start:end]
     if sum(map(bool, names)) < 2 or not _like_names(names, 2 if spaced else _MOST_WORDS):
         return None
     selected = columns.selected(names, certain=False)
@@ -130,12 +155,13 @@ def _delimited_by(text: str, start: int, end: int, delimiter: str, columns: Colu
         return None
 
     def joins(other: Row) -> bool:
-        return spaced or delimiter + " " not in text[other.start : other.end]
+        as_spaced = spaced or delimiter + " " not in text[other.start : other.end]
+        return other.sure and len(other.cells) == len(row.cells) and as_spaced
 
     strict = not spaced and all(" " not in name for name in names)
     gap = line_end(text, end + 1) + 1 if not text[end + 1 : line_end(text, end + 1)].strip() else end + 1
     first = split_quoted(text[: gap + _CONFIRMING], gap, delimiter)
-    confirmed = first.sure and len(first.cells) == len(row.cells) and (gap == end + 1 or joins(first))
+    confirmed = joins(first) or (gap == end + 1 and first.sure and len(first.cells) == len(row.cells))
     begun = gap == end + 1 and (len(first.cells) > 1 or not first.sure)
     # A telling word is no header unless nothing speaks against it; a field is one if anything speaks for it.
     if not ((confirmed or (strict and begun)) if _any_field(selected) else (confirmed and strict)):
@@ -155,7 +181,11 @@ def _ruled(text: str, start: int, columns: Columns) -> Table | None:
     if not selected:
         return None
     read = partial(split_ruled, text, extents=extents)
-    return Table(selected, len(extents), rule_end + 1, read, False, _never)
+
+    def joins(row: Row) -> bool:
+        return "  " in text[row.start : row.end].strip()
+
+    return Table(selected, len(extents), rule_end + 1, read, False, joins)
 
 
 def _aligned(text: str, start: int, columns: Columns) -> Table | None:

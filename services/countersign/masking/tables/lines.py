@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from countersign.masking.result import Span
 from countersign.masking.tables.cells import Row, is_rule, line_end, plain
 from countersign.masking.tables.columns import Column, Columns
-from countersign.masking.tables.headers import Table, row_values, table_at
+from countersign.masking.tables.headers import Table, beside_name, row_values, table_at
 
 _COUNT = re.compile(r"\([0-9,]+ [a-z ]+\)")
 _TYPE = re.compile(
@@ -33,7 +33,7 @@ def find(text: str, columns: Columns, places: Sequence[int]) -> Iterator[Span]:
             continue
         start = flat.rfind("\n", done, at) + 1 or done
         done = line_end(flat, at) + 1
-        pair = row_values(flat, start, columns) if "|" in flat[start:done] else None
+        pair = (row_values if "|" in flat[start:done] else beside_name)(flat, start, columns)
         if pair is not None:
             column, values, done = pair
             for value in values:
@@ -62,7 +62,7 @@ def _body(text: str, table: Table, columns: Columns, places: Sequence[int]) -> G
         elif is_rule(content):
             if table.boxed and text[row.following : row.following + 1] != "|":
                 return row.following
-        elif apart and not (fits and table.joins(row) and not _heads_another(text, row, columns, places)):
+        elif apart and (not table.joins(row) or _heads_another(text, row, columns, places)):
             return at
         elif fits:
             if _names_within(row, places):
@@ -71,10 +71,11 @@ def _body(text: str, table: Table, columns: Columns, places: Sequence[int]) -> G
                 for index, column in selected.items():
                     yield from column.span(text, *row.cells[index])
             apart = False
-        elif not table.boxed and _is_remark(row, content) and not _fits(text, table, row.following):
+        elif not table.boxed and _is_remark(row, content) and not _goes_on(text, table, row.following):
             apart = True
         else:
             yield from _whole(text, row, table)
+            apart = False
         at = row.following
     return at
 
@@ -91,11 +92,8 @@ def _whole(text: str, row: Row, table: Table) -> Iterator[Span]:
         at = end + 1
 
 
-def _fits(text: str, table: Table, at: int) -> bool:
-    if at >= len(text):
-        return False
-    row = table.read(at)
-    return row.sure and len(row.cells) == table.width and table.joins(row)
+def _goes_on(text: str, table: Table, at: int) -> bool:
+    return at < len(text) and table.joins(table.read(at))
 
 
 def _heads_another(text: str, row: Row, columns: Columns, places: Sequence[int]) -> bool:
