@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from countersign.jsontext import parse
 from countersign.masking.tokens import Mint
-from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_words, unmasked
+from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_openings, unmasked
 from countersign.recorder.tokens.ports import SealedToken, TokensFull
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.token_keys import TokenKeys, TokenOwner
@@ -49,7 +49,7 @@ class MemoryVault:
         keys = self._keys.of(owner)
         document = parse(body, max_depth=max_depth)
         try:
-            found = await self.store.find(owner.session_id, [keys.head(word) for word in argument_words(document)])
+            found = await self.store.find(owner.session_id, [keys.head(one) for one in argument_openings(document)])
             return unmasked(document, dict(map(keys.open, found)))
         except (NotUnmaskable, DatabaseUnavailable) as error:
             raise NotPutBack(str(error)) from None

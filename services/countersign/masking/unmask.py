@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from countersign.jsontext import Document, Edit, Literal, apply_edits, literals, quote
@@ -21,21 +21,28 @@ _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _PLAIN = re.compile(r"[\w@.+:]+(?:-[\w@.+:]+)*")
 _ARGUMENTS = ("params", "arguments")
+# With so many letters hardly two tokens begin alike.
+_ENOUGH = 8
 
 
 class NotUnmaskable(ValueError):
     """The arguments cannot be handed on as they are. The message is safe to show, and quotes nothing."""
 
 
-def first_word(token: str) -> str:
-    """Return the word by which a token is looked for: its first; the token itself if it has none."""
-    match = _WORD.search(token)
-    return token if match is None else match.group()
+def opening(token: str) -> str:
+    """Return that by which a token is looked for: its first words, as many as have eight letters in all."""
+    openings = [*_openings(_WORD.findall(token), 0)]
+    return openings[-1] if openings else token
 
 
-def argument_words(document: Document) -> set[str]:
-    """Return every word of the arguments of the calls in a request: all first words of tokens are among them."""
-    return {word for leaf in _arguments(document) for word in _WORD.findall(leaf.value)}
+def argument_openings(document: Document) -> set[str]:
+    """Return whatever in the arguments of the calls in a request may be the ``opening`` of a token."""
+    found: set[str] = set()
+    for leaf in _arguments(document):
+        words = _WORD.findall(leaf.value)
+        for start in range(len(words)):
+            found.update(_openings(words, start))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,16 @@ def unmasked(document: Document, values: Mapping[str, str]) -> Unmasked:
     return Unmasked(apply_edits(document.text, edits), known.used)
 
 
+def _openings(words: Sequence[str], start: int) -> Iterator[str]:
+    """What begins with one of the words: with it alone, and with each that follows while there are few letters."""
+    joined = ""
+    for word in words[start : start + _ENOUGH]:
+        joined += f" {word}" if joined else word
+        yield joined
+        if len(joined) >= _ENOUGH:
+            return
+
+
 class _Known:
     """Tokens by their first word, and how far into the token that stands."""
 
@@ -67,7 +84,8 @@ class _Known:
         self.used: dict[str, str] = {}
         self._sizes: dict[str, list[tuple[int, int]]] = {}
         for token in values:
-            word = first_word(token)
+            first = _WORD.search(token)
+            word = token if first is None else first.group()
             sizes = self._sizes.setdefault(word, [])
             # The longest first.
             size = (-len(token), token.find(word))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from countersign.masking.unmask import first_word
+from countersign.masking.unmask import opening
 from countersign.model.handoff import Handoff
 from countersign.runtime.sealing import Unsealable, derived
 
@@ -64,13 +64,13 @@ class OwnerKeys:
         """Return what tells a token from all others, and nothing else of it."""
         return hmac.digest(self._marks, b"t" + _bytes(text), "sha256")[:MARK_BYTES]
 
-    def head(self, word: str) -> bytes:
-        """Return the same of a token's first word."""
-        return hmac.digest(self._marks, b"w" + _bytes(word), "sha256")[:HEAD_BYTES]
+    def head(self, opening: str) -> bytes:
+        """Return the same of what a token begins with."""
+        return hmac.digest(self._marks, b"w" + _bytes(opening), "sha256")[:HEAD_BYTES]
 
     def head_of(self, token: str) -> bytes:
-        """Return ``head`` of the word by which this token is looked for."""
-        return self.head(first_word(token))
+        """Return ``head`` of that by which this token is looked for."""
+        return self.head(opening(token))
 
     def seal(self, token: str, value: str) -> bytes:
         """Seal a token with its value (AES-SIV, RFC 5297: the same for the same two)."""

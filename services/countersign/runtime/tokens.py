@@ -13,7 +13,7 @@ import grpc
 from countersign.api.access.v1 import tokens_pb2, tokens_pb2_grpc
 from countersign.jsontext import JsonRefused, parse
 from countersign.masking.tokens import Mint
-from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_words, unmasked
+from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_openings, unmasked
 from countersign.runtime.sealing import Unsealable
 from countersign.runtime.token_keys import OwnerKeys, TokenKeys, TokenOwner
 from countersign.runtime.trust import SERVICE_HEADER
@@ -24,8 +24,8 @@ REMEMBERED_S = 3600.0
 
 _MOST_REMEMBERED = 200_000
 _KEPT_AT_ONCE = 500
-_WORDS_AT_ONCE = 10_000
-_MOST_WORDS = 100_000
+_OPENINGS_AT_ONCE = 10_000
+_MOST_OPENINGS = 200_000
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", 32 * 1024 * 1024),
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),
@@ -131,14 +131,14 @@ class TokenVault:
             self._remember([sealed[token] for token in some if token not in some_taken | some_echoing], now_s)
         return Unkept(frozenset(taken), frozenset(echoes))
 
-    async def real_values(self, owner: TokenOwner, words: Collection[str]) -> dict[str, str]:
-        """Return the owner's tokens whose first word is one of ``words``, with their values. Raises ``NotPutBack``."""
+    async def real_values(self, owner: TokenOwner, openings: Collection[str]) -> dict[str, str]:
+        """Return the owner's tokens that begin so (see ``opening``), with their values. Raises ``NotPutBack``."""
         if self._channel is None:
             raise NotPutBack("the gateway is stopping")
         keys = self._keys.of(owner)
         stub = tokens_pb2_grpc.TokenServiceStub(self._channel)
         found: dict[str, str] = {}
-        for some in _slices(sorted(words), _WORDS_AT_ONCE):
+        for some in _slices(sorted(openings), _OPENINGS_AT_ONCE):
             request = tokens_pb2.FindTokensRequest(session_id=owner.session_id, heads=map(keys.head, some))
             try:
                 answer = await stub.FindTokens(request, metadata=self._metadata, timeout=TIMEOUT_S, wait_for_ready=True)
@@ -154,10 +154,10 @@ class TokenVault:
         """See ``Vault``."""
         try:
             document = parse(body, max_depth=max_depth)
-            words = argument_words(document)
-            if len(words) > _MOST_WORDS:
+            openings = argument_openings(document)
+            if len(openings) > _MOST_OPENINGS:
                 raise NotPutBack("the arguments have too many words to look for tokens in")
-            values = await self.real_values(owner, words) if words else {}
+            values = await self.real_values(owner, openings) if openings else {}
             return unmasked(document, values)
         except JsonRefused as error:
             raise NotPutBack(f"the request is not JSON: {error.reason}") from None

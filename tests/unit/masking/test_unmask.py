@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from countersign.jsontext import parse
 from countersign.masking.tokens import Mint
-from countersign.masking.unmask import NotUnmaskable, argument_words, first_word, unmasked
+from countersign.masking.unmask import NotUnmaskable, argument_openings, opening, unmasked
 from tests.support.cost import cpu_s
 
 MINT = Mint(bytes(range(32)))
@@ -50,7 +50,7 @@ def test_only_arguments_are_looked_at() -> None:
     token = TOKENS[SSN]
     body = request({"a": 1, token: 2}, name=token, _meta={"arguments": token})
     assert unmasked(parse(body.encode()), VALUES).text == body
-    assert argument_words(parse(body.encode())) == {"1", "2"}
+    assert argument_openings(parse(body.encode())) == {"1", "2"}
 
 
 def test_each_call_of_a_batch_is_looked_at() -> None:
@@ -101,14 +101,23 @@ def test_escapes_are_read_as_they_decode_and_all_other_bytes_stay() -> None:
 
 
 @given(st.text(min_size=1, max_size=40), st.text(max_size=10), st.text(max_size=10))
-def test_every_token_is_found_by_its_first_word(value: str, before: str, after: str) -> None:
+def test_every_token_is_found_by_what_it_begins_with(value: str, before: str, after: str) -> None:
     token = Mint(bytes(range(32))).text(value)
     assert token is not None
     document = parse(request({"a": token, "b": f"{before} {token} {after}"}).encode())
-    assert first_word(token) in argument_words(document)
+    assert opening(token) in argument_openings(document)
     assert json.loads(unmasked(parse(request({"a": token}).encode()), {token: value}).text)["params"]["arguments"] == {
         "a": value
     }
+
+
+def test_tokens_that_begin_with_the_same_word_are_told_apart_before_they_are_asked_for() -> None:
+    assert opening("901-23-4567") == "901 23 4567"
+    assert opening("+01 (234) 567-8901") == "01 234 567"
+    assert opening("abcdefgh-ijk") == "abcdefgh"
+    assert opening("Qwe Rtz") == "Qwe Rtz"
+    found = argument_openings(parse(request({"a": "901-23-4567 x"}).encode()))
+    assert found == {"901", "901 23", "901 23 4567", "23", "23 4567", "23 4567 x", "4567", "4567 x", "x"}
 
 
 def test_hostile_arguments_cost_no_more_than_their_length() -> None:

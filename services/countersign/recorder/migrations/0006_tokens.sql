@@ -8,7 +8,7 @@ CREATE TABLE countersign.token_sessions (
 
 CREATE TABLE countersign.tokens (
     session_id text   COLLATE "C" NOT NULL REFERENCES countersign.token_sessions,
-    -- Keyed hashes of the token and of its first word.
+    -- Keyed hashes of the token and of what it begins with.
     mark       bytea  NOT NULL CHECK (octet_length(mark) = 16),
     head       bytea  NOT NULL CHECK (octet_length(head) = 8),
     sealed     bytea  NOT NULL,

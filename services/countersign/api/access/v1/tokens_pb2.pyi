@@ -33,7 +33,7 @@ class SealedToken(_message.Message):
     value_mark: _builtins.bytes
     """Of the value, as if it were a token: tells a token that a target sent back from a value."""
     head: _builtins.bytes
-    """Of the token's first word."""
+    """Of what the token begins with."""
     sealed: _builtins.bytes
     """The token and its value, the same for the same two in a session."""
     def __init__(
