@@ -10,13 +10,13 @@ _PER_GROUP = 12
 
 
 class Shapes:
-    """Patterns that have no literal in common with most texts, and none that hyperscan could look for.
+    """Patterns without a literal that hyperscan could look for.
 
-    All of them together cost one pass; only where one matches, groups of them are looked for one by one.
+    All of them together cost one pass; only where one matches, they are looked for in groups.
     """
 
     def __init__(self, shapes: Sequence[str]) -> None:
-        """Take RE2 patterns, which read bytes; neighbours that match alike are told apart the cheapest."""
+        """Take RE2 patterns over UTF-8; those that are seen together had better be neighbours."""
         self._any = _union(shapes)
         self._groups = [
             (_union(shapes[at : at + _PER_GROUP]), range(at, min(at + _PER_GROUP, len(shapes))))
@@ -33,5 +33,4 @@ class Shapes:
 def _union(shapes: Sequence[str]) -> re2._Regexp[bytes]:
     options = re2.Options()
     options.log_errors = False
-    options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile("|".join(f"(?:{shape})" for shape in shapes).encode("latin-1"), options)
+    return re2.compile("|".join(f"(?:{shape})" for shape in shapes).encode(), options)

@@ -30,7 +30,7 @@ class Detector(Protocol):
     The two letters that only RE2 folds (U+212A, U+017F) are seen to. A gate must be no stricter than its detector;
     where unsure, looser.
 
-    ``shape``, in place of a gate, where hyperscan would find no literal to look for: a pattern of RE2 over bytes, with
+    ``shape``, in place of a gate, where hyperscan would find no literal to look for: a pattern of RE2 over UTF-8, with
     the same promise. All shapes together cost one pass, too, and a text that has one is searched for dozens of them.
 
     ``parts``, a tuple of detectors with the same label that together are this one: each has a gate of its own, and

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 
-from countersign.masking.detectors.base import Hit, Pattern
+from countersign.masking.detectors.base import Detector, Hit, Pattern
 
 # Bitcoin, Litecoin, Dogecoin, Dash, Tron, Zcash: a version byte and 20 bytes, then four of a double SHA-256.
-_BASE58 = r"\b(?:[13LMDAX9T][1-9A-HJ-NP-Za-km-z]{24,33}|t[13][1-9A-HJ-NP-Za-km-z]{33})\b"
+# Nearly all have a capital letter among the first ones, which tells them from hexadecimal digits.
+_BASE58 = (
+    r"\b(?:[13LMDAX9T][1-9a-km-z]{0,14}[A-HJ-NP-Z][1-9A-HJ-NP-Za-km-z]{9,32}|"
+    r"t[13][1-9a-km-z]{0,14}[A-HJ-NP-Z][1-9A-HJ-NP-Za-km-z]{18,32})\b"
+)
+_BASE58_LENGTHS = range(25, 36)
 _BECH32 = r"\b(?:(?:bc|tb|ltc)1[02-9ac-hj-np-z]{8,87}|(?:BC|TB|LTC)1[02-9AC-HJ-NP-Z]{8,87})\b"
 _ETHEREUM = r"\b0x[0-9A-Fa-f]{40}\b"
 _MONERO = r"\b[48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}\b"
@@ -23,28 +29,45 @@ class CryptoAddress:
     """Detects addresses of Base58Check (BIP 13), Bech32 and Bech32m (BIP 173, BIP 350), Ethereum and Monero."""
 
     label = "CRYPTO"
-    gate = (_BASE58, _BECH32, _ETHEREUM, _MONERO)
 
     def __init__(self) -> None:
-        self._patterns = (
-            (Pattern(_BASE58), is_base58check, "the check of Base58Check is right"),
-            (Pattern(_BECH32), is_bech32, "the check of Bech32 is right"),
-            (Pattern(_ETHEREUM), _holds_more_than_zeros, "the form of an address of Ethereum"),
-            (Pattern(_MONERO), _holds_more_than_zeros, "the form of an address of Monero"),
+        self.parts: tuple[Detector, ...] = (
+            _Kind(_BASE58, is_base58check, "the check of Base58Check is right", has_literal=False),
+            _Kind(_BECH32, is_bech32, "the check of Bech32 is right", has_literal=True),
+            _Kind(_ETHEREUM, _is_varied, "the form of an address of Ethereum", has_literal=True),
+            _Kind(_MONERO, _is_varied, "the form of an address of Monero", has_literal=False),
         )
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
+        return [hit for part in self.parts for hit in part.find(data)]
+
+
+class _Kind:
+    """Addresses of one form."""
+
+    label = CryptoAddress.label
+
+    def __init__(self, pattern: str, check: Callable[[str], bool], why: str, *, has_literal: bool) -> None:
+        self._pattern = Pattern(pattern)
+        self._check = check
+        self._why = why
+        self.gate = (pattern,) if has_literal else ()
+        self.shape = "" if has_literal else pattern
+
+    def find(self, data: bytes) -> list[Hit]:
+        """See :class:`Detector`."""
         return [
-            Hit(start, end, why)
-            for pattern, check, why in self._patterns
-            for start, end in pattern.spans(data)
-            if check(data[start:end].decode())
+            Hit(start, end, self._why)
+            for start, end in self._pattern.spans(data)
+            if self._check(data[start:end].decode())
         ]
 
 
 def is_base58check(text: str) -> bool:
     """Whether the last four of up to 26 bytes are the beginning of a double SHA-256 over the others."""
+    if len(text) not in _BASE58_LENGTHS:
+        return False
     value = 0
     for character in text:
         value = value * 58 + _BASE58_DIGITS[character]
@@ -72,5 +95,5 @@ def is_bech32(text: str) -> bool:
     return total in _BECH32_SUMS
 
 
-def _holds_more_than_zeros(text: str) -> bool:
+def _is_varied(text: str) -> bool:
     return len(set(text)) > 3

@@ -80,7 +80,7 @@ class _MachineReadable:
     """Lines of names, and lines of data whose birthday has the right check digit."""
 
     label = Passport.label
-    gate = (_MRZ_NAMES, _MRZ_DATA, _MRZ_CARD)
+    shape = f"{_MRZ_NAMES}|{_MRZ_DATA}|{_MRZ_CARD}"
 
     def __init__(self) -> None:
         self._names = Pattern(rf"(?:\b|_){_MRZ_NAMES}")

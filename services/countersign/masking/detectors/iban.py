@@ -12,7 +12,8 @@ _COUNTRIES = (
     "SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30"
 )
 _LENGTHS = {_COUNTRIES[at : at + 2].encode(): int(_COUNTRIES[at + 2 : at + 4]) for at in range(0, len(_COUNTRIES), 4)}
-_BEGINNING = r"(?:\b|_)[A-Za-z]{2}[0-9]{2}"
+_CODES = "|".join(code.decode() for code in sorted(_LENGTHS))
+_BEGINNING = rf"(?:\b|_)(?i:{_CODES})[0-9]{{2}}"
 _SEPARATORS = b" -\xa0"
 _WHY = "a country's length, and the remainder modulo 97 is right"
 # A separator, of up to two bytes, after each character.
@@ -26,7 +27,7 @@ class Iban:
 
     def __init__(self) -> None:
         self._beginning = Pattern(_BEGINNING)
-        self.gate = (rf"{_BEGINNING}(?:[ -]|\xc2\xa0)?[A-Za-z0-9]{{2}}",)
+        self.shape = rf"{_BEGINNING}[ \x{{a0}}-]?[A-Za-z0-9]{{2}}"
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from countersign.masking.detectors.base import Hit, Pattern
+from countersign.masking.detectors.base import Detector, Hit, Pattern
 from countersign.masking.detectors.beside import names_something_else
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -30,7 +30,11 @@ class IpAddress:
     label = "IP_ADDRESS"
 
     def __init__(self) -> None:
-        self.parts = (_Ipv4(), _Ipv6())
+        self.parts: tuple[Detector, ...] = (
+            _Ipv4(),
+            _Ipv6(_IPV6_FULL, has_gap=False),
+            _Ipv6(_IPV6_GAP, has_gap=True),
+        )
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
@@ -39,7 +43,7 @@ class IpAddress:
 
 class _Ipv4:
     label = IpAddress.label
-    gate = (rf"{_IPV4}",)
+    shape = _IPV4
 
     def __init__(self) -> None:
         self._pattern = Pattern(rf"{_IPV4}(?:/[0-9]{{1,2}}\b)?")
@@ -58,10 +62,11 @@ class _Ipv4:
 
 class _Ipv6:
     label = IpAddress.label
-    gate = (_IPV6_FULL, _IPV6_GAP)
 
-    def __init__(self) -> None:
-        self._pattern = Pattern(rf"(?:{_IPV6_FULL}|{_IPV6_GAP}){_ZONE_AND_PREFIX}")
+    def __init__(self, pattern: str, *, has_gap: bool) -> None:
+        self._pattern = Pattern(rf"(?:{pattern}){_ZONE_AND_PREFIX}")
+        self.gate = ("::",) if has_gap else ()
+        self.shape = "" if has_gap else pattern
 
     def find(self, data: bytes) -> list[Hit]:
         return [
@@ -77,10 +82,10 @@ class MacAddress:
     """Detects hardware addresses of six octets; runs of more are fingerprints."""
 
     label = "MAC_ADDRESS"
-    gate = (_MAC_COLONS, _MAC_DASHES, _MAC_CISCO)
+    shape = f"{_MAC_COLONS}|{_MAC_DASHES}|{_MAC_CISCO}"
 
     def __init__(self) -> None:
-        self._pattern = Pattern("|".join(self.gate))
+        self._pattern = Pattern(self.shape)
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""

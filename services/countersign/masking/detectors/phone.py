@@ -47,8 +47,8 @@ class Phone:
     def __init__(self) -> None:
         words = Words(_WORDS)
         self.parts: tuple[Detector, ...] = (
-            _International(r"\+ ?\(?" + _INTERNATIONAL),
-            _International(r"\b00[ ]?" + _INTERNATIONAL.replace("[0-9]", "[1-9]", 1)),
+            _International(r"\+ ?\(?" + _INTERNATIONAL, has_plus=True),
+            _International(r"\b00 ?" + _INTERNATIONAL.replace("[0-9]", "[1-9]", 1), has_plus=False),
             *(_National(_LABEL, pattern, Evidence.UNNAMED, words, _has_national_length) for pattern in _NATIONAL),
             _National(_LABEL, _ANNOUNCED, Evidence.BESIDE, words, _has_length),
         )
@@ -63,9 +63,10 @@ class _International:
 
     label = _LABEL
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, has_plus: bool) -> None:
         self._pattern = Pattern(pattern)
-        self.gate = (pattern,)
+        self.gate = (pattern,) if has_plus else ()
+        self.shape = "" if has_plus else pattern
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
