@@ -163,7 +163,7 @@ PART = Part(
     gate=(
         rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}",
         rf"(?i){_WEAK}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}{_LONG_VALUE}",
-        rf"(?i){_ARGUMENT_NAME}{_OPENED}{_WORD}",
+        rf"(?i)(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}{_OPENED}{_WORD}",
         rf"(?i)--?{_FLAG_NAME}[\x22']?,?\s",
         rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
         rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",

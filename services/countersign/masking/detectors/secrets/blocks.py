@@ -13,7 +13,6 @@ _KIND = Pattern(r"""(?:^|[\n{,"'])[ \t-]*["']?kind["']?[ \t]*:[ \t]*["']?(?:Seal
 _DATA_KEYS = frozenset((b"data", b"stringData", b"binaryData"))
 _ENTRY = re.compile(rb"""[ \t]*(?:-[ \t]+)?["']?([\w./-]{1,120})["']?[ \t]*:(?:[ \t]+(\S.*?))?\s*""")
 _BLOCK_STYLE = re.compile(rb"[|>][-+0-9]{0,3}")
-_TELLING = r"(?:pass|pwd|pw|secret|token|key|cred|auth|jwt)"
 _NETRC = Pattern(r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)")
 _PGPASS = Pattern(r"""(?:^|[\n"])(?:[\w.*-]+|\[[0-9a-f:]+\]):(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:([^\s:"']{4,})""")
 _DOCKER_AUTH = Pattern(r"""\\*["']_?auth\\*["']\s*:\s*\\*["']([A-Za-z0-9+/_-]{6,}={0,2})""")
@@ -81,7 +80,7 @@ PART = Part(
     find,
     gate=(
         r"kind[\x22']?:[ \t]*[\x22']?(?:Sealed)?Secret",
-        rf"(?i){_TELLING}[\w./-]{{0,60}}[\x22']?[ \t]*:[ \t]+[|>][-+0-9]{{0,3}}\s{{0,3}}\n",
+        r":[ \t]+[|>][-+0-9]{0,3}[ \t\r]{0,3}\n",
         r"(?i)login\s+\S{1,200}\s+password",
         r":(?:[0-9]{2,5}|\*):[\w.*-]{1,80}:[\w.*@-]{1,80}:",
         r"_?auth[\\\x22']{1,4}\s{0,4}:",
