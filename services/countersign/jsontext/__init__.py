@@ -1,6 +1,6 @@
 """Strict JSON text: parse it once, know where everything stands, and edit it without touching the rest. Pure."""
 
-from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote
+from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote, write_edits
 from countersign.jsontext.parsing import check, check_lines, outline, parse
 from countersign.jsontext.spans import (
     Literal,
@@ -37,4 +37,5 @@ __all__ = [
     "string_at",
     "tokens",
     "value_span",
+    "write_edits",
 ]

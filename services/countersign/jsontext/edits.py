@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from json import JSONEncoder
 
 from countersign.jsontext.spans import element_spans
@@ -30,19 +31,35 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
     Raises :class:`ValueError` when two overlap, or when one lies outside the text.
     """
+    ordered = _ordered(text, edits)
+    return "".join(_pieces(text, ordered)) if ordered else text
+
+
+def write_edits(text: str, edits: Iterable[Edit]) -> bytes:
+    """Apply edits as :func:`apply_edits` does, and encode as UTF-8: no other copy of the text is made."""
+    written = BytesIO()
+    for piece in _pieces(text, _ordered(text, edits)):
+        written.write(piece.encode())
+    return written.getvalue()
+
+
+def _ordered(text: str, edits: Iterable[Edit]) -> list[Edit]:
     ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
-    if not ordered:
-        return text
-    pieces: list[str] = []
     done = 0
     for edit in ordered:
         if not done <= edit.start <= edit.end <= len(text):
             raise ValueError("edits overlap or lie outside the text")
-        pieces.append(text[done : edit.start])
-        pieces.append(edit.text)
         done = edit.end
-    pieces.append(text[done:])
-    return "".join(pieces)
+    return ordered
+
+
+def _pieces(text: str, ordered: Iterable[Edit]) -> Iterator[str]:
+    done = 0
+    for edit in ordered:
+        yield text[done : edit.start]
+        yield edit.text
+        done = edit.end
+    yield text[done:]
 
 
 def drop_elements(document: Document, path: Sequence[str | int], drop: Container[int]) -> list[Edit]:

@@ -49,12 +49,12 @@ def check(data: bytes | str, *, max_depth: int = 64, permit_nan: bool = False) -
     :class:`JsonRefused`, and nothing else.
     """
     text = data if isinstance(data, str) else _decode(data)
-    keys: set[str] = set()
-    depth = _deepest([_read(text, _folding_decoder(keys, permit_nan))])
+    folded, keys = _fold(text, permit_nan)
+    depth = _deepest([folded])
     if depth > max_depth:
         raise JsonAmbiguous("nested too deeply", 0)
     _check_all_surrogates(text, decoded=isinstance(data, bytes))
-    return JsonText(text, frozenset(keys), depth)
+    return JsonText(text, keys, depth)
 
 
 def check_lines(text: str, *, max_depth: int = 64, permit_nan: bool = False) -> JsonText:
@@ -64,15 +64,14 @@ def check_lines(text: str, *, max_depth: int = 64, permit_nan: bool = False) -> 
     else.
     """
     lines = [line for line in text.split("\n") if line.strip(_BLANKS)]
-    keys: set[str] = set()
-    values = _read(f"[{','.join(lines)}]", _folding_decoder(keys, permit_nan))
-    if len(values) != len(lines) or not _NESTED.issuperset(map(type, values)):
+    values, keys = _fold(f"[{','.join(lines)}]", permit_nan)
+    if not isinstance(values, list) or len(values) != len(lines) or not _NESTED.issuperset(map(type, values)):
         raise JsonRefused("not one object or array a line", 0)
     depth = _deepest(values)
     if depth > max_depth:
         raise JsonAmbiguous("nested too deeply", 0)
     _check_all_surrogates(text, decoded=False)
-    return JsonText(text, frozenset(keys), depth)
+    return JsonText(text, keys, depth)
 
 
 def outline(document: Document) -> JsonText:
@@ -86,23 +85,46 @@ _Folded: TypeAlias = "list[_Folded] | int | str | None"
 _NESTED = frozenset({int, list})
 
 
-def _folding_decoder(keys: set[str], permit_nan: bool) -> JSONDecoder:
-    remember, flat = keys.update, _NESTED.isdisjoint
+class _Folder:
+    """Folds one text after the other: a decoder is dear to make."""
 
-    def folded(pairs: list[tuple[str, _Folded]]) -> int:
+    def __init__(self, *, permit_nan: bool) -> None:
+        self._keys: set[str] = set()
+        nothing = str.isspace  # False for each number, at the price of a call that is not Python's
+        self._decoder = JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_int=nothing,
+            parse_float=nothing,
+            parse_constant=nothing if permit_nan else _constant,
+        )
+
+    def fold(self, text: str) -> tuple[_Folded, frozenset[str]]:
+        """What a text folds to, and its keys. Raises as :func:`_read` does."""
+        self._keys = set()
+        folded: _Folded = _read(text, self._decoder)
+        return folded, frozenset(self._keys)
+
+    def _object(self, pairs: list[tuple[str, _Folded]]) -> int:
         members = dict(pairs)
         if len(members) != len(pairs):
             raise _RepeatedKeyError
-        remember(members)
-        return 1 if flat(map(type, members.values())) else 1 + _deepest(members.values())
+        self._keys.update(members)
+        return 1 if _NESTED.isdisjoint(map(type, members.values())) else 1 + _deepest(members.values())
 
-    nothing = str.isspace  # False for each number, at the price of a call that is not Python's
-    return JSONDecoder(
-        object_pairs_hook=folded,
-        parse_int=nothing,
-        parse_float=nothing,
-        parse_constant=nothing if permit_nan else _constant,
-    )
+
+# Whoever uses one takes it out: threads must not share it.
+_FOLDERS: dict[bool, list[_Folder]] = {True: [], False: []}
+
+
+def _fold(text: str, permit_nan: bool) -> tuple[_Folded, frozenset[str]]:
+    idle = _FOLDERS[permit_nan]
+    try:
+        folder = idle.pop()
+    except IndexError:
+        folder = _Folder(permit_nan=permit_nan)
+    folded = folder.fold(text)
+    idle.append(folder)
+    return folded
 
 
 def _deepest(values: Collection[_Folded]) -> int:

@@ -120,6 +120,8 @@ class JsonLayer:
         """See :class:`Layer`."""
         wanted = [(start, end) for start, end, _ in self._marked]
         wanted += ((leaf, leaf + 1) for leaf in (*self.found, *leaves))
+        if not wanted:
+            return
         self._literals = {literal.start: literal for literal in pick_literals(self.text, _united(wanted))}
         starts = list(self._literals)
         for start, end, span in self._marked:

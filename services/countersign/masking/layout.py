@@ -24,6 +24,7 @@ _ROWS = frozenset("[(<")
 # A string without escapes that may be JSON itself: no quotation mark that closes one is followed by a bracket.
 _OPENING = re.compile(r'"[ \ufeff]*[{\[]')
 _ASCII_OPENING: re.Pattern[bytes] = re2.compile(r'" *[{\[]')
+_LONG = 4_096
 _STRING = re.compile(r'"([^"]*)"([ \t\n\r]*:)?')
 # A body is scanned in pieces, so that no copies of all of it are made; a detector sees the margin around each value.
 _WINDOW = 512 * 1024
@@ -98,6 +99,11 @@ class Window(NamedTuple):
     own_end: int
     text: str
 
+    def cuts(self, start: int, end: int) -> bool:
+        """Whether what stands there goes on after the window, and no other shows its beginning."""
+        window_end = self.start + len(self.text)
+        return end >= window_end > self.own_end and start < window_end - 2 * _MARGIN
+
     def owns(self, start: int, end: int) -> bool:
         """Whether to believe this window that something stands there."""
         return self.own_start <= start < self.own_end or end - start > _MARGIN
@@ -134,6 +140,11 @@ class Layout:
             self.layers.append(layer)
             self._check_depth(1 + inner.depth)
             self._add_layer(JsonLayer(text, (layer, 0)), inner, 1, ())
+
+    @property
+    def body(self) -> Layer:
+        """The text that holds all others."""
+        return self.layers[0]
 
     def windows(self) -> Iterator[Window]:
         """Cut what is to be scanned into pieces that overlap, none of them empty.
@@ -173,6 +184,16 @@ class Layout:
             else:
                 run.layer.mark(run.start + first, run.start + last, span)
             index += 1
+
+    def end_of_leaf(self, at: int) -> int:
+        """Where the leaf of which ``at`` is the end so far ends in what is scanned; a text that is no JSON is one."""
+        index = bisect_right(self._starts, at - 1) - 1
+        end = self._starts[index + 1] if index + 1 < len(self._starts) else self._size
+        run, (source, offset) = self._runs[index], self._parts[index]
+        if run.is_leaf or isinstance(run.layer, TextLayer):
+            return end
+        closing = source.find('"', offset + at - self._starts[index])
+        return end if closing < 0 else min(end, closing - offset + self._starts[index])
 
     def prose(self, *, single_lines: bool) -> Iterator[tuple[Layer, int, str]]:
         """Yield the leaves, with their values, that may hold names with values: to be asked before anything is marked.
@@ -306,6 +327,8 @@ def _is_prose(value: str) -> bool:
 
 def _special_strings(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield each string of a JSON text that holds an escape or may be JSON itself: its start, end and value."""
+    if '"' not in text:
+        return
     find_opening = _finder(text)
     done = 0
     escape = text.find("\\")
@@ -323,7 +346,7 @@ def _special_strings(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _finder(text: str) -> Callable[[int], int]:
     """Return what finds the next string, from a place on, that may be JSON although it has no escape; or -1."""
-    if not text.isascii():
+    if len(text) < _LONG or not text.isascii():
         return lambda start: _start(_OPENING.search(text, start))
     # Several times faster, but its offsets are those of bytes.
     data = text.encode()

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
-from countersign.jsontext import Document, Edit, JsonRefused, apply_edits, check, outline
+from countersign.jsontext import Document, JsonRefused, JsonText, apply_edits, check, outline, write_edits
 from countersign.masking.detectors import Detector, Hit
 from countersign.masking.detectors.by_key import KeyDetector
 from countersign.masking.explaining import Explained, located
@@ -23,8 +24,7 @@ from countersign.masking.sparing import bind
 from countersign.masking.text_fields import TextFields
 from countersign.model.event import Finding
 
-_Outcome = tuple[tuple[Finding, ...], Sequence[Edit]]
-"""What was found, and what is to be changed in the text."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +83,20 @@ class Masker:
             raise NotMaskable(f"not JSON: {refused}") from None
         if self._idle:
             return Masked(data)
-        text, findings, _ = self._guarded(lambda: lay_out_json(body, self._keys, self._columns, self.max_depth))
-        return Masked(text.encode() if findings else data, findings)
+        return self._guarded(lambda: self._masked(data, self._json_layout(body)))
 
     def json_document(self, document: Document) -> tuple[str, tuple[Finding, ...]]:
         """Mask a parsed JSON body; the text is the document's own when there are no findings."""
         if self._idle:
             return document.text, ()
-        text, findings, _ = self._guarded(
-            lambda: lay_out_json(outline(document), self._keys, self._columns, self.max_depth)
-        )
-        return text, findings
+        return self._guarded(lambda: self._masked_text(self._json_layout(outline(document))))
 
     def text(self, data: bytes) -> Masked:
         """Mask a text body; one that is JSON after all is masked as JSON. Raises :class:`NotMaskable` if not UTF-8."""
         text = _decode(data)
         if self._idle:
             return Masked(data)
-        masked, findings, _ = self._guarded(lambda: lay_out_text(text, self._keys, self._columns, self.max_depth))
-        return Masked(masked.encode() if findings else data, findings)
+        return self._guarded(lambda: self._masked(data, self._text_layout(text)))
 
     def explain(self, text: str) -> Explained:
         """Mask a text as :meth:`text` does, and say of each stretch of it that was replaced why it was.
@@ -111,32 +106,48 @@ class Masker:
         _decode(text.encode("utf-8", "surrogatepass"))
         if self._idle:
             return Explained(text, ())
-        masked, _, edits = self._guarded(lambda: lay_out_text(text, self._keys, self._columns, self.max_depth))
-        return Explained(masked, located(edits))
+        return self._guarded(lambda: self._explained(self._text_layout(text)))
 
-    def _guarded(self, lay_out: Callable[[], Layout]) -> _Outcome:
-        """Lay out and mask; a mistake of ours must end the call like any other doubt, and must not show the text."""
+    def _guarded(self, work: Callable[[], _T]) -> _T:
+        """Do the work; a mistake of ours must end the call like any other doubt, and must not show the text."""
         try:
-            return self._mask(lay_out())
+            return work()
         except NotMaskable:
             raise
         except Exception as error:
             refusal = NotMaskable(f"masking failed: {type(error).__name__}")
         raise refusal
 
-    def _mask(self, layout: Layout) -> _Outcome:
+    def _json_layout(self, body: JsonText) -> Layout:
+        return lay_out_json(body, self._keys, self._columns, self.max_depth)
+
+    def _text_layout(self, text: str) -> Layout:
+        return lay_out_text(text, self._keys, self._columns, self.max_depth)
+
+    def _masked(self, data: bytes, layout: Layout) -> Masked:
+        findings = self._mask(layout)
+        return Masked(write_edits(layout.body.text, layout.body.edits), findings) if findings else Masked(data)
+
+    def _masked_text(self, layout: Layout) -> tuple[str, tuple[Finding, ...]]:
+        findings = self._mask(layout)
+        return apply_edits(layout.body.text, layout.body.edits), findings
+
+    def _explained(self, layout: Layout) -> Explained:
+        self._mask(layout)
+        return Explained(apply_edits(layout.body.text, layout.body.edits), located(layout.body.edits))
+
+    def _mask(self, layout: Layout) -> tuple[Finding, ...]:
+        """Find what is to be masked and have the layout's body edited; return what was found."""
         named = self._named_in_prose(layout)
         self._detect(layout)
         found = _settled(layout, named)
         if self.minter is not None:
             found = bind(found, _value, self.minter)
-        return _apply(layout, found) if found else (layout.layers[0].text, (), ())
+        return _edit(layout, found) if found else ()
 
     def _detect(self, layout: Layout) -> None:
         for window in layout.windows():
-            # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text. What
-            # ends a leaf ends a line, too, so that no pattern takes what stands beside one for a part of it.
-            data = window.text.encode().replace(b"\0", b"\1").replace(b'",', b'"\n').replace(b',"', b'\n"')
+            data = _scannable(window.text)
             may_find = self._gates.opened(data)
             found = [
                 (hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)
@@ -146,6 +157,8 @@ class Masker:
                 places = _in_code_points(data, places)
             for (hit, rule), (first, last) in zip(found, places, strict=True):
                 start, end = window.start + first, window.start + last
+                if window.cuts(start, end):
+                    end = layout.end_of_leaf(end)
                 if window.owns(start, end):
                     layout.mark(start, end, Span(0, 0, rule.detector.label, rule.replacement, rule.name, hit.why))
 
@@ -191,6 +204,19 @@ def _decode(data: bytes) -> str:
     raise refusal
 
 
+_ENDS_OF_LEAVES = ((b'",', b'"\n'), (b',"', b'\n"'), (b"},", b"}\n"), (b"],", b"]\n"))
+
+
+def _scannable(text: str) -> bytes:
+    """Encode without a change of length beyond that of UTF-8, for detectors that were made for lines of text."""
+    # The scanner takes text with many NULs for UTF-16, and its offsets would be those of another text.
+    data = text.encode().replace(b"\0", b"\1")
+    for written, line_end in _ENDS_OF_LEAVES:
+        # What ends a leaf ends a line, so that no pattern takes what stands beside one for a part of it.
+        data = data.replace(written, line_end)
+    return data
+
+
 def _find(detector: Detector, data: bytes) -> list[Hit]:
     """Run a detector; whatever goes wrong in it, native panics among them, means that nothing may pass."""
     try:
@@ -226,7 +252,7 @@ def _in_code_points(data: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[t
 _NOT_CONTINUATION = bytes(byte for byte in range(256) if byte & 0xC0 != 0x80)
 
 
-def _apply(layout: Layout, found: Mapping[Leaf, Sequence[Span]]) -> _Outcome:
+def _edit(layout: Layout, found: Mapping[Leaf, Sequence[Span]]) -> tuple[Finding, ...]:
     for (layer, leaf), spans in found.items():
         layer.write(leaf, spans)
     # Only now are all masked keys known, without which no place may be told.
@@ -236,5 +262,4 @@ def _apply(layout: Layout, found: Mapping[Leaf, Sequence[Span]]) -> _Outcome:
         if layer.parent is not None and layer.edits:
             outer, leaf = layer.parent
             outer.embed(leaf, layer.edits)
-    body = layout.layers[0]
-    return apply_edits(body.text, body.edits), findings, body.edits
+    return findings
