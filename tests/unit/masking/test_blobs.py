@@ -218,7 +218,7 @@ def test_many_small_things_take_no_more_time_than_their_size(piece: str) -> None
         document = parse(f'{{"blob":"","result":[{piece * count}1]}}')
         return cpu_s(lambda: Blobs(refuse_binary=True).masked(document, lambda data: Masked(data)))
 
-    assert cost_s(40_000) < 20 * max(cost_s(4_000), 0.005)
+    assert cost_s(16_000) < 20 * max(cost_s(1_600), 0.005)
 
 
 _NESTED = st.recursive(
