@@ -16,15 +16,18 @@ from typer.testing import CliRunner, Result
 
 from countersign.api.recorder.v1 import session_pb2, session_pb2_grpc
 from countersign.cli.main import app
+from countersign.cli.policy.backtest import _redefined
 from countersign.model.decision import Outcome
 from countersign.model.event import Event, Finding
 from countersign.recorder.asked import calls
 from countersign.recorder.entry import accept
 from countersign.recorder.sessions import to_fact
+from countersign.rehearsal.ruling import Ruling
 from countersign.runtime.recording import to_message
 from tests.support.events import ALICE, START_US, decision, new_id, request, response
 from tests.support.gateway import free_port
 from tests.support.memory_store import MemoryStore
+from tests.unit.config.files import edited, loaded
 from tests.unit.rehearsal.policies import NO_EXPORTS, READ, Rule, write
 
 TOKEN = "".join(["to", "ken"])
@@ -399,3 +402,10 @@ def test_backtest_needs_a_token_and_a_gateway(tmp_path: Path) -> None:
     assert run("backtest", file).exit_code == 2
     nobody = run("backtest", file, "--token", TOKEN, "--gateway", f"http://127.0.0.1:{free_port()}")
     assert nobody.exit_code == 3
+
+
+def test_a_mask_whose_detector_is_another_one_counts_as_redefined(tmp_path: Path) -> None:
+    stated = edited("{detect: [secrets]}", "{detect: [secrets, badge]}\ndetectors: {badge: {pattern: 'A-[0-9]{4}'}}")
+    old = Ruling(loaded(tmp_path, stated))
+    assert _redefined(old, Ruling(loaded(tmp_path, f"{stated}# the same\n"))) == ()
+    assert _redefined(old, Ruling(loaded(tmp_path, stated.replace("A-", "B-")))) == ("secrets",)

@@ -68,3 +68,19 @@ async def test_an_edit_is_loaded_while_calls_go_on(tmp_path: Path, monkeypatch: 
     following.cancel()
     with pytest.raises(asyncio.CancelledError):
         await following
+
+
+def test_an_edit_of_a_detector_is_for_the_calls_judged_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    stated = edited("{detect: [secrets]}", "{detect: [secrets, badge]}\ndetectors: {badge: {pattern: 'A-[0-9]{4}'}}")
+    path.write_text(stated)
+    book = Rulebook(path, ENV, None, reads=())
+    before = book.current
+    path.write_text(stated.replace("A-[0-9]", "B-[0-9]"))
+    assert book.poll() is not None
+    text = b"A-1234 B-1234"
+    assert before.masks.select(["secrets"]).text(text).data == b"[BADGE] B-1234"
+    assert book.current.masks.select(["secrets"]).text(text).data == b"A-1234 [BADGE]"
+    path.write_text(stated.replace("A-[0-9]{4}", "A.*B|A"))
+    assert book.poll() is None
+    assert "slow" in str(book.problem)
