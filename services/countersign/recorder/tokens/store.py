@@ -12,6 +12,8 @@ from psycopg import AsyncConnection
 from countersign.recorder.tokens.ports import LIFETIME_US, MOST_FOUND, MOST_IN_SESSION, Kept, SealedToken, TokensFull
 from countersign.runtime.postgres import DatabaseUnavailable, Readers, connect_writer, safe_reason
 
+WRITERS = 4
+
 _KEEP = b"SELECT is_full, taken, echoes FROM countersign.keep_tokens(%s, %s, %s, %s, %s, %s, %s)"
 _SWEEP = b"SELECT countersign.sweep_tokens(%s)"
 _FIND = b"""
@@ -22,15 +24,19 @@ _HELD = b"SELECT coalesce(sum(held), 0)::bigint FROM countersign.token_sessions"
 
 
 class PostgresTokenStore:
-    """See ``TokenStore``. One connection writes; the tables are made by the record's store."""
+    """See ``TokenStore``. A few connections write, so that many wait for one commit together.
+
+    The tables are made by the record's store.
+    """
 
     def __init__(self, dsn: str, *, lifetime_us: int = LIFETIME_US, most_in_session: int = MOST_IN_SESSION) -> None:
         self._dsn = dsn
         self._lifetime_us = lifetime_us
         self._most_in_session = most_in_session
         self._readers = Readers(dsn, application_name="countersign-tokens")
-        self._connection: AsyncConnection | None = None
-        self._turn = asyncio.Lock()
+        self._idle: asyncio.LifoQueue[AsyncConnection | None] = asyncio.LifoQueue()
+        for _ in range(WRITERS):
+            self._idle.put_nowait(None)
 
     async def keep(self, session_id: str, tokens: Sequence[SealedToken]) -> Kept:
         """See ``TokenStore``."""
@@ -71,28 +77,27 @@ class PostgresTokenStore:
     async def close(self) -> None:
         """See ``TokenStore``."""
         await self._readers.close()
-        async with self._turn:
-            await self._let_go()
+        for connection in [await self._idle.get() for _ in range(WRITERS)]:
+            self._idle.put_nowait(None)
+            if connection is not None:
+                await connection.close()
 
     async def _write(self, query: bytes, *values: object) -> tuple[Any, ...]:
         """One statement, which is its own transaction, durable when this returns."""
-        async with self._turn:
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = await connect_writer(self._dsn, application_name="countersign-tokens-writer")
-                row = await (await self._connection.execute(query, values)).fetchone()
-            except psycopg.Error as error:
-                await self._let_go()
-                raise DatabaseUnavailable(f"the tokens could not be kept ({safe_reason(error)})") from None
-            except BaseException:
-                # Cancelled in the middle: the session's lock must not linger.
-                await self._let_go()
-                raise
+        connection = await self._idle.get()
+        kept: AsyncConnection | None = None
+        try:
+            if connection is None or connection.closed:
+                connection = await connect_writer(self._dsn, application_name="countersign-tokens-writer")
+            row = await (await connection.execute(query, values)).fetchone()
+            kept = connection
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"the tokens could not be kept ({safe_reason(error)})") from None
+        finally:
+            # Cancelled or failed in the middle: the session's lock must not linger.
+            if kept is None and connection is not None:
+                await connection.close()
+            self._idle.put_nowait(kept)
         if row is None:
             raise DatabaseUnavailable("the database did not say what it kept")
         return row
-
-    async def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
