@@ -39,6 +39,9 @@ class DataUris:
 
     def find(self, data: bytes) -> list[Hit]:
         """See ``Detector``."""
+        # Several times as fast as to start the pattern, which most texts do not match.
+        if b"data:" not in data.lower():
+            return []
         held = ((payload, _text(data[slice(*kind)], data[slice(*payload)])) for _, kind, payload in _URI.groups(data))
         return _found(held, self._mask, "a data URI with something to mask in it")
 
