@@ -101,7 +101,10 @@ class KeyRules(dict[str, KeyRule | None]):
                 return Cover(field.label, field.replacement)
         if rule.personal is not None and personal_keys.holds(rule.personal.label, value):
             return rule.personal
-        if rule.telling is None or not isinstance(value, str) or isinstance(value, Number):
+        if rule.telling is None or not isinstance(value, str):
+            return None
+        if isinstance(value, Number) and rule.telling is not Telling.PASSWORD:
+            # Counts of tokens and keys are numbers, too; a number under the name of a password is one.
             return None
         return self._secrets if holds_secret(rule.telling, value) else None
 

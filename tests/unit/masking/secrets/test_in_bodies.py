@@ -39,6 +39,10 @@ def test_parameters_of_a_configuration_are_masked_by_the_names_beside_them(maske
         "Parameters": [{"ParameterKey": "DbPassword", "ParameterValue": PASSWORD}],
         "Cmd": ["server", "--password", PASSWORD, "--port", "80"],
         "headers": {"Authorization": f"Bearer {LONG}", "Accept": "text/html"},
+        "apiKeys": [LONG, PASSWORD],
+        "password": 48151623,
+        "errors": {"password": ["is too short", "must have 8 characters"]},
+        "tokens": {"max_tokens": 48151623, "show_password": 1},
     }
     masked = json.loads(masker.json(json.dumps(body).encode()).data)
     assert masked == {
@@ -47,4 +51,8 @@ def test_parameters_of_a_configuration_are_masked_by_the_names_beside_them(maske
         "Parameters": [{"ParameterKey": "DbPassword", "ParameterValue": "[SECRET]"}],
         "Cmd": ["server", "--password", "[SECRET]", "--port", "80"],
         "headers": {"Authorization": "Bearer [SECRET]", "Accept": "text/html"},
+        "apiKeys": ["[SECRET]", "[SECRET]"],
+        "password": 0,
+        "errors": {"password": ["is too short", "must have 8 characters"]},
+        "tokens": {"max_tokens": 48151623, "show_password": 1},
     }

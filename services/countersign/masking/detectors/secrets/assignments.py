@@ -44,6 +44,10 @@ _FLAG = Pattern(
 )
 # As in ADO.NET and ODBC, where a value may hold blanks and ends at a semicolon.
 _BETWEEN_SEMICOLONS = Pattern(r"""(?i)[;"']\s{0,4}(password|pwd)\s{0,4}=\s{0,4}([^;"'\n]{1,128})[;"']""")
+_LISTED_NAME = rf"(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
+_OPENS_LIST = r"""\\*["']?\s{0,4}(?:=>|[:=])\s{0,4}\["""
+_LIST = Pattern(rf"(?i)([a-z0-9_.-]*{_LISTED_NAME}){_OPENS_LIST}([^\[\]{{}}]{{1,900}})")
+_ITEM = Pattern(rf"(?:{QUOTED})")
 _SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)"
 _WORD_BEFORE = r"\b(?:password|passphrase|passcode|passwd|identified by(?: password)?)"
 _SAID = Pattern(rf"""(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
@@ -73,9 +77,22 @@ def find(data: bytes) -> list[Hit]:
                 found += assigned(data, name, trimmed)
     for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for _, name, (start, end) in _LIST.groups(data):
+        found += _listed(data, name, start, end)
     for _, name, value in _BETWEEN_SEMICOLONS.groups(data):
         found += assigned(data, name, value)
     return found + _said(data)
+
+
+def _listed(data: bytes, name: ByteSpan, start: int, end: int) -> list[Hit]:
+    """The values of a list, if its name is telling; words of messages about passwords are none."""
+    found: list[Hit] = []
+    for _, *ways in _ITEM.groups(data[start:end]):
+        first, last = max(ways)
+        text = data[start + first : start + last].decode()
+        if is_random(text) or (_mixes(text) and " " not in text):
+            found += assigned(data, name, (start + first, start + last))
+    return found
 
 
 def assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan = (-1, -1)) -> list[Hit]:
@@ -165,6 +182,7 @@ PART = Part(
         rf"(?i){_WEAK}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}{_LONG_VALUE}",
         rf"(?i)(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}{_OPENED}{_WORD}",
         rf"(?i)--?{_FLAG_NAME}[\x22']?,?\s",
+        rf"(?i){_LISTED_NAME}{_OPENS_LIST}",
         rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
         rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",
     ),
