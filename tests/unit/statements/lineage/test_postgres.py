@@ -30,6 +30,7 @@ RENAMED = [
     ("WITH users AS (SELECT ssn AS a FROM users) SELECT * FROM users", "a<ssn"),
     ("SELECT x.v FROM users u, LATERAL (SELECT u.ssn AS v) x", "v<ssn"),
     ("SELECT x FROM users u, unnest(ARRAY[u.ssn]) AS x", "x<ssn"),
+    ("SELECT * FROM json_to_record((SELECT to_json(u) FROM users u)) AS t (name text)", "name<*"),
     ("SELECT f FROM users u, regexp_split_to_table(u.ssn, '-') f", "f<ssn"),
     ("TABLE users", "clear"),
     ("SELECT * FROM users", "clear"),

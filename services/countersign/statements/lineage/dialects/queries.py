@@ -217,8 +217,7 @@ class Queries:
             beside += self._source(item, replace(frame, beside=beside))
         known = self._relation(relation, frame)
         name = relation.alias_or_name.casefold()
-        inner = replace(frame, beside=((name, known), *beside))
-        written = self._assigned(node, inner)
+        written: Table = ()
         source = node.args.get("expression")
         if isinstance(source, QUERIES):
             table = self.query(source, frame.within())
@@ -226,6 +225,10 @@ class Queries:
             lost = any(output.stored is not None for output in table)
             put = sources_of(table) | (WHICHEVER if lost else CLEAR)
             written += renamed(table, columns) if columns else clouded(stored(""), put if sources_of(table) else CLEAR)
+        # What is set may be made of what is put in.
+        before = (*written, *known)
+        versions = tuple((version, before) for version in _VERSIONS)
+        written += self._assigned(node, replace(frame, beside=((name, before), *beside, *versions)))
         own = (*(output for output in written if output.sources), *known)
         if sources_of(written):
             self._written[relation.name.casefold()] = own

@@ -18,7 +18,10 @@ QUERIES: Final = (exp.Select, exp.SetOperation, exp.Subquery, exp.Values)
 _ONLY_ORDER: Final = {exp.Window: ("this",), exp.Filter: ("this",)}
 """Of what orders or chooses rows nothing is in the result: the parts that are."""
 
-_BY_KEY: Final = (exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.Bracket)
+_BY_KEY: Final = (
+    *(exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.JSONValue),
+    *(exp.GetExtract, exp.GetIgnoreCase, exp.Bracket),
+)
 _CONSTANT_KEYS: Final = (exp.Literal, exp.JSONPath)
 
 
@@ -103,8 +106,8 @@ def _parts(node: exp.Expr) -> Iterator[exp.Expr]:
 
 def _written_out(node: exp.Expr) -> bool:
     """Whether the key that is taken from JSON is told by the text."""
-    key = node.args.get("expression")
-    keys = node.expressions if isinstance(node, exp.Bracket) else [key]
+    key = node.args.get("expression") or node.args.get("path")
+    keys = node.expressions if isinstance(node, exp.Bracket) else [key, *node.expressions]
     return all(
         isinstance(each, _CONSTANT_KEYS) and not (isinstance(each, exp.JSONPath) and each.find(exp.JSONPathWildcard))
         for each in keys

@@ -190,11 +190,10 @@ class Queries:
         declared = [column["colname"] for column in each([node.get("coldeflist", ()), node["functions"]], "ColumnDef")]
         if not DISSOLVING.isdisjoint(name.casefold() for name in names_of_calls):
             found |= WHICHEVER
-        known = (*columns, *declared, alias, *names_of_calls)
+        known = columns or declared or [alias, *names_of_calls]
         outputs = tuple(Output(name.casefold(), found | self._values.name(name).sources) for name in known if name)
-        if declared or columns:
-            return outputs
-        return (*outputs, Output("", found, stored=""))
+        # With a list of definitions, there are no other columns.
+        return outputs if "coldeflist" in node else (*outputs, Output("", found, stored=""))
 
     def _of_document(self, node: Tree, columns: list[str], frame: Frame) -> Table:
         """Return the columns of ``JSON_TABLE`` and ``XMLTABLE``, and of whatever else may stand in ``FROM``."""
