@@ -80,7 +80,13 @@ def opened(data: bytes) -> str:
 
 
 async def pass_through(
-    rulebook: Rulebook, pieces: Sequence[bytes], *, method: str = "tools/call", era: str = "modern", kind: str = JSON
+    rulebook: Rulebook,
+    pieces: Sequence[bytes],
+    *,
+    method: str = "tools/call",
+    era: str = "modern",
+    kind: str = JSON,
+    status: int = 200,
 ) -> tuple[bytes, bytes, Sink]:
     """Play Envoy for one answer that comes in these pieces; return what was released, recorded, and the sink."""
     sink, sealer = Sink(), Sealer(bytes(range(32)))
@@ -90,7 +96,7 @@ async def pass_through(
     version = rulebook.current.config.version
     handoff = Handoff(new_id(), new_id(), 0, "orders", era, ALICE, calls, ("pii", "secrets"), version)
     head = pb.ProcessingRequest()
-    for name, value in ((":status", "200"), ("content-type", kind)):
+    for name, value in ((":status", str(status)), ("content-type", kind)):
         head.response_headers.headers.headers.add(key=name, raw_value=value.encode())
     head.attributes["envoy.filters.http.ext_proc"].fields["response.code_details"].string_value = "via_upstream"
     metadata = head.metadata_context.filter_metadata["envoy.filters.http.ext_authz"]
@@ -158,6 +164,25 @@ async def test_no_answer_holds_a_value_in_any_place(rulebook: Rulebook, caplog: 
             assert planter.found_in(caplog.text.encode()) == [], (name, era, kind)
     # Whatever the types say: that many texts were planted, and not just a few.
     assert planted > 500
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+async def test_no_error_page_holds_a_value(rulebook: Rulebook, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    planter = Planter(status)
+    page = f"<html><title>{planter.say()}</title><a href='/x?who={planter.say()}'>{planter.say()}</a></html>"
+    bodies = [
+        (json.dumps(speech.error(planter.say)).encode(), JSON),
+        (json.dumps({planter.say(): [planter.say(), {"error": planter.say()}]}).encode(), JSON),
+        (json.dumps({"trace": planter.say()}).encode(), "text/plain"),
+        (f"{planter.say()}\n  at {planter.say()}".encode(), "text/plain; charset=utf-8"),
+        (page.encode(), "text/html"),
+    ]
+    for seed, (data, kind) in enumerate(bodies):
+        pieces = cut(data, random.Random(seed))
+        released, recorded, _ = await pass_through(rulebook, pieces, kind=kind, status=status)
+        assert released.count(b"note ") == data.count(b"note "), kind
+        assert planter.found_in(released + recorded + caplog.text.encode()) == [], kind
 
 
 async def test_no_message_beside_an_answer_holds_a_value(rulebook: Rulebook, caplog: pytest.LogCaptureFixture) -> None:
