@@ -21,7 +21,7 @@ from countersign.jsontext import (
     parse,
     pick_literals,
 )
-from countersign.masking import Blobs, NotMaskable, SseEvent, SseSplitter, mask_event
+from countersign.masking import Blobs, Masker, NotMaskable, SseEvent, SseSplitter, mask_event
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.own import PatternRefused, compile_own
 from countersign.masking.tokens import Mint
@@ -31,6 +31,7 @@ from tests.fuzz.oracles import (
     CANARY,
     DEPTH,
     FIELD,
+    complete_masker,
     is_kept,
     leaves,
     refused_in_good_order,
@@ -122,20 +123,31 @@ def replace_json(data: bytes) -> None:
 def mask_text(data: bytes) -> None:
     """Outside what was found nothing changes, nothing found is left, and what is explained is what is done."""
     text = data.decode("utf-8", "replace")
+    masked = _explained(_MASKER, text)
+    if masked is not None:
+        assert CANARY not in masked
+        # What was no JSON is no JSON's leaves, even when what made it none was masked.
+        assert not (_is_json(text.encode()) and any(CANARY in leaf for leaf in leaves(masked)))
+
+
+def find_anything(data: bytes) -> None:
+    """No detector fails, whatever it is given."""
+    _explained(complete_masker(), data.decode("utf-8", "replace"))
+
+
+def _explained(masker: Masker, text: str) -> str | None:
     try:
-        explained = _MASKER.explain(text)
+        explained = masker.explain(text)
     except NotMaskable as refusal:
         refused_in_good_order(refusal)
-        return
-    assert _MASKER.text(text.encode()).data.decode() == explained.text
+        return None
+    assert masker.text(text.encode()).data.decode() == explained.text
     ends = [0, *(found.end for found in explained.found)]
     starts = [*(found.start for found in explained.found), len(text)]
     assert all(end <= start for end, start in zip(ends, starts, strict=True))
     assert is_kept((text[end:start] for end, start in zip(ends, starts, strict=True)), explained.text)
     assert all(found.start < found.end for found in explained.found)
-    assert CANARY not in explained.text
-    # What was no JSON is no JSON's leaves, even when what made it none was masked.
-    assert not (_is_json(text.encode()) and any(CANARY in leaf for leaf in leaves(explained.text)))
+    return explained.text
 
 
 def mask_files(data: bytes) -> None:
@@ -269,6 +281,20 @@ def _json_seeds() -> list[bytes]:
     return [text.encode() for text in [*written, f'{{"\\u0073sn":"{escaped}é🦊"}}', "[[1],[2]]", '{"a":1,"a":2}']]
 
 
+def _value_seeds() -> list[bytes]:
+    key, digits = "AKIA" + "QWERTYUIOPASDFGH", "4111" + " 1111" * 3
+    texts = [
+        f"password = 'x{key}' token: {key.lower()}, Authorization: Basic {base64.b64encode(key.encode()).decode()}",
+        f"card {digits} iban GB82 WEST 1234 5698 7654 32 ssn 078-05-1121 phone +49 30 901820, jane.doe@example.com",
+        json.dumps({"first_name": "Jane", "dob": "1990-02-30", "street": "Main St. 7", "ip": "10.1.2.3", "k": key}),
+        "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10",
+        "-----BEGIN " + "RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----",
+        f"export API_KEY={key}\ncurl -u user:{key} https://user:{key}@example.com/?token={key}",
+        "data:\n  password: aHVudGVyMg==\nkind: Secret\n0x52908400098527886E0F7030069857D2E4169EE7 1BvBMSEYstWetq",
+    ]
+    return [text.encode() for text in texts]
+
+
 def _replaced_seeds() -> list[bytes]:
     values: list[object] = [
         {
@@ -342,6 +368,7 @@ TARGETS = {
     "mask-json": Target(mask_json, _json_seeds),
     "replace-json": Target(replace_json, _replaced_seeds),
     "mask-text": Target(mask_text, _text_seeds),
+    "detectors": Target(find_anything, _value_seeds),
     "mask-files": Target(mask_files, _file_seeds),
     "events": Target(split_events, _event_seeds),
     "patterns": Target(run_patterns, _pattern_seeds),
