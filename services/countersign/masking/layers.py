@@ -129,6 +129,7 @@ class JsonLayer:
             while index < len(starts) and starts[index] < end:
                 self._mark_leaf(self._literals[starts[index]], start, end, span)
                 index += 1
+        self._marked.clear()
 
     def _mark_leaf(self, literal: Literal, start: int, end: int, span: Span) -> None:
         quotes = 0 if literal.is_number else 1

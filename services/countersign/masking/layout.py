@@ -24,7 +24,7 @@ _ROWS = frozenset("[(<")
 # A string without escapes that may be JSON itself: no quotation mark that closes one is followed by a bracket.
 _OPENING = re.compile(r'"[ \ufeff]*[{\[]')
 _ASCII_OPENING: re.Pattern[bytes] = re2.compile(r'" *[{\[]')
-_LONG = 4_096
+_LONG, _CHUNK = 4_096, 262_144
 _STRING = re.compile(r'"([^"]*)"([ \t\n\r]*:)?')
 # A body is scanned in pieces, so that no copies of all of it are made; a detector sees the margin around each value.
 _WINDOW = 512 * 1024
@@ -348,10 +348,33 @@ def _finder(text: str) -> Callable[[int], int]:
     """Return what finds the next string, from a place on, that may be JSON although it has no escape; or -1."""
     if len(text) < _LONG or not text.isascii():
         return lambda start: _start(_OPENING.search(text, start))
-    # Several times faster, but its offsets are those of bytes.
-    data = text.encode()
-    return lambda start: _start(_ASCII_OPENING.search(data, start))
+    return _AsciiFinder(text).find
 
 
-def _start(match: re.Match[str] | re.Match[bytes] | None) -> int:
+class _AsciiFinder:
+    """Finds in bytes, several times faster, and encodes no more of the text at once than it must."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._chunk = b""
+        self._at = 0
+
+    def find(self, start: int) -> int:
+        while start < len(self._text):
+            if not self._at <= start < self._at + len(self._chunk):
+                self._chunk, self._at = self._text[start : start + _CHUNK].encode(), start
+            match = _ASCII_OPENING.search(self._chunk, start - self._at)
+            if match is not None:
+                return self._at + match.start()
+            end = self._at + len(self._chunk)
+            # A quotation mark before the blanks at the end may open one whose bracket comes later.
+            before_blanks = self._at + len(self._chunk.rstrip(b" "))
+            if self._text[before_blanks - 1] == '"' and end < len(self._text):
+                if _OPENING.match(self._text, before_blanks - 1) is not None:
+                    return before_blanks - 1
+            start = end
+        return -1
+
+
+def _start(match: re.Match[str] | None) -> int:
     return -1 if match is None else match.start()

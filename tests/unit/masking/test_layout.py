@@ -131,3 +131,14 @@ def test_what_is_cheap_to_send_is_cheap_to_mask(masker: Masker, unit: str, opene
 
     # As many of the shortest leaves as fit, on a machine several times slower than most.
     assert cpu_s(work) < 1.5
+
+
+@pytest.mark.parametrize("shift", range(6))
+@pytest.mark.parametrize("blanks", [0, 1, 3, 40])
+def test_json_without_escapes_is_found_at_any_edge_of_a_chunk(
+    masker: Masker, monkeypatch: pytest.MonkeyPatch, shift: int, blanks: int
+) -> None:
+    monkeypatch.setattr(layout, "_LONG", 0)
+    monkeypatch.setattr(layout, "_CHUNK", 16)
+    text = json.dumps([*("x" * shift for _ in range(9)), " " * blanks + f"[{canaries.CARD}]", "y"])
+    assert json.loads(json.loads(masker.json(text.encode()).data)[9]) == [0]
