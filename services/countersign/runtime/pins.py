@@ -28,9 +28,9 @@ DESCRIBE_TIMEOUT_S = 2.0
 OBSERVE_TIMEOUT_S = 10.0
 """To record ten thousand tools at first sight takes seconds."""
 
-_MOST_SCHEMAS = 1_000
 # Whoever declares more than that keeps its word without our help.
 _LONGEST_DESCRIBED = 262_144
+_MOST_DESCRIBED = 8 * 1024 * 1024
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", 80 * 1024 * 1024),
     ("grpc.max_receive_message_length", 80 * 1024 * 1024),
@@ -122,7 +122,8 @@ class PinnedTools:
         self._monotonic = monotonic
         self._targets: dict[str, _Known] = {}
         self._told_s: float | None = None
-        self._schemas: OrderedDict[tuple[str, str, bytes], JsonValue] = OrderedDict()
+        # Of tools as they were accepted; with the length of their definitions.
+        self._schemas: OrderedDict[tuple[str, str, bytes], tuple[int, JsonValue]] = OrderedDict()
         self._callbacks: list[Callable[[frozenset[str]], None]] = []
         self._channel: grpc.aio.Channel | None = None
         self._task: asyncio.Task[None] | None = None
@@ -215,10 +216,10 @@ class PinnedTools:
                 return None
             if told.accepted_digest != pin.accepted:
                 return None
-            while len(self._schemas) >= _MOST_SCHEMAS:
+            self._schemas[key] = len(told.definition), _schema_in(told.definition)
+            while len(self._schemas) > 1 and sum(size for size, _ in self._schemas.values()) > _MOST_DESCRIBED:
                 self._schemas.popitem(last=False)
-            self._schemas[key] = _schema_in(told.definition)
-        return self._schemas[key]
+        return self._schemas[key][1]
 
     async def _follow(self, channel: grpc.aio.Channel) -> None:
         wait_s = FIRST_WAIT_S

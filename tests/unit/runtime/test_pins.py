@@ -227,6 +227,21 @@ async def test_what_is_no_definition_or_too_long_declares_nothing(world: World, 
     assert await world.pins.output_schema("shop", "query") is None
 
 
+async def test_of_many_long_definitions_only_the_last_are_remembered(world: World) -> None:
+    names = [f"tool {number}" for number in range(50)]
+    world.recorder.definition = '{"outputSchema":true,"x":"' + "x" * 200_000 + '"}'
+    message = told(*((name, ACCEPTED) for name in names))
+    for tool in message.tools:
+        tool.accepted_digest = DIGEST
+    await world.tell(message)
+    for name in names:
+        assert await world.pins.output_schema("shop", name) is True
+    assert await world.pins.output_schema("shop", names[-1]) is True
+    assert world.recorder.described == len(names)
+    assert await world.pins.output_schema("shop", names[0]) is True
+    assert world.recorder.described == len(names) + 1
+
+
 async def test_closed_pins_know_and_observe_nothing(world: World) -> None:
     await world.tell(told(("query", ACCEPTED)))
     await world.pins.close()
