@@ -12,7 +12,7 @@ from typing import Final
 
 from countersign.jsontext import Document, JsonValue
 from countersign.masker.shown import Rows, has_nameless_rows, parsed
-from countersign.masking import Masked, Masker
+from countersign.masking import Masked, Masker, NotMaskable
 from countersign.masking.fields import Field
 from countersign.masking.replacements import Redacted
 from countersign.mcp.message import read_id
@@ -91,12 +91,19 @@ class Pairing:
         return bool(self.by_id or self.stray)
 
     def masker(self, masker: Masker, document: Document) -> Masker:
-        """Return ``masker`` with what it must mask beside its own fields in these messages."""
+        """Return ``masker`` with what it must mask beside its own fields in these messages.
+
+        Raises :class:`NotMaskable` when that cannot be found out; it does not show the text.
+        """
         if not self:
             return masker
         messages = document.root if isinstance(document.root, list) else [document.root]
-        more = [field for message in messages for field in self._of_message(message, masker.fields)]
-        return masker.with_fields(tuple(dict.fromkeys(more))) if more else masker
+        try:
+            more = [field for message in messages for field in self._of_message(message, masker.fields)]
+            return masker.with_fields(tuple(dict.fromkeys(more))) if more else masker
+        except Exception as error:
+            refusal = NotMaskable(f"pairing failed: {type(error).__name__}")
+        raise refusal
 
     def masker_of_error(self, masker: Masker, document: Document) -> Masker:
         """Return ``masker`` with what it must mask beside its own fields in the body of an HTTP error."""

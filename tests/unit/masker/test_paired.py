@@ -8,7 +8,8 @@ import pytest
 
 from countersign.jsontext import parse
 from countersign.masker.paired import Pairing
-from countersign.masking import Masker
+from countersign.masker.shown import Rows
+from countersign.masking import Masker, NotMaskable
 from countersign.masking.fields import Field
 from countersign.masking.replacements import Partial, Redacted
 from countersign.model.handoff import HandedCall, HandedColumns
@@ -253,6 +254,17 @@ def test_the_whole_of_an_http_error_is_masked_where_it_may_quote() -> None:
     assert VALUE.encode() not in pairing.masked_text(MASKER, f"bad {VALUE}".encode()).data
     plain = Pairing.of([HandedCall("1", "tools/call", "query")], max_depth=64)
     assert plain.masked_text(MASKER, b"Not found").data == b"Not found"
+
+
+def test_a_mistake_of_ours_withholds_the_answer_and_shows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_self: Rows, value: object) -> None:
+        raise ValueError(str(value))
+
+    monkeypatch.setattr(Rows, "visit", fails)
+    with pytest.raises(NotMaskable) as refused:
+        masked(result(VALUE), AS_X)
+    assert VALUE not in str(refused.value)
+    assert refused.value.__context__ is None
 
 
 def test_an_answer_without_rows_stays_as_it_is() -> None:
