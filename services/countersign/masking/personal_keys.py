@@ -140,11 +140,8 @@ def classify(name: str) -> str | None:
 
 def holds(label: str, value: JsonValue) -> bool:
     """Whether a value under such a key is to be taken for a person's, not for a setting or a machine's address."""
-    if isinstance(value, list):
-        return all(isinstance(entry, str) and holds(label, entry) for entry in value) and bool(value)
-    if isinstance(value, dict):
-        return label == ADDRESS and any(classify(key) == ADDRESS for key in value)
     if not isinstance(value, str):
+        # What stands in an object has keys of its own.
         return False
     digits = sum(map(str.isdigit, value))
     letters = sum(map(str.isalpha, value))

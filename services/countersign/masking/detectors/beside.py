@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import re2
 
 _BEFORE_BYTES = 72
 _AFTER_BYTES = 32
 _NAMING_BYTES = 48
+# From a word to the far end of a value that it announces, and what stands beside that.
+_ROOM_BYTES = 320
 _SHORT_WORD = 4
 _BLANKS = b" \t\r\n"
 
@@ -46,7 +50,7 @@ _NAMES_SOMETHING_ELSE = re2.compile(
         rf"(?i)(?:(?:^|[^a-z])(?:{'|'.join(_OTHERS)})s?"
         r"(?:[ _.#-]?(?:id|ids|no|nr|num|number|value|is|was|of|at|on|in|ms|ns))*|"
         rf"""(?:{"|".join(_OWNERS_OF_IDS)})s?[ _-]?(?:ids?|no|number)|(?:^|["'`{{(\[,;|])_?ids?)"""
-        rf"""[\s"'`:=(\[\\>#/|-]{{0,8}}$"""
+        rf"""[\s"'`.:=(\[\\>#/|-]{{0,8}}$"""
     ).encode()
 )
 
@@ -70,6 +74,19 @@ class Words:
         after = data[end : end + _AFTER_BYTES]
         after = after[: after.find(b"\n")] if b"\n" in after else after
         return bool(after) and self._pattern.search(after) is not None
+
+    def stretches(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield, in order and apart, where all values stand that one of the words is near, with room around them."""
+        first = last = 0
+        for match in self._pattern.finditer(data):
+            start, end = match.span()
+            if start - _ROOM_BYTES > last:
+                if last:
+                    yield first, last
+                first = start - _ROOM_BYTES
+            last = end + _ROOM_BYTES
+        if last:
+            yield first, min(last, len(data))
 
 
 def names_something_else(data: bytes, start: int) -> bool:

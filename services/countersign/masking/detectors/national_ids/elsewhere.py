@@ -7,7 +7,8 @@ from countersign.masking.detectors.forms import Identifier, anything, stdnum
 from countersign.masking.detectors.national_ids import other_checks as checks
 
 _ID_WORDS = ("national id", "id number", "id no", "identity number", "identity card", "identification")
-_YYMMDD = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_MMDD = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_YYMMDD = "[0-9]{2}" + _MMDD
 
 ELSEWHERE = {
     "au_abn": Identifier(
@@ -96,7 +97,8 @@ ELSEWHERE = {
         words=("rrn", "frn", "resident registration", "foreigner registration", "\uc8fc\ubbfc", "\uc678\uad6d\uc778"),
         unnamed=(rf"{_YYMMDD}-[0-9]{{7}}",),
         beside=(rf"{_YYMMDD}[0-9]{{7}}",),
-        bare=(rf"{_YYMMDD}[1-8][0-9]{{6}}",),
+        # Not what may be a time in milliseconds of these years.
+        bare=(rf"(?:0[0-9]|1[0-2]|[2-9][0-9]){_MMDD}[1-8][0-9]{{6}}",),
         bare_check=checks.kr_rrn_before_2020,
     ),
     "my_nric": Identifier(

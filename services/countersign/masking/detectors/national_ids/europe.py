@@ -6,7 +6,8 @@ from countersign.masking.detectors.checksums import ean
 from countersign.masking.detectors.forms import Identifier, anything, stdnum
 from countersign.masking.detectors.national_ids import european_checks as checks
 
-_DDMMYY = "(?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])[0-9]{2}"
+_DDMM = "(?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])"
+_DDMMYY = _DDMM + "[0-9]{2}"
 _MMDD = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _DE = "[CFGHJKLMNPRTVWXYZ]"
 _DE_OR_DIGIT = "[CFGHJKLMNPRTVWXYZ0-9]"
@@ -158,7 +159,7 @@ EUROPE = {
         words=("cnp", "cod numeric"),
         unnamed=(rf"[1-8][0-9]{{2}}{_MMDD}(?:0[1-9]|[1-4][0-9]|5[12])[0-9]{{4}}",),
     ),
-    "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(rf"{_DDMMYY}[09][0-9]{{8}}",)),
+    "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(rf"{_DDMM}[09][0-9]{{8}}",)),
     "ru_inn": Identifier("RU_INN", stdnum("ru.inn"), words=("inn",), beside=(r"[0-9]{12}|[0-9]{10}",)),
     "ru_snils": Identifier(
         "RU_SNILS", checks.ru_snils, words=("snils",), unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",)
