@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from countersign.masking import detectors, gates
 from countersign.masking.detectors.base import Detector, gate_of, parts_of
+from countersign.masking.detectors.forms import Evidence, Form
 from countersign.masking.gates import Gates, is_gate
 
 WORDS = Gates([("cat", "dog"), ("(?i)token",), (r"[0-9]{3}",)], cache_dir=None)
@@ -115,3 +116,13 @@ def test_what_hyperscan_does_not_take_is_refused() -> None:
     assert not is_gate("")
     with pytest.raises(ValueError, match="gate"):
         Gates([("(",)], cache_dir=None)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join), st.integers(0, 2))
+def test_values_far_from_all_words_are_none_that_words_announce(
+    everything: list[Detector], text: str, spread: int
+) -> None:
+    data = text.replace(" ", " " + "x 12345678 " * 20 * spread).encode()
+    for detector in everything:
+        if isinstance(detector, Form) and detector._evidence is Evidence.BESIDE:
+            assert detector.find(data) == detector._find_in(data, 0, len(data)), detector.label

@@ -49,22 +49,35 @@ class Form:
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
+        if self._words is None or self._evidence is not Evidence.BESIDE:
+            return self._find_in(data, 0, len(data))
+        # Words are few where most texts hold many numbers.
+        return [hit for first, last in self._words.stretches(data) for hit in self._find_in(data, first, last)]
+
+    def _find_in(self, data: bytes, first: int, last: int) -> list[Hit]:
         found: list[Hit] = []
-        for start, end in self._pattern.spans(data):
+        for start, end in self._pattern.spans(data[first:last]):
+            start, end = first + start, first + end
+            if (start == first > 0) or (end == last < len(data)):
+                # It may go on outside, and is too far from any word.
+                continue
             start += data[start] == _UNDERSCORE
             end -= data[end - 1] == _UNDERSCORE
-            if not self._is_part_of_more(data, start, end) and self._is_evident(data, start, end):
+            # The check comes first: it costs least, and fails most.
+            if (
+                self._check(compact(data[start:end]))
+                and not self._is_part_of_more(data, start, end)
+                and self._is_evident(data, start, end)
+            ):
                 found.append(Hit(start, end, str(self._evidence)))
         return found
 
     def _is_evident(self, data: bytes, start: int, end: int) -> bool:
-        if self._evidence is Evidence.BESIDE and not self._is_announced(data, start, end):
-            return False
-        if not self._check(compact(data[start:end])):
-            return False
-        if self._evidence is Evidence.UNNAMED and names_something_else(data, start):
-            return self._is_announced(data, start, end)
-        return True
+        if self._evidence is Evidence.ALONE:
+            return True
+        if self._evidence is Evidence.UNNAMED and not names_something_else(data, start):
+            return True
+        return self._is_announced(data, start, end)
 
     def _is_announced(self, data: bytes, start: int, end: int) -> bool:
         return self._words is not None and self._words.near(data, start, end)
@@ -127,7 +140,7 @@ class Identifier:
 
 def compact(value: bytes) -> str:
     """Write an identifier without separators, in capital letters."""
-    return value.decode().translate(_SEPARATORS).upper()
+    return value.decode() if value.isdigit() else value.decode().translate(_SEPARATORS).upper()
 
 
 def anything(_: str) -> bool:
