@@ -59,6 +59,10 @@ _EXPRESSION = re.compile(
     r"[({\[@].*|[\w.$]*[A-Za-z_][(\[{].*|\$?[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+[\[(]?.*", re.DOTALL
 )
 _LONGEST_EXPRESSION = 200
+_DEEPEST_INDENT = 18
+_KEYWORDS = frozenset(
+    {"await", "new", "yield", "not", "lambda", "return", "async", "function", "this", "self", "typeof"}
+)
 _SHORTEST_WITHOUT_DIGITS = 16
 
 
@@ -157,6 +161,10 @@ def _is_said_of_it(data: bytes, start: int, end: int, kind: Telling) -> bool:
         return True
     if _is_code(value.decode(), kind, data[start - 1 : start].isspace()):
         return True
+    _, newline, indent = data[max(start - _DEEPEST_INDENT, 0) : start].rpartition(b"\n")
+    if newline and not indent.strip() and (value.isalpha() or data[end : end + 1] in (b" ", b"(", b":")):
+        # Alone on the line below its name, a value is one; a statement below an "if" is none.
+        return True
     goes_on = data[end : end + 1] in (b" ", b"\t") and data[end + 1 : end + 2].isalpha()
     return value.isalpha() and goes_on and data[start - 2 : start - 1] == b":"
 
@@ -171,6 +179,8 @@ def _is_code(value: str, kind: Telling, apart: bool) -> bool:
     if len(value) <= _LONGEST_EXPRESSION and _EXPRESSION.fullmatch(value) is not None and not is_random(value):
         return True
     is_name = value.isidentifier()
+    if apart and value in _KEYWORDS:
+        return True
     is_word = value.isalpha() and (apart or len(value) < _SHORTEST_WITHOUT_DIGITS)
     return is_name and (classify(value) is not None or (kind is not Telling.PASSWORD and is_word))
 
