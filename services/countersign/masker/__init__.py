@@ -1,1 +1,4 @@
-"""ext_proc: nothing raw leaves. Reads in the order of an answer: server, envoy, form, exchange, content, records."""
+"""ext_proc: nothing raw leaves. Reads in the order of a call.
+
+server, envoy, request (on its way to the target); form, exchange, answers, content, records (on its way back).
+"""

@@ -1,0 +1,202 @@
+"""The two ways in which an answer comes: collected and masked whole, or event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import TypeVar
+
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+
+from countersign.config import Limits
+from countersign.masker import envoy
+from countersign.masker.content import Content, ContentMasker
+from countersign.masker.form import Form
+from countersign.masker.lines import without_remarks
+from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
+from countersign.masker.tokens import ShownTokens
+from countersign.masker.tools import Listed, ToolGate, Unobserved
+from countersign.masker.withheld import Withheld
+from countersign.masking import SseEvent, SseSplitter
+from countersign.model.event import Event, EventKind
+from countersign.runtime.aside import Aside
+from countersign.runtime.recording import EventSink
+from countersign.runtime.slices import record_all
+
+_ACCEPTED = 202
+_T = TypeVar("_T")
+
+
+class Masking:
+    """Masks aside; a listing of tools is observed when its turn comes, and masked once it is known how they stand.
+
+    The tokens in what it returns are kept.
+    """
+
+    def __init__(self, aside: Aside, gate: ToolGate, tokens: ShownTokens | None) -> None:
+        self._aside = aside
+        self._gate = gate
+        self._tokens = tokens
+
+    async def run(self, size_bytes: int, work: Callable[[], _T]) -> _T:
+        """Return what ``work`` returns, which may be called several times.
+
+        Raises what it raises, and ``Withheld`` when its listing is not observed, or its tokens are not kept.
+        """
+        if self._tokens is None:
+            return await self._observed(size_bytes, work)
+        return await self._tokens.keep(lambda: self._observed(size_bytes, work))
+
+    async def _observed(self, size_bytes: int, work: Callable[[], _T]) -> _T:
+        try:
+            return await self._aside.run(size_bytes, work)
+        except Unobserved as unobserved:
+            pages = unobserved.pages
+        await self._gate.observe(pages)
+        try:
+            return await self._aside.run(size_bytes, work)
+        except Unobserved:
+            # What was observed stays known, so this is a mistake of ours; it must not become an endless one.
+            raise Withheld("the target's tools could not be observed") from None
+
+
+class Collected:
+    """An answer that is masked whole: nothing of it, not even its head, is released before its event is durable."""
+
+    def __init__(
+        self,
+        events: EventMaker,
+        sink: EventSink,
+        status: int,
+        mask: Callable[[bytes], Awaitable[Content]] | None,
+        limits: Limits | None,
+        form: Form,
+        head: pb.ProcessingResponse | None,
+    ) -> None:
+        self.events = events
+        self.released_head = head is None
+        self._sink = sink
+        self._status = status
+        self._mask = mask
+        self._max_bytes = limits.response_bytes if limits else 0
+        self._form = form
+        self._head = head
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @classmethod
+    def empty(cls, events: EventMaker, sink: EventSink, status: int) -> Collected:
+        """Return an answer that said it has no body and must keep its word."""
+        return cls(events, sink, status, None, None, Form.EMPTY, None)
+
+    async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
+        """Collect; at the end mask, record, and return head and body."""
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise Withheld(f"the answer is larger than {self._max_bytes} bytes")
+        if data:
+            self._pieces.append(data)
+        if not ends:
+            return []
+        if self._mask is None or self._head is None:
+            return [envoy.body(b"", ends=True)]
+        content, body_type = None, ""
+        if self._size or self._status != _ACCEPTED:
+            content = await self._mask(b"".join(self._pieces))
+            body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
+        self._pieces.clear()
+        await self._sink.record(
+            self.events.make(
+                EventKind.RESPONSE, status=self._status, size_bytes=self._size, content=content, body_type=body_type
+            )
+        )
+        return [self._head, envoy.body(content.released if content else b"", ends=True)]
+
+    async def cut(self, reason: str) -> None:
+        """Record that the answer never reached the caller."""
+        await self._sink.record(self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason))
+
+
+class Streamed:
+    """An answer of server-sent events, each masked and durable before it is released."""
+
+    released_head = True
+
+    def __init__(
+        self,
+        events: EventMaker,
+        sink: EventSink,
+        status: int,
+        masker: ContentMasker,
+        masking: Masking,
+        limits: Limits,
+    ) -> None:
+        self.events = events
+        self._masking = masking
+        self._sink = sink
+        self._status = status
+        self._masker = masker
+        self._splitter = SseSplitter(limits.sse_event_bytes)
+        self._size = 0
+        self._masked_size = 0
+
+    async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
+        """Mask and record the events that ``data`` completes; return them as one piece of body."""
+        self._size += len(data)
+        # Once, although the events may be masked twice.
+        fed = cache(lambda: self._fed(data))
+        masked = await self._masking.run(self._size - self._masked_size, lambda: self._masked(fed()))
+        await self._record([event for _, event in masked if event is not None])
+        released = b"".join(raw for raw, _ in masked)
+        if not ends:
+            return [envoy.body(released, ends=False)] if released else []
+        self._splitter.close()
+        await self._sink.record(self._end(""))
+        return [envoy.body(released, ends=True)]
+
+    async def cut(self, reason: str) -> None:
+        """Record that the stream ended early."""
+        await self._sink.record(self._end(reason))
+
+    def _fed(self, data: bytes) -> list[SseEvent]:
+        events = self._splitter.feed(data)
+        self._masked_size += sum(len(event.raw) for event in events)
+        return events
+
+    def _masked(self, events: Sequence[SseEvent]) -> list[tuple[bytes, Event | None]]:
+        masked: list[tuple[bytes, Event | None]] = []
+        unobserved: list[Listed] = []
+        for event in events:
+            try:
+                masked.append(self._mask(event))
+            except Unobserved as error:
+                unobserved += error.pages
+        if unobserved:
+            raise Unobserved(unobserved)
+        return masked
+
+    def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
+        self._masker.check_other_lines(event)
+        size = len(event.raw)
+        event = without_remarks(event)
+        if not event.data:
+            return event.raw, None
+        content = self._masker.event_data(event.data)
+        text = content.released.decode()
+        raw = event.raw if text == event.data else event.with_data(text)
+        record = self.events.make(
+            EventKind.STREAM_EVENT,
+            status=self._status,
+            size_bytes=size,
+            content=content,
+            body_type=JSON_TYPE,
+        )
+        return raw, record
+
+    async def _record(self, events: list[Event]) -> None:
+        await record_all(self._sink.record, events)
+
+    def _end(self, reason: str) -> Event:
+        return self.events.make(
+            EventKind.STREAM_END, status=self._status, size_bytes=self._size, body_type=EVENTS_TYPE, reason=reason
+        )
