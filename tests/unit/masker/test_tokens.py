@@ -43,10 +43,10 @@ masks:
 
 
 @pytest.fixture(scope="module")
-def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
-    path: Path = tmp_path_factory.mktemp("tokens") / "gateway.yaml"
+def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
+    path = tmp_path_factory.mktemp("tokens") / "gateway.yaml"
     path.write_text(GATEWAY)
-    return Rulebook(path, {}, None, reads=())
+    return Rulebook(path, {}, rules_cache, reads=())
 
 
 class Bench:
