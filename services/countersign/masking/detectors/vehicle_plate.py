@@ -6,7 +6,7 @@ from countersign.masking.detectors.forms import Identifier
 
 _WORDS = (
     *("plate", "registration", "vehicle", "kennzeichen", "immatriculation", "plaka", "matricula", "targa", "kenteken"),
-    *("vrm", "vrn", "reg no", "car reg"),
+    *("vrm", "vrn", "reg no", "car", "arac", "otomobil"),
 )
 _IN_STATES = (
     "(?:A[NPRS]|B[HR]|C[GH]|D[DLN]|G[AJ]|H[PR]|J[HK]|K[AL]|L[AD]|M[HLNPZ]|NL|O[DR]|P[BY]|RJ|SK|T[GNRS]|U[KPT]|WB)"

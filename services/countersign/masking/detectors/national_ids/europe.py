@@ -175,8 +175,8 @@ EUROPE = {
         "SE_PERSONNUMMER",
         checks.se_personnummer,
         words=("personnummer", "personnr", "person number", "personal number", "samordningsnummer"),
-        alone=(r"19[0-9]{6}[-+]?[0-9]{4}",),
-        unnamed=(r"(?:1[68]|20)?[0-9]{6}[-+][0-9]{4}", r"(?:1[68]|20)[0-9]{10}"),
+        alone=(r"1[89][0-9]{6}[-+]?[0-9]{4}",),
+        unnamed=(r"(?:16|20)?[0-9]{6}[-+][0-9]{4}", r"(?:16|20)[0-9]{10}"),
         beside=(r"[0-9]{10}",),
     ),
     "tr_tckn": Identifier(
