@@ -15,10 +15,8 @@ STARS = Mask("stars", detectors=("email",), replace="***")
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rules")
-    folder.chmod(0o700)
-    return folder
+def cache_dir(rules_cache: Path) -> Path:
+    return rules_cache
 
 
 @pytest.fixture(scope="session")
