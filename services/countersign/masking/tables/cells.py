@@ -39,6 +39,11 @@ def line_end(text: str, at: int) -> int:
     return len(text) if end < 0 else end
 
 
+def line_above(text: str, start: int) -> str:
+    """The line before the one that begins at ``start``."""
+    return text[text.rfind("\n", 0, start - 1) + 1 : start - 1] if start else ""
+
+
 def trimmed(text: str, start: int, end: int) -> Cell:
     """Leave out the blanks at both ends."""
     piece = text[start:end]

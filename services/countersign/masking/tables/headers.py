@@ -12,11 +12,11 @@ from countersign.masking.tables.cells import (
     Cell,
     Row,
     is_rule,
+    line_above,
     line_end,
     split_line,
     split_pipes,
     split_quoted,
-    trimmed,
 )
 from countersign.masking.tables.columns import Column, Columns
 
@@ -27,8 +27,8 @@ _PROSE_WORDS = 6
 _ENDS_OF_SENTENCES = frozenset(".?!")
 _CONFIRMING = 4_096
 _ALL_QUOTED = re.compile(r'"[^"]*"(?: "[^"]*")+')
+_COPY = re.compile(r"COPY [^\n(]{1,256}\(([^\n()]*)\) FROM stdin;[ \t]*")
 _LINE_NUMBER = re.compile(r"[0-9]+[ \t]")
-_VALUE = re.compile(r"[+-]?[0-9]|[^0-9]{0,64}[0-9](?:[^0-9]?[0-9]){3}")
 _DIGIT = re.compile(r"[0-9]")
 
 
@@ -36,7 +36,7 @@ class Table(NamedTuple):
     """A table that masks one of its columns at least.
 
     ``boxed`` has a frame all around, and so a line that closes it. ``joins`` says whether a row may belong to the table
-    although something else stands between.
+    although something else stands between. ``remarks`` says whether lines without cells may be said of the table.
     """
 
     columns: dict[int, Column]
@@ -45,6 +45,7 @@ class Table(NamedTuple):
     read: Callable[[int], Row]
     boxed: bool
     joins: Callable[[Row], bool]
+    remarks: bool = True
 
 
 def table_at(text: str, start: int, columns: Columns) -> Table | None:
@@ -52,6 +53,9 @@ def table_at(text: str, start: int, columns: Columns) -> Table | None:
     end = line_end(text, start)
     below = text[end + 1 : line_end(text, end + 1)]
     ruled = is_rule(below)
+    copied = _COPY.fullmatch(text, start, end)
+    if copied is not None:
+        return _copied(text, copied, columns)
     if "|" in text[start:end]:
         table = _piped(text, start, ruled, columns)
     elif ruled:
@@ -64,48 +68,6 @@ def table_at(text: str, start: int, columns: Columns) -> Table | None:
     return table or _single(text, start, ruled, columns)
 
 
-def beside_name(text: str, start: int, columns: Columns) -> tuple[Column, list[Cell], int] | None:
-    """The values in a line that begins with a field's name, if they cannot be names themselves (``ssn   123-45``)."""
-    end = line_end(text, start)
-    line = text[start:end]
-    for delimiter in ("\t", ";", ",", "  "):
-        if delimiter not in line.strip():
-            continue
-        cells = runs(text, start, end) if delimiter == "  " else split_quoted(text[:end], start, delimiter).cells
-        if len(cells) < 2 or not any(_VALUE.match(name) for name in _texts(text, cells[1:])):
-            continue
-        column = columns.named(text[slice(*cells[0])], certain=False)
-        if column is not None and column.is_field:
-            return column, cells[1:], end + 1
-    return None
-
-
-def row_values(text: str, start: int, columns: Columns) -> tuple[Column, list[Cell], int] | None:
-    """The value in a line ``name | value`` of a table that has one name a line, and where the next line begins.
-
-    So do psql's expanded records look. Lines without a name go on with the value.
-    """
-    row = split_pipes(text, start)
-    if len(row.cells) != 2 or is_rule(text[row.following : line_end(text, row.following)]):
-        return None
-    above = _line_above(text, start)
-    if not (is_rule(above) or "[ RECORD " in above or len(split_pipes(above, 0).cells) == 2):
-        return None
-    if is_rule(above) and "|" not in _line_above(text, start - len(above) - 1):
-        # What stands first in a box is its header.
-        return None
-    column = columns.named(text[slice(*row.cells[0])])
-    if column is None:
-        return None
-    found = [row.cells[1]]
-    at = row.following
-    while text[at : line_end(text, at)].lstrip().startswith("|") and text[start : start + 1] != "|":
-        bar = text.index("|", at)
-        found.append(trimmed(text, bar + 1, line_end(text, at)))
-        at = line_end(text, at) + 1
-    return column, found, at
-
-
 def _piped(text: str, start: int, ruled: bool, columns: Columns) -> Table | None:
     line = text[start : line_end(text, start)].strip(" \t>")
     framed = line.startswith("|")
@@ -113,7 +75,7 @@ def _piped(text: str, start: int, ruled: bool, columns: Columns) -> Table | None
     row = read(start)
     names = _texts(text, row.cells)
     selected = columns.selected(names)
-    above = _line_above(text, start)
+    above = line_above(text, start)
     boxed = framed and is_rule(above) and "+" in above
     if not selected or (len(row.cells) == 1 and not framed):
         return None
@@ -129,7 +91,7 @@ def _piped(text: str, start: int, ruled: bool, columns: Columns) -> Table | None
         framed_too = text[other.start : other.end].lstrip(" \t>").startswith("|")
         return len(other.cells) == len(row.cells) and (framed_too or not framed)
 
-    return Table(selected, len(row.cells), body, read, boxed, joins)
+    return Table(selected, len(row.cells), body, read, boxed, joins, remarks=not boxed)
 
 
 def _delimited(text: str, start: int, columns: Columns) -> Table | None:
@@ -170,6 +132,14 @@ def _delimited_by(text: str, start: int, end: int, delimiter: str, columns: Colu
     return Table(selected, len(row.cells), end + 1, read, False, joins)
 
 
+def _copied(text: str, copied: re.Match[str], columns: Columns) -> Table | None:
+    """Rows as PostgreSQL dumps them: what is special in them is escaped."""
+    names = copied[1].split(",")
+    selected = columns.selected(names)
+    read = partial(split_line, text, delimiter="\t")
+    return Table(selected, len(names), copied.end() + 1, read, False, _never, remarks=False) if selected else None
+
+
 def _ruled(text: str, start: int, columns: Columns) -> Table | None:
     end = line_end(text, start)
     rule_end = line_end(text, end + 1)
@@ -185,7 +155,7 @@ def _ruled(text: str, start: int, columns: Columns) -> Table | None:
     def joins(row: Row) -> bool:
         return "  " in text[row.start : row.end].strip()
 
-    return Table(selected, len(extents), rule_end + 1, read, False, joins)
+    return Table(selected, len(extents), rule_end + 1, read, False, joins, remarks=False)
 
 
 def _aligned(text: str, start: int, columns: Columns) -> Table | None:
@@ -228,7 +198,7 @@ def _single(text: str, start: int, ruled: bool, columns: Columns) -> Table | Non
     if not name or " " in name or "," in name or name[:1] in "[({<" or name[-1:] in ":=({[":
         return None
     column = columns.named(name)
-    above = _line_above(text, start).strip()
+    above = line_above(text, start).strip()
     if column is None or not column.is_field or (above and not above.endswith(":") and not above.startswith("```")):
         return None
     body = _skip_rule(text, end + 1)
@@ -251,10 +221,6 @@ def _like_names(cells: Sequence[str], most_words: int) -> bool:
 
 def _any_field(selected: dict[int, Column]) -> bool:
     return any(column.is_field for column in selected.values())
-
-
-def _line_above(text: str, start: int) -> str:
-    return text[text.rfind("\n", 0, start - 1) + 1 : start - 1] if start else ""
 
 
 def _skip_rule(text: str, at: int) -> int:

@@ -9,15 +9,10 @@ from collections.abc import Generator, Iterator, Sequence
 from countersign.masking.result import Span
 from countersign.masking.tables.cells import Row, is_rule, line_end, plain
 from countersign.masking.tables.columns import Column, Columns
-from countersign.masking.tables.headers import Table, beside_name, row_values, table_at
+from countersign.masking.tables.headers import Table, table_at
+from countersign.masking.tables.records import is_type, record_at
 
 _COUNT = re.compile(r"\([0-9,]+ [a-z ]+\)")
-_TYPE = re.compile(
-    r"(?i)(?:(?:var|n|nvar)?char|text|string|clob|u?(?:tiny|small|big|huge)?int(?:eger)?[0-9]*|serial|float[0-9]*|"
-    r"double|real|decimal|numeric|number|bool(?:ean)?|date|time(?:stamp)?(?:tz)?|uuid|blob|bytea|"
-    r"json|character varying)(?:\([0-9, ]*\))?(?:\[\])?"
-)
-_LONGEST_TYPE = 40
 _REMARK_WORDS = 3
 
 
@@ -33,12 +28,10 @@ def find(text: str, columns: Columns, places: Sequence[int]) -> Iterator[Span]:
             continue
         start = flat.rfind("\n", done, at) + 1 or done
         done = line_end(flat, at) + 1
-        pair = (row_values if "|" in flat[start:done] else beside_name)(flat, start, columns)
-        if pair is not None:
-            column, values, done = pair
-            for value in values:
-                if not _is_type(flat[slice(*value)]):
-                    yield from column.span(flat, *value)
+        record = record_at(flat, start, columns)
+        if record is not None:
+            done = max(done, record.following)
+            yield from record.spans(flat)
             continue
         table = table_at(flat, start, columns)
         if table is not None:
@@ -67,11 +60,11 @@ def _body(text: str, table: Table, columns: Columns, places: Sequence[int]) -> G
         elif fits:
             if _names_within(row, places):
                 selected.update(_fields_named(text, row, columns))
-            if not (at == table.body and table.boxed and all(_is_type(text[a:b]) for a, b in row.cells)):
+            if not (at == table.body and table.boxed and all(is_type(text[a:b]) for a, b in row.cells)):
                 for index, column in selected.items():
                     yield from column.span(text, *row.cells[index])
             apart = False
-        elif not table.boxed and _is_remark(row, content) and not _goes_on(text, table, row.following):
+        elif table.remarks and _is_remark(row, content) and not _goes_on(text, table, row.following):
             apart = True
         else:
             yield from _whole(text, row, table)
@@ -109,10 +102,6 @@ def _fields_named(text: str, row: Row, columns: Columns) -> dict[int, Column]:
 def _names_within(row: Row, places: Sequence[int]) -> bool:
     index = bisect_left(places, row.start)
     return index < len(places) and places[index] < row.end
-
-
-def _is_type(cell: str) -> bool:
-    return len(cell) <= _LONGEST_TYPE and _TYPE.fullmatch(cell) is not None
 
 
 def _is_remark(row: Row, content: str) -> bool:

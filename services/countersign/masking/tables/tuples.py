@@ -10,6 +10,9 @@ from countersign.masking.result import Span
 from countersign.masking.tables.columns import Column, Columns
 
 _TOKEN = re.compile(r"""'(?:[^'\\\n]|\\.|'')*'?|"(?:[^"\\\n]|\\.|"")*"?|[\[\](){},]|[^\s\[\](){},'"]+""")
+# In SQL, a string may have lines.
+_SQL_TOKEN = re.compile(r"""'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\\n]|\\.|"")*"?|[\[\](){},]|[^\s\[\](){},'"]+""", re.DOTALL)
+_INSERT = re.compile(r"(?i)\binsert\s+into\b")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _SAID_OF_ROWS = r"(?:rows|data|values|records|results?)"
 _BETWEEN = re.compile(
@@ -87,7 +90,8 @@ def _groups(text: str) -> list[_Group]:
     group: _Group | None = None
     calls: list[int] = []
     opened: list[str] = []
-    for match in _TOKEN.finditer(text):
+    pattern = _SQL_TOKEN if _INSERT.search(text) else _TOKEN
+    for match in pattern.finditer(text):
         mark, start, end = match[0], match.start(), match.end()
         if mark in _CLOSING:
             is_call = mark == "(" and group is not None and group.open_item and group.items[-1][1] == start

@@ -22,6 +22,9 @@ ROWS = {
     "values within": "[['id', 'ssn', 'n'], [1, '<<A-1>>', ['x', 'y']], [2, '<<A-2>>', {'a': (1, 2)}]]",
     "calls within": "[('born', 'ssn'), (datetime.date(1990, 1, 2), <<UUID('a-b')>>)]",
     "insert": "INSERT INTO t (id, ssn) VALUES (1, '<<A-1>>'), (2, '<<A''2>>');\nINSERT INTO x (id) VALUES (1);",
+    "lines in values": (
+        "INSERT INTO t (id, ssn, n) VALUES (1, '<<A\n2>>', 'b');\nINSERT INTO t (id, ssn) VALUES (2, '<<A-3>>');"
+    ),
     "numbers": "[['ssn', 'id'], [<<123>>, 1], [<<-4.5e3>>, 2]]",
     "too many values": "[['ssn', 'id'], ['<<A-1>>', 1], <<['A', 'B', 2]>>, ['<<A-2>>', 3]]",
     "cut off": "[['ssn', 'id'], ['<<A-1>>', 1], <<['A-2>>",

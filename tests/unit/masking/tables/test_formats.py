@@ -61,6 +61,13 @@ TABLES = {
     "quoted words": '"id" "ssn"\n"1" "<<A 1>>"\n"2" "<<A-2>>"\n',
     "rules, with blank lines": "id  ssn\n--  -----\n1   <<A-1>>\n\n2   <<A-2>>\n\nAll rows, ssn or not.\n",
     "minimal": "  id │ ssn │ n\n╶────┼─────┼──╴\n  1  │ <<A-1>> │ b\n     │     │ c\n",
+    "psql, records of many lines": "* Record 1   \nid   1\nssn  <<123-45 +>>\n     <<678>>\nn    Bob\n",
+    "psql, framed records": (
+        "+-[ RECORD 1 ]-----+\n| id   | 1         |\n| ssn  | <<123-45 +>>|\n|      | <<678>>   |\n| n    | Bob  |\n"
+    ),
+    "psql, tight records": "id|1\nssn|<<123-45>>\n<<678>>\nn|Bob\n\nid|2\nssn|<<9>>\n",
+    "records of quoted cells": 'id,1\nssn,"<<123-45\n678>>"\nn,Bob\n',
+    "copied": "COPY public.u (id, ssn, n) FROM stdin;\n1\t<<A-1>>\tb c d e\n2\t<<A\\n2>>\tc\n\\.\n\nSELECT 1, 2, 3;\n",
     "ps": "id ssn     n\n1  <<123-45>> x\n22 <<123-46>> y\n",
     "names with values": "| field | value |\n|---|---|\n| ssn | <<A-1>> |\n| id | 1 |\n",
     "a path's last key": "id,Home Address,x\n1,<<Elm 1>>,2\n",
