@@ -10,7 +10,7 @@ from countersign.authz.deciding import Decided, Decider, Undecidable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.outgoing import Outgoing, examine
-from countersign.authz.pairing import paired
+from countersign.authz.pairing import paired_all
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.config import RequestMasks, Target
@@ -178,8 +178,7 @@ class Judge:
         self, in_force: InForce, target: Target, calls: Sequence[Call], outgoing: Outgoing
     ) -> list[HandedColumns | None]:
         def pair() -> list[HandedColumns | None]:
-            masks = in_force.config.masks
-            return [paired(target, masks, call, as_sent=not outgoing.changed) for call in calls]
+            return paired_all(target, in_force.config.masks, calls, as_sent=not outgoing.changed)
 
         return await self._aside.run(len(outgoing.body), pair)
 

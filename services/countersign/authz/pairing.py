@@ -15,7 +15,10 @@ from countersign.model.rule import Mask
 from countersign.statements.lineage import UNKNOWN, Lineage, lineage, together
 
 MOST_BYTES: Final = 2 * 1024
-"""Of the columns of one call: the handoff goes along with every message about its answer."""
+"""Of the columns of a request: the handoff goes along with every message about its answer."""
+
+MOST_CHARACTERS: Final = 32 * 1024
+"""Of the statements in one argument; no single one is followed that is longer."""
 
 _ANY_KEY: Final = "*"
 _ANSWERS_OTHERS: Final = frozenset({"GET", "tasks/get", "tasks/result"})
@@ -40,6 +43,16 @@ class _Names:
         return cls(frozenset(masked), frozenset(holding - masked))
 
 
+def paired_all(
+    target: Target, masks: Mapping[str, Mask], calls: Iterable[Call], *, as_sent: bool = True
+) -> list[HandedColumns | None]:
+    """Say of each call of a request what :func:`paired` says, or that too much would have to be said."""
+    found = [paired(target, masks, call, as_sent=as_sent) for call in calls]
+    if sum(len(json.dumps((each.columns, each.plain))) for each in found if each is not None) <= MOST_BYTES:
+        return found
+    return [each and _EVERYTHING for each in found]
+
+
 def paired(target: Target, masks: Mapping[str, Mask], call: Call, *, as_sent: bool = True) -> HandedColumns | None:
     """Say what the answer to a call of ``target`` holds of the fields of ``masks``; ``None``: only its names tell.
 
@@ -57,7 +70,7 @@ def paired(target: Target, masks: Mapping[str, Mask], call: Call, *, as_sent: bo
     if stated is None:
         return None
     texts = _texts(call.params_json, stated.argument) if as_sent else ()
-    if not texts:
+    if not texts or sum(map(len, texts)) > MOST_CHARACTERS:
         return _handed(UNKNOWN, names)
     return _handed(together([lineage(text, stated.dialect, names.masked | names.holding) for text in texts]), names)
 
@@ -79,6 +92,8 @@ def _texts(params_json: str, argument: str) -> tuple[str, ...]:
 _DEEPEST: Final = 256
 """What is deeper was refused before."""
 
+_EVERYTHING: Final = HandedColumns(everything=True, touched=True)
+
 
 def _handed(found: Lineage, names: _Names) -> HandedColumns:
     columns: list[tuple[str, tuple[str, ...]]] = []
@@ -88,7 +103,4 @@ def _handed(found: Lineage, names: _Names) -> HandedColumns:
         if sources:
             columns.append((column.name, tuple(sorted(sources))))
     plain = tuple(column.name for column in found.columns if column.plain)
-    handed = HandedColumns(tuple(columns), found.everything, found.loose, found.stored, found.touched, plain)
-    if len(json.dumps((handed.columns, handed.plain))) > MOST_BYTES:
-        return HandedColumns(everything=True, touched=True)
-    return handed
+    return HandedColumns(tuple(columns), found.everything, found.loose, found.stored, found.touched, plain)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from countersign.authz.pairing import MOST_BYTES, paired
+from countersign.authz.pairing import paired, paired_all
 from countersign.config import Target
 from countersign.config.types import StatementArgument
 from countersign.model.call import Call, NameKind
@@ -77,10 +77,18 @@ def test_a_statement_that_is_not_sent_as_it_was_read_masks_everything() -> None:
 
 
 def test_more_columns_than_fit_into_the_handoff_mask_everything() -> None:
-    found = of({"sql": "SELECT " + ", ".join(f"ssn AS column_number_{n}" for n in range(200)) + " FROM users"})
-    assert found.everything
-    assert not found.columns
-    assert len(json.dumps(of({"sql": "SELECT ssn AS x FROM users"}).columns)) < MOST_BYTES
+    small, large = (
+        call({"sql": "SELECT " + ", ".join(f"ssn AS column_number_{n}" for n in range(count)) + " FROM users"})
+        for count in (10, 200)
+    )
+    assert paired_all(TARGET, MASKS, [large]) == [HandedColumns(everything=True, touched=True)]
+    assert paired_all(TARGET, MASKS, [small]) == [paired(TARGET, MASKS, small)]
+    other = Call("orders", "tools/list")
+    assert paired_all(TARGET, MASKS, [small, other] * 9) == [HandedColumns(everything=True, touched=True), None] * 9
+
+
+def test_more_statements_than_are_followed_mask_everything() -> None:
+    assert of({"sql": ["SELECT name FROM users"] * 2_000}).everything
 
 
 @pytest.mark.parametrize("method", ["GET", "tasks/result", "tasks/get"])
