@@ -32,6 +32,7 @@ FOR_POSTGRES = [
     "SELECT profile ->> ('s' || 'sn') FROM users",
     "SELECT profile -> 'city', profile FROM users",
     "SELECT jsonb_path_query(profile, '$.*') FROM users",
+    "SELECT JSON_QUERY(profile, '$.*' WITH WRAPPER), jsonb_path_query_array(profile, '$.keyvalue()') FROM users",
     "SELECT jt.v FROM users, JSON_TABLE(profile, '$' COLUMNS (v text PATH '$.ssn')) jt",
     "SELECT JSON_VALUE(profile, '$.ssn') FROM users",
     "SELECT JSON_OBJECT('k': ssn), JSON_ARRAY(ssn), JSON_ARRAYAGG(ssn) FROM users GROUP BY ssn",

@@ -65,6 +65,7 @@ class Values:
             "A_Indirection": self._indirect,
             "TypeCast": self._cast,
             "CoalesceExpr": self._either,
+            "JsonFuncExpr": self._query_json,
         }
 
     def follow(self, node: Any, frame: Frame) -> Value:
@@ -107,7 +108,9 @@ class Values:
 
     def _constant(self, node: Tree, _frame: Frame) -> Value:
         text = node.get("sval", {}).get("sval", "")
-        return Value(mentioned(text, self._masked)) if text else NO_VALUE
+        if not text:
+            return NO_VALUE
+        return Value(WHICHEVER if _takes_all(text) else mentioned(text, self._masked))
 
     def _link(self, node: Tree, frame: Frame) -> Value:
         kind = node["subLinkType"]
@@ -138,6 +141,10 @@ class Values:
             return Value(found.sources | WHICHEVER)
         return found
 
+    def _query_json(self, node: Tree, frame: Frame) -> Value:
+        found = self._inside(node.values(), frame).lost()
+        return found if _constant_key(node.get("pathspec", {})) else Value(found.sources | WHICHEVER)
+
     def _indirect(self, node: Tree, frame: Frame) -> Value:
         steps = node["indirection"]
         owner = node["arg"].get("ColumnRef")
@@ -165,4 +172,9 @@ def _constant_key(node: Tree) -> bool:
 def _plain_path(node: Tree) -> bool:
     """Whether the path of a call is written out and names each step."""
     steps = [text_of(each) for each in node.get("args", ())[1:]]
-    return bool(steps) and all(step is not None and "*" not in step for step in steps)
+    return bool(steps) and all(step is not None and not _takes_all(step) for step in steps)
+
+
+def _takes_all(path: str) -> bool:
+    """Whether a text is a path into JSON that leads to values whatever their keys are."""
+    return "$" in path and (".*" in path or "keyvalue" in path)
