@@ -85,6 +85,40 @@ def test_the_data_of_a_kubernetes_secret_is_masked_and_nothing_else_of_it() -> N
     assert masked(other) == other
 
 
+BODY = "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7k7Xq9mT4vB2z"] * 3)
+BEGIN, END = (f"-----{word} " + "PRIVATE KEY-----" for word in ("BEGIN", "END"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BEGIN}\n{BODY}\n{END}",
+        f"{BEGIN}\n{BODY}",
+        f"{BODY}\n{END}",
+        f"key: {BODY[:30]}\n{BODY}\n{END}".replace("\n", "\\n"),
+        f"Encryption: none\nPrivate-Lines: 3\n{BODY}\nPrivate-MAC: 0",
+        "-----BEGIN PGP " + f"PRIVATE KEY BLOCK-----\nVersion: GnuPG v2.0 (x)\n\n{BODY}",
+    ],
+    ids=["whole", "no end", "no beginning", "no beginning, escaped", "putty", "pgp without end"],
+)
+def test_no_line_of_a_private_key_is_left(text: str) -> None:
+    result = masked(f"before {text} after")
+    assert "MIIEv" not in result
+    assert "mT4vB2z" not in result
+    assert result.startswith("before ")
+
+
+def test_the_secret_members_of_a_key_in_json_are_masked_and_the_public_ones_stay() -> None:
+    text = '{"kty": "RSA", "n": "{}n", "e": "AQAB", "d": "{}", "p": "{}", "kid": "k1"}'
+    assert masked(text.replace("{}", LONG)) == text.replace("{}n", f"{LONG}n").replace("{}", "#" * len(LONG))
+    assert masked(text.replace("kty", "kind").replace("{}", LONG)) == text.replace("kty", "kind").replace("{}", LONG)
+
+
+def test_hashes_of_passwords_are_masked_and_digests_are_not() -> None:
+    crypt = "$2b$12$" + "k7Xq9mT4vB2zL8wR3nC6yH1jD5fG0pSak7Xq9mT4vB2zL8wR3nC6y"
+    assert masked(f"bob:{crypt}:19000") == f"bob:{'#' * len(crypt)}:19000"
+
+
 def test_registries_and_basic_headers_are_found_by_what_they_encode() -> None:
     value = base64.b64encode(f"bob:{PASSWORD}".encode()).decode()
     for text in (
@@ -218,6 +252,11 @@ HOSTILE = (
         "name: password ",
     ),
     *('variable "password" {', "kind: Secret\n data:\n  ", "data:\n", "&sig=aaaa", "%253A", "&#58;", "=\n", "p\u0430"),
+    *(
+        "-----END " + "PRIVATE KEY-----\n",
+        "-----END " + "PRIVATE KEY-----aaaaaaaaaaaaaaaaaaaa\n",
+        "Private-Lines: 1\na\n",
+    ),
     *("ghp_", "https://hooks.slack.com/services/", "cGFzc3dvcmQ9aHVudGVyMg==\n", ";password=", "pass=;", "a.b=(", "_"),
 )
 

@@ -33,6 +33,7 @@ class Secrets:
         self._plain: tuple[Detector, ...] = (
             Part(lambda data: catalogue.find(scanner, data), gate=()),
             private_keys.PART,
+            private_keys.JWK_PART,
             formats.PART,
             formats.STRUCTURED_PART,
             urls.PART,

@@ -114,6 +114,8 @@ _STRUCTURED = (
     r"[0-9]{8,10}:[A-Za-z0-9_-]{34,36}",  # bots of Telegram
     r"[0-9]{15,16}(?:\||%7C)[A-Za-z0-9_-]{27,40}",  # applications of Facebook
     r"[0-9a-f]{32}-us[0-9]{1,2}",  # Mailchimp
+    r"\$(?:1|5|6|7|y|apr1|2[abxy]|argon2(?:id?|d)|scrypt|pbkdf2-sha[0-9]+)\$[./A-Za-z0-9$=,+-]{20,}",  # crypt(3)
+    r"pbkdf2_sha(?:1|256|512)\$[0-9]+\$[A-Za-z0-9]+\$[A-Za-z0-9+/=]{20,}",  # Django's
     r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk",  # MaxMind
     r"v1\.[0-9a-f]{8,40}-[0-9a-f]{16,}",
     r"(?:launchdarkly-)?(?:sdk|mob|api)-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
