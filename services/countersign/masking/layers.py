@@ -55,6 +55,10 @@ class Layer(Protocol):
         """Name the leaf by its path, in which keys that held a finding are masked."""
         ...
 
+    def forget(self) -> None:
+        """Keep nothing but the text and its edits."""
+        ...
+
 
 class TextLayer:
     """A text that is no JSON as a whole; its leaves are the pieces around what JSON it holds, and that JSON."""
@@ -95,6 +99,10 @@ class TextLayer:
     def place(self, leaf: int) -> str:
         """See :class:`Layer`. Its parts are not told apart."""
         return "" if self.parent is None else self.parent[0].place(self.parent[1])
+
+    def forget(self) -> None:
+        """See :class:`Layer`."""
+        self.found.clear()
 
 
 class JsonLayer:
@@ -180,6 +188,12 @@ class JsonLayer:
             else:
                 steps.append(_key_step(self._renamed.get(path[: depth + 1], step) if self._renamed else step))
         return "".join(steps)
+
+    def forget(self) -> None:
+        """See :class:`Layer`."""
+        self.found.clear()
+        self._literals.clear()
+        self._taken = None
 
     def _rename(self, literal: Literal, edits: Sequence[Edit]) -> str:
         """Note a key's new name; return what to append so that no other key of its object has the same."""

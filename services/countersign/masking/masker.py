@@ -262,4 +262,7 @@ def _edit(layout: Layout, found: Mapping[Leaf, Sequence[Span]]) -> tuple[Finding
         if layer.parent is not None and layer.edits:
             outer, leaf = layer.parent
             outer.embed(leaf, layer.edits)
+            layer.edits = []
+    for layer in layout.layers:
+        layer.forget()
     return findings
