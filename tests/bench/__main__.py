@@ -16,6 +16,7 @@ from rich.console import Console
 from tests.bench.decisions import decision_figures
 from tests.bench.figures import NothingAnswered
 from tests.bench.load import LoadFailed, generator
+from tests.bench.masking import masking_figures
 from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
 from tests.bench.recorder_figure import recorder_events_per_s
@@ -46,8 +47,9 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
     def tell(doing: str) -> None:
         console.print(doing, style="dim", highlight=False)
 
-    tell("decisions, and statements")
+    tell("decisions, statements, and masking")
     decisions, statements = decision_figures(), statement_figures(arguments.corpus)
+    masking = masking_figures(arguments.corpus)
     tell(f"starting the target, plain Envoy and the gateway; load by {sends.name}")
     with running_ways() as ways:
         figures = measuring.run(sends, ways, tell)
@@ -64,6 +66,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         recorder_events_per_s=events_per_s,
         decisions=decisions,
         statements=statements,
+        masking=masking,
         others_cpu_share=noise.others_share(),
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,8 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
         "--corpus",
         type=Path,
         default=corpus_of_environment(),
-        help="labelled statements, JSON lines; default: COUNTERSIGN_CORPUS, or a small table of our own",
+        help="labelled statements, JSON lines, or a folder with these and labelled texts; default: COUNTERSIGN_CORPUS,"
+        " or a small table of our own",
     )
     parser.add_argument("--out", type=Path, default=Path("bench-report"), help="folder of bench.json")
     return parser.parse_args(words)

@@ -28,6 +28,7 @@ from tests.bench.labelled import Coverage, coverage_figures
 from tests.bench.statements import corpus_of_environment
 
 MASKS: Final = (Mask("pii", detectors=DETECTOR_SETS["pii"]), Mask("secrets", detectors=("secrets",)))
+CLEAN, FINDINGS = "clean", "a finding every KB"
 _SPEED_BYTES, _MEMORY_BYTES, _SMALL_BYTES = 1_000_000, 8_000_000, 1_000
 _ROUNDS: Final = 5
 _LONGEST_S: Final = 120.0
@@ -68,8 +69,8 @@ class MaskingFigures:
 def bodies(size_bytes: int) -> dict[str, bytes]:
     """Make answers to ``tools/call``, of about this size, by what is particular about them."""
     return {
-        "clean": _body(_rows(size_bytes, _WORDS)),
-        "a finding every KB": _body(_rows(size_bytes, _WORDS, mail_every_bytes=1_000)),
+        CLEAN: _body(_rows(size_bytes, _WORDS)),
+        FINDINGS: _body(_rows(size_bytes, _WORDS, mail_every_bytes=1_000)),
         "JSON in text": _body([], text=json.dumps({"rows": list(_rows(size_bytes * 7 // 8, _WORDS))})),
         "one long text": _body([], text="".join(f"{_note(Random(n), _WORDS)}.\n" for n in range(size_bytes // 95))),
         "not ASCII": _body(_rows(size_bytes, _NOT_ASCII)),

@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 from tests.bench.decisions import DecisionFigure
 from tests.bench.figures import Figures, ratio
+from tests.bench.labelled import LEAST_COVERED, MOST_TOUCHED
+from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN
 from tests.bench.statements import DialectFigures
 
@@ -49,6 +51,7 @@ class Report:
     decisions: Sequence[DecisionFigure]
     statements: Sequence[DialectFigures]
     """Of each dialect, and last of all."""
+    masking: MaskingFigures | None
     others_cpu_share: float
 
     @property
@@ -87,6 +90,7 @@ class Report:
             ),
             *(Expectation(f"decision: {one.name}", one.p50_us, 300, False, "µs") for one in self.decisions),
             *self._expected_of_statements(),
+            *([] if self.masking is None else expected_of_masking(self.masking)),
         ]
 
     def _expected_of_statements(self) -> list[Expectation]:
@@ -120,8 +124,34 @@ class Report:
             "recorder_events_per_s": self.recorder_events_per_s,
             "decisions": [asdict(one) for one in self.decisions],
             "statements": [asdict(one) for one in self.statements],
+            "masking": None if self.masking is None else asdict(self.masking),
             "expected": [{**asdict(one), "met": one.met} for one in self.expectations()],
         }
+
+
+def expected_of_masking(found: MaskingFigures) -> list[Expectation]:
+    """What is expected of masking, with every detector and on one core."""
+    rates = {one.kind: one.mb_per_s for one in found.speeds}
+    return [
+        Expectation("masking: clean JSON", rates.get(CLEAN), 20, True, "MB/s"),
+        Expectation("masking: JSON with a finding every KB", rates.get(FINDINGS), 5, True, "MB/s"),
+        Expectation("masking: 1 KB", found.small_us, 250, False, "µs"),
+        *(
+            Expectation(f"masking: peak memory, {kind}", peak, 3, False, "bodies")
+            for kind, peak in found.memory.items()
+        ),
+        Expectation("masking: start, with compiled patterns", found.start_s, 1, False, "s"),
+        *(
+            expectation
+            for one in found.coverage
+            for expectation in (
+                Expectation(f"masking: {one.name} covered", one.covered_percent, LEAST_COVERED[one.name], True, "%"),
+                Expectation(
+                    f"masking: {one.name}, harmless touched", one.touched_percent, MOST_TOUCHED[one.name], False, "%"
+                ),
+            )
+        ),
+    ]
 
 
 def machine() -> dict[str, object]:

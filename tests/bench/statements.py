@@ -119,8 +119,13 @@ def corpus_of_environment() -> Path | None:
 
 
 def statement_figures(corpus: Path | None) -> list[DialectFigures]:
-    """Measure the corpus, or our own table when there is none. Raises as :func:`corpus_figures`."""
-    return own_figures() if corpus is None else corpus_figures(corpus)
+    """Measure the corpus, a file or a folder with it, or our own table when there is none.
+
+    Raises as :func:`corpus_figures`.
+    """
+    if corpus is None:
+        return own_figures()
+    return corpus_figures(corpus / "sql.jsonl" if corpus.is_dir() else corpus)
 
 
 def _labelled(line: str, place: str) -> Labelled:

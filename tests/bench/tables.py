@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
+from tests.bench.masking import tables as masking_tables
 from tests.bench.measure import PARTS
 from tests.bench.report import PYTHON_PARTS, Report
 from tests.bench.statements import table as statements_table
@@ -14,12 +15,14 @@ _VERDICTS = {True: "[green]met[/]", False: "[red]not met[/]", None: "not measure
 
 
 def tables(report: Report) -> Iterator[Table]:
-    """Speed, CPU time, memory, decisions, statements, and what was expected."""
+    """Speed, CPU time, memory, decisions, statements, masking, and what was expected."""
     yield _speed(report)
     yield _cpu(report)
     yield _memory(report)
     yield _decisions(report)
     yield statements_table(report.statements, "Statements: how well and how fast they are understood")
+    if report.masking is not None:
+        yield from masking_tables(report.masking)
     yield _expected(report)
 
 

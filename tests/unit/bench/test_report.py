@@ -14,6 +14,8 @@ from rich.console import Console
 from tests.bench.__main__ import FULL, QUICK, arguments_of
 from tests.bench.decisions import DecisionFigure
 from tests.bench.figures import Figures
+from tests.bench.labelled import Coverage
+from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures, Speed
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
 from tests.bench.report import Report, machine
 from tests.bench.statements import DialectFigures
@@ -22,6 +24,13 @@ from tests.bench.tables import tables
 ZERO = Figures(DIRECT, 1, 1, 10, 0, "", 1000.0, 900.0, 1100.0, 1.0, 2.0, {"target": 0.1})
 CPU = {"envoy": 1.0, "authz": 0.5, "masker": 0.75, "recorder": 0.25, "postgres": 0.5, "target": 0.1}
 SQLITE = DialectFigures("sqlite", 10, 9, 6, 0, 4, 1, 150.0, 200.0)
+MASKING = MaskingFigures(
+    speeds=(Speed(CLEAN, 20_000_000, 0, 1.0), Speed(FINDINGS, 4_900_000, 4_900, 1.0)),
+    small_us=250.5,
+    start_s=0.9,
+    memory={CLEAN: 2.5, FINDINGS: 3.5},
+    coverage=(Coverage("secrets", 100, 90, 200, 3), Coverage("personal data", 100, 84, 20, 1)),
+)
 
 
 def report(*figures: Figures) -> Report:
@@ -41,6 +50,7 @@ def report(*figures: Figures) -> Report:
         recorder_events_per_s=5_000.0,
         decisions=(DecisionFigure("many rules", 10, 300.0, 400.0),),
         statements=(SQLITE, replace(SQLITE, dialect="all", missed=1)),
+        masking=MASKING,
         others_cpu_share=0.1,
     )
 
@@ -60,12 +70,22 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "statements: exactly understood": (90, False),
         "statements: reading ones over-blocked": (25, False),
         "statements: median of sqlite": (150, True),
+        "masking: clean JSON": (20, True),
+        "masking: JSON with a finding every KB": (4.9, False),
+        "masking: 1 KB": (250.5, False),
+        "masking: peak memory, clean": (2.5, True),
+        "masking: peak memory, a finding every KB": (3.5, False),
+        "masking: start, with compiled patterns": (0.9, True),
+        "masking: secrets covered": (90, True),
+        "masking: secrets, harmless touched": (1.5, False),
+        "masking: personal data covered": (84, False),
+        "masking: personal data, harmless touched": (5, True),
     }
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     found = replace(
-        report(ZERO), peak_memory_mb={}, recorder_events_per_s=None, decisions=(), statements=()
+        report(ZERO), peak_memory_mb={}, recorder_events_per_s=None, decisions=(), statements=(), masking=None
     ).expectations()
     assert {one.met for one in found} == {None}
 
