@@ -9,6 +9,7 @@ from countersign.jsontext import JsonValue
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LONGEST_NAME = 128
 _FEWEST_PHONE_DIGITS = 5
+_MACHINE = re.compile(r"\S{0,64}(?:\d[.:]\d|://)|[0-9A-Fa-f]{2}:")
 _PLACEHOLDER = re.compile(
     r"(?i)[<{\[(].*[>}\])]|none|null|nil|undefined|unknown|n/a|string|str|text|varchar.*|true|false"
 )
@@ -151,4 +152,4 @@ def holds(label: str, value: JsonValue) -> bool:
         return digits > 0
     if label == PERSON:
         return letters > 0 and _PLACEHOLDER.fullmatch(value.strip()) is None
-    return letters > 0 and any(map(str.isspace, value.strip())) and "://" not in value
+    return letters > 0 and any(map(str.isspace, value.strip())) and _MACHINE.match(value) is None

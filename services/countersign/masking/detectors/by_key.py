@@ -1,23 +1,67 @@
-"""Detectors of what has no form to know it by: the names of keys and columns beside the values must tell."""
+"""Detectors of what has no form to know it by: the names of keys and columns beside the values must tell.
+
+In JSON and in tables the values are covered whole (:mod:`countersign.masking.key_rules`); here are names with values
+beside them in other text: ``first_name=Ann``, ``Home address: 12 Main St``, ``'dob': '1980-02-03'``.
+"""
 
 from __future__ import annotations
 
+import re
+
 from countersign.masking import personal_keys
-from countersign.masking.detectors.base import Hit
+from countersign.masking.detectors.base import Hit, Pattern
+
+_ENDS_OF_NAMES = {
+    personal_keys.PERSON: "names?|forename|signatory|holder|patient|vorname|prenom|apellidos?|cognome|nome|naam",
+    personal_keys.ADDRESS: "address|addr|address_?[1-3]|line_?[1-3]|street|strasse|residence|adresse|domicilio",
+    personal_keys.BIRTH_DATE: "dob|birth|birth_?da(?:te|y)|bda(?:te|y)|geburtsdatum|nacimiento|naissance|nascita",
+    personal_keys.PHONE: "phone|telephone|tel|mobile|cell|fax|telefon|telefono|number|num|no",
+}
+_AFTER_NAME = r"""["'`*\]\\]{0,4}[ \t]{0,4}(?:=>|:=|=|:)\*{0,2}[ \t]{0,4}"""
+_QUOTED = r"""\\?(?:"([^"\\\r\n]+)|'([^'\\\r\n]+)"""
+# An address does not end at a comma.
+_ADDRESS = re.compile(rf"""{_QUOTED}|([^\s"'`\\;&|<>{{}}\[\]][^\r\n"\\;&|<>{{}}\[\]]*))""")
+_OTHER = re.compile(rf"""{_QUOTED}|([^\s"'`\\,;&|<>{{}}\[\]()][^\r\n"\\,;&|<>{{}}\[\]()]*))""")
+_LONGEST_VALUE_BYTES = 240
+_NEXT_NAME = re.compile(r"\s+[A-Za-z_][A-Za-z0-9_.-]{0,63}[=:]")
+_BARE = 3
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_MOST_WORDS = 4
+_WHY = "its name is one that persons' data have"
 
 
 class KeyDetector:
-    """Finds nothing in a text: the values under keys that :func:`personal_keys.classify` knows are covered whole."""
-
-    # No UTF-8 has such a byte: no text opens it.
-    gate = (r"\xff",)
+    """Finds values beside names that :func:`personal_keys.classify` gives its label."""
 
     def __init__(self, label: str) -> None:
         self.label = label
+        ends = _ENDS_OF_NAMES[label]
+        self._name = Pattern(rf"(?i)((?:[a-z0-9]{{1,20}}[ _.-]?){{0,3}}(?:{ends})){_AFTER_NAME}")
+        self._value = _ADDRESS if label == personal_keys.ADDRESS else _OTHER
+        self.gate = (rf"(?i)(?:{ends}){_AFTER_NAME}",)
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
-        return []
+        found: list[Hit] = []
+        marks = list(self._name.groups(data))
+        nexts = [*(whole[1] for whole, _ in marks), len(data)][1:]
+        for ((_, start), name), following in zip(marks, nexts, strict=True):
+            if self._is_named(data[slice(*name)].decode()):
+                # Not past the next name, so that many names on one line stay linear.
+                window = data[start : min(following, start + _LONGEST_VALUE_BYTES)].decode(errors="ignore")
+                value = self._value.match(window)
+                if value is not None and value.lastindex is not None:
+                    first, text = value.start(value.lastindex), value[value.lastindex]
+                    text = _NEXT_NAME.split(text, maxsplit=1)[0].rstrip() if value.lastindex == _BARE else text
+                    if personal_keys.holds(self.label, text):
+                        first = start + len(window[:first].encode())
+                        found.append(Hit(first, first + len(text.encode()), _WHY))
+        return found
+
+    def _is_named(self, name: str) -> bool:
+        """Whether the last words of what stands before the value are a name: others may stand before it."""
+        words = _WORD.findall(name)[-_MOST_WORDS:]
+        return any(personal_keys.classify("".join(words[at:])) == self.label for at in range(len(words)))
 
 
 KEY_DETECTORS = {

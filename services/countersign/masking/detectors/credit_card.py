@@ -60,7 +60,7 @@ def _cards(data: bytes, start: int, end: int) -> list[ByteSpan]:
             digits += data[group_start_next:group_end]
             if len(digits) > _LONGEST:
                 break
-            if len(digits) >= _SHORTEST and not data[group_end : group_end + 1].isalpha() and _is_card(digits):
+            if len(digits) >= _SHORTEST and not data[group_end : group_end + 1].isalnum() and _is_card(digits):
                 found.append((group_start, group_end))
             if group_end - group_start_next < _SHORTEST_GROUP:
                 break

@@ -143,3 +143,22 @@ def test_other_families(name: str, text: str, expected: list[str]) -> None:
 )
 def test_names_of_keys_tell_whose_the_values_are(key: str, label: str | None) -> None:
     assert personal_keys.classify(key) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("person_by_key", "first_name: Ann\nThe Last name: Lee", ["Ann", "Lee"]),
+        ("person_by_key", "first_name=Ann last_name=Lee level=info", ["Ann", "Lee"]),
+        ("person_by_key", "{'full_name': 'Ann O. Lee', 'id': 1}", ["Ann O. Lee"]),
+        ("person_by_key", "**Customer name:** J\u00f6rg M\u00fcller, 12 items", ["J\u00f6rg M\u00fcller"]),
+        ("person_by_key", "hostname: web1 filename=a.txt name: widget first_name: ''", []),
+        ("person_by_key", "", []),
+        ("address_by_key", "Home address: 12 Main St, Springfield\nx", ["12 Main St, Springfield"]),
+        ("address_by_key", "address: 0.0.0.0:80 mac address: 00:11 email_address=a@b.c", []),
+        ("birth_date_by_key", "dob=1980-02-03", ["1980-02-03"]),
+        ("phone_by_key", "mobile no: 12345, phone: none", ["12345"]),
+    ],
+)
+def test_values_beside_the_names_of_a_person_in_text(name: str, text: str, expected: list[str]) -> None:
+    assert found(name, text) == expected

@@ -176,8 +176,9 @@ EUROPE = {
         checks.se_personnummer,
         words=("personnummer", "personnr", "person number", "personal number", "samordningsnummer"),
         alone=(r"1[89][0-9]{6}[-+]?[0-9]{4}",),
-        unnamed=(r"(?:16|20)?[0-9]{6}[-+][0-9]{4}", r"(?:16|20)[0-9]{10}"),
-        beside=(r"[0-9]{10}",),
+        # Days of later years, with a number behind them, are more often orders and tickets.
+        unnamed=(r"(?:16)?[0-9]{6}[-+][0-9]{4}", r"20(?:0[0-9]|1[0-2])[0-9]{4}[-+][0-9]{4}", r"(?:16|20)[0-9]{10}"),
+        beside=(r"(?:20)?[0-9]{6}[-+]?[0-9]{4}",),
     ),
     "tr_tckn": Identifier(
         "TR_TCKN", checks.tr_tckn, words=("tckn", "kimlik", "tc no", "t c"), unnamed=(r"[1-9][0-9]{10}",)
