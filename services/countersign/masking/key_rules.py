@@ -113,4 +113,4 @@ class KeyRules(dict[str, KeyRule | None]):
         for field in rule.fields:
             if field.by_name:
                 return Cover(field.label, field.replacement)
-        return rule.personal if rule.telling is None else self._secrets
+        return rule.personal if rule.telling in (None, Telling.BARE_KEY) else self._secrets

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from countersign.masking.detectors.base import Pattern
 
 # Letters that a reader takes for Latin ones (a useful part of Unicode's confusables, UTS 39): Cyrillic, then Greek.
 _ALIKE = str.maketrans(
@@ -22,6 +25,15 @@ _PIECE = re.compile(
     rb"|[\xc2-\xd4][\x80-\xbf]|\xe1\xa0\x8e|\xe2[\x80-\x81][\x80-\xbf]|\xef[\xb8-\xbd][\x80-\xbf]|\xf0\x9d[\x90-\x9f][\x80-\xbf]"
 )
 _MAIL = re.compile(rb"=3D|(?i:quoted-printable)")
+# What the gate looks for, and where a credential may stand that such a thing hides.
+_LETTER_ALIKE = "[" + "".join(map(chr, sorted(_ALIKE))) + "]"
+_TRIGGER = Pattern(
+    r"%(?:3[aAdD]|40|2[256fF])|&(?:quot|apos|equals|colon|#)|=3D|(?i:quoted-printable)|\\u00[2-7]|\\x[2-7]"
+    r"|[\x{ad}\x{34f}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{fe00}-\x{fe0f}\x{feff}]"
+    rf"|[\x{{ff01}}-\x{{ff5e}}\x{{1d400}}-\x{{1d7ff}}]|[A-Za-z]{_LETTER_ALIKE}|{_LETTER_ALIKE}[A-Za-z]"
+)
+_BEFORE_BYTES, _AFTER_BYTES = 512, 2_048
+_BETWEEN = b"\n\n"
 _NAMED = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"equals": b"=", b"colon": b":"}
 _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
@@ -65,6 +77,41 @@ class Reading(NamedTuple):
         return (
             self.written_until[piece] if read == size else min(self.written_at[piece] + read, self.written_until[piece])
         )
+
+
+def excerpt(data: bytes) -> Reading:
+    """Those parts of UTF-8 text that stand near what reads as another: elsewhere it reads as it is written."""
+    result = Reading(b"", [], [], [])
+    parts: list[bytes] = []
+    read = 0
+    for start, end in _near(data):
+        for text, first, last in ((data[start:end], start, end), (_BETWEEN, end, end)):
+            parts.append(text)
+            result.read_at.append(read)
+            result.written_at.append(first)
+            result.written_until.append(last)
+            read += len(text)
+    return result._replace(text=b"".join(parts))
+
+
+def _near(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the stretches stand that hold what reads as another, with what may belong to it; none overlap."""
+    start = end = 0
+    for first, last in _TRIGGER.spans(data):
+        if first - _BEFORE_BYTES > end:
+            if end:
+                yield start, end
+            start = _whole(data, first - _BEFORE_BYTES)
+        end = _whole(data, min(last + _AFTER_BYTES, len(data)))
+    if end:
+        yield start, end
+
+
+def _whole(data: bytes, offset: int) -> int:
+    """The next place between two characters."""
+    while offset < len(data) and data[offset] & 0xC0 == 0x80:
+        offset += 1
+    return offset
 
 
 def reading(data: bytes) -> Reading | None:

@@ -69,6 +69,14 @@ def test_a_value_is_masked_with_what_was_hidden_in_it() -> None:
     assert masked(f"password%3A%20%22{PASSWORD[:4]}%26{PASSWORD[4:]}%22").count("#") == len(PASSWORD) + 3
 
 
+def test_a_disguise_far_into_a_text_is_found_where_it_stands() -> None:
+    hidden = f"next=https%3A%2F%2Fbob%3A{PASSWORD}%40db.example.org%2F"
+    for filler in ("plain words, ", "\u00e9\u00e9 \u65e5\u672c\u8a9e ", "\U0001f600"):
+        for repeats in (1, 39, 40, 400):
+            text = filler * repeats + hidden + filler * repeats + hidden + filler
+            assert masked(text) == text.replace(PASSWORD, "#" * len(PASSWORD))
+
+
 def test_base64_of_a_text_with_a_password_is_masked_whole() -> None:
     encoded = base64.b64encode(f"user: bob\npassword: {PASSWORD}\n".encode()).decode()
     assert masked(f"blob {encoded} end") == f"blob {'#' * len(encoded)} end"

@@ -12,6 +12,7 @@ from countersign.masking.detectors.telling import classify
 _KIND = Pattern(r"""(?:^|[\n{,"'])[ \t-]*["']?kind["']?[ \t]*:[ \t]*["']?(?:Sealed)?Secret\b""")
 _DATA_KEYS = frozenset((b"data", b"stringData", b"binaryData"))
 _ENTRY = re.compile(rb"""[ \t]*(?:-[ \t]+)?["']?([\w./-]{1,120})["']?[ \t]*:(?:[ \t]+(\S.*?))?\s*""")
+_BLOCK = Pattern(r":[ \t]+[|>][-+0-9]{0,3}[ \t\r]{0,3}\n")
 _BLOCK_STYLE = re.compile(rb"[|>][-+0-9]{0,3}")
 _NETRC = Pattern(r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)")
 _PGPASS = Pattern(r"""(?:^|[\n"])(?:[\w.*-]+|\[[0-9a-f:]+\]):(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:([^\s:"']{4,})""")
@@ -21,7 +22,7 @@ _NPM_AUTH = Pattern(r"""(?:^|[:\n"])[ \t]*_auth\s*=\s*["']?([A-Za-z0-9+/_-]{6,}=
 
 def find(data: bytes) -> list[Hit]:
     """Where such credentials stand."""
-    found = _below_telling_keys(data)
+    found = _below_telling_keys(data) if _KIND.matches(data) or _BLOCK.matches(data) else []
     for pattern, why in (
         (_NETRC, ".netrc"),
         (_PGPASS, ".pgpass"),

@@ -60,10 +60,10 @@ class Secrets:
 
     def _find_disguised(self, data: bytes) -> list[Hit]:
         """Credentials that show when escapes are undone, also those of escapes, and disguises are taken off."""
-        readings: list[Reading] = []
+        readings: list[Reading] = [disguises.excerpt(data)]
         found: list[Hit] = []
-        while len(readings) < _MOST_READINGS:
-            read = disguises.reading(readings[-1].text if readings else data)
+        while len(readings) <= _MOST_READINGS:
+            read = disguises.reading(readings[-1].text)
             if read is None:
                 break
             readings.append(read)
