@@ -189,3 +189,33 @@ def make_masked(cache_dir: Path) -> Callable[[bytes, ReplacementKind], bytes]:
     masks = [Mask(how.value, ("email",), how=how) for how in ReplacementKind]
     catalog = MaskCatalog(masks, cache_dir=cache_dir, hash_key=bytes(32))
     return lambda data, how: catalog.select([how.value]).json(data).data
+
+
+CHOICES: list[tuple[Schema, list[object]]] = [
+    ({"anyOf": [{"const": "positive"}, {"const": "negative"}]}, ["positive", "negative"]),
+    ({"oneOf": [{"enum": ["a1", "a2"]}, {"enum": ["b1"]}]}, ["a1", "b1"]),
+    ({"oneOf": [{"type": "string", "pattern": "^[0-4]"}, {"type": "string", "pattern": "^[5-9]"}]}, ["4", "6"]),
+    ({"anyOf": [{"maximum": 50_000}, {"minimum": 50_001}]}, [40_000, 60_000]),
+    ({"anyOf": [{"$ref": "#/$defs/x"}, {"anyOf": [{"const": "y"}, {"const": "z"}]}]}, ["x", "y", "z"]),
+]
+
+
+@pytest.mark.parametrize(("part", "values"), CHOICES)
+def test_which_of_several_choices_a_value_was_does_not_show(part: Schema, values: list[object]) -> None:
+    inside = {"$defs": {"x": {"const": "x"}}, **dict(of(part))}  # type: ignore[arg-type]  # no bool
+    kinds = [of({"const": value}) if isinstance(value, str) else of(part) for value in values]
+    either: Schema = {"oneOf": list(kinds)}
+    for schema in (inside, either) if isinstance(values[0], str) else (inside,):
+        masked = 0 if isinstance(values[0], int) else "[X]"
+        became = [refit({"a": value}, {"a": masked}, schema) for value in values]
+        assert all(each == became[0] for each in became)
+
+
+def test_what_is_not_masked_says_which_kind_of_object_it_is() -> None:
+    def kind(name: str, part: Schema) -> Schema:
+        return {"type": "object", "properties": {"kind": {"const": name}, "a": part}, "required": ["kind", "a"]}
+
+    kinds = [kind("mail", {"enum": ["m1", "m2"]}), kind("day", {"enum": ["d1", "d2"]})]
+    schema: Schema = {"anyOf": [{"$ref": "#/$defs/0"}, kinds[1]], "$defs": {"0": kinds[0]}}
+    assert refit({"kind": "mail", "a": "m2"}, {"kind": "mail", "a": "[X]"}, schema) == {"kind": "mail", "a": "m1"}
+    assert refit({"kind": "day", "a": "d2"}, {"kind": "day", "a": "[X]"}, schema) == {"kind": "day", "a": "d1"}

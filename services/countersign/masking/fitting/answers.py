@@ -22,7 +22,7 @@ def fitted(document: Document, masked: Document, schemas: Mapping[Path, OutputSc
         before, after = (_value(one.root, (*at, *_STRUCTURED)) for one in (document, masked))
         try:
             for path, place, value, instead in _changed(before, after, (), (*at, *_STRUCTURED)):
-                fits = fitting(schema, schema.at(path), value, instead)
+                fits = fitting(schema, schema.at(path, before, after), value, instead)
                 if fits is not instead:
                     edits[place] = _text(fits)
         except TooMuch:

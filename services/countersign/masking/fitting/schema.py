@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from typing import NamedTuple
 
 import re2
 
@@ -27,6 +28,17 @@ class TooMuch(Exception):
     """The schema takes too many steps to look at."""
 
 
+class Applied(NamedTuple):
+    """A part of a schema that speaks of a value; ``chosen`` when it is one of several that may accept the value.
+
+    ``optional`` is what speaks of it only if something around the value was chosen.
+    """
+
+    node: Node
+    optional: bool = False
+    chosen: bool = False
+
+
 class OutputSchema:
     """A schema, asked about the values of one answer."""
 
@@ -34,12 +46,23 @@ class OutputSchema:
         self._root = root
         self._steps = 0
 
-    def at(self, path: Sequence[str | int]) -> list[Node]:
-        """Return the parts that speak of the value at a path, each as if it applied. Raises ``TooMuch``."""
-        nodes = list(self._whole(self._root, 0))
+    def at(self, path: Sequence[str | int], before: JsonValue = None, after: JsonValue = None) -> list[Applied]:
+        """Return the parts that speak of the value at a path of an answer ``before`` and ``after`` it was masked.
+
+        Of what stands side by side as a choice all is taken to apply, unless what the caller sees of the answer says
+        that it does not: what was masked must have no say in it. Raises ``TooMuch``.
+        """
+        applied = list(self._whole(self._root, before, after))
         for step in path:
-            nodes = [part for node in nodes for below in _below(node, step) for part in self._whole(below, 0)]
-        return nodes
+            before, after = _child(before, step), _child(after, step)
+            # What is chosen here does not matter by itself: the part that gives the choice says what it accepts.
+            applied = [
+                Applied(part.node, optional=one.optional or one.chosen or part.optional, chosen=part.chosen)
+                for one in applied
+                for below in _below(one.node, step)
+                for part in self._whole(below, before, after)
+            ]
+        return applied
 
     def accepts(self, node: JsonValue, value: JsonValue, depth: int = 0) -> bool:
         """Whether a part accepts a string, a number or null. Raises ``TooMuch``."""
@@ -49,6 +72,10 @@ class OutputSchema:
         return all(check(node[word], value) for word, check in _CHECKS.items() if word in node) and self._combined(
             node, value, depth
         )
+
+    def has_form(self, node: Node, value: JsonValue) -> bool:
+        """Whether a value is of the type and the format that a part speaks of, whatever else it may demand."""
+        return all(_CHECKS[word](node[word], value) for word in ("type", "format") if word in node)
 
     def _combined(self, node: Node, value: JsonValue, depth: int) -> bool:
         def of(word: str) -> list[bool]:
@@ -64,19 +91,35 @@ class OutputSchema:
             and (referred is None or self.accepts(referred, value, depth + 1))
         )
 
-    def _whole(self, node: JsonValue, depth: int) -> Iterator[Node]:
+    def _whole(
+        self, node: JsonValue, before: JsonValue, after: JsonValue, depth: int = 0, *, chosen: bool = False
+    ) -> Iterator[Applied]:
         """A part, and those that speak of the same value beside it."""
         self._step(depth)
-        if not isinstance(node, dict):
+        if not isinstance(node, dict) or (chosen and self._is_ruled_out(node, before, after)):
             return
-        yield node
+        yield Applied(node, chosen=chosen)
         for word in _CONJUNCTIONS:
             parts = node.get(word)
             for part in parts if isinstance(parts, list) else ():
-                yield from self._whole(part, depth + 1)
+                yield from self._whole(part, before, after, depth + 1, chosen=chosen or word != "allOf")
         referred = self._referred(node)
         if referred is not None:
-            yield from self._whole(referred, depth + 1)
+            yield from self._whole(referred, before, after, depth + 1, chosen=chosen)
+
+    def _is_ruled_out(self, node: Node, before: JsonValue, after: JsonValue) -> bool:
+        """Whether members that were not masked say that an object is of another kind."""
+        properties = node.get("properties")
+        if not (isinstance(properties, dict) and isinstance(before, dict) and isinstance(after, dict)):
+            return False
+        return any(
+            isinstance(part, dict)
+            and ("const" in part or "enum" in part)
+            and isinstance(before.get(name), str)
+            and before[name] == after.get(name)
+            and not self.accepts(part, before[name])
+            for name, part in properties.items()
+        )
 
     def _referred(self, node: Node) -> JsonValue:
         pointer = node.get("$ref")
@@ -92,6 +135,12 @@ class OutputSchema:
         self._steps += 1
         if self._steps > _MOST_STEPS or depth > _DEEPEST:
             raise TooMuch("the schema is too large, or refers to itself")
+
+
+def _child(value: JsonValue, step: str | int) -> JsonValue:
+    if isinstance(value, dict) and isinstance(step, str):
+        return value.get(step)
+    return value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
 
 
 def number_of(value: JsonValue) -> Decimal | None:

@@ -7,24 +7,29 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from countersign.jsontext import JsonValue, Number
 from countersign.masking.fitting.formats import stand_in
-from countersign.masking.fitting.schema import Node, OutputSchema, number_of
+from countersign.masking.fitting.schema import Applied, Node, OutputSchema, number_of
 from countersign.masking.shapes import is_separator
 
 _LONGEST = 4_096
 
 
-def fitting(schema: OutputSchema, nodes: Sequence[Node], value: JsonValue, masked: JsonValue) -> JsonValue:
+def fitting(schema: OutputSchema, applied: Sequence[Applied], value: JsonValue, masked: JsonValue) -> JsonValue:
     """Return what to put in place of ``value``: ``masked`` if the schema accepts it, else a value that it does accept.
 
     What the schema did not accept of ``value`` itself does not matter. If nothing is accepted, it stays ``masked``.
-    Nothing that is returned depends on more than the shape of ``value``. Raises ``TooMuch``.
+    Nothing that is returned depends on more than the shape of ``value``: which of several choices it was must not show.
+    Raises ``TooMuch``.
     """
-    demanded = [node for node in nodes if schema.accepts(node, value)]
-    parts = [part for node in demanded for part in _parts(node)]
-    candidates = _numbers(parts) if isinstance(value, Number) else _texts(parts, str(value), masked)
-    for candidate in (masked, *candidates):
-        if all(schema.accepts(node, candidate) for node in demanded):
-            return candidate
+    fixed = [one.node for one in applied if not (one.optional or one.chosen) and schema.accepts(one.node, value)]
+    optional = [one.node for one in applied if one.optional and not one.chosen and schema.has_form(one.node, value)]
+    nodes = [one.node for one in applied if schema.has_form(one.node, value)]
+    parts = [part for node in nodes for part in _parts(node)]
+    candidates = (masked, *(_numbers(parts) if isinstance(value, Number) else _texts(parts, str(value), masked)))
+    # Several that are chosen elsewhere may exclude each other; then the first does, whichever the value was for.
+    for demanded in ([*fixed, *optional], *([*fixed, node] for node in optional)):
+        for candidate in candidates:
+            if all(schema.accepts(node, candidate) for node in demanded):
+                return candidate
     return masked
 
 
