@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from countersign.masking.detectors.base import Detector, Hit, Pattern
-from countersign.masking.detectors.checksums import icao
+from countersign.masking.detectors.checksums import icao, is_day
 from countersign.masking.detectors.forms import Identifier, anything
 from countersign.masking.detectors.national_ids.other_checks import us_aba
 
@@ -34,6 +34,13 @@ _MRZ_CARD = r"[0-9]{6}[0-9][MFX<][0-9]{6}[0-9][A-Z<]{3}[A-Z0-9<]{11}[0-9]"
 
 def _has_digits(number: str) -> bool:
     return sum(character.isdigit() for character in number) >= 4
+
+
+def _is_document(number: str) -> bool:
+    """A letter and digits that are neither a day nor a counter's."""
+    digits = number[1:]
+    is_day_of_year = digits[:2] in ("19", "20") and len(digits) == 8 and is_day(digits[4:6], digits[6:])
+    return "000" not in digits and len(set(digits)) >= 4 and not is_day_of_year
 
 
 def _is_bic(code: str) -> bool:
@@ -69,7 +76,10 @@ class Passport:
                 r"[A-Z][A-Z0-9]{8}",
             ),
         )
-        self.parts: tuple[Detector, ...] = (*near.parts, _MachineReadable())
+        # A letter and seven or eight digits, as many states number passports, identity cards and driving licences.
+        # Not Q, O and I: the first stands before the numbers of Wikidata, the others look like digits.
+        alone = Identifier(self.label, _is_document, words=_PASSPORT_WORDS, unnamed=(r"[A-HJ-NPR-Z][0-9]{7,8}",))
+        self.parts: tuple[Detector, ...] = (*near.parts, *alone.parts, _MachineReadable())
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""

@@ -96,6 +96,8 @@ def test_bank_account_numbers(text: str, expected: list[str]) -> None:
         ("crypto", f"{BITCOIN[:-1]}b {SEGWIT[:-1]}p 0x{'0' * 40} 0x{'ab' * 32}", []),
         ("passport", "Passport No. X1234567 and 'passport': '912803456'", ["X1234567", "912803456"]),
         ("passport", "bypass port 91280345", []),
+        ("passport", "she showed X1234567 and C12345678", ["X1234567", "C12345678"]),
+        ("passport", "order X1234567, Q12345678, R20240512, C0001234, KB1234567, X1234567-8, a1234567", []),
         ("passport", MRZ, MRZ.split("\n")),
         ("driver_license", "driver license: D123-4567-8901", ["D123-4567-8901"]),
         ("driver_license", "MORGA657054SM9IJ", ["MORGA657054SM9IJ"]),
