@@ -7,15 +7,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
+from countersign.masking import personal_keys
 from countersign.masking.detectors.base import Pattern
 from countersign.masking.fields import Field, named
-from countersign.masking.key_rules import Cover, KeyRules
+from countersign.masking.key_rules import KeyRules
 from countersign.masking.pairs import Mark, values
 from countersign.masking.pairs.paragraphs import Paragraphs
 from countersign.masking.result import Span
-from countersign.masking.tables import Columns, find
+from countersign.masking.tables import Column, Columns, find
+
+_CHUNK = 262_144
 
 _AFTER_NAME = r"""(?:\\{0,8}["'`\]]|\*{1,3}|__?)*[ \t]*(?:=>|:=|==?|(:))(?:\*{1,3}|__)?[ \t]*"""
+
+_LONGEST_NAME = 48
+# The name is all that stands before its value: "home address", but not "their home address" or "IP address".
+_PERSONAL = Pattern(
+    rf"""(?im)(?:^|[,;(){{\[|&?"'`*])[ \t>*-]*((?:[\pL][\pL\pN_ .-]*?)?(?:{personal_keys.ENDS})[0-9]?){_AFTER_NAME}"""
+)
 
 
 class TextFields:
@@ -24,6 +33,7 @@ class TextFields:
     def __init__(self, fields: Iterable[Field], keys: KeyRules) -> None:
         """``keys`` must be made of the same fields; what it says of names beyond them holds for columns, too."""
         self._named = named(fields)
+        self._reads_persons = keys.reads_persons
         self.columns = Columns(keys, self._named)
 
     def __bool__(self) -> bool:
@@ -39,44 +49,75 @@ class TextFields:
     def find_in(self, text: str) -> Iterator[Span]:
         """Yield the values' places in one text; they may overlap."""
         data = text.encode()
-        if self._named:
-            yield from self._beside(text, data)
+        marks = [*self._marks(data)] if self._named else []
+        if self._reads_persons:
+            marks = sorted([*marks, *self._personal_marks(data)], key=lambda mark: mark[0].start)
+        yield from self._beside(text, marks)
         yield from find(text, self.columns, self._places(data))
 
     def _named_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts hold a name: one look at all of them, since most hold none."""
-        joined = "\n".join(texts).encode()
+        short = [index for index, text in enumerate(texts) if len(text) <= _CHUNK]
+        joined = "\n".join(texts[index] for index in short).encode()
         ends: list[int] = []
-        found: dict[int, None] = {}
-        for at in self.columns.places(joined):
+        found: set[int] = set()
+        for at in self._names_in(joined):
             if not ends:
-                ends = list(accumulate(len(text.encode()) + 1 for text in texts))
-            found[bisect_right(ends, at)] = None
-        return list(found)
+                ends = list(accumulate(len(texts[index].encode()) + 1 for index in short))
+            found.add(short[bisect_right(ends, at)])
+        found.update(index for index, text in enumerate(texts) if len(text) > _CHUNK and self._has_name(text))
+        return sorted(found)
 
-    def _beside(self, text: str, data: bytes) -> Iterator[Span]:
-        marks = list(self._marks(data))
+    def _has_name(self, text: str) -> bool:
+        """Look at a long text a few lines at a time, so that no copy of all of it is made."""
+        start = 0
+        while start < len(text):
+            end = text.rfind("\n", start, start + _CHUNK) + 1 or text.find("\n", start) + 1 or len(text)
+            if self._names_in(text[start:end].encode()):
+                return True
+            start = end
+        return False
+
+    def _names_in(self, data: bytes) -> list[int]:
+        """Where names stand that may have values, or where they end."""
+        found = self.columns.places(data)
+        if self._reads_persons:
+            found = sorted({*found, *(start for start, end in _PERSONAL.spans(data, 1) if _is_short(start, end))})
+        return found
+
+    def _beside(self, text: str, marks: Sequence[tuple[Mark, Column]]) -> Iterator[Span]:
         paragraphs = Paragraphs()
         done = since = 0
-        for index, (mark, field) in enumerate(marks):
+        for index, (mark, column) in enumerate(marks):
             if mark.start >= done:
                 limit = marks[index + 1][0].start - 1 if index + 1 < len(marks) else len(text)
                 cells, done = values(text, mark, since, max(limit, mark.end), paragraphs)
                 since = mark.end
-                cover = Cover(field.label, field.replacement)
-                yield from (cover.span(*cell) for cell in cells if not _is_masked(text[slice(*cell)], field.label))
+                if cells and not column.is_field and ":" in text[mark.end : cells[0][0]]:
+                    # A mapping: the names within must tell.
+                    cells, done = [], mark.end
+                for cell in cells:
+                    if not _is_masked(text[slice(*cell)], column.whole.label):
+                        yield from column.span(text, *cell)
 
-    def _marks(self, data: bytes) -> Iterator[tuple[Mark, Field]]:
+    def _marks(self, data: bytes) -> Iterator[tuple[Mark, Column]]:
         counter = _Counter(data)
         for (_, end), (name, name_end), colon in self._mark.groups(data):
-            written = data[name:name_end].decode().casefold()
-            field = self._named.get(written) or self._named.get(written.replace(" ", "_"))
+            column = self.columns.named(data[name:name_end].decode(), certain=False)
             # ``ssn::text`` is SQL for a type.
             typed = (
                 colon[0] >= 0 and data[colon[1] : colon[1] + 1] == b":" and data[colon[1] + 1 : colon[1] + 2].isalpha()
             )
-            if field is not None and not typed:
-                yield Mark(counter.code_points(name), counter.code_points(end), colon[0] >= 0), field
+            if column is not None and not typed:
+                yield Mark(counter.code_points(name), counter.code_points(end), colon[0] >= 0), column
+
+    def _personal_marks(self, data: bytes) -> Iterator[tuple[Mark, Column]]:
+        counter = _Counter(data)
+        for (_, end), (name, name_end), colon in _PERSONAL.groups(data):
+            short = _is_short(name, name_end)
+            column = self.columns.named(data[name:name_end].decode(), certain=False) if short else None
+            if column is not None and not column.is_field:
+                yield Mark(counter.code_points(name), counter.code_points(end), colon[0] >= 0), column
 
     def _places(self, data: bytes) -> list[int]:
         counter = _Counter(data)
@@ -85,6 +126,11 @@ class TextFields:
     @cached_property
     def _mark(self) -> Pattern:
         return Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.columns.spelled}){_AFTER_NAME}")
+
+
+def _is_short(start: int, end: int) -> bool:
+    """Whether a name is no longer than people's names for their data are."""
+    return end - start <= _LONGEST_NAME
 
 
 class _Counter:

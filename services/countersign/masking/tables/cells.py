@@ -95,6 +95,13 @@ def split_pipes(text: str, start: int, *, framed: bool = True, doubled: bool = F
     return Row(cells, start, end, end + 1)
 
 
+def split_quoted_within(text: str, start: int, end: int, delimiter: str) -> Row:
+    """Cut a record as :func:`split_quoted` does, as if the text ended at ``end``."""
+    row = split_quoted(text[start:end], 0, delimiter)
+    cells = [(start + first, start + last) for first, last in row.cells]
+    return Row(cells, start + row.start, start + row.end, start + row.following, row.sure)
+
+
 def split_quoted(text: str, start: int, delimiter: str) -> Row:
     """Cut a record at its delimiters as RFC 4180 says; quoted cells may hold them, line ends and doubled quotes.
 

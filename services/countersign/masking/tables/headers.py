@@ -17,6 +17,7 @@ from countersign.masking.tables.cells import (
     split_line,
     split_pipes,
     split_quoted,
+    split_quoted_within,
 )
 from countersign.masking.tables.columns import Column, Columns
 
@@ -105,7 +106,7 @@ def _delimited(text: str, start: int, columns: Columns) -> Table | None:
 
 
 def _delimited_by(text: str, start: int, end: int, delimiter: str, columns: Columns) -> Table | None:
-    row = split_quoted(text[:end], start, delimiter)
+    row = split_quoted_within(text, start, end, delimiter)
     if not row.sure:
         row = split_line(text, start, delimiter)
     names = _texts(text, row.cells)
@@ -122,7 +123,7 @@ def _delimited_by(text: str, start: int, end: int, delimiter: str, columns: Colu
 
     strict = not spaced and all(" " not in name for name in names)
     gap = line_end(text, end + 1) + 1 if not text[end + 1 : line_end(text, end + 1)].strip() else end + 1
-    first = split_quoted(text[: gap + _CONFIRMING], gap, delimiter)
+    first = split_quoted_within(text, gap, line_end(text, gap) + _CONFIRMING, delimiter)
     confirmed = joins(first) or (gap == end + 1 and first.sure and len(first.cells) == len(row.cells))
     begun = gap == end + 1 and (len(first.cells) > 1 or not first.sure)
     # A telling word is no header unless nothing speaks against it; a field is one if anything speaks for it.

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 from countersign.masking.result import Span
 from countersign.masking.tables.aligned import runs
-from countersign.masking.tables.cells import Cell, is_rule, line_above, line_end, split_pipes, split_quoted, trimmed
+from countersign.masking.tables.cells import (
+    Cell,
+    is_rule,
+    line_above,
+    line_end,
+    split_pipes,
+    split_quoted_within,
+    trimmed,
+)
 from countersign.masking.tables.columns import Column, Columns
 
 _RECORD = "[ RECORD "
@@ -101,7 +109,7 @@ def _beside_gap(text: str, start: int, end: int, columns: Columns) -> Record | N
         if delimiter == "  ":
             cells = runs(text, start, end)
         else:
-            row = split_quoted(text[: end + _LONGEST_VALUE], start, delimiter)
+            row = split_quoted_within(text, start, end + (_LONGEST_VALUE if '"' in line else 0), delimiter)
             cells, following = row.cells, row.following
         if len(cells) < 2 or not any(_VALUE.match(text[slice(*cell)]) for cell in cells[1:]):
             continue

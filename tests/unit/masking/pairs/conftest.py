@@ -26,3 +26,9 @@ def fields(tables: MaskCatalog) -> Masker:
 @pytest.fixture(scope="session")
 def names(tables: MaskCatalog) -> Masker:
     return tables.select(["names"])
+
+
+@pytest.fixture(scope="session")
+def persons(cache_dir: Path) -> Masker:
+    detectors = ("person_by_key", "address_by_key", "phone_by_key")
+    return MaskCatalog([Mask("persons", detectors=detectors)], cache_dir=cache_dir).select(["persons"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from countersign.masking import Masker
@@ -54,3 +56,20 @@ def test_values_beside_names_are_masked(fields: Masker, name: str) -> None:
 @pytest.mark.parametrize("name", YAML)
 def test_values_in_yaml_are_masked(fields: Masker, name: str) -> None:
     check(fields, YAML[name])
+
+
+PERSONAL = {
+    "lines": "First name: <<Bob>>\nHome address: <<12 Elm Street, Springfield>>\nPhone: <<555-0199-22>>\nstatus: open\n",
+    "yaml": "users:\n  - first_name: <<Bob>>\n    address:\n      street: <<12 Elm Street>>\n      city: Springfield\n",
+    "rows of code": "[{'last_name': '<<Smith>>', 'n': 1}]",
+    "prose": "Their home address: unknown to us. IP address: 10.0.0.1, line number: 7",
+    "code": "address: str\nfirst_name: None\n",
+}
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_values_beside_names_of_personal_data_are_masked(persons: Masker, name: str) -> None:
+    text = PERSONAL[name].replace("<<", "").replace(">>", "")
+    masked = persons.text(text.encode()).data.decode()
+    kept = re.sub(r"<<.*?>>", "*", PERSONAL[name])
+    assert re.sub(r"\[(PERSON|ADDRESS|PHONE)\]", "*", masked) == kept
