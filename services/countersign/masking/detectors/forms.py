@@ -63,9 +63,10 @@ class Form:
                 continue
             start += data[start] == _UNDERSCORE
             end -= data[end - 1] == _UNDERSCORE
-            # The check comes first: it costs least, and fails most.
+            # The check comes first: it costs least, and fails most. RE2 folds two letters that are not ASCII's.
             if (
-                self._check(compact(data[start:end]))
+                (number := compact(data[start:end])).isascii()
+                and self._check(number)
                 and not self._is_part_of_more(data, start, end)
                 and self._is_evident(data, start, end)
             ):

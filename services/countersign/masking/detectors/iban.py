@@ -27,7 +27,7 @@ class Iban:
 
     def __init__(self) -> None:
         self._beginning = Pattern(_BEGINNING)
-        self.shape = rf"{_BEGINNING}[ \x{{a0}}-]?[A-Za-z0-9]{{2}}"
+        self.shape = _BEGINNING + "[ \u00a0-]?[A-Za-z0-9]{2}"
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
