@@ -48,12 +48,25 @@ class Undecidable(Exception):
 class Decided:
     """One decision for each message. ``verdict`` is what becomes of them all, as they are one unit of bytes.
 
-    ``retry_after_s`` is not 0 when it is a rate limit that denies.
+    ``retry_after_s`` is not 0 when it is a rate limit that denies; ``undecidable`` says that it is no rule that does.
     """
 
     decisions: tuple[Decision, ...]
     verdict: Decision
     retry_after_s: int = 0
+    undecidable: bool = False
+
+    @property
+    def unmask(self) -> bool:
+        """Whether the tokens in all of them are to be turned into values."""
+        return all(decision.unmask for decision in self.decisions)
+
+    def without(self, reason: str) -> Decided:
+        """Return it with nothing sent, because what was to be sent cannot be made."""
+        denied = replace(
+            self.verdict, outcome=Outcome.DENY, rules=(), masks=(), reason=reason, message=reason, unmask=False
+        )
+        return Decided(tuple(denied for _ in self.decisions), denied, undecidable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +131,11 @@ class Decider:
             used = self._usage.of(asked.principal, asked.target.name, situation.time_us)
             situation = replace(situation, usage=used)
 
-        def judge() -> list[Decision]:
-            # The calls of a batch count one after the other.
-            ahead = accumulate((not is_connection(call.method) for call in asked.calls), initial=0)
-            return [
-                self._one(asked, call, replace(situation, usage=situation.usage.after(before)))
-                for call, before in zip(asked.calls, ahead, strict=False)
-            ]
-
         if (limited or by_usage) and not self._usage.fresh:
             raise Undecidable(_USE_UNKNOWN)
         if limited and (late := self._limited(asked)):
             return late
-        decided = _together(await self._aside.run(asked.size_bytes, judge))
+        decided = together(await self._judged(asked, situation))
         if not decided.verdict.allowed:
             return decided
         # Meanwhile others may have passed, and what is known may have grown old.
@@ -141,6 +146,33 @@ class Decider:
         for _ in range(asked.counting):
             self._usage.count_call(asked.principal, asked.target.name, situation.time_us)
         return decided
+
+    async def decide_again(
+        self,
+        in_force: InForce,
+        target: Target,
+        principal: Principal,
+        calls: Sequence[Call],
+        situation: Situation,
+        size_bytes: int,
+    ) -> list[Decision]:
+        """Decide about calls that were let pass, and counted, with other arguments. Raises ``Undecidable``."""
+        asked = _Asked(in_force, target, principal, calls, situation, size_bytes)
+        if asked.by_usage and not self._usage.fresh:
+            raise Undecidable(_USE_UNKNOWN)
+        used = self._usage.of(principal, target.name, situation.time_us)
+        return await self._judged(asked, replace(situation, usage=used.after(-asked.counting)))
+
+    async def _judged(self, asked: _Asked, situation: Situation) -> list[Decision]:
+        def judge() -> list[Decision]:
+            # The calls of a batch count one after the other.
+            ahead = accumulate((not is_connection(call.method) for call in asked.calls), initial=0)
+            return [
+                self._one(asked, call, replace(situation, usage=situation.usage.after(before)))
+                for call, before in zip(asked.calls, ahead, strict=False)
+            ]
+
+        return await self._aside.run(asked.size_bytes, judge)
 
     def _limited(self, asked: _Asked) -> Decided | None:
         principal, target, now_us, more = asked.principal, asked.target.name, asked.situation.time_us, asked.counting
@@ -193,8 +225,8 @@ def _until_approvals(decision: Decision) -> Decision:
     return replace(decision, outcome=Outcome.DENY, masks=(), message=message)
 
 
-def _together(decisions: Sequence[Decision]) -> Decided:
-    """A batch is one unit of bytes: when any of its calls is denied, none of them is sent."""
+def together(decisions: Sequence[Decision]) -> Decided:
+    """Return what becomes of a batch, which is one unit of bytes: when any of its calls is denied, none is sent."""
     verdict = next((decision for decision in decisions if not decision.allowed), decisions[0])
     if verdict.allowed:
         return Decided(tuple(decisions), verdict)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from countersign.authz.attempts import Attempts
-from countersign.authz.deciding import Decided, Decider, Undecidable
+from countersign.authz.deciding import Decided, Decider, Undecidable, together
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.outgoing import Outgoing, examine
 from countersign.authz.pairing import paired_all
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
+from countersign.authz.values import with_both, with_values
 from countersign.config import RequestMasks, Target
 from countersign.masking import NotMaskable
 from countersign.mcp import (
@@ -40,6 +41,8 @@ from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable
 from countersign.runtime.slices import record_all
+from countersign.runtime.token_keys import TokenOwner
+from countersign.runtime.tokens import NotPutBack, Vault
 
 # Headers of the caller that reach the target; whatever else it sends was not judged and is removed.
 _FORWARDED = frozenset(
@@ -72,10 +75,12 @@ class Judge:
         sink: EventSink,
         sealer: Sealer,
         decider: Decider,
+        vault: Vault,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
         self._rulebook = rulebook
+        self._vault = vault
         self._verifier = verifier
         self._sink = sink
         self._sealer = sealer
@@ -148,7 +153,7 @@ class Judge:
         if any(message.kind is MessageKind.RESPONSE for message in request.messages):
             reason = "answers to a server's requests are not passed on by this version"
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
-        calls = [_call(message) for message in request.messages]
+        calls: Sequence[Call] = [_call(message) for message in request.messages]
         situation = Situation(record.arrived_us, inquiry.source_address)
         size_bytes = len(inquiry.http.body)
         decided = await self._decider.decide(in_force, target, principal, calls, situation, size_bytes)
@@ -157,10 +162,13 @@ class Judge:
             if decided.verdict.allowed and size_bytes and target.mask_request != RequestMasks():
                 outgoing = await self._examined(in_force, target, inquiry)
                 decided = _unless_refused(decided, outgoing)
-            decisions, verdict = decided.decisions, decided.verdict
-            unmask = all(decision.unmask for decision in decisions)
-            if verdict.allowed and (outgoing.changed or unmask) and not inquiry.changes_requests:
+            if decided.verdict.allowed and (outgoing.changed or decided.unmask) and not inquiry.changes_requests:
                 raise Undecidable("what this target is sent is not masked yet")
+            if decided.verdict.allowed and decided.unmask:
+                calls, decided = await self._with_values(
+                    in_force, target, record, calls, decided, outgoing.body, situation
+                )
+            decisions, verdict = decided.decisions, decided.verdict
             reply = None if verdict.allowed else _denial(request, decided)
             status = reply.status if reply else 0
             events = await self._events_of(in_force, record, request.messages, decisions, status)
@@ -172,7 +180,32 @@ class Judge:
         if reply is not None:
             return Answer(reply, summary)
         columns = await self._paired(in_force, target, calls, outgoing)
-        return self._forward(target, record, request, session, decisions, events, summary, outgoing, columns)
+        return self._forward(target, record, request, session, decided, events, summary, outgoing, columns)
+
+    async def _with_values(
+        self,
+        in_force: InForce,
+        target: Target,
+        record: CallRecord,
+        calls: Sequence[Call],
+        decided: Decided,
+        body: bytes,
+        situation: Situation,
+    ) -> tuple[Sequence[Call], Decided]:
+        """Return the calls as the target gets them, and what becomes of them with values in place of their tokens."""
+        principal, depth = record.principal, in_force.config.limits.json_depth
+        owner = TokenOwner(record.session_id, principal.issuer, principal.subject, target.name)
+        try:
+            found = await self._vault.put_back(owner, body, max_depth=depth)
+        except NotPutBack as error:
+            return calls, decided.without(str(error))
+        if not found.tokens:
+            return calls, replace(decided, decisions=tuple(replace(each, unmask=False) for each in decided.decisions))
+        size_bytes = len(found.text)
+        meant = await self._aside.run(size_bytes, lambda: with_values(calls, found.text, max_depth=depth))
+        again = await self._decider.decide_again(in_force, target, principal, meant, situation, size_bytes)
+        both = together(with_both(decided.decisions, again))
+        return meant if both.unmask else calls, both
 
     async def _paired(
         self, in_force: InForce, target: Target, calls: Sequence[Call], outgoing: Outgoing
@@ -223,7 +256,7 @@ class Judge:
         record: CallRecord,
         request: Request,
         session: SessionOfCall,
-        decisions: Sequence[Decision],
+        decided: Decided,
         events: Sequence[Event],
         summary: Summary,
         outgoing: Outgoing,
@@ -244,7 +277,6 @@ class Judge:
             passed.add("last-event-id")
         if inquiry.traceparent:
             passed.update(("traceparent", "tracestate"))
-        unmask = all(decision.unmask for decision in decisions)
         removed = tuple(
             name
             for name in inquiry.http.headers
@@ -258,11 +290,11 @@ class Judge:
             era=request.era.value,
             principal=record.principal,
             calls=tuple(map(_handed, request.messages, events, columns)),
-            masks=tuple(sorted({mask for decision in decisions for mask in decision.masks})),
-            policy_version=decisions[0].policy_version,
+            masks=tuple(sorted({mask for decision in decided.decisions for mask in decision.masks})),
+            policy_version=decided.verdict.policy_version,
             traceparent=inquiry.traceparent,
             mask_request=outgoing.changed,
-            unmask=unmask,
+            unmask=decided.unmask,
         )
         return Forward(headers, removed, summary, handoff)
 
@@ -296,6 +328,9 @@ def _denial(request: Request, decided: Decided) -> Reply:
         id_json = "" if request.is_batch else request.messages[0].id_json
         reply = failed(Failure.RATE_LIMITED, verdict.message, id_json)
         return replace(reply, headers=(("retry-after", str(decided.retry_after_s)),))
+    if decided.undecidable:
+        id_json = "" if request.is_batch else request.messages[0].id_json
+        return failed(Failure.UNAVAILABLE, f"the call was not sent: {verdict.message}", id_json)
     text = f"{verdict.message} (rule: {', '.join(verdict.rules)})" if verdict.rules else verdict.message
     if request.is_batch:
         return denied_batch(request.messages, text)

@@ -21,6 +21,7 @@ from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer
+from countersign.runtime.tokens import TokenVault
 from countersign.runtime.usage import UsageView
 
 log = logging.getLogger(__name__)
@@ -40,19 +41,26 @@ class AuthzPart:
     """
 
     def __init__(
-        self, rulebook: Rulebook, recorder: Recorder, tools: PinnedTools, usage: UsageView, sealer: Sealer
+        self,
+        rulebook: Rulebook,
+        recorder: Recorder,
+        tools: PinnedTools,
+        usage: UsageView,
+        sealer: Sealer,
+        vault: TokenVault,
     ) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
         self._tools = tools
         self._usage = usage
+        self._vault = vault
         self._changes = 0
         self._warnings: tuple[str, ...] = ()
         tools.on_change(self._count_change)
         config = rulebook.current.config
         self._client = httpx.AsyncClient()
         self._verifier = TokenVerifier(config.issuers, self._client, cached=config.limits.tokens_cached)
-        self._judge = Judge(rulebook, self._verifier, recorder, sealer, Decider(tools, usage), now_us, new_id)
+        self._judge = Judge(rulebook, self._verifier, recorder, sealer, Decider(tools, usage), vault, now_us, new_id)
         self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
 
     @property
@@ -70,6 +78,7 @@ class AuthzPart:
         await self._recorder.start()
         await self._tools.start()
         await self._usage.start()
+        await self._vault.start()
         self._verifier.prefetch()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -87,6 +96,7 @@ class AuthzPart:
     async def close(self) -> None:
         """Record what is left to say, then let go of the recorder and of the issuers."""
         await self._judge.close()
+        await self._vault.close()
         await self._usage.close()
         await self._tools.close()
         await self._recorder.close()

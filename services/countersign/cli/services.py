@@ -35,7 +35,8 @@ def run_authz(settings: ServiceSettings) -> None:
     rulebook = _begin("authz", settings, {SecretUse.TARGETS})
     recorder = _recorder_client(settings, rulebook.current.config)
     usage = UsageView(settings.recorder, service_token=_token_for_recorder(settings))
-    part = AuthzPart(rulebook, recorder, _pinned_tools(settings), usage, Sealer(settings.sealing_key))
+    sealer, vault = Sealer(settings.sealing_key), _vault(settings)
+    part = AuthzPart(rulebook, recorder, _pinned_tools(settings), usage, sealer, vault)
     _serve("authz", settings, rulebook.current.config, part, lambda: _report(rulebook, part.warnings))
 
 
@@ -45,8 +46,7 @@ def run_masker(settings: ServiceSettings) -> None:
 
     rulebook = _begin("masker", settings, frozenset())
     recorder = _recorder_client(settings, rulebook.current.config)
-    vault = TokenVault(settings.recorder, settings.sealing_key, service_token=_token_for_recorder(settings))
-    part = MaskerPart(rulebook, recorder, _pinned_tools(settings), Sealer(settings.sealing_key), vault)
+    part = MaskerPart(rulebook, recorder, _pinned_tools(settings), Sealer(settings.sealing_key), _vault(settings))
     _serve("masker", settings, rulebook.current.config, part, lambda: _report(rulebook))
 
 
@@ -99,6 +99,10 @@ def _begin(service: str, settings: ServiceSettings, reads: Collection[SecretUse]
     )
     telemetry.gauge("countersign.config.refused", _REFUSED, lambda: int(rulebook.problem is not None))
     return rulebook
+
+
+def _vault(settings: ServiceSettings) -> TokenVault:
+    return TokenVault(settings.recorder, settings.sealing_key, service_token=_token_for_recorder(settings))
 
 
 def _report(rulebook: Rulebook, warnings: tuple[str, ...] = ()) -> Report:
