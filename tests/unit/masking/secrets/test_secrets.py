@@ -127,6 +127,17 @@ def test_hashes_of_passwords_are_masked_and_digests_are_not() -> None:
     assert masked(f"bob:{crypt}:19000") == f"bob:{'#' * len(crypt)}:19000"
 
 
+def test_the_data_of_a_secret_in_json_is_masked_and_that_of_its_neighbour_is_not() -> None:
+    value = base64.b64encode(b"x" + PASSWORD.encode()).decode()
+    plain = '"data": {"conf": "readable"}'
+    for text in (
+        '{"items": [{"data": {"user": "{}"}, "kind": "Secret"}, {PLAIN, "kind": "ConfigMap"}]}',
+        '{"items": [{"kind": "ConfigMap", PLAIN}, {"kind": "Secret", "data": {"tls.crt": "{}", "user": "{}"}}]}',
+    ):
+        text = text.replace("PLAIN", plain)
+        assert masked(text.replace("{}", value)) == text.replace("{}", "#" * len(value))
+
+
 def test_registries_and_basic_headers_are_found_by_what_they_encode() -> None:
     value = base64.b64encode(f"bob:{PASSWORD}".encode()).decode()
     for text in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 
 from countersign.masking.detectors.base import Hit, Pattern
 from countersign.masking.detectors.looks import is_basic, is_placeholder
@@ -14,6 +15,10 @@ _DATA_KEYS = frozenset((b"data", b"stringData", b"binaryData"))
 _ENTRY = re.compile(rb"""[ \t]*(?:-[ \t]+)?["']?([\w./-]{1,120})["']?[ \t]*:(?:[ \t]+(\S.*?))?\s*""")
 _BLOCK = Pattern(r":[ \t]+[|>][-+0-9]{0,3}[ \t\r]{0,3}\n")
 _BLOCK_STYLE = re.compile(rb"[|>][-+0-9]{0,3}")
+_KINDS = Pattern(r'"kind"\s*:\s*"(\w+)"')
+_DATA_OBJECT = Pattern(r'"(?:data|stringData)"\s*:\s*\{([^{}]+)\}')
+_MEMBER = Pattern(r'"[\w./-]+"\s*:\s*"([^"\\\n]+)"')
+_NEXT_KIND_BYTES = 64
 _NETRC = Pattern(r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S+)")
 _PGPASS = Pattern(r"""(?:^|[\n"])(?:[\w.*-]+|\[[0-9a-f:]+\]):(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:([^\s:"']{4,})""")
 _DOCKER_AUTH = Pattern(r"""\\*["']_?auth\\*["']\s*:\s*\\*["']([A-Za-z0-9+/_-]{6,}={0,2})""")
@@ -23,6 +28,7 @@ _NPM_AUTH = Pattern(r"""(?:^|[:\n"])[ \t]*_auth\s*=\s*["']?([A-Za-z0-9+/_-]{6,}=
 def find(data: bytes) -> list[Hit]:
     """Where such credentials stand."""
     found = _below_telling_keys(data) if _KIND.matches(data) or _BLOCK.matches(data) else []
+    found += _data_of_secrets(data) if _KIND.matches(data) else []
     for pattern, why in (
         (_NETRC, ".netrc"),
         (_PGPASS, ".pgpass"),
@@ -69,6 +75,25 @@ def _below_telling_keys(data: bytes) -> list[Hit]:
             elif secret and not value and key in _DATA_KEYS:
                 data_indent = indent
         offset += len(line)
+    return found
+
+
+def _data_of_secrets(data: bytes) -> list[Hit]:
+    """The members of ``data`` and ``stringData`` in JSON; of which kind an object is stands behind them or before."""
+    kinds = [(start, end, data[slice(*kind)] == b"Secret") for (start, end), kind in _KINDS.groups(data)]
+    starts = [start for start, _, _ in kinds]
+    found: list[Hit] = []
+    for (_, block_end), (start, end) in _DATA_OBJECT.groups(data):
+        following = bisect_right(starts, block_end)
+        near = following < len(kinds) and starts[following] - block_end < _NEXT_KIND_BYTES
+        behind = near and b"{" not in data[block_end : starts[following]]
+        nearest = following if behind else following - 1
+        if nearest >= 0 and kinds[nearest][2]:
+            found += (
+                Hit(start + first, start + last, "the data of a Kubernetes Secret")
+                for first, last in _MEMBER.spans(data[start:end], 1)
+                if not is_placeholder(data[start + first : start + last].decode())
+            )
     return found
 
 
