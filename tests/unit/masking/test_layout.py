@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countersign.masking import Masker, NotMaskable, layout
+from countersign.masking import Masker, NotMaskable, layout, text_fields
 from tests.support.cost import cpu_s
 from tests.unit.masking import canaries
 
@@ -131,6 +131,15 @@ def test_what_is_cheap_to_send_is_cheap_to_mask(masker: Masker, unit: str, opene
 
     # As many of the shortest leaves as fit, on a machine several times slower than most.
     assert cpu_s(work) < 1.5
+
+
+@pytest.mark.parametrize("size", range(1, 40, 3))
+def test_names_in_a_long_text_are_seen_at_any_edge_of_a_chunk(
+    masker: Masker, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(text_fields, "_CHUNK", size)
+    text = "a line\nand another one\nid,ssn\n1,A-1\n2,A-2\n"
+    assert masker.text(text.encode()).data.decode() == text.replace("A-1", "[SSN]").replace("A-2", "[SSN]")
 
 
 @pytest.mark.parametrize("shift", range(6))

@@ -7,16 +7,19 @@ beside them in other text: ``first_name=Ann``, ``Home address: 12 Main St``, ``'
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from countersign.masking import personal_keys
 from countersign.masking.detectors.base import Hit, Pattern
 
 _ENDS_OF_NAMES = {
-    personal_keys.PERSON: "names?|forename|signatory|holder|patient|vorname|prenom|apellidos?|cognome|nome|naam",
+    personal_keys.PERSON: "forename|signatory|holder|patient|vorname|prenom|apellidos?|cognome|nome|naam",
     personal_keys.ADDRESS: "address|addr|address_?[1-3]|line_?[1-3]|street|strasse|residence|adresse|domicilio",
     personal_keys.BIRTH_DATE: "dob|birth|birth_?da(?:te|y)|bda(?:te|y)|geburtsdatum|nacimiento|naissance|nascita",
-    personal_keys.PHONE: "phone|telephone|tel|mobile|cell|fax|telefon|telefono|number|num|no",
+    personal_keys.PHONE: "phone|telephone|tel|mobile|cell|fax|telefon|telefono",
 }
+# These say nothing without a word before them, and many keys of machines are no more than that.
+_LAST_WORDS = {personal_keys.PERSON: "names?", personal_keys.PHONE: "number|num|no"}
 _AFTER_NAME = r"""["'`*\]\\]{0,4}[ \t]{0,4}(?:=>|:=|=|:)\*{0,2}[ \t]{0,4}"""
 _QUOTED = r"""\\?(?:"([^"\\\r\n]+)|'([^'\\\r\n]+)"""
 # An address does not end at a comma.
@@ -35,8 +38,12 @@ class KeyDetector:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        ends = _ENDS_OF_NAMES[label]
-        self._name = Pattern(rf"(?i)((?:[a-z0-9]{{1,20}}[ _.-]?){{0,3}}(?:{ends})){_AFTER_NAME}")
+        ends, last_words = _ENDS_OF_NAMES[label], _LAST_WORDS.get(label)
+        names = rf"(?:[a-z0-9]{{1,20}}[ _.-]?){{0,3}}(?:{ends})"
+        if last_words is not None:
+            names += rf"|(?:[a-z0-9]{{1,20}}[ _.-]?){{1,3}}(?:{last_words})"
+            ends += rf"|[a-z0-9][ _.-]?(?:{last_words})"
+        self._name = Pattern(rf"(?i)({names}){_AFTER_NAME}")
         self._value = _ADDRESS if label == personal_keys.ADDRESS else _OTHER
         self.gate = (rf"(?i)(?:{ends}){_AFTER_NAME}",)
 
@@ -46,7 +53,7 @@ class KeyDetector:
         marks = list(self._name.groups(data))
         nexts = [*(whole[1] for whole, _ in marks), len(data)][1:]
         for ((_, start), name), following in zip(marks, nexts, strict=True):
-            if self._is_named(data[slice(*name)].decode()):
+            if _is_named(self.label, data[slice(*name)]):
                 # Not past the next name, so that many names on one line stay linear.
                 window = data[start : min(following, start + _LONGEST_VALUE_BYTES)].decode(errors="ignore")
                 value = self._value.match(window)
@@ -58,10 +65,12 @@ class KeyDetector:
                         found.append(Hit(first, first + len(text.encode()), _WHY))
         return found
 
-    def _is_named(self, name: str) -> bool:
-        """Whether the last words of what stands before the value are a name: others may stand before it."""
-        words = _WORD.findall(name)[-_MOST_WORDS:]
-        return any(personal_keys.classify("".join(words[at:])) == self.label for at in range(len(words)))
+
+@lru_cache(maxsize=4_096)
+def _is_named(label: str, name: bytes) -> bool:
+    """Whether the last words of what stands before the value are a name: others may stand before it."""
+    words = _WORD.findall(name.decode())[-_MOST_WORDS:]
+    return any(personal_keys.classify("".join(words[at:])) == label for at in range(len(words)))
 
 
 KEY_DETECTORS = {
