@@ -165,7 +165,9 @@ class Masker:
     def _named_in_prose(self, layout: Layout) -> list[tuple[Leaf, Span]]:
         if not self._text_fields:
             return []
-        prose = list(layout.prose(single_lines=bool(self.fields)))
+        prose = list(
+            layout.prose(single_lines=self._text_fields.in_single_lines(layer.text for layer in layout.layers))
+        )
         return [(prose[index][:2], span) for index, span in self._text_fields.find([text for _, _, text in prose])]
 
 

@@ -26,6 +26,9 @@ _PERSONAL = Pattern(
     rf"""(?im)(?:^|[,;(){{\[|&?"'`*])[ \t>*-]*((?:[\pL][\pL\pN_ .-]*?)?(?:{personal_keys.ENDS})[0-9]?){_AFTER_NAME}"""
 )
 
+# In a string of JSON: between a key and its colon stands a quotation mark.
+_SAID = Pattern(rf"(?i)(?:{personal_keys.ENDS})[0-9]?[*_]{{0,3}} ?[:=]")
+
 
 class TextFields:
     """Finds the values of named fields. Paths say nothing here, so the last key of a field is what counts."""
@@ -38,6 +41,17 @@ class TextFields:
 
     def __bool__(self) -> bool:
         return bool(self.columns)
+
+    def in_single_lines(self, texts: Iterable[str]) -> bool:
+        """Whether strings of JSON texts must be looked at although they have neither escapes nor lines."""
+        return bool(self._named) or (
+            self._reads_persons
+            and any(
+                next(_SAID.spans(text[start : start + _CHUNK + _LONGEST_NAME].encode()), None) is not None
+                for text in texts
+                for start in range(0, len(text), _CHUNK)
+            )
+        )
 
     def find(self, texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
         """Yield the values' places in code points, each with the number of its text, in the order of the texts."""

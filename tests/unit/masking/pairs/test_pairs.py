@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -59,10 +60,10 @@ def test_values_in_yaml_are_masked(fields: Masker, name: str) -> None:
 
 
 PERSONAL = {
-    "lines": "First name: <<Bob>>\nHome address: <<12 Elm Street, Springfield>>\nPhone: <<555-0199-22>>\nstatus: open\n",
+    "lines": "First name: <<Bob>>\nHome address: <<12 Elm Street, Springfield>>\nPhone: <<555-0199-22>>\nstate: 1\n",
     "yaml": "users:\n  - first_name: <<Bob>>\n    address:\n      street: <<12 Elm Street>>\n      city: Springfield\n",
     "rows of code": "[{'last_name': '<<Smith>>', 'n': 1}]",
-    "prose": "Their home address: unknown to us. IP address: 10.0.0.1, line number: 7",
+    "prose": "IP address: 10.0.0.1, line number: 7",
     "code": "address: str\nfirst_name: None\n",
 }
 
@@ -73,3 +74,8 @@ def test_values_beside_names_of_personal_data_are_masked(persons: Masker, name: 
     masked = persons.text(text.encode()).data.decode()
     kept = re.sub(r"<<.*?>>", "*", PERSONAL[name])
     assert re.sub(r"\[(PERSON|ADDRESS|PHONE)\]", "*", masked) == kept
+
+
+def test_strings_of_one_line_are_looked_at_for_personal_data(persons: Masker) -> None:
+    masked = persons.json(json.dumps({"name": "x", "rows": ["First name: Bob", "status: open"]}).encode())
+    assert json.loads(masked.data) == {"name": "x", "rows": ["First name: [PERSON]", "status: open"]}
