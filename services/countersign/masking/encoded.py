@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +18,8 @@ from countersign.masking.result import Masked
 _URI = Pattern(r"""(?i)\bdata:([^,\s"'<>()]{0,255}),([^\s"'<>()\\]+)""")
 # What stands between two delimiters of URIs (RFC 3986, section 2.2) and holds an escape.
 _ESCAPED = Pattern(r"""[^\s"'<>&=?/#;,:(){}\[\]|\\%]*(?:%[0-9A-Fa-f]{2}[^\s"'<>&=?/#;,:(){}\[\]|\\%]*)+""")
+_RUN = Pattern(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 # Writers that escape what is escaped already do so once or twice.
 _MOST_ROUNDS = 3
 # In a text with more of them, all are masked when anything is found in any.
@@ -62,6 +65,25 @@ class Escapes:
         return _found(held, self._mask, "something to mask, written with escapes")
 
 
+class Codes:
+    """A detector that asks ``mask`` about the text in runs of base64 (RFC 4648, either alphabet) or hexadecimal digits.
+
+    For what is looked for in few texts: any long word may be such a run.
+    """
+
+    label = "ENCODED"
+
+    def __init__(self, mask: _Mask) -> None:
+        self._mask = mask
+
+    def find(self, data: bytes) -> list[Hit]:
+        """See ``Detector``."""
+        runs = [(run, data[slice(*run)]) for run in _RUN.spans(data)]
+        held = [(run, _from_base64(text)) for run, text in runs]
+        held += ((run, _from_hex(text)) for run, text in runs if _HEX.fullmatch(text))
+        return _found(held, self._mask, "something to mask, written in base64 or hexadecimal digits")
+
+
 def _found(held: Iterable[tuple[ByteSpan, str]], mask: _Mask, why: str) -> list[Hit]:
     texts = [(place, text) for place, text in held if text]
     # To ask once for all of them costs what their bytes cost, however many there are.
@@ -82,13 +104,19 @@ def _unescaped(data: bytes) -> str:
 def _text(kind: bytes, payload: bytes) -> str:
     """Return what a data URI holds when it is text in UTF-8; empty otherwise."""
     data = unquote_to_bytes(payload)
-    if b";base64" in kind.lower():
-        plain = data.translate(_FROM_URL_SAFE).rstrip(b"=")
-        try:
-            data = base64.b64decode(plain + b"=" * (-len(plain) % 4))
-        except (binascii.Error, ValueError):
-            return ""
-    return _decoded(data)
+    return _from_base64(data) if b";base64" in kind.lower() else _decoded(data)
+
+
+def _from_base64(data: bytes) -> str:
+    plain = data.translate(_FROM_URL_SAFE).rstrip(b"=")
+    try:
+        return _decoded(base64.b64decode(plain + b"=" * (-len(plain) % 4)))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _from_hex(data: bytes) -> str:
+    return _decoded(bytes.fromhex(data.decode()))
 
 
 def _decoded(data: bytes) -> str:

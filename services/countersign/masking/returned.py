@@ -7,13 +7,14 @@ at, must not be the way to the values.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import re2
 
-from countersign.masking.detectors.base import Hit, Pattern
+from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
+from countersign.masking.encoded import Codes, DataUris, Escapes
 from countersign.masking.masker import Masker, Rule
-from countersign.masking.replacements import Minter, Replacement
+from countersign.masking.replacements import Minter, Redacted, Replacement
 
 MOST_RETURNED = 200
 """How many values a target can be handed at once."""
@@ -21,6 +22,7 @@ MOST_RETURNED = 200
 LABEL = "TOKEN"
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_BETWEEN = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 # Shorter ones are found as whole words only: they stand in too many others.
 _SURE = 6
 
@@ -34,29 +36,50 @@ def returned(tokens: Mapping[str, str], *, max_depth: int) -> Masker:
         raise ValueError("too many values at once")
     known = dict(tokens)
     for value, token in tokens.items():
-        bare = "".join(filter(str.isalnum, value))
+        bare = _bare(value)
         if len(bare) >= _SURE:
             known.setdefault(bare, token)
-    return Masker(
-        [Rule(_Values(known), _Tokens({_folded(value): token for value, token in known.items()}))],
-        [],
-        max_depth=max_depth,
-    )
+    plain = Rule(_Values(known), _Tokens({_folded(value): token for value, token in known.items()}))
+    looks = Masker([plain], [], max_depth=max_depth).text
+    redacted = Redacted(f"[{LABEL}]")
+    encoded = (Rule(detector, redacted) for detector in (DataUris(looks), Escapes(looks), Codes(looks)))
+    return Masker([plain, *encoded], [], max_depth=max_depth)
 
 
 class _Values:
-    """Finds values that are known, in letters of either case."""
+    """Finds values that are known, in letters of either case; numbers of some length however they are spaced."""
 
     label = LABEL
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        # The longest first: of those that begin alike, RE2 takes the first.
-        longest_first = sorted(values, key=lambda value: (-len(value), value))
-        self._pattern = Pattern("(?i)" + "|".join(map(_pattern, longest_first)))
+        self._pattern = _any_of(map(_pattern, _longest_first(values)))
+        numbers = {bare for bare in map(_bare, values) if sum(map(str.isdigit, bare)) >= _SURE}
+        self._spaced = _any_of(map(re2.escape, _longest_first(numbers))) if numbers else None
 
     def find(self, data: bytes) -> list[Hit]:
         """See ``Detector``."""
-        return [Hit(start, end, "its target was handed it for a token") for start, end in self._pattern.spans(data)]
+        spans = list(self._pattern.spans(data))
+        if self._spaced is not None:
+            spans += _spread(data, self._spaced)
+        return [Hit(start, end, "its target was handed it for a token") for start, end in spans]
+
+
+def _spread(data: bytes, pattern: Pattern) -> list[ByteSpan]:
+    """Where a pattern of letters and digits matches once all that stands between those is left out."""
+    found = list(pattern.spans(data.translate(None, _BETWEEN)))
+    if not found:
+        return []
+    places = [at for at, byte in enumerate(data) if byte not in _BETWEEN]
+    return [(places[start], places[end - 1] + 1) for start, end in found]
+
+
+def _any_of(patterns: Iterable[str]) -> Pattern:
+    return Pattern("(?i)" + "|".join(patterns))
+
+
+def _longest_first(values: Iterable[str]) -> list[str]:
+    # Of those that begin alike, RE2 takes the first.
+    return sorted(values, key=lambda value: (-len(value), value))
 
 
 class _Tokens:
@@ -67,7 +90,8 @@ class _Tokens:
 
     def text(self, value: str) -> str:
         """See ``Replacement``."""
-        return self._tokens.get(_folded(value), f"[{LABEL}]")
+        token = self._tokens.get(_folded(value)) or self._tokens.get(_folded(_bare(value)))
+        return token or f"[{LABEL}]"
 
     def number(self, literal: str) -> str:
         """See ``Replacement``."""
@@ -77,6 +101,10 @@ class _Tokens:
     def within(self, minter: Minter) -> Replacement:
         """See ``Replacement``."""
         return self
+
+
+def _bare(value: str) -> str:
+    return "".join(filter(str.isalnum, value))
 
 
 def _folded(value: str) -> str:

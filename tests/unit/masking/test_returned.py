@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -27,6 +28,13 @@ def masked(value: object) -> object:
         (f"<{MAIL.lower()}>", f"<{TOKENS[MAIL]}>"),
         (MAIL.upper(), TOKENS[MAIL]),
         (SSN.replace("-", ""), TOKENS[SSN]),
+        (SSN.replace("-", " . "), TOKENS[SSN]),
+        (f"no. {ACCOUNT[:4]} {ACCOUNT[4:8]}-{ACCOUNT[8:]}!", f"no. {TOKENS[ACCOUNT]}!"),
+        (f"cursor {base64.b64encode(f'after {MAIL.upper()}'.encode()).decode()} ok", "cursor [TOKEN] ok"),
+        (base64.urlsafe_b64encode(f"~~~{SSN}".encode()).decode().rstrip("="), "[TOKEN]"),
+        (MAIL.encode().hex(), "[TOKEN]"),
+        (f"/find?who={MAIL.replace('@', '%40')}&x=1", "/find?who=[TOKEN]&x=1"),
+        (f"data:text/plain;base64,{base64.b64encode(SSN.encode()).decode()}", "data:text/plain;base64,[TOKEN]"),
         (f"pin {PIN}.", f"pin {TOKENS[PIN]}."),
         (f"pin {PIN}2", f"pin {PIN}2"),
         ("nothing of it", "nothing of it"),
@@ -53,6 +61,8 @@ def test_what_is_handed_over_at_once_is_bounded_and_costs_little() -> None:
     many = {f"value number {number} {'x' * 200}": f"tok_{number}" for number in range(MOST_RETURNED)}
     masker = returned(many, max_depth=64)
     small, large = (("value number 1 xxx " * count).encode() for count in (5_000, 20_000))
+    codes = base64.b64encode(b"value" * 500_000)
+    assert cpu_s(lambda: masker.text(codes)) < 2
     assert cpu_s(lambda: masker.text(large)) < 12 * cpu_s(lambda: masker.text(small)) + 0.2
     with pytest.raises(ValueError, match="too many"):
         returned({**many, "one more": "tok"}, max_depth=64)
