@@ -12,7 +12,13 @@ from countersign.jsontext.values import Document
 Path = tuple[str | int, ...]
 
 # Only for text that was read already.
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]|-?+(?:[0-9][0-9.eE+-]*+|Infinity)|NaN')
+_STRING, _NUMBER = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', r"-?+(?:[0-9][0-9.eE+-]*+|Infinity)|NaN"
+_TOKEN = re.compile(rf"{_STRING}|[{{}}\[\],]|{_NUMBER}")
+# The same, but a key, the string or number that is its value, and the comma after that are one.
+_PART = re.compile(
+    rf"({_STRING})[ \t\n\r]*+:[ \t\n\r]*+(?:({_STRING}|{_NUMBER})[ \t\n\r]*+,?+)?|({_STRING}|{_NUMBER})|([{{}}\[\],])"
+)
+_KEY, _VALUE, _ALONE, _MARK = 1, 2, 3, 4
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SKIPPER = JSONDecoder(parse_int=str, parse_float=str)
 
@@ -62,39 +68,39 @@ def pick_literals(text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[L
     # Of each open container: the key as written, and -1; or nothing, and the position.
     keys: list[str] = []
     positions: list[int] = []
-    key_next = False
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        kind = token[0]
-        is_key = False
-        if kind == '"':
-            if key_next:
-                keys[-1] = token
-                is_key, key_next = True, False
-        elif kind == ",":
-            key_next = positions[-1] < 0
-            if not key_next:
-                positions[-1] += 1
+    for match in _PART.finditer(text):
+        kind = match.lastindex
+        if kind == _MARK:
+            mark = match[0]
+            if mark == ",":
+                if positions[-1] >= 0:
+                    positions[-1] += 1
+            elif mark in "{[":
+                keys.append("")
+                positions.append(-1 if mark == "{" else 0)
+            else:
+                keys.pop()
+                positions.pop()
             continue
-        elif kind in "{[":
-            key_next = kind == "{"
-            keys.append("")
-            positions.append(-1 if key_next else 0)
+        if kind == _KEY:
+            keys[-1] = match[_KEY]
+        if match.end() <= first:
             continue
-        elif kind in "}]":
-            keys.pop()
-            positions.pop()
-            key_next = False
-            continue
-        if match.end() > first:
-            start, end = match.span()
+        if kind == _VALUE:
+            keys[-1] = match[_KEY]
+        for group in (_KEY, _VALUE) if kind != _ALONE else (_ALONE,):
+            start, end = match.span(group)
+            if end <= first:
+                continue
             while last <= start:
                 following = next(coming, None)
                 if following is None:
                     return
                 first, last = following
             if first < end:
-                yield Literal(start, end, decoded(token), _path(keys, positions), is_key, kind != '"')
+                token = match[group]
+                path = _path(keys, positions)
+                yield Literal(start, end, decoded(token), path, group == _KEY, token[0] != '"')
 
 
 def _path(keys: Iterable[str], positions: Iterable[int]) -> Path:
