@@ -102,9 +102,10 @@ class Collected:
             return [envoy.body(b"", ends=True)]
         content, body_type = None, ""
         if self._size or self._status != _ACCEPTED:
-            content = await self._mask(b"".join(self._pieces))
+            whole = b"".join(self._pieces)
+            self._pieces.clear()
+            content = await self._mask(whole)
             body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
-        self._pieces.clear()
         await self._sink.record(
             self.events.make(
                 EventKind.RESPONSE, status=self._status, size_bytes=self._size, content=content, body_type=body_type
