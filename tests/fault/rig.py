@@ -35,13 +35,14 @@ _CHUNK = 1 << 20
 
 @dataclass(slots=True)
 class Rig:
-    """A running gateway with one target, and every value that must be found nowhere afterwards."""
+    """A running gateway, one of its targets, and every value that must be found nowhere afterwards."""
 
     gateway: Gateway
     issuer: RunningIssuer
     port: int
     credential: str = field(repr=False)
     held: list[str] = field(default_factory=list, repr=False)
+    name: str = TARGET
 
     @property
     def record(self) -> Record:
@@ -51,7 +52,7 @@ class Rig:
     @property
     def url(self) -> str:
         """The target's endpoint at the gateway."""
-        return self.gateway.endpoint(TARGET)
+        return self.gateway.endpoint(self.name)
 
     def token(self, person: str = "alice") -> str:
         """A fresh good token."""
@@ -173,14 +174,18 @@ async def eventually(condition: Callable[[], Awaitable[bool] | bool], timeout_s:
 def running_rig(
     limits: Mapping[str, object] | None = None,
     rules: tuple[Mapping[str, object], ...] = RULES,
-    target: Mapping[str, object] | None = None,
+    beside: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Iterator[Rig]:
-    """A rig with these limits, and these keys of its target; fails at its end when what it holds was kept anywhere."""
+    """A rig with these limits; fails at its end when what it holds was kept anywhere.
+
+    ``beside`` are more targets, with more keys, in the same place: see ``Rig.name``.
+    """
     port, credential = free_port(), secrets.token_urlsafe(24)
+    targets = {TARGET: {}, **(beside or {})}
     with running_issuer() as issuer:
         setup = Setup(
             issuer.url,
-            {TARGET: Upstream(f"http://127.0.0.1:{port}/mcp", credential, target or {})},
+            {name: Upstream(f"http://127.0.0.1:{port}/mcp", credential, extra) for name, extra in targets.items()},
             rules,
             extra={"limits": dict(limits or {})},
         )
