@@ -369,9 +369,12 @@ class _AsciiFinder:
             end = self._at + len(self._chunk)
             # A quotation mark before the blanks at the end may open one whose bracket comes later.
             before_blanks = self._at + len(self._chunk.rstrip(b" "))
-            if self._text[before_blanks - 1] == '"' and end < len(self._text):
-                if _OPENING.match(self._text, before_blanks - 1) is not None:
-                    return before_blanks - 1
+            if (
+                self._text[before_blanks - 1] == '"'
+                and end < len(self._text)
+                and _OPENING.match(self._text, before_blanks - 1) is not None
+            ):
+                return before_blanks - 1
             start = end
         return -1
 
