@@ -30,9 +30,13 @@ _DECODER = JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Numb
 _JSON_START = re.compile(r'[\[{](?=\s*(?:["\[{0-9-]|null|true|false))')
 _PACKED = re.compile(r"[\[{\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _WORD = re.compile(r"[^\W_]")
+# One line that holds no JSON, no tag, and hardly a part of a list: so at most one row.
+_WORDS = r"[^\[{<(,;|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029]*+"
+_ONE_ROW = re.compile(rf"{_WORDS}(?:[(,;|\t]{_WORDS}){{0,8}}")
 _OPENING_TAG = re.compile(r"<([A-Za-z][\w:.-]{0,40})")
 # What ends one record of a list and begins the next, in whatever notation.
 _NEXT_RECORD = re.compile(r"\}[\s,;|]*\{|\)[\s,;|]*\(|\][\s,;|]*\[")
+_CONTAINERS = frozenset({dict, list})
 _HEADERS = frozenset({"columns", "column_names", "columnnames", "fields", "header", "headers", "schema"})
 
 
@@ -61,7 +65,7 @@ def text_rows(text: str, packed: int = 0) -> int:
     cannot be told from data. Where there are at most three lines, a list of ten or more parts counts its parts. Markup
     counts its most frequent tag when that is more.
     """
-    if len(text) <= _SHORT and not _PACKED.search(text):
+    if (len(text) <= _SHORT and not _PACKED.search(text)) or _is_one_row(text):
         return int(bool(_WORD.search(text)))
     rows = at = bits = tries = looked_at = 0
     start = _JSON_START.search(text) if packed < _MAX_PACKED else None
@@ -104,7 +108,8 @@ def _object_rows(members: dict[str, JsonValue], packed: int, *, is_element: bool
     nested = [
         (key, value)
         for key, value in members.items()
-        if isinstance(value, dict | list) or (type(value) is str and (len(value) > _SHORT or "\n" in value))
+        if type(value) in _CONTAINERS
+        or (type(value) is str and (len(value) > _SHORT or "\n" in value) and not _is_one_row(value))
     ]
     fields = _parts(len(members)) if is_element else _fields_rows(members)
     return max(1, fields, _nested_rows(members, nested, packed) if nested else 0)
@@ -112,7 +117,9 @@ def _object_rows(members: dict[str, JsonValue], packed: int, *, is_element: bool
 
 def _fields_rows(members: dict[str, JsonValue]) -> int:
     """A map of names to addresses is a table, too; a record has fields of several types, or none in many of them."""
-    types = Counter(map(type, members.values())) if len(members) > ROW_FIELDS else Counter[type]()
+    if len(members) <= ROW_FIELDS:
+        return _parts(len(members))
+    types = Counter(map(type, members.values()))
     del types[type(None)]
     alike = max(types.values(), default=0)
     return len(members) if 4 * alike > 3 * len(members) else _parts(len(members))
@@ -127,7 +134,7 @@ def _nested_rows(members: dict[str, JsonValue], nested: Sequence[tuple[str, Json
             continue
         if isinstance(value, list):
             found = _array_rows(value, packed, width)
-            if value and not any(isinstance(one, dict | list) for one in value):
+            if value and _CONTAINERS.isdisjoint(map(type, value)):
                 columns.append(found)
                 continue
         else:
@@ -150,7 +157,7 @@ def _array_rows(elements: list[JsonValue], packed: int, width: int = 0) -> int:
     rows = sum([max(1, _parts(len(one))) for one in lists]) if longest == width else max(len(lists), longest)
     for one in lists:
         for cell in one:
-            packs = isinstance(cell, dict | list) or (type(cell) is str and len(cell) > _SHORT)
+            packs = type(cell) in _CONTAINERS or (type(cell) is str and len(cell) > _SHORT)
             inside = value_rows(cell, packed) if packs else 1
             rows += inside if inside > 1 else 0
     return rows
@@ -168,7 +175,7 @@ def _header(members: dict[str, JsonValue]) -> tuple[str | None, int]:
         if key.lower() in _HEADERS and isinstance(names, list) and names:
             for other, table in members.items():
                 first = table[0] if isinstance(table, list) and table and other != key else None
-                if isinstance(first, dict | list) and len(first) == len(names):
+                if isinstance(first, (dict, list)) and len(first) == len(names):
                     return key, len(names)
     return None, 0
 
@@ -204,6 +211,11 @@ def _list_rows(line: str) -> int:
     """The parts of a line that is a list rather than a sentence: with hardly more blanks than separators."""
     separators = max(map(line.count, ",;|\t"))
     return separators + 1 if separators >= _LIST_SEPARATORS and line.count(" ") <= 2 * separators else 0
+
+
+def _is_one_row(text: str) -> bool:
+    """Whether no more than one row can stand in a text, as is quickly seen of most."""
+    return len(text) <= ROW_CHARACTERS and _ONE_ROW.fullmatch(text) is not None
 
 
 def _parts(fields: int) -> int:
