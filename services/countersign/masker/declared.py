@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from countersign.jsontext import Document, JsonValue, parse
 from countersign.masker.tools import Pins
 from countersign.masking import Masked
-from countersign.masking.fitting import OutputSchema, fitted
+from countersign.masking.fitting import OutputSchema, Steps, fitted
 from countersign.mcp.message import read_id
 from countersign.model.handoff import Handoff
 
@@ -36,13 +36,14 @@ class Declared:
         """Return an answer as it was masked, with other values where masked ones broke what a schema declares."""
         if not masked.findings or not self._schemas:
             return masked
+        steps = Steps()
         batch = isinstance(document.root, list)
         messages = document.root if isinstance(document.root, list) else [document.root]
         schemas: dict[tuple[str | int, ...], OutputSchema] = {}
         for index, message in enumerate(messages):
             schema = self._of(message)
             if schema is not None:
-                schemas[(index,) if batch else ()] = OutputSchema(schema)
+                schemas[(index,) if batch else ()] = OutputSchema(schema, steps)
         if not schemas:
             return masked
         text = fitted(document, parse(masked.data, max_depth=self._max_depth), schemas)

@@ -219,3 +219,23 @@ def test_what_is_not_masked_says_which_kind_of_object_it_is() -> None:
     schema: Schema = {"anyOf": [{"$ref": "#/$defs/0"}, kinds[1]], "$defs": {"0": kinds[0]}}
     assert refit({"kind": "mail", "a": "m2"}, {"kind": "mail", "a": "[X]"}, schema) == {"kind": "mail", "a": "m1"}
     assert refit({"kind": "day", "a": "d2"}, {"kind": "day", "a": "[X]"}, schema) == {"kind": "day", "a": "d1"}
+
+
+LISTED: Schema = {"enum": [f"v{number}" for number in range(2_000)], "pattern": "^z"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"patternProperties": {f"^x{number}(a|b)*$": {"format": "email"} for number in range(900)}},
+        {"additionalProperties": LISTED},
+        {"anyOf": [{"additionalProperties": LISTED}, {"additionalProperties": LISTED}]},
+        {"additionalProperties": {"allOf": [{"pattern": f"{number}$"} for number in range(500)]}},
+        {"anyOf": [{"properties": {f"k{number}": {"enum": ["q"]} for number in range(1, 2_000)}}] * 3},
+    ],
+)
+def test_a_large_schema_of_a_large_answer_costs_little(schema: Schema) -> None:
+    declared = OutputSchema(parse(json.dumps(schema).encode()).root)
+    values = {f"k{number}": "z" * 400 for number in range(1_000)}
+    before, after = parse(answer(values)), parse(answer(dict.fromkeys(values, "[X]")))
+    assert cpu_s(lambda: fitted(before, after, {(): declared})) < 2

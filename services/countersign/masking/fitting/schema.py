@@ -19,7 +19,10 @@ from countersign.masking.fitting.formats import has_format
 
 Node = dict[str, JsonValue]
 
-_MOST_STEPS = 200_000
+_MOST_STEPS = 400_000
+# What a step is: about a microsecond. To match a pattern takes some, and more in a long text.
+_STEPS_OF_PATTERN = 4
+_LETTERS_A_STEP = 64
 _DEEPEST = 48
 _CONJUNCTIONS = ("allOf", "anyOf", "oneOf")
 
@@ -39,12 +42,25 @@ class Applied(NamedTuple):
     chosen: bool = False
 
 
-class OutputSchema:
-    """A schema, asked about the values of one answer."""
+class Steps:
+    """What may still be asked of the schemas of one body."""
 
-    def __init__(self, root: JsonValue) -> None:
+    def __init__(self) -> None:
+        self._left = _MOST_STEPS
+
+    def take(self, steps: int) -> None:
+        """Count some. Raises ``TooMuch``."""
+        self._left -= steps
+        if self._left < 0:
+            raise TooMuch("the schemas take too long to look at")
+
+
+class OutputSchema:
+    """A schema, asked about the values of one answer; ``steps`` are shared by those that are asked about one body."""
+
+    def __init__(self, root: JsonValue, steps: Steps | None = None) -> None:
         self._root = root
-        self._steps = 0
+        self._steps = steps or Steps()
 
     def at(self, path: Sequence[str | int], before: JsonValue = None, after: JsonValue = None) -> list[Applied]:
         """Return the parts that speak of the value at a path of an answer ``before`` and ``after`` it was masked.
@@ -59,7 +75,7 @@ class OutputSchema:
             applied = [
                 Applied(part.node, optional=one.optional or one.chosen or part.optional, chosen=part.chosen)
                 for one in applied
-                for below in _below(one.node, step)
+                for below in self._below(one.node, step)
                 for part in self._whole(below, before, after)
             ]
         return applied
@@ -69,6 +85,10 @@ class OutputSchema:
         self._step(depth)
         if not isinstance(node, dict):
             return node is not False
+        listed = node.get("enum")
+        self._steps.take(len(listed) if isinstance(listed, list) else 0)
+        if isinstance(value, str) and ("pattern" in node or "format" in node):
+            self._steps.take(_of_patterns(1, value))
         return all(check(node[word], value) for word, check in _CHECKS.items() if word in node) and self._combined(
             node, value, depth
         )
@@ -112,6 +132,7 @@ class OutputSchema:
         properties = node.get("properties")
         if not (isinstance(properties, dict) and isinstance(before, dict) and isinstance(after, dict)):
             return False
+        self._steps.take(len(properties))
         return any(
             isinstance(part, dict)
             and ("const" in part or "enum" in part)
@@ -125,16 +146,42 @@ class OutputSchema:
         pointer = node.get("$ref")
         if not isinstance(pointer, str) or not pointer.startswith("#"):
             return None
+        self._steps.take(len(pointer) // _LETTERS_A_STEP)
         found = self._root
         for step in pointer.removeprefix("#").split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
             found = found.get(key) if isinstance(found, dict) else None
         return found
 
+    def _below(self, node: Node, step: str | int) -> Iterator[JsonValue]:
+        if isinstance(step, int):
+            first = node.get("prefixItems")
+            listed = first if isinstance(first, list) else []
+            if step < len(listed):
+                yield listed[step]
+            elif "items" in node:
+                yield node["items"]
+            return
+        properties = node.get("properties")
+        named = isinstance(properties, dict) and step in properties
+        if isinstance(properties, dict) and named:
+            yield properties[step]
+        patterns = node.get("patternProperties")
+        patterns = patterns if isinstance(patterns, dict) else {}
+        self._steps.take(_of_patterns(len(patterns), step))
+        matching = [part for name, part in patterns.items() if _matches(name, step)]
+        yield from matching
+        if not named and not matching and "additionalProperties" in node:
+            yield node["additionalProperties"]
+
     def _step(self, depth: int) -> None:
-        self._steps += 1
-        if self._steps > _MOST_STEPS or depth > _DEEPEST:
-            raise TooMuch("the schema is too large, or refers to itself")
+        self._steps.take(1)
+        if depth > _DEEPEST:
+            raise TooMuch("the schema refers to itself")
+
+
+def _of_patterns(count: int, text: str) -> int:
+    return count * (_STEPS_OF_PATTERN + len(text) // _LETTERS_A_STEP)
 
 
 def _child(value: JsonValue, step: str | int) -> JsonValue:
@@ -149,26 +196,6 @@ def number_of(value: JsonValue) -> Decimal | None:
         return Decimal(str(value)) if isinstance(value, Number) else None
     except InvalidOperation:
         return None
-
-
-def _below(node: Node, step: str | int) -> Iterator[JsonValue]:
-    if isinstance(step, int):
-        first = node.get("prefixItems")
-        listed = first if isinstance(first, list) else []
-        if step < len(listed):
-            yield listed[step]
-        elif "items" in node:
-            yield node["items"]
-        return
-    properties = node.get("properties")
-    named = isinstance(properties, dict) and step in properties
-    if isinstance(properties, dict) and named:
-        yield properties[step]
-    patterns = node.get("patternProperties")
-    matching = [part for name, part in patterns.items() if _matches(name, step)] if isinstance(patterns, dict) else []
-    yield from matching
-    if not named and not matching and "additionalProperties" in node:
-        yield node["additionalProperties"]
 
 
 @lru_cache(maxsize=1_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import chain
 
 from countersign.jsontext import JsonValue, Number
 from countersign.masking.fitting.formats import stand_in
@@ -22,23 +23,14 @@ def fitting(schema: OutputSchema, applied: Sequence[Applied], value: JsonValue, 
     """
     fixed = [one.node for one in applied if not (one.optional or one.chosen) and schema.accepts(one.node, value)]
     optional = [one.node for one in applied if one.optional and not one.chosen and schema.has_form(one.node, value)]
-    nodes = [one.node for one in applied if schema.has_form(one.node, value)]
-    parts = [part for node in nodes for part in _parts(node)]
-    candidates = (masked, *(_numbers(parts) if isinstance(value, Number) else _texts(parts, str(value), masked)))
+    parts = [one.node for one in applied if schema.has_form(one.node, value)]
     # Several that are chosen elsewhere may exclude each other; then the first does, whichever the value was for.
     for demanded in ([*fixed, *optional], *([*fixed, node] for node in optional)):
-        for candidate in candidates:
+        made = _numbers(parts) if isinstance(value, Number) else _texts(parts, str(value), masked)
+        for candidate in chain((masked,), made):
             if all(schema.accepts(node, candidate) for node in demanded):
                 return candidate
     return masked
-
-
-def _parts(node: Node) -> Iterator[Node]:
-    # Through one more level: `not` and what is referred to need no candidates of their own.
-    yield node
-    for word in ("anyOf", "oneOf", "allOf"):
-        listed = node.get(word)
-        yield from (part for part in (listed if isinstance(listed, list) else ()) if isinstance(part, dict))
 
 
 def _texts(parts: Sequence[Node], value: str, masked: JsonValue) -> Iterator[JsonValue]:
