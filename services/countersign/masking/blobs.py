@@ -23,6 +23,9 @@ from countersign.model.event import Finding
 BINARY = "BINARY"
 """The label of binary files that are not on the record."""
 
+MOST_TEXTS = 2_000
+"""How many files of text a message can hold: to mask each takes its time, however small it is."""
+
 _LOOSE = frozenset({"structuredContent", "_meta", "data", "arguments", "error"})
 _SHOWN = frozenset({"result", "params", "content", "contents", "messages", "resource", "blob", "data"})
 _TEXT_TYPE = re.compile(
@@ -56,8 +59,17 @@ class Blobs:
             return (), ()
         edits: list[Edit] = []
         findings: list[Finding] = []
+        texts = 0
+
+        def counted(data: bytes) -> Masked:
+            nonlocal texts
+            texts += 1
+            if texts > MOST_TEXTS:
+                raise NotMaskable(f"the answer holds more than {MOST_TEXTS} files of text")
+            return mask(data)
+
         for file in _files(document.text):
-            masked = self._masked(file, mask)
+            masked = self._masked(file, counted)
             if masked is not None and masked.changed:
                 edits.append(_edit(file, masked.data))
                 place = _place(file.path)
@@ -84,6 +96,8 @@ class Blobs:
             if file.is_loose:
                 return None
             raise NotMaskable("a file in the answer is not canonical base64")
+        if not data:
+            return None
         media, _, parameters = file.media_type.partition(";")
         if _is_text(data):
             charsets = _CHARSET.findall(parameters)

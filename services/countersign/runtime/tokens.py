@@ -11,9 +11,10 @@ from typing import Protocol
 import grpc
 
 from countersign.api.access.v1 import tokens_pb2, tokens_pb2_grpc
-from countersign.jsontext import JsonRefused, parse
+from countersign.jsontext import Document, JsonRefused, parse
 from countersign.masking.tokens import Mint
 from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_openings, unmasked
+from countersign.runtime.aside import Aside
 from countersign.runtime.sealing import Unsealable
 from countersign.runtime.token_keys import OwnerKeys, TokenKeys, TokenOwner
 from countersign.runtime.trust import SERVICE_HEADER
@@ -26,6 +27,9 @@ _MOST_REMEMBERED = 200_000
 _KEPT_AT_ONCE = 500
 _OPENINGS_AT_ONCE = 10_000
 _MOST_OPENINGS = 200_000
+# To look for tokens in a larger request would hold up the other calls of this process.
+_ASIDE_FROM_BYTES = 32 * 1024
+_ASIDE_AT_ONCE = 2
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", 32 * 1024 * 1024),
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),
@@ -94,6 +98,7 @@ class TokenVault:
         self._metadata = ((SERVICE_HEADER, service_token),) if service_token else ()
         self._monotonic_s = monotonic_s
         self._channel: grpc.aio.Channel | None = None
+        self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         # Of what was kept the synthetic IV, which no other token, value or owner has; and when to ask again.
         self._kept: OrderedDict[bytes, float] = OrderedDict()
 
@@ -152,13 +157,17 @@ class TokenVault:
 
     async def put_back(self, owner: TokenOwner, body: bytes, *, max_depth: int) -> Unmasked:
         """See ``Vault``."""
-        try:
+
+        def read() -> tuple[Document, set[str]]:
             document = parse(body, max_depth=max_depth)
-            openings = argument_openings(document)
+            return document, argument_openings(document)
+
+        try:
+            document, openings = await self._aside.run(len(body), read)
             if len(openings) > _MOST_OPENINGS:
                 raise NotPutBack("the arguments have too many words to look for tokens in")
             values = await self.real_values(owner, openings) if openings else {}
-            return unmasked(document, values)
+            return await self._aside.run(len(body), lambda: unmasked(document, values))
         except JsonRefused as error:
             raise NotPutBack(f"the request is not JSON: {error.reason}") from None
         except NotUnmaskable as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -142,3 +143,11 @@ async def test_without_a_recorder_nothing_is_kept_and_nothing_put_back() -> None
     with pytest.raises(NotPutBack):
         await vault.put_back(alice, body({"a": "b"}), max_depth=64)
     assert (await vault.put_back(alice, body({}), max_depth=64)).text.encode() == body({})
+
+
+async def test_looking_for_tokens_in_a_large_request_holds_up_nobody() -> None:
+    vault, large = TokenVault("127.0.0.1:1", KEY), body({"a": [""] * 50_000})
+    looking = asyncio.ensure_future(vault.put_back(owner(), large, max_depth=64))
+    await asyncio.sleep(0)
+    assert not looking.done()
+    assert (await looking).text.encode() == large

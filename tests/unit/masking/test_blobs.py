@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from countersign.jsontext import apply_edits, parse
 from countersign.masking import Blobs, Masked, Masker, NotMaskable
+from countersign.masking.blobs import MOST_TEXTS
 from countersign.masking.detectors.email import Email
 from countersign.masking.fields import Field
 from countersign.masking.masker import Rule
@@ -246,3 +247,12 @@ def test_a_long_text_of_escapes_takes_little_room() -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 * len(document.text)
     finally:
         tracemalloc.stop()
+
+
+def test_many_small_files_are_refused_before_they_cost_much() -> None:
+    def of(count: int) -> dict[str, object]:
+        return {"result": {"contents": [{"uri": "x://y", "blob": encoded(f"to {MAIL}")}] * count}}
+
+    assert MAIL not in json.dumps(masked(of(MOST_TEXTS)))
+    with pytest.raises(NotMaskable, match="more than"):
+        masked(of(MOST_TEXTS + 1))
