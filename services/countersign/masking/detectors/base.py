@@ -26,9 +26,9 @@ class Detector(Protocol):
     ``gate``, a tuple of patterns: in a text where none of them matches, ``find`` finds nothing, so it is not asked. All
     gates together cost one pass over a text, so one that most texts do not match makes its detector free. The patterns
     are read by hyperscan, byte by byte: literals, classes, groups, alternatives, small repeats, ``(?i)`` in front and
-    ASCII's ``\\b``; no anchors, no look-around, no Unicode classes (``[^\\x00-\\x7f]`` stands for what is not ASCII).
-    The two letters that only RE2 folds (U+212A, U+017F) are seen to. A gate must be no stricter than its detector;
-    where unsure, looser.
+    ASCII's ``\\b``; of anchors only ``\\A`` and ``\\z``, no look-around, no Unicode classes (``[^\\x00-\\x7f]`` stands
+    for what is not ASCII). The two letters that only RE2 folds (U+212A, U+017F) are seen to. A gate must be no stricter
+    than its detector; where unsure, looser.
 
     ``shape``, in place of a gate, where hyperscan would find no literal to look for: a pattern of RE2 over UTF-8, with
     the same promise. All shapes together cost one pass, too, and a text that has one is searched for dozens of them.

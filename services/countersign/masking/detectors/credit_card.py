@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
+from countersign.masking.detectors.beside import names_something_else
 
 # A run begins where a scheme's first digit does, so that what holds none costs nothing.
 _RUN = Pattern(r"[2-6](?:[ -]?[0-9]){12,}|1[0-9]{14}")
@@ -45,7 +46,13 @@ class CreditCard:
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
-        return [Hit(*card, _WHY) for start, end in _RUN.spans(data) for card in _cards(data, start, end)]
+        return [
+            Hit(*card, _WHY)
+            for start, end in _RUN.spans(data)
+            for card in _cards(data, start, end)
+            # So few digits are an article's number more often than a card's.
+            if card[1] - card[0] > _SHORTEST or not names_something_else(data, card[0])
+        ]
 
 
 def _cards(data: bytes, start: int, end: int) -> list[ByteSpan]:

@@ -21,7 +21,7 @@ _PASSPORT_WORDS = (
 )
 _LICENCE_WORDS = (
     *("driver", "driving", "drivers license", "license number", "licence number", "licence no", "license no", "dl no"),
-    *("dl number", "hrerschein", "permis", "patente", "rijbewijs", "prawo jazdy", "carta de conducao"),
+    *("dl number", "hrerschein", "permis", "patente", "rijbewijs", "fahrerlaubnis", "prawo jazdy", "carta de conducao"),
 )
 _ACCOUNT_WORDS = (
     *("account number", "account no", "acct", "bank account", "bank number", "checking", "savings account"),
@@ -68,6 +68,7 @@ class Passport:
         near = Identifier(
             self.label,
             _has_digits,
+            whole=False,
             words=_PASSPORT_WORDS,
             beside=(
                 r"[A-Za-z]{1,3}[ -]?[0-9]{6,9}[A-Za-z]?",
@@ -115,6 +116,7 @@ DOCUMENTS = {
     "driver_license": Identifier(
         "DRIVER_LICENSE",
         _has_digits,
+        whole=False,
         words=_LICENCE_WORDS,
         alone=(
             # Great Britain: surname, decade, month (plus 50 for women), day, year, initials, check.
@@ -132,6 +134,7 @@ DOCUMENTS = {
     "us_routing": Identifier(
         "US_ROUTING",
         us_aba,
+        whole=False,
         words=("routing", "aba", "rtn", "transit"),
         unnamed=(r"[0-9]{4}-[0-9]{4}-[0-9]",),
         beside=(r"[0-9]{9}",),

@@ -9,6 +9,7 @@ from typing import cast
 
 from countersign.masking.detectors.base import Detector, Hit, Pattern
 from countersign.masking.detectors.beside import Words, names_something_else
+from countersign.masking.detectors.whole import Whole
 
 Check = Callable[[str], bool]
 """Whether an identifier without its separators, in capital letters, can be one."""
@@ -116,10 +117,12 @@ class Identifier:
         beside: tuple[str, ...] = (),
         bare: tuple[str, ...] = (),
         bare_check: Check | None = None,
+        whole: bool = True,
     ) -> None:
         """Take RE2 patterns, which hyperscan must read alike, by the evidence that each needs; see :class:`Words`.
 
-        ``bare`` ones are as ``unnamed`` ones, and need the ``bare_check`` in place of the check.
+        ``bare`` ones are as ``unnamed`` ones, and need the ``bare_check`` in place of the check. With ``whole``, a
+        text that is nothing but an identifier needs no words: not for what a number of no one may well pass for.
         """
         self.label = label
         announced = Words(words) if words else None
@@ -133,10 +136,21 @@ class Identifier:
             )
             if patterns
         )
+        all_that_is_said = (*unnamed, *beside) if whole and check is not anything else unnamed
+        self.parts += tuple(
+            Whole(label, "|".join(patterns), needed, compact)
+            for patterns, needed in ((alone, check), (all_that_is_said, check), (bare, bare_check or check))
+            if patterns
+        )
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`."""
-        return [hit for part in self.parts for hit in part.find(data)]
+        found: dict[tuple[int, int], Hit] = {}
+        for part in self.parts:
+            for hit in part.find(data):
+                # What is found anywhere is found as a whole text, too.
+                found.setdefault((hit.start, hit.end), hit)
+        return list(found.values())
 
 
 def compact(value: bytes) -> str:

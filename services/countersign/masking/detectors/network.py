@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from countersign.masking.detectors.base import Detector, Hit, Pattern
@@ -17,6 +18,7 @@ _ZONE_AND_PREFIX = r"(?:%[0-9A-Za-z]{1,15})?(?:/[0-9]{1,3}\b)?"
 _MAC_COLONS = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 _MAC_DASHES = r"(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}"
 _MAC_CISCO = r"(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
+_BUILD = re.compile(rb"[ \t]{0,2}[(,]?(?i:build|release|rev)\b")
 _NOBODYS_MACS = frozenset({"0" * 12, "f" * 12})
 
 
@@ -55,7 +57,9 @@ class _Ipv4:
                 continue
             address = IPv4Address(data[start:end].partition(b"/")[0].decode())
             nobodys = address.is_loopback or address.is_unspecified or int(address) == 0xFFFFFFFF
-            if not nobodys and not names_something_else(data, start):
+            # As in "17.14.64.47 (build 4759)".
+            is_version = _BUILD.match(data, end) is not None
+            if not nobodys and not is_version and not names_something_else(data, start):
                 found.append(Hit(start, end, "four octets"))
         return found
 

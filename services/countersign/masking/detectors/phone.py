@@ -74,7 +74,8 @@ class _International:
         for start, end in self._pattern.spans(data):
             before = data[max(start - 2, 0) : start]
             is_fraction = before[1:] == b"." and before[:1].isdigit()
-            if is_fraction or before[-1:].isalnum() or data[end : end + 1].isalnum():
+            is_sum = before[1:] == b" " and before[:1].isdigit() and data[start : start + 2] == b"+ "
+            if is_fraction or is_sum or before[-1:].isalnum() or data[end : end + 1].isalnum():
                 continue
             end = _end_of_number(data, start, end)
             if start < end and not names_something_else(data, start):

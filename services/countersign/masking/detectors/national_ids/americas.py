@@ -67,10 +67,16 @@ AMERICAS = {
         unnamed=(r"[A-Z&]{4}[0-9]{6}[0-9A-Z]{3}",),
         beside=(r"[A-Z&]{3}[0-9]{6}[0-9A-Z]{3}",),
     ),
-    "us_dea": Identifier("US_DEA", anything, words=("dea", "dea number"), beside=(r"[A-Z]{2}[0-9]{7}",)),
+    "us_dea": Identifier(
+        "US_DEA",
+        checks.us_dea,
+        words=("dea", "medical", "certificate number", "registration number"),
+        beside=(r"[A-Z][A-Z9][0-9]{7}",),
+    ),
     "us_itin": Identifier(
         "US_ITIN",
         checks.us_itin,
+        whole=False,
         words=("itin", *_SSN_WORDS),
         alone=(r"9[0-9]{2}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}",),
         beside=(r"9[0-9]{2}[- ]?[0-9]{2}[- ]?[0-9]{4}",),
@@ -92,6 +98,7 @@ AMERICAS = {
     "us_ssn": Identifier(
         "US_SSN",
         checks.us_ssn,
+        whole=False,
         words=_SSN_WORDS,
         alone=(r"[0-8][0-9]{2}(?:-[0-9]{2}-| [0-9]{2} )[0-9]{4}",),
         beside=(r"[0-8][0-9]{2}[-. ]?[0-9]{2}[-. ]?[0-9]{4}",),

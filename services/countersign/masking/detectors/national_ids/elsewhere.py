@@ -94,6 +94,7 @@ ELSEWHERE = {
     "kr_rrn": Identifier(
         "KR_RRN",
         checks.year_first,
+        whole=False,
         words=("rrn", "frn", "resident registration", "foreigner registration", "\uc8fc\ubbfc", "\uc678\uad6d\uc778"),
         unnamed=(rf"{_YYMMDD}-[0-9]{{7}}",),
         beside=(rf"{_YYMMDD}[0-9]{{7}}",),
@@ -104,21 +105,28 @@ ELSEWHERE = {
     "my_nric": Identifier(
         "MY_NRIC",
         checks.year_first,
+        whole=False,
         words=("mykad", "nric", *_ID_WORDS),
         unnamed=(rf"{_YYMMDD}-[0-9]{{2}}-[0-9]{{4}}",),
         beside=(rf"{_YYMMDD}[0-9]{{6}}",),
     ),
     "ng_nin": Identifier("NG_NIN", anything, words=("nin", "nimc", "national identi"), beside=(r"[0-9]{11}",)),
     "nz_ird": Identifier(
-        "NZ_IRD", stdnum("nz.ird"), words=("ird", "inland revenue"), beside=(r"[0-9]{2,3}[- ]?[0-9]{3}[- ]?[0-9]{3}",)
+        "NZ_IRD",
+        stdnum("nz.ird"),
+        whole=False,
+        words=("ird", "inland revenue"),
+        beside=(r"[0-9]{2,3}[- ]?[0-9]{3}[- ]?[0-9]{3}",),
     ),
     "ph_tin": Identifier(
         "PH_TIN",
         anything,
-        words=("tin", "taxpayer", "bir"),
+        words=("tin", "taxpayer", "bir", "rdo"),
         beside=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}(?:-[0-9]{3,5})?", r"[0-9]{9}(?:[0-9]{3,5})?"),
     ),
-    "ph_umid": Identifier("PH_UMID", anything, words=("umid", "crn"), unnamed=(r"[0-9]{4}-[0-9]{7}-[0-9]",)),
+    "ph_umid": Identifier(
+        "PH_UMID", anything, words=("umid", "crn"), unnamed=(r"[0-9]{4}-[0-9]{7}-[0-9]",), beside=(r"[0-9]{12}",)
+    ),
     "pk_cnic": Identifier("PK_CNIC", anything, words=("cnic", "nicop"), unnamed=(r"[1-7][0-9]{4}-[0-9]{7}-[0-9]",)),
     # The form alone is rare enough; the check would only spare invented numbers.
     "sg_nric": Identifier(

@@ -47,18 +47,21 @@ EUROPE = {
     "cz_rc": Identifier(
         "CZ_RC",
         stdnum("cz.rc"),
+        whole=False,
         words=("rodne cislo", "birth number"),
         unnamed=(r"[0-9]{2}[0-8][0-9][0-3][0-9]/[0-9]{3,4}",),
         beside=(r"[0-9]{2}[0-8][0-9][0-3][0-9]{4,5}",),
     ),
-    "de_bsnr": Identifier("DE_BSNR", anything, words=("bsnr", "betriebsst", "betriebstst"), beside=(r"[0-9]{9}",)),
+    "de_bsnr": Identifier(
+        "DE_BSNR", anything, words=("bsnr", "betriebsst", "betriebstst", "praxisnummer"), beside=(r"[0-9]{9}",)
+    ),
     "de_health_insurance": Identifier(
         "DE_HEALTH_INSURANCE",
         checks.de_health,
         words=("kvnr", "krankenversicher", "versichertennummer", "krankenkasse", "health insurance"),
         unnamed=(r"[A-Za-z][0-9]{9}",),
     ),
-    "de_lanr": Identifier("DE_LANR", checks.de_doctor, words=("lanr", "arztnummer"), beside=(r"[0-9]{9}",)),
+    "de_lanr": Identifier("DE_LANR", checks.de_doctor, words=("lanr", "arztnummer", "arzt nr"), beside=(r"[0-9]{9}",)),
     "de_personalausweis": Identifier(
         "DE_ID_CARD",
         checks.de_document,
@@ -145,6 +148,7 @@ EUROPE = {
     "pl_nip": Identifier(
         "PL_NIP",
         checks.pl_nip,
+        whole=False,
         words=("nip",),
         unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{2}-[0-9]{2}", r"[0-9]{3}-[0-9]{2}-[0-9]{2}-[0-9]{3}"),
         beside=(r"[0-9]{10}",),
@@ -160,7 +164,7 @@ EUROPE = {
         unnamed=(rf"[1-8][0-9]{{2}}{_MMDD}(?:0[1-9]|[1-4][0-9]|5[12])[0-9]{{4}}",),
     ),
     "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(rf"{_DDMM}[09][0-9]{{8}}",)),
-    "ru_inn": Identifier("RU_INN", stdnum("ru.inn"), words=("inn",), beside=(r"[0-9]{12}|[0-9]{10}",)),
+    "ru_inn": Identifier("RU_INN", stdnum("ru.inn"), whole=False, words=("inn",), beside=(r"[0-9]{12}|[0-9]{10}",)),
     "ru_snils": Identifier(
         "RU_SNILS", checks.ru_snils, words=("snils",), unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",)
     ),
@@ -192,7 +196,7 @@ EUROPE = {
     ),
     "uk_nino": Identifier("UK_NINO", checks.uk_nino, words=("nino", "national insurance"), unnamed=(_NINO,)),
     "uk_utr": Identifier(
-        "UK_UTR", stdnum("gb.utr"), words=("utr", "taxpayer reference"), beside=(r"[0-9]{5} ?[0-9]{5}",)
+        "UK_UTR", stdnum("gb.utr"), whole=False, words=("utr", "taxpayer reference"), beside=(r"[0-9]{5} ?[0-9]{5}",)
     ),
 }
 """By the names that gateway.yaml uses."""

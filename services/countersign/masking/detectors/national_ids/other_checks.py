@@ -141,6 +141,12 @@ def us_ssn(number: str) -> bool:
     return area not in ("000", "666") and area[0] != "9" and number[3:5] != "00" and number[5:] != "0000"
 
 
+def us_dea(number: str) -> bool:
+    """A prescriber's registration: two letters, six digits, and the last digit of their weighted sum."""
+    digits = number[2:]
+    return weighted(digits[:6], (1, 2, 1, 2, 1, 2)) % 10 == int(digits[6])
+
+
 def us_itin(number: str) -> bool:
     """The groups that the IRS assigns: 50 to 65, 70 to 88, 90 to 92, 94 to 99."""
     group = int(number[3:5])
