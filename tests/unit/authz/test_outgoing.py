@@ -11,8 +11,11 @@ import pytest
 from countersign.authz.envoy import Answer, Forward, Inquiry
 from countersign.config import SecretUse
 from countersign.model.decision import Outcome
+from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
-from tests.unit.authz.test_judge import CREDENTIAL, Bench, call, inquiry
+from countersign.runtime.sealing import SealedSession
+from countersign.runtime.token_keys import TokenOwner
+from tests.unit.authz.test_judge import ALICE, CREDENTIAL, SEALER, Bench, call, inquiry
 
 MAIL = "canary@" + "example.org"
 CARD = "4111" + "1111" * 3
@@ -124,8 +127,13 @@ async def test_arguments_of_ambiguous_json_are_not_sent(bench: Bench) -> None:
 
 
 async def test_a_rule_that_unmasks_says_so_for_its_tools_only(bench: Bench) -> None:
-    for tool, unmasks in (("refund", True), ("query", False)):
-        forward = await bench.ask(asked(call(tool, {"note": "x"})))
+    owner = TokenOwner(new_id(), ALICE.issuer, ALICE.subject, "orders")
+    token = str(bench.vault.mint(owner).text("219-09-" + "9999"))
+    await bench.vault.keep(owner, {token: "219-09-" + "9999"})
+    sealed = SEALER.seal_session(ALICE, "orders", SealedSession("theirs", owner.session_id))
+    for tool, note, unmasks in (("refund", token, True), ("refund", "x", False), ("query", token, False)):
+        held = replace(inquiry(call(tool, {"note": note}), mcp_session_id=sealed), changes_requests=True)
+        forward = await bench.ask(held)
         assert isinstance(forward, Forward)
         assert forward.handoff is not None
         assert forward.handoff.unmask is unmasks
