@@ -39,6 +39,19 @@ def is_placeholder(value: str) -> bool:
     return (len(value) > 3 and _SAME.fullmatch(value) is not None) or "xxxxxxxx" in value.lower()
 
 
+_SAYS_PASSWORD = re.compile(
+    r"(?i)\b(?:passwords?|passphrases?|passcodes?|passwor[td]e?s?|kennwort|mot de passe|contraseña|contrasena|senha"
+    r"|wachtwoord|lösenord|adgangskode|parola|hasło|пароль)\b|パスワード|密码|密碼|비밀번호"
+)
+
+
+def is_label(value: str) -> bool:
+    """Whether a text is what a form says of a password (``Enter your password``), in many languages."""
+    if len(value) > _LONGEST_PLACEHOLDER or any(map(str.isdigit, value)) or (value.isascii() and " " not in value):
+        return False
+    return _SAYS_PASSWORD.search(value) is not None
+
+
 _DIGEST = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 _DIGEST_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -49,6 +62,15 @@ def is_digest_or_uuid(value: str) -> bool:
     return _UUID.fullmatch(value) is not None or (
         len(value) in _DIGEST_LENGTHS and _DIGEST.fullmatch(value) is not None
     )
+
+
+_NAMED = re.compile(r"(?:[a-z]+[0-9]{0,3}-){2,}", re.IGNORECASE)
+
+
+def is_named_digest(value: str) -> bool:
+    """Whether it is some words and a digest, as keys of caches are (``linux-node-93ef4c0b...``)."""
+    words, dash, last = value.rpartition("-")
+    return is_digest_or_uuid(last) and _NAMED.fullmatch(words + dash) is not None
 
 
 def is_basic(value: bytes) -> bool:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from functools import lru_cache
 
 from countersign.masking.detectors.disguises import fold
-from countersign.masking.detectors.looks import is_digest_or_uuid, is_placeholder, is_random
+from countersign.masking.detectors.looks import is_digest_or_uuid, is_label, is_named_digest, is_placeholder, is_random
 
 
 class Telling(Enum):
@@ -67,6 +67,8 @@ _SECRETS = (
     *("privatekey", "signingkey", "encryptionkey", "masterkey", "authkey", "accountkey", "sharedkey", "servicekey"),
     *("sharedaccesskey", "sharedaccesssignature", "subscriptionkey", "hmackey", "sessionkey", "storagekey"),
 )
+# An object of Kubernetes by its name, which holds the secret.
+_NAMES_OF_SECRETS = ("existingsecret", "pullsecret", "pullsecrets")
 _KEYS = ("key", "keys", "credential", "credentials", "creds", "cred", "auth", "authentication", "api", "sas", "access")
 _HARMLESS_TOKENS = (
     *("next", "page", "progress", "continuation", "sync", "cursor", "resume", "cancellation", "start", "end"),
@@ -115,7 +117,7 @@ def _classify(name: str) -> Telling | None:
     if last in _PASSWORD_WORDS and (len(words) == 1 or "_" in name or "-" in name or words[-2] in _HAS_A_PASSWORD):
         return Telling.PASSWORD
     if plain.endswith(_SECRETS):
-        return Telling.SECRET
+        return None if plain.endswith(_NAMES_OF_SECRETS) else Telling.SECRET
     if plain.endswith(("token", "tokens", "jwt", "bearer")):
         return None if plain.removesuffix("s").removesuffix("token").endswith(_HARMLESS_TOKENS) else Telling.TOKEN
     if plain in ("key", "auth", "api", "keys"):
@@ -134,7 +136,7 @@ def holds_secret(kind: Telling, value: str) -> bool:
     if not value or is_placeholder(value):
         return False
     if kind is Telling.PASSWORD:
-        return not (value.isdigit() and len(value) < _SHORTEST_SECRET)
+        return not is_label(value) and not (value.isdigit() and len(value) < _SHORTEST_SECRET)
     if kind is Telling.SECRET:
         return len(value) >= _SHORTEST_SECRET and not _is_prose(value)
     if any(character.isspace() for character in value):
@@ -144,7 +146,9 @@ def holds_secret(kind: Telling, value: str) -> bool:
             len(value) >= _LONG_TOKEN
             or (len(value) >= _SHORTEST_TOKEN and any(character.isdigit() for character in value))
         )
-    if kind is Telling.BARE_KEY and ("." in value or is_digest_or_uuid(value.rpartition("/")[2])):
+    if kind is Telling.BARE_KEY and (
+        "." in value or is_named_digest(value) or is_digest_or_uuid(value.rpartition("/")[2])
+    ):
         return False
     return is_random(value)
 

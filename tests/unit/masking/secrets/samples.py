@@ -84,6 +84,10 @@ NEAR = {
     "bearer in prose": "curl it with bearer {} please",
     "raw authorization": "authorization: {}",
     "token scheme": "Proxy-Authorization: Token {}",
+    "said of what is private": "acme PRIVATE is {}",
+    "quoted after a word": 'acmeACCESS="{}"',
+    "name that begins like a word": "apidome_access-{}",
+    "row of a table": "acmeToken,{},",
 }
 
 DISGUISED = {
@@ -100,6 +104,13 @@ DISGUISED = {
 }
 
 HARMLESS = (
+    '{"login.password": "Passwort eingeben", "signup.password": "Enter your password"}',
+    '{"login.password": "\u30d1\u30b9\u30ef\u30fc\u30c9\u3092\u5165\u529b"}',
+    "auth:\n  existingSecret: orchid-secret\n  imagePullSecret: registry-login",
+    "chr7:1234-5678 TTACCACATATGTGCACTATCTCGGAGAGACGTCTTTCCCGGAATTCC",
+    "key: orchid-linux-node-93ef4c0bc182b5f79e3589780dbb28fde21b241f871a0a8633b923e7b81726cd",
+    "gpg: using RSA key 7A6D8A0990846B3BA35D82EF9B1AD85FFA478377",
+    "idempotency-key: 19bdd0b6-cc60-4d5d-a32c-be54014c2b54",
     "commit 7a6d8a0990846b3ba35d82ef9b1ad85ffa478377",
     '"digest": "sha256:93ef4c0bc182b5f79e3589780dbb28fde21b241f871a0a8633b923e7b81726cd"',
     '"integrity": "sha512-Zq9H1R0GSpqYAXjhLoxgmy1Gnmfw3gnZQGav7SurZ6GoBI0pEjc4lZa6z4aaHX3PGRJXBVclbUSaM7MZLG1w=="',

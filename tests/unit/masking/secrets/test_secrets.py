@@ -116,6 +116,23 @@ def test_no_line_of_a_private_key_is_left(text: str) -> None:
     assert result.startswith("before ")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("AIK_" + "SECRET_", LONG),
+        ("cnv" + "ca", LONG * 2),
+        ("ramp" + "_sec_", LONG * 2),
+        ("4b" + "1d", LONG[:19] * 2),
+        ("EX" + "O", LONG[:24]),
+        ("ST" + "S.", LONG),
+        ("00" + LONG[:13] + "!", LONG * 3),
+        (LONG[:22] + "==:", LONG),
+    ],
+)
+def test_providers_tokens_are_found_whole(before: str, after: str) -> None:
+    assert masked(f"it was {before}{after} then") == f"it was {'#' * len(before + after)} then"
+
+
 def test_the_secret_members_of_a_key_in_json_are_masked_and_the_public_ones_stay() -> None:
     text = '{"kty": "RSA", "n": "{}n", "e": "AQAB", "d": "{}", "p": "{}", "kid": "k1"}'
     assert masked(text.replace("{}", LONG)) == text.replace("{}n", f"{LONG}n").replace("{}", "#" * len(LONG))

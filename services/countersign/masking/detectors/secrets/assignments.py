@@ -30,6 +30,8 @@ _AND_OPERATOR = rf"{_CLOSED}{_TYPE}{_OPERATOR}"
 _LONG_VALUE = rf"""\s{{0,16}}(?:[a-z]{{0,2}}\\*["'\x60])?({_LONG})"""
 _ARGUMENT_NAME = rf"[a-z0-9_.-]*(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
 _OPENED = r"""["'\x60]?(?:\(|[,\n])[ \t]{0,4}[a-z]{0,2}["'\x60]"""
+# A row of a table: the name of a secret in a column, the value in the next.
+_ROW = Pattern(rf"""(?i)(?:^|[\s,;"'])({_NAME})[,;][ \t]?([a-z0-9_+/=.~-]{{16,}})(?:[,;\s"'\\]|$)""")
 _DASHED = r"""(?:^|[\s"'\x60(\[=])--?"""
 _FLAG_NAME = rf"[a-z0-9-]*(?:{_STRONG}|{_WEAK})[a-z0-9-]{{0,24}}"
 
@@ -81,6 +83,9 @@ def find(data: bytes) -> list[Hit]:
                 found += assigned(data, name, trimmed)
     for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for _, name, value in _ROW.groups(data):
+        if is_random(data[slice(*value)].decode()):
+            found += assigned(data, name, value)
     for _, name, (start, end) in _LIST.groups(data):
         found += _listed(data, name, start, end)
     for _, name, value in _BETWEEN_SEMICOLONS.groups(data):
@@ -191,6 +196,7 @@ PART = Part(
         rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}",
         rf"(?i){_WEAK}[a-z0-9_.-]{{0,40}}{_AND_OPERATOR}{_LONG_VALUE}",
         rf"(?i)(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}{_OPENED}{_WORD}",
+        rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}[,;][ \t]?[a-z0-9_+/=.~-]{{16,}}",
         rf"(?i)--?{_FLAG_NAME}[\x22']?,?\s",
         rf"(?i){_LISTED_NAME}{_OPENS_LIST}",
         rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",

@@ -103,6 +103,12 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
     (r"waka_", r"[0-9a-f-]", 36),
     (r"tkn\.v1_", r"[A-Za-z0-9+/=]", 40),
     (r"NF-", r"[A-Za-z0-9]", 32),
+    (r"AIK_(?:SECRET|CI)_", r"[A-Za-z0-9]", 32),
+    (r"cnvca", r"[A-Za-z0-9_-]", 50),
+    (r"ramp_(?:sec|tok)_", r"[A-Za-z0-9]", 32),
+    (r"4b1d", r"[A-Za-z0-9]", 38),
+    (r"EXO", r"[A-Za-z0-9]{8}[A-Za-z0-9_-]", 16),
+    (r"STS\.", r"[A-Za-z0-9]", 20),
     (r"Fe26\.2\*\*", r"[A-Za-z0-9_*-]", 40),
 )  # fmt: skip
 _STRUCTURED = (
@@ -118,6 +124,8 @@ _STRUCTURED = (
     r"pbkdf2_sha(?:1|256|512)\$[0-9]+\$[A-Za-z0-9]+\$[A-Za-z0-9+/=]{20,}",  # Django's
     r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk",  # MaxMind
     r"v1\.[0-9a-f]{8,40}-[0-9a-f]{16,}",
+    r"00[A-Za-z0-9]{13}![A-Za-z0-9_.-]{80,128}",  # sessions of Salesforce
+    r"[A-Za-z0-9+/]{22}==:[A-Za-z0-9]{32}",  # Tableau
     r"(?:launchdarkly-)?(?:sdk|mob|api)-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
 )
 # RE2 finds what may be one by its prefix alone: the exact forms of so many kinds would be too large an automaton.
@@ -125,6 +133,8 @@ _CANDIDATE = Pattern(rf"(?:{'|'.join(prefix for prefix, _, _ in _PREFIXED)}|eyJ)
 _FORMS = tuple(rf"(?:{prefix}){characters}{{{fewest},}}" for prefix, characters, fewest in _PREFIXED)
 _FORM = re.compile("|".join((*_FORMS, _JWT)).encode())
 _STRUCTURES = tuple(map(Pattern, (*_STRUCTURED, _AWS_KEY_ID)))
+# Fewer make a sequence of bases, or a run of fillers.
+_FEWEST_DIFFERENT = 5
 _WHY = "the form of a provider's token"
 
 
@@ -155,7 +165,7 @@ def _goes_on_before(data: bytes, start: int) -> bool:
 
 def _is_example(value: str) -> bool:
     tail = value[8:]
-    return is_placeholder(value) or len(set(tail)) < 4 or "XXXXXXXX" in tail.upper()
+    return is_placeholder(value) or len(set(tail)) < _FEWEST_DIFFERENT or "XXXXXXXX" in tail.upper()
 
 
 _SHORT_FORMS = tuple(rf"(?:{prefix}){characters}{{{min(fewest, 16)},}}" for prefix, characters, fewest in _PREFIXED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from countersign.masking.detectors.base import Hit, Pattern
-from countersign.masking.detectors.looks import is_placeholder, is_random
+from countersign.masking.detectors.looks import is_named_digest, is_placeholder, is_random
 from countersign.masking.detectors.secrets.part import Part
 
 _SHORTEST_BYTES = 12
@@ -14,18 +14,20 @@ _DISORDER = 16
 _WORD = r"(?:secrets?|private|access|api|keys?|tokens?|tkn|password|credentials?)"
 # Between the word and the value: the rest of the word's own, two more words, no punctuation of sentences or of values.
 _NEAR = Pattern(
-    rf"(?i)({_WORD})([a-z]{{0,12}}?(?:[ \t\n_.:=>-]{{1,8}}[a-z]{{1,12}}){{0,2}}?)[ \t\n:=>]{{0,8}}([ \t\n_.:=>-])"
+    rf"(?i)({_WORD})([a-z]{{0,12}}?(?:[ \t\n_.:=>-]{{1,8}}[a-z]{{1,12}}){{0,2}}?)[ \t\r\n:=>]{{0,8}}"
+    r"([ \t\r\n_.:=>-]|=[\x22'])"
     r"([a-z0-9_~+/%.-]{0,11}[0-9][a-z0-9_~+/%.-]{6,}={0,2}|[a-z0-9_~+/%.-]{12,}[0-9][a-z0-9_~+/%.-]*={0,2}|[a-z]{20,})"
 )
 _SAYS_OTHERWISE = Pattern(
     r"(?i)(?:^|[^a-z])(?:ids?|uuid|guid|sha[0-9]*|md5|hash|digest|commit|etag|version|name|fingerprint|checksum|revision"
     r"|refs?|count|type|public|primary|foreign|cache|request|trace|span|session|build|image|logs?|page|next|cursor|file"
-    r"|path|url|uri|host|object|row|sort|partition|issue)(?:$|[^a-z])"
+    r"|path|url|uri|host|object|row|sort|partition|issue|idempotency|correlation|rsa|dsa|ecdsa)(?:$|[^a-z])"
 )
 # These words alone say little: nothing but more of their kind may stand between them and the value.
 _SAYS_LITTLE = frozenset((b"private", b"access", b"api"))
 _MORE = Pattern(
-    r"(?i)^(?:[ \t\n_.:=>-]*(?:key|token|secret|api|access|private|code))*$"
+    r"(?i)^(?:[ \t\r\n_.:=>\x22'-]*(?:key|token|secret|api|access|private|code|is))*[ \t\r\n_.:=>\x22'-]*$"
+    r"|(?:access|private|api)[ \t\r\n_.:=>\x22'-]*$"
     r"|(?:secret|key|token|tkn|password|credential)s?"
 )
 _LEADING_WORDS = re.compile(rb"(?i:(?:(?:key|token|secret|id|api|access|private)s?[-_.])*)")
@@ -44,14 +46,16 @@ def find(data: bytes) -> list[Hit]:
         before = max(word[0] - _LOOK_BACK_BYTES, 0)
         if _SAYS_OTHERWISE.matches(data[before : word[0]]) or _SAYS_OTHERWISE.matches(data[slice(*between)]):
             continue
-        if data[slice(*word)].lower() in _SAYS_LITTLE and not _MORE.matches(data[slice(*between)]):
-            continue
         leading = _LEADING_WORDS.match(data, start, end)
         start = start if leading is None else leading.end()
+        if data[slice(*word)].lower() in _SAYS_LITTLE and not _MORE.matches(data[between[0] : start]):
+            continue
         value = data[start:end].decode()
         if "/" in value and "." in value:
             continue
         if value.isalpha() and len(_CAMEL.findall(value)) > 1:
+            continue
+        if is_named_digest(value):
             continue
         if is_random(value, _DISORDER) and not is_placeholder(value):
             # A dash or a dot may belong to the value as well as to the word.
@@ -65,4 +69,10 @@ def find(data: bytes) -> list[Hit]:
     return found
 
 
-PART = Part(find, gate=(rf"(?i){_WORD}[a-z0-9 \t\n_.:=>~+/%-]{{13,}}",))
+PART = Part(
+    find,
+    gate=(
+        rf"(?i){_WORD}[a-z0-9 \t\r\n_.:=>~+/%-]{{13,}}",
+        rf"(?i){_WORD}[a-z0-9 \t\r\n_.:=>-]{{0,40}}=[\x22'][a-z0-9_~+/%.-]{{12,}}",
+    ),
+)
