@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +18,7 @@ from countersign.masking.key_rules import Cover, KeyRules
 from countersign.masking.layers import Layer
 from countersign.masking.layout import Layout, lay_out_json, lay_out_text
 from countersign.masking.places import summarise
+from countersign.masking.readings import readings
 from countersign.masking.replacements import Minter, Replacement
 from countersign.masking.result import Masked, NotMaskable, Span, merge
 from countersign.masking.sparing import bind
@@ -85,6 +86,12 @@ class Masker:
             return Masked(data)
         return self._guarded(lambda: self._masked(data, self._json_layout(body)))
 
+    def json_text(self, data: bytes, body: JsonText) -> Masked:
+        """Mask a JSON body; ``body`` is what ``check`` read from ``data``."""
+        if self._idle:
+            return Masked(data)
+        return self._guarded(lambda: self._masked(data, self._json_layout(body)))
+
     def json_document(self, document: Document) -> tuple[str, tuple[Finding, ...]]:
         """Mask a parsed JSON body; the text is the document's own when there are no findings."""
         if self._idle:
@@ -147,20 +154,26 @@ class Masker:
 
     def _detect(self, layout: Layout) -> None:
         for window in layout.windows():
-            data = _scannable(window.text)
-            may_find = self._gates.opened(data)
-            found = [
-                (hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)
-            ]
-            places: Iterable[tuple[int, int]] = ((hit.start, hit.end) for hit, _ in found)
-            if found and len(data) != len(window.text):
-                places = _in_code_points(data, places)
-            for (hit, rule), (first, last) in zip(found, places, strict=True):
+            found = list(self._found_in(window.text))
+            for reading in readings(window.text) if self._rules else ():
+                found += ((hit, rule, *reading.written(*place)) for hit, rule, *place in self._found_in(reading.text))
+            for hit, rule, first, last in found:
                 start, end = window.start + first, window.start + last
                 if window.cuts(start, end):
                     end = layout.end_of_leaf(end)
                 if window.owns(start, end):
                     layout.mark(start, end, Span(0, 0, rule.detector.label, rule.replacement, rule.name, hit.why))
+
+    def _found_in(self, text: str) -> Iterator[tuple[Hit, Rule, int, int]]:
+        """What the detectors find in a text, and where it stands there (code points)."""
+        data = _scannable(text)
+        may_find = self._gates.opened(data)
+        found = [(hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)]
+        places: Iterable[tuple[int, int]] = ((hit.start, hit.end) for hit, _ in found)
+        if found and len(data) != len(text):
+            places = _in_code_points(data, places)
+        for (hit, rule), (start, end) in zip(found, places, strict=True):
+            yield hit, rule, start, end
 
     def _named_in_prose(self, layout: Layout) -> list[tuple[Leaf, Span]]:
         if not self._text_fields:
@@ -168,7 +181,21 @@ class Masker:
         prose = list(
             layout.prose(single_lines=self._text_fields.in_single_lines(layer.text for layer in layout.layers))
         )
-        return [(prose[index][:2], span) for index, span in self._text_fields.find([text for _, _, text in prose])]
+        named = list(self._text_fields.find([text for _, _, text in prose]))
+        named += self._named_in_readings([text for _, _, text in prose], {index for index, _ in named})
+        return [(prose[index][:2], span) for index, span in named]
+
+    def _named_in_readings(self, texts: Sequence[str], tabled: Container[int]) -> Iterator[tuple[int, Span]]:
+        """What the texts, by their numbers, hold once escapes are undone.
+
+        In those that are ``tabled``, which have such values as they are written, escapes keep cells apart.
+        """
+        read = [(index, reading) for index, text in enumerate(texts) for reading in readings(text)]
+        no_tables = {number for number, (index, _) in enumerate(read) if index in tabled}
+        for number, span in self._text_fields.find([reading.text for _, reading in read], no_tables=no_tables):
+            index, reading = read[number]
+            start, end = reading.written(span.start, span.end)
+            yield index, span._replace(start=start, end=end)
 
 
 Leaf = tuple[Layer, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -53,21 +53,25 @@ class TextFields:
             )
         )
 
-    def find(self, texts: Sequence[str]) -> Iterator[tuple[int, Span]]:
-        """Yield the values' places in code points, each with the number of its text, in the order of the texts."""
+    def find(self, texts: Sequence[str], *, no_tables: Container[int] = ()) -> Iterator[tuple[int, Span]]:
+        """Yield the values' places in code points, each with the number of its text, in the order of the texts.
+
+        ``no_tables`` are the numbers of texts that hold none.
+        """
         if self.columns:
             for index in self._named_in(texts):
-                for span in self.find_in(texts[index]):
+                for span in self.find_in(texts[index], tables=index not in no_tables):
                     yield index, span
 
-    def find_in(self, text: str) -> Iterator[Span]:
+    def find_in(self, text: str, *, tables: bool = True) -> Iterator[Span]:
         """Yield the values' places in one text; they may overlap."""
         data = text.encode()
         marks = [*self._marks(data)] if self._named else []
         if self._reads_persons:
             marks = sorted([*marks, *self._personal_marks(data)], key=lambda mark: mark[0].start)
         yield from self._beside(text, marks)
-        yield from find(text, self.columns, self._places(data))
+        if tables:
+            yield from find(text, self.columns, self._places(data))
 
     def _named_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts hold a name: one look at all of them, since most hold none."""

@@ -16,7 +16,11 @@ _STRONG = (
     r"subscription)[ _.-]?(?:access[_.-]?)?(?:key|signature))"
 )
 _WEAK = r"(?:key|cred|auth|api\b|sas\b|pat\b)"
-QUOTED = r"""\\*"((?:[^"\\\n]|\\[^"\n])*)|\\*'((?:[^'\\\n]|\\[^'\n])*)|\x60([^\x60\n]*)"""
+# What opens with a backslash closes with one; elsewhere a mark behind one belongs to the value.
+QUOTED = (
+    r"""\\+"((?:[^"\\\n]|\\[^"\n])*)|\\+'((?:[^'\\\n]|\\[^'\n])*)"""
+    r"""|"((?:[^"\\\n]|\\[^\n])*)|'((?:[^'\\\n]|\\[^\n])*)|\x60([^\x60\n]*)"""
+)
 _TYPE = r"""(?::?\s{0,2}(?:string|str|secretstr|char\s?\*|&str|&'static str)(?:\[\])?\s{0,2})?"""
 _OPERATOR = r"(?:=>|\|\|=?|[?.+]=|={1,3}|:{1,3}=?|->)"
 _CLOSED = r"""\\*["'\x60]?\]?\)?\s{0,8}"""
@@ -71,8 +75,8 @@ _SHORTEST_WITHOUT_DIGITS = 16
 def find(data: bytes) -> list[Hit]:
     """Where the values stand that are assigned to telling names."""
     found: list[Hit] = []
-    for _, name, double_quoted, single_quoted, ticked, bare in _ASSIGNMENT.groups(data):
-        found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for _, name, *quoted, bare in _ASSIGNMENT.groups(data):
+        found += assigned(data, name, max(quoted), bare)
     for pattern in (_WEAK_ASSIGNMENT, _ARGUMENT):
         for _, name, value in pattern.groups(data):
             trimmed = _trim(data, value)
@@ -81,8 +85,8 @@ def find(data: bytes) -> list[Hit]:
                 continue
             if is_random(text) or (_is_called(data, name) and _mixes(text)):
                 found += assigned(data, name, trimmed)
-    for _, name, double_quoted, single_quoted, ticked, bare in _FLAG.groups(data):
-        found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for _, name, *quoted, bare in _FLAG.groups(data):
+        found += assigned(data, name, max(quoted), bare)
     for _, name, value in _ROW.groups(data):
         if is_random(data[slice(*value)].decode()):
             found += assigned(data, name, value)

@@ -31,8 +31,8 @@ _PLIST = Pattern(rf"(?i)<key>\s*{_NAME}\s*</key>\s*<string>\s*([^<>\s](?:[^<>]*[
 def find(data: bytes) -> list[Hit]:
     """Where such values stand."""
     found: list[Hit] = []
-    for _, name, double_quoted, single_quoted, ticked, bare in _PAIR.groups(data):
-        found += assigned(data, name, max(double_quoted, single_quoted, ticked), bare)
+    for _, name, *quoted, bare in _PAIR.groups(data):
+        found += assigned(data, name, max(quoted), bare)
     for _, double_quoted, single_quoted, name in _REVERSED.groups(data):
         found += assigned(data, name, max(double_quoted, single_quoted))
     for pattern in (_ELEMENT, _NAMED_ELEMENT, _PLIST, _TERRAFORM):
