@@ -165,8 +165,8 @@ class Judge:
             if decided.verdict.allowed and (outgoing.changed or decided.unmask) and not inquiry.changes_requests:
                 raise Undecidable("what this target is sent is not masked yet")
             if decided.verdict.allowed and decided.unmask:
-                calls, decided = await self._with_values(
-                    in_force, target, record, calls, decided, outgoing.body, situation
+                calls, decided, outgoing = await self._with_values(
+                    in_force, target, record, calls, decided, outgoing, situation
                 )
             decisions, verdict = decided.decisions, decided.verdict
             reply = None if verdict.allowed else _denial(request, decided)
@@ -189,23 +189,26 @@ class Judge:
         record: CallRecord,
         calls: Sequence[Call],
         decided: Decided,
-        body: bytes,
+        outgoing: Outgoing,
         situation: Situation,
-    ) -> tuple[Sequence[Call], Decided]:
-        """Return the calls as the target gets them, and what becomes of them with values in place of their tokens."""
+    ) -> tuple[Sequence[Call], Decided, Outgoing]:
+        """Return the calls with values for their tokens, what becomes of them, and what the target gets."""
         principal, depth = record.principal, in_force.config.limits.json_depth
         owner = TokenOwner(record.session_id, principal.issuer, principal.subject, target.name)
         try:
-            found = await self._vault.put_back(owner, body, max_depth=depth)
+            found = await self._vault.put_back(owner, outgoing.body, max_depth=depth)
         except NotPutBack as error:
-            return calls, decided.without(str(error))
+            return calls, decided.without(str(error)), outgoing
         if not found.tokens:
-            return calls, replace(decided, decisions=tuple(replace(each, unmask=False) for each in decided.decisions))
+            decisions = tuple(replace(each, unmask=False) for each in decided.decisions)
+            return calls, replace(decided, decisions=decisions), outgoing
         size_bytes = len(found.text)
         meant = await self._aside.run(size_bytes, lambda: with_values(calls, found.text, max_depth=depth))
         again = await self._decider.decide_again(in_force, target, principal, meant, situation, size_bytes)
         both = together(with_both(decided.decisions, again))
-        return meant if both.unmask else calls, both
+        if not both.unmask:
+            return calls, both, outgoing
+        return meant, both, replace(outgoing, body=found.text.encode())
 
     async def _paired(
         self, in_force: InForce, target: Target, calls: Sequence[Call], outgoing: Outgoing
@@ -295,6 +298,7 @@ class Judge:
             traceparent=inquiry.traceparent,
             mask_request=outgoing.changed,
             unmask=decided.unmask,
+            sent_mark=self._sealer.mark_request(outgoing.body) if outgoing.changed or decided.unmask else "",
         )
         return Forward(headers, removed, summary, handoff)
 

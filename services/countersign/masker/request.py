@@ -6,6 +6,7 @@ as decided is not sent.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.outgoing import masked_request, params_of
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import Sealer
 
 PARTS = frozenset({"request_headers", "request_body", "request_trailers"})
 """The messages of Envoy that are about a request."""
@@ -53,6 +55,7 @@ class RequestSide:
         rulebook: Rulebook,
         sink: EventSink,
         tokens: Tokens,
+        sealer: Sealer,
         aside: Aside,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
@@ -60,6 +63,7 @@ class RequestSide:
         self._rulebook = rulebook
         self._sink = sink
         self._tokens = tokens
+        self._sealer = sealer
         self._aside = aside
         self._now_us = now_us
         self._new_id = new_id
@@ -117,7 +121,12 @@ class RequestSide:
             masker = in_force.masks.select(target.mask_request.mask)
             body = data
             data = (await self._aside.run(len(body), lambda: masked_request(masker, body))).data
-        return await self._tokens.put_back(handoff, data) if handoff.unmask else data
+        if handoff.unmask:
+            data = await self._tokens.put_back(handoff, data)
+        if not hmac.compare_digest(self._sealer.mark_request(data), handoff.sent_mark):
+            # A token may be new or gone since authz looked it up, and masks may differ.
+            raise Withheld("it would not be what was judged")
+        return data
 
     async def _refuse(self, handoff: Handoff, reason: str) -> pb.ProcessingResponse:
         text = f"the call was not sent: {reason}"

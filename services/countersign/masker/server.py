@@ -56,7 +56,9 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
     ) -> None:
         """Take one call's messages; see ``RequestSide`` and ``Exchange``."""
         handed = None if self._vault is None else HandedBack(self._vault, self._rulebook)
-        request = RequestSide(self._rulebook, self._sink, handed or NoTokens(), self._aside, now_us, new_id)
+        request = RequestSide(
+            self._rulebook, self._sink, handed or NoTokens(), self._sealer, self._aside, now_us, new_id
+        )
         exchange = Exchange(
             self._rulebook,
             self._sink,

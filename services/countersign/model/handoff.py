@@ -49,7 +49,8 @@ class Handoff:
 
     ``era`` is the value of ``countersign.mcp.Era``. ``mask_request`` says that the target's ``mask_request`` found
     something in the request, which must be masked on its way there; ``unmask`` that the tokens of the session in its
-    arguments are to be turned into the values they stand for.
+    arguments are to be turned into the values they stand for. ``sent_mark`` is the mark of what the target is to get of
+    a request that must be changed (``runtime.sealing.Sealer.mark_request``).
     """
 
     session_id: str
@@ -64,6 +65,7 @@ class Handoff:
     traceparent: str = ""
     mask_request: bool = False
     unmask: bool = False
+    sent_mark: str = ""
 
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
@@ -82,6 +84,7 @@ class Handoff:
                 self.traceparent,
                 self.mask_request,
                 self.unmask,
+                self.sent_mark,
             ],
             separators=(",", ":"),
         )
@@ -91,7 +94,7 @@ class Handoff:
         """Read what ``to_json`` wrote; raises ``ValueError`` on anything else."""
         try:
             session, call, arrived, target, era, principal, calls, masks, version, *more = json.loads(text)
-            traceparent, mask_request, unmask = more
+            traceparent, mask_request, unmask, sent_mark = more
             issuer, subject, groups, kind, token_id = principal
             return cls(
                 session_id=session,
@@ -106,6 +109,7 @@ class Handoff:
                 traceparent=traceparent,
                 mask_request=mask_request,
                 unmask=unmask,
+                sent_mark=sent_mark,
             )
         except TypeError as error:
             raise ValueError("not a handoff of authz") from error

@@ -5,6 +5,7 @@ These come of it, each by a key of its own derived (HKDF, RFC 5869) from the dep
 - the MCP session id that a legacy client holds: AES-SIV (RFC 5297), deterministic, bound to the principal and target,
   so that nobody else can use it and no service has to remember it;
 - the principal that authz vouches for towards the recorder: AES-GCM with an age limit;
+- the mark of a changed request, by which masker knows what authz judged: HMAC-SHA-256;
 - the token by which our services and Envoy know one another where anybody could connect: ``service_token``;
 - the key of hashed values: ``hash_key``; those of tokens: see ``runtime.token_keys``.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 import os
 import time
@@ -63,6 +65,7 @@ class Sealer:
         key = _long_enough(key)
         self._sessions = AESSIV(derived(key, b"countersign mcp session", 64))
         self._principals = AESGCM(derived(key, b"countersign principal", 32))
+        self._requests = derived(key, b"countersign judged request", 32)
         self._clock = clock
 
     def seal_session(self, principal: Principal, target: str, session: SealedSession) -> str:
@@ -80,6 +83,10 @@ class Sealer:
             raise Unsealable("not a session of this caller") from error
         session_id, target_session = json.loads(plain)
         return SealedSession(target_session=target_session, session_id=session_id)
+
+    def mark_request(self, body: bytes) -> str:
+        """Return what tells this body of a request from every other, and nothing of what it says."""
+        return _to_text(hmac.digest(self._requests, body, "sha256"))
 
     def seal_principal(self, principal: Principal) -> str:
         """Return a text by which the recorder knows for the next minute who calls it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import Sealer
 from tests.support.sinks import Sink
 
 MAIL = "canary@" + "example.org"
@@ -69,7 +71,8 @@ class Bench:
         self.sink, self.vault = Sink(), vault or Vault()
         self.version = rulebook.current.config.version
         aside = Aside(from_bytes=100_000, at_once=1)
-        self.side = RequestSide(rulebook, self.sink, self.vault, aside, lambda: 1, new_id)
+        self.sealer = Sealer(bytes(range(32)))
+        self.side = RequestSide(rulebook, self.sink, self.vault, self.sealer, aside, lambda: 1, new_id)
 
     def handoff(self, *, target: str = "orders", mask: bool = False, unmask: bool = False) -> Handoff:
         calls = (HandedCall("7", "tools/call", "query"),)
@@ -78,7 +81,11 @@ class Bench:
     async def send(
         self, body: bytes, handoff: Handoff | None, headers: Mapping[str, str] | None = None
     ) -> pb.ProcessingResponse:
-        """Play Envoy; return what became of the request."""
+        """Play authz, unless the handoff has a mark, and Envoy; return what became of the request."""
+        if handoff is not None and not handoff.sent_mark:
+            judged = body.replace(MAIL.encode(), b"[EMAIL]") if handoff.mask_request else body
+            judged = judged.replace(b"token-1", b"real value") if handoff.unmask else judged
+            handoff = replace(handoff, sent_mark=self.sealer.mark_request(judged))
         (first,) = await self.side.step(head(handoff, headers, ends=not body))
         if first.WhichOneof("response") == "immediate_response" or not body:
             return first
@@ -178,6 +185,19 @@ async def test_a_finding_where_nothing_can_be_changed_is_not_sent(bench: Bench) 
     body = call("x").replace(b'"query"', json.dumps(MAIL).encode())
     assert refused(await bench.send(body, bench.handoff(mask=True))) == 503
     assert len(bench.sink.durable) == 1
+
+
+@pytest.mark.parametrize("judged", [call("token-1"), call("another value"), call("real value") + b" ", b""])
+async def test_what_is_not_as_authz_judged_it_is_not_sent_and_recorded(bench: Bench, judged: bytes) -> None:
+    handoff = replace(bench.handoff(unmask=True), sent_mark=bench.sealer.mark_request(judged))
+    assert refused(await bench.send(call("token-1"), handoff)) == 503
+    (event,) = bench.sink.durable
+    assert event.reason == "the call was not sent: it would not be what was judged"
+
+
+async def test_a_mark_of_another_deployment_is_none(bench: Bench) -> None:
+    mark = Sealer(bytes(range(1, 33))).mark_request(call("real value"))
+    assert refused(await bench.send(call("token-1"), replace(bench.handoff(unmask=True), sent_mark=mark))) == 503
 
 
 async def test_tokens_that_cannot_be_put_back_are_not_sent(rulebook: Rulebook) -> None:
