@@ -24,6 +24,7 @@ from countersign.jsontext import (
 from countersign.masking import Blobs, Masker, NotMaskable, SseEvent, SseSplitter, mask_event
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.own import PatternRefused, compile_own
+from countersign.masking.readings import readings
 from countersign.masking.tokens import Mint
 from countersign.masking.unmask import NotUnmaskable, unmasked
 from countersign.model.rule import OwnDetector
@@ -126,6 +127,7 @@ def mask_text(data: bytes) -> None:
     masked = _explained(_MASKER, text)
     if masked is not None:
         assert CANARY not in masked
+        assert not any(CANARY in reading.text for reading in readings(masked))
         # What was no JSON is no JSON's leaves, even when what made it none was masked.
         assert not (_is_json(text.encode()) and any(CANARY in leaf for leaf in leaves(masked)))
 
@@ -326,6 +328,7 @@ def _text_seeds() -> list[bytes]:
         f"[{{'name': 'ann', '{FIELD}': '{CANARY}'}}, Row({FIELD}=1)]",
         f'{{"{FIELD}": 1}}\n{{"{FIELD}": "{CANARY}", "x": "\\u0041"}}\n',
         f"<td>{FIELD}</td><td>{CANARY}</td>",
+        f'{{"a": "\\u0043{CANARY[1:]} \\\\u0043{CANARY[1:]}\\n\\x73sn": "x", &#67;{CANARY[1:]} &amp;#67;{CANARY[1:]}',
     ]
     return [text.encode() for text in texts] + _json_seeds()
 

@@ -12,6 +12,7 @@ import html
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 # What a text is read as, then that again: JSON in JSON in what was cut off.
@@ -27,6 +28,7 @@ _PIECE = re.compile(
     r"|\\U00[0-9a-fA-F]{6}|\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2}|\\[bfnrt!-/:-@\[-`{-~]|\\\r?\n"
     r"|&\#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|&[A-Za-z][A-Za-z0-9]{1,31};"
 )
+_REFERENCE = re.compile(r"&(?:#|[A-Za-z][A-Za-z0-9]{1,31};)")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BLANK = re.compile(r"\s")
 _LAST_CODE_POINT = 0x10FFFF
@@ -75,7 +77,7 @@ def readings(text: str) -> Iterator[Reading]:
 
     Only what stands near an escape is part of a reading: elsewhere a text reads as it is written.
     """
-    if "\\" not in text and "&" not in text:
+    if "\\" not in text and ("&" not in text or _REFERENCE.search(text) is None):
         return
     start = 0
     while start < len(text):
@@ -139,6 +141,7 @@ def _cut(text: str, at: int) -> int:
     return min(at, len(text)) if blank is None else blank.start()
 
 
+@lru_cache(maxsize=4_096)
 def _plain(piece: str) -> str | None:
     """What a piece reads as; ``None`` for what is no character."""
     if piece[0] == "&":
