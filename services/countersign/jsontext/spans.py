@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from json import JSONDecoder
 from typing import NamedTuple
 
-from countersign.jsontext.values import Document
+from countersign.jsontext.values import Document, JsonText
 
 Path = tuple[str | int, ...]
 
@@ -20,7 +20,8 @@ _PART = re.compile(
 )
 _KEY, _VALUE, _ALONE, _MARK = 1, 2, 3, 4
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
-_SKIPPER = JSONDecoder(parse_int=str, parse_float=str)
+# Keeps no objects: a value may be as large as its text.
+_SKIPPER = JSONDecoder(object_pairs_hook=len, parse_int=str.isspace, parse_float=str.isspace)
 
 
 class Literal(NamedTuple):
@@ -107,7 +108,7 @@ def _path(keys: Iterable[str], positions: Iterable[int]) -> Path:
     return tuple([decoded(key) if at < 0 else at for key, at in zip(keys, positions, strict=True)])
 
 
-def value_span(document: Document, path: Sequence[str | int]) -> tuple[int, int] | None:
+def value_span(document: Document | JsonText, path: Sequence[str | int]) -> tuple[int, int] | None:
     """Where the value at a path of keys and array positions stands; ``None`` when there is none."""
     text = document.text
     start = _skip_whitespace(text, 0)

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from countersign.jsontext import Document, JsonAmbiguous, JsonRefused, apply_edits, parse
+from countersign.jsontext import (
+    Document,
+    JsonAmbiguous,
+    JsonRefused,
+    JsonText,
+    apply_edits,
+    check,
+    outline,
+    parse,
+    write_edits,
+)
 from countersign.masker.declared import Declared
 from countersign.masker.ids import with_own_ids
 from countersign.masker.paired import Pairing
@@ -14,7 +25,18 @@ from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable, SseEvent, check_other_lines
 from countersign.masking.returned import returned
 from countersign.masking.tokens import Known, Mint
-from countersign.mcp import AnswerRefused, Era, check_answer, count_rows, filter_answer, listed_tools, text_rows
+from countersign.mcp import (
+    CACHEABLE_METHODS,
+    AnswerRefused,
+    Era,
+    Unread,
+    check_answer,
+    count_rows,
+    filter_answer,
+    frame,
+    listed_tools,
+    text_rows,
+)
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
@@ -32,6 +54,15 @@ class Content:
     recorded: bytes
     findings: tuple[Finding, ...]
     rows: int = 0
+
+
+class _Read(NamedTuple):
+    """A message that is checked and filtered: its bytes, their text, and at least its frame."""
+
+    data: bytes
+    body: JsonText
+    document: Document
+    rows: int
 
 
 class ContentMasker:
@@ -97,8 +128,8 @@ class ContentMasker:
         try:
             document = parse(data, max_depth=self._max_depth)
             widen = self._pairing.masker_of_error
-            masked = self._mask_for_caller(document, widen)
-            return self._with_own_ids(document, self._content(masked, text_rows(document.text), widen))
+            read = _Read(data, outline(document), document, text_rows(document.text))
+            return self._with_own_ids(document, self._content(self._mask_for_caller(read, widen), read.rows, widen))
         except JsonRefused as refused:
             raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
         except NotMaskable as error:
@@ -135,15 +166,34 @@ class ContentMasker:
 
     def _message(self, data: bytes, *, in_stream: bool) -> Content:
         try:
-            document = self._filtered(parse(data, max_depth=self._max_depth), in_stream=in_stream)
-            widen = self._pairing.masker
-            masked = self._declared.fit(document, self._mask_for_caller(document, widen))
-            content = self._content(masked, count_rows(document.root, self._asked), widen)
-            return self._with_own_ids(document, content)
+            read = self._read(data, in_stream=in_stream)
+            document, widen = read.document, self._pairing.masker
+            masked = self._declared.fit(document, self._mask_for_caller(read, widen))
+            return self._with_own_ids(document, self._content(masked, read.rows, widen))
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused) as error:
             raise Withheld(error.reason) from error
+
+    def _read(self, data: bytes, *, in_stream: bool) -> _Read:
+        """Check and filter a message; of the results of most calls, no more than the frame is kept in memory."""
+        if self._frame_suffices:
+            body = check(data, max_depth=self._max_depth)
+            try:
+                framed = Document(body.text, frame(body.text))
+                if self._filtered(framed, in_stream=in_stream) is framed:
+                    return _Read(data, body, framed, count_rows(framed.root, self._asked))
+            except Unread:
+                pass  # what it holds decides, so all of it is read
+        parsed = parse(data, max_depth=self._max_depth)
+        document = self._filtered(parsed, in_stream=in_stream)
+        rows = count_rows(document.root, self._asked)
+        return _Read(data if document is parsed else document.text.encode(), outline(document), document, rows)
+
+    @property
+    def _frame_suffices(self) -> bool:
+        may_list = not self._methods or not CACHEABLE_METHODS.isdisjoint(self._methods.values())
+        return not (may_list or self._pairing or self._declared)
 
     def _with_own_ids(self, document: Document, content: Content) -> Content:
         found = content.findings
@@ -166,19 +216,20 @@ class ContentMasker:
             return document
         return parse(apply_edits(document.text, edits), max_depth=self._max_depth)
 
-    def _mask(self, document: Document, masker: Masker) -> Masked:
-        edits, in_files = self._blobs.masked(document, masker.text)
+    def _mask(self, data: bytes, body: JsonText, masker: Masker) -> Masked:
+        edits, in_files = self._blobs.masked(body, masker.text)
         if edits:
-            document = parse(apply_edits(document.text, edits), max_depth=self._max_depth)
-        text, findings = masker.json_document(document)
-        return Masked(text.encode(), in_files + findings)
+            data = write_edits(body.text, edits)
+            body = check(data, max_depth=self._max_depth)
+        masked = masker.json_text(data, body)
+        return Masked(masked.data, in_files + masked.findings)
 
-    def _mask_for_caller(self, document: Document, widen: _Widen) -> Masked:
-        masked = self._mask(document, widen(self.for_caller, document))
+    def _mask_for_caller(self, read: _Read, widen: _Widen) -> Masked:
+        masked = self._mask(read.data, read.body, widen(self.for_caller, read.document))
         if self._returned is None:
             return masked
         # After the masks: what they find has its token already.
-        return _both(masked, self._mask(parse(masked.data, max_depth=self._max_depth), self._returned))
+        return _both(masked, self._mask(masked.data, check(masked.data, max_depth=self._max_depth), self._returned))
 
     def _content(self, masked: Masked, rows: int, widen: _Widen | None) -> Content:
         """Mask on for the record; ``widen`` is of JSON, what its pairing adds to a masker, and ``None`` of text."""
@@ -186,11 +237,13 @@ class ContentMasker:
         findings = masked.findings + unrecorded
         if self._for_records is None:
             return Content(masked.data, recorded, findings, rows)
-        if widen is not None:
-            document = parse(recorded, max_depth=self._max_depth)
-            strict = self._mask(document, widen(self._for_records, document))
-        else:
+        if widen is None:
             strict = self._pairing.masked_text(self._for_records, masked.data)
+        elif self._pairing:
+            document = parse(recorded, max_depth=self._max_depth)
+            strict = self._mask(recorded, outline(document), widen(self._for_records, document))
+        else:
+            strict = self._mask(recorded, check(recorded, max_depth=self._max_depth), self._for_records)
         return Content(masked.data, strict.data, findings + strict.findings, rows)
 
     def _offers(self, kind: NameKind, name: str) -> bool:

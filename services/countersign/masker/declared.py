@@ -32,6 +32,9 @@ class Declared:
                     schemas[call.id_json] = schema
         return cls(schemas, max_depth=max_depth)
 
+    def __bool__(self) -> bool:
+        return bool(self._schemas)
+
     def fit(self, document: Document, masked: Masked) -> Masked:
         """Return an answer as it was masked, with other values where masked ones broke what a schema declares."""
         if not masked.findings or not self._schemas:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from countersign.jsontext import Document, Edit, JsonValue, Number, apply_edits, parse, quote, value_span
+from countersign.jsontext import Document, Edit, JsonValue, Number, apply_edits, check, quote, value_span
 from countersign.model.event import Finding
 
 
@@ -18,7 +18,7 @@ def with_own_ids(
     # Of many findings only some places, or none, are known.
     if not any(finding.place.endswith(".id") or not finding.place for finding in findings):
         return masked
-    after = parse(masked, max_depth=max_depth)
+    after = check(masked, max_depth=max_depth)
     edits: list[Edit] = []
     for path, value in _ids(document.root):
         was, is_now = value_span(document, path), value_span(after, path)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from countersign.jsontext import Document, Edit, apply_edits
+from countersign.jsontext import Document, Edit, JsonText, apply_edits
 from countersign.masking.places import bounded
 from countersign.masking.result import Masked, NotMaskable
 from countersign.model.event import Finding
@@ -49,7 +49,9 @@ class Blobs:
 
     refuse_binary: bool
 
-    def masked(self, document: Document, mask: Callable[[bytes], Masked]) -> tuple[Sequence[Edit], tuple[Finding, ...]]:
+    def masked(
+        self, document: Document | JsonText, mask: Callable[[bytes], Masked]
+    ) -> tuple[Sequence[Edit], tuple[Finding, ...]]:
         """Mask the files of a message with ``mask``; return what to change in its text, and what was found.
 
         Raises ``NotMaskable`` for what is no canonical base64, for text in another charset than UTF-8, and for binary
@@ -81,8 +83,10 @@ class Blobs:
 
         That its caller may see a picture does not mean that the record, which nobody can mask later, may keep it.
         """
+        if self.refuse_binary:
+            return data, ()
         text = data.decode()
-        if self.refuse_binary or not _may_hold_files(text):
+        if not _may_hold_files(text):
             return data, ()
         binary = [file for file in _files(text) if not file.is_loose and not _is_text(_decoded(file.value) or b"")]
         if not binary:

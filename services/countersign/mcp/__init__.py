@@ -15,7 +15,7 @@ from countersign.mcp.listing import (
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
-from countersign.mcp.row_values import text_rows
+from countersign.mcp.row_values import Unread, frame, text_rows
 from countersign.mcp.rows import count_rows
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Reply",
     "Request",
     "ToolPage",
+    "Unread",
     "check_answer",
     "classify",
     "count_rows",
@@ -43,6 +44,7 @@ __all__ = [
     "failed",
     "filter_answer",
     "filter_listing",
+    "frame",
     "listed_tools",
     "moved_param_mirrors",
     "read_request",

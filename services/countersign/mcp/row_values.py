@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from json import JSONDecodeError, JSONDecoder
+from typing import NoReturn
 
 from countersign.jsontext import JsonValue, Number
 
@@ -26,7 +28,6 @@ _SHORT = 40
 # In so few lines a row may be a part of a line.
 _FEW_LINES, _LIST_SEPARATORS = 3, 9
 
-_DECODER = JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, strict=False)
 _JSON_START = re.compile(r'[\[{](?=\s*(?:["\[{0-9-]|null|true|false))')
 _PACKED = re.compile(r"[\[{\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _WORD = re.compile(r"[^\W_]")
@@ -36,8 +37,129 @@ _ONE_ROW = re.compile(rf"{_WORDS}(?:[(,;|\t]{_WORDS}){{0,8}}")
 _OPENING_TAG = re.compile(r"<([A-Za-z][\w:.-]{0,40})")
 # What ends one record of a list and begins the next, in whatever notation.
 _NEXT_RECORD = re.compile(r"\}[\s,;|]*\{|\)[\s,;|]*\(|\][\s,;|]*\[")
-_CONTAINERS = frozenset({dict, list})
+_FRAMES = frozenset({"jsonrpc", "content", "contents", "messages", "result", "structuredContent"})
+_OF_BLOCKS = frozenset({"text", "data", "resource", "uri"})
 _HEADERS = frozenset({"columns", "column_names", "columnnames", "fields", "header", "headers", "schema"})
+
+
+class Unread(Exception):
+    """Somebody asks for the members of an object that was counted, and not kept."""
+
+
+class Counted(dict[str, JsonValue]):
+    """An object of which nothing is kept but what it counts: as a value, as an element of an array, and its size.
+
+    Whether it says the same as another is told by their digests, which are equal by chance once in 2**64 times.
+    """
+
+    __slots__ = ("as_element", "as_value", "digest", "size")
+
+    def __init__(self, as_value: int, as_element: int, size: int, digest: int) -> None:
+        self.as_value = as_value
+        self.as_element = as_element
+        self.size = size
+        self.digest = digest
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise Unread
+
+    def __ne__(self, other: object) -> NoReturn:
+        raise Unread
+
+    def __iter__(self) -> NoReturn:
+        raise Unread
+
+    def __contains__(self, key: object) -> NoReturn:
+        raise Unread
+
+    def __getitem__(self, key: str) -> NoReturn:
+        raise Unread
+
+    def get(self, key: str, default: object = None) -> NoReturn:
+        """Raise :class:`Unread`, as all that reads members does."""
+        raise Unread
+
+    def keys(self) -> NoReturn:
+        """See :meth:`get`."""
+        raise Unread
+
+    def values(self) -> NoReturn:
+        """See :meth:`get`."""
+        raise Unread
+
+    def items(self) -> NoReturn:
+        """See :meth:`get`."""
+        raise Unread
+
+
+_CONTAINERS = frozenset({dict, list, Counted})
+
+
+def counted(members: dict[str, JsonValue], packed: int = 0) -> Counted:
+    """Return an object's count in place of the object; one in a text is compared with nothing."""
+    nested = _nested(members)
+    inside = max(1, _nested_rows(members, nested, packed)) if nested else 1
+    fields = _fields_rows(members)
+    return Counted(
+        max(fields, inside), max(_parts(len(members)), inside), len(members), 0 if packed else _digest_of(members)
+    )
+
+
+def says_the_same(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two values are equal, whatever of them was counted."""
+    return _digest(one) == _digest(other)
+
+
+def _digest(value: JsonValue) -> object:
+    if isinstance(value, dict):
+        return ("{", value.digest if isinstance(value, Counted) else _digest_of(value))
+    if isinstance(value, list):
+        return tuple([_digest(one) for one in value])
+    return value
+
+
+def _digest_of(members: dict[str, JsonValue]) -> int:
+    if _CONTAINERS.isdisjoint(map(type, members.values())):
+        return hash(frozenset(members.items()))
+    return hash(frozenset([(key, _digest(value)) for key, value in members.items()]))
+
+
+def _is_frame(members: dict[str, JsonValue]) -> bool:
+    """Whether an object looks like a part of MCP's own, of which members are read by name."""
+    return (
+        not _FRAMES.isdisjoint(members)
+        or ("type" in members and not _OF_BLOCKS.isdisjoint(members))
+        or ("uri" in members and ("text" in members or "blob" in members))
+        or ("code" in members and "message" in members)
+    )
+
+
+def _framed(members: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return members if _is_frame(members) else counted(members)
+
+
+def _decoder(fold: Callable[[dict[str, JsonValue]], dict[str, JsonValue]]) -> JSONDecoder:
+    return JSONDecoder(object_hook=fold, parse_int=Number, parse_float=Number, parse_constant=Number, strict=False)
+
+
+# For texts in messages, texts in those, and so on.
+_COUNTERS = [_decoder(partial(counted, packed=packed)) for packed in range(1, _MAX_PACKED + 1)]
+_FRAME_READER = _decoder(_framed)
+
+
+def frame(text: str) -> JsonValue:
+    """Read a text that is JSON, as it was checked to be, with mere counts in place of what is no frame of MCP's.
+
+    Takes less memory than the text. What asks for members that were not kept gets :class:`Unread`.
+    """
+    value: JsonValue = _FRAME_READER.decode(text)
+    return value
 
 
 def value_rows(value: JsonValue, packed: int = 0) -> int:
@@ -49,7 +171,7 @@ def value_rows(value: JsonValue, packed: int = 0) -> int:
     of columns beside a table count nothing. More than 32 fields, nearly all of one type, are a map: each counts 1.
     """
     if isinstance(value, dict):
-        return _object_rows(value, packed)
+        return value.as_value if isinstance(value, Counted) else _object_rows(value, packed)
     if isinstance(value, list):
         return _array_rows(value, packed)
     if type(value) is str:
@@ -71,7 +193,7 @@ def text_rows(text: str, packed: int = 0) -> int:
     start = _JSON_START.search(text) if packed < _MAX_PACKED else None
     while start and bits < _MAX_BITS and tries < _MAX_TRIES and looked_at <= len(text):
         try:
-            value, end = _DECODER.raw_decode(text, start.start())
+            value, end = _COUNTERS[packed].raw_decode(text, start.start())
             found = value_rows(value, packed + 1)
         except JSONDecodeError as error:
             tries += 1
@@ -98,28 +220,32 @@ def json_of(text: str) -> JsonValue:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        value: JsonValue = _DECODER.decode(text)
+        return frame(text)
     except (JSONDecodeError, RecursionError):
         return None
-    return value
 
 
 def _object_rows(members: dict[str, JsonValue], packed: int, *, is_element: bool = False) -> int:
-    nested = [
+    nested = _nested(members)
+    fields = _parts(len(members)) if is_element else _fields_rows(members)
+    return max(1, fields, _nested_rows(members, nested, packed) if nested else 0)
+
+
+def _nested(members: dict[str, JsonValue]) -> list[tuple[str, JsonValue]]:
+    """The members that may hold several rows."""
+    return [
         (key, value)
         for key, value in members.items()
         if type(value) in _CONTAINERS
         or (type(value) is str and (len(value) > _SHORT or "\n" in value) and not _is_one_row(value))
     ]
-    fields = _parts(len(members)) if is_element else _fields_rows(members)
-    return max(1, fields, _nested_rows(members, nested, packed) if nested else 0)
 
 
 def _fields_rows(members: dict[str, JsonValue]) -> int:
     """A map of names to addresses is a table, too; a record has fields of several types, or none in many of them."""
     if len(members) <= ROW_FIELDS:
         return _parts(len(members))
-    types = Counter(map(type, members.values()))
+    types = Counter(dict if type(value) is Counted else type(value) for value in members.values())
     del types[type(None)]
     alike = max(types.values(), default=0)
     return len(members) if 4 * alike > 3 * len(members) else _parts(len(members))
@@ -164,6 +290,8 @@ def _array_rows(elements: list[JsonValue], packed: int, width: int = 0) -> int:
 
 
 def _element_rows(element: JsonValue, packed: int) -> int:
+    if isinstance(element, Counted):
+        return element.as_element
     if isinstance(element, dict):
         return _object_rows(element, packed, is_element=True)
     return max(1, value_rows(element, packed))

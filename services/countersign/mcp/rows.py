@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from countersign.jsontext import JsonValue
 from countersign.mcp.listing import LISTING_METHODS
-from countersign.mcp.row_values import MAX_PARTS, json_of, long_rows, text_rows, value_rows
+from countersign.mcp.row_values import MAX_PARTS, Counted, json_of, long_rows, says_the_same, text_rows, value_rows
 
 _ROWLESS_METHODS = LISTING_METHODS | {"initialize", "ping", "server/discover", "logging/setLevel"}
 # Of a result, what says how to read it, and is no data of the target.
@@ -31,7 +31,8 @@ def count_rows(root: JsonValue, methods: Collection[str]) -> int:
     """Return how many rows a target's message holds, or all messages of an array.
 
     ``methods`` are those of the calls that it answers: what lists tools, prompts or resources, or only connects, holds
-    no rows. Content of a tool's result that says the same as its ``structuredContent`` counts once.
+    no rows. Of a message that :func:`frame` read, only what it kept is known, which is what matters as a rule; else
+    :class:`Unread` is raised. Content of a tool's result that says the same as its ``structuredContent`` counts once.
     """
     if methods and _ROWLESS_METHODS.issuperset(methods):
         return 0
@@ -146,7 +147,9 @@ def _says_the_same(content: list[JsonValue], structured: JsonValue) -> bool:
     texts = [block.get("text") for block in content if isinstance(block, dict) and block.get("type") == "text"]
     if not texts or len(texts) != len(content):
         return False
-    wrapped = structured.get("result") if isinstance(structured, dict) and len(structured) == 1 else None
+    # An object with such a key is always kept.
+    may_wrap = isinstance(structured, dict) and not isinstance(structured, Counted) and len(structured) == 1
+    wrapped = structured.get("result") if may_wrap and isinstance(structured, dict) else None
     if len(texts) == 1 and (_is_text_of(texts[0], structured) or _is_text_of(texts[0], wrapped)):
         return True
     return isinstance(wrapped, list) and len(wrapped) == len(texts) and all(map(_is_text_of, texts, wrapped))
@@ -155,4 +158,7 @@ def _says_the_same(content: list[JsonValue], structured: JsonValue) -> bool:
 def _is_text_of(text: JsonValue, value: JsonValue) -> bool:
     if type(text) is not str or value is None:
         return False
-    return text == value or json_of(text) == value
+    if type(value) is str:
+        return text == value
+    said = json_of(text)
+    return said is not None and says_the_same(said, value)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.jsontext import parse
-from countersign.mcp.row_values import text_rows, value_rows
+from countersign.mcp.row_values import Counted, Unread, frame, text_rows, value_rows
 from countersign.mcp.rows import count_rows
 from tests.support.cost import cpu_s
 
@@ -259,6 +260,32 @@ def test_no_value_stops_the_counting(value: object) -> None:
     assert value_rows(parse(json.dumps(value)).root) >= 0
     assert rows({"jsonrpc": "2.0", "id": 1, "result": value}) >= 0
     assert rows(result(content=value, contents=value, messages=value, structuredContent=value)) >= 0
+
+
+@given(JSON, JSON, st.booleans())
+def test_a_frame_counts_what_the_whole_message_does(value: object, other: object, same: bool) -> None:
+    said = json.dumps(value if same else other, indent=1)
+    for message in (result(content=texts(said), structuredContent={"rows": value}), result(content=texts(said))):
+        assert count_rows(frame(json.dumps(message)), CALL) == rows(message)
+    for odd in (result(content=value, contents=other, _meta=value), {"jsonrpc": "2.0", "id": 1, "result": value}):
+        with suppress(Unread):
+            assert count_rows(frame(json.dumps(odd)), CALL) == rows(odd)
+
+
+@pytest.mark.parametrize(("name", "value"), SHAPES, ids=[name for name, _ in SHAPES])
+def test_a_frame_tells_data_that_is_sent_twice(name: str, value: object) -> None:
+    both = result(content=texts(json.dumps(value, indent=2)), structuredContent={"result": value})
+    assert count_rows(frame(json.dumps(both)), CALL) == rows(both)
+
+
+def test_a_frame_keeps_no_records_and_never_shows_one_as_empty() -> None:
+    read = frame(json.dumps(RECORDS))
+    assert isinstance(read, list)
+    record = read[0]
+    assert isinstance(record, Counted)
+    for look in (iter, dict, list, lambda one: one.get("id"), lambda one: one == {}, lambda one: "id" in one):
+        with pytest.raises(Unread):
+            look(record)
 
 
 @given(st.text(alphabet='[]{}",:0a \n|-<', max_size=200))
