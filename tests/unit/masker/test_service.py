@@ -90,12 +90,13 @@ def call(rulebook: Rulebook, kind: str) -> list[pb.ProcessingRequest]:
     """The messages of one call whose request and answer hold the value."""
     version = rulebook.current.config.version
     calls = (HandedCall("1", "tools/call", "query"),)
-    handoff = Handoff(new_id(), new_id(), 0, "orders", "legacy", ALICE, calls, ("pii",), version, "", True)
     head = pb.HttpHeaders()
     for name, value in ((":status", "200"), ("content-type", kind)):
         head.headers.headers.add(key=name, raw_value=value.encode())
     params = {"name": "query", "arguments": {"who": MAIL}}
     asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    mark = Sealer(bytes(range(32))).mark_request(asked.replace(MAIL.encode(), b"[EMAIL]"))
+    handoff = Handoff(new_id(), new_id(), 0, "orders", "legacy", ALICE, calls, ("pii",), version, "", True, False, mark)
     told = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"said": MAIL}}).encode()
     told = told if kind == "application/json" else b"data: " + told + b"\n\n"
     return [
