@@ -169,9 +169,11 @@ async def test_an_old_record_is_not_read_again_to_count_a_few_events(
     async def reads_of_at_least(fewest: int) -> int:
         # Who counted reports what it read when it goes, which is a moment after it was told to.
         async with asyncio.timeout(30):
-            while (found := await reads()) < fewest:
+            while True:
+                found = await reads()
+                if found >= fewest:
+                    return found
                 await asyncio.sleep(0.02)
-        return found
 
     await counting.usage.close()
     before = await reads_of_at_least(4_000)
