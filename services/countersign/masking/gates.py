@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
@@ -76,28 +76,25 @@ class DetectorGates:
                     self._shaped.append((detector, part))
                 else:
                     self._unguarded[detector].append(part)
+        self._always = {detector: parts for detector, parts in self._unguarded.items() if parts}
         self._shaped.sort(key=lambda pair: shape_of(pair[1]))
         self._gates = Gates([gate_of(part) for _, part in self._gated], cache_dir=cache_dir) if self._gated else None
         self._shapes = Shapes([shape_of(part) for _, part in self._shaped]) if self._shaped else None
 
-    def opened(self, data: bytes) -> Callable[[Detector], Sequence[Detector]]:
-        """Look at a text; the result tells the parts of a detector that must look at it, too."""
-        asked: dict[Detector, list[Detector]] = {}
+    def knows(self, detector: Detector) -> bool:
+        """Whether the detector stands behind these gates; one that does not must look at each text."""
+        return detector in self._unguarded
+
+    def opened(self, data: bytes) -> dict[Detector, list[Detector]]:
+        """Look at a text; return the detectors that must look at it, too, with those parts of them that must."""
+        asked = {detector: list(parts) for detector, parts in self._always.items()}
         for number in sorted(self._gates.opened(data)) if self._gates is not None else ():
             detector, part = self._gated[number]
             asked.setdefault(detector, []).append(part)
         for number in self._shapes.seen(data) if self._shapes is not None else ():
             detector, part = self._shaped[number]
             asked.setdefault(detector, []).append(part)
-        unguarded = self._unguarded
-
-        def parts(detector: Detector) -> Sequence[Detector]:
-            always = unguarded.get(detector)
-            if always is None:
-                return parts_of(detector)
-            return [*always, *asked[detector]] if detector in asked else always
-
-        return parts
+        return asked
 
 
 def is_gate(pattern: str) -> bool:

@@ -20,12 +20,13 @@ from countersign.masking.tables import Columns, by_position
 _WHITESPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]", '"': '"'}
 _OPENERS = frozenset(_CLOSERS) | frozenset(_WHITESPACE + "\ufeff")
-_ROWS = frozenset("[(<")
 # A string without escapes that may be JSON itself: no quotation mark that closes one is followed by a bracket.
 _OPENING = re.compile(r'"[ \ufeff]*[{\[]')
 _ASCII_OPENING: re.Pattern[bytes] = re2.compile(r'" *[{\[]')
 _LONG, _CHUNK = 4_096, 262_144
-_STRING = re.compile(r'"([^"]*)"([ \t\n\r]*:)?')
+# The next string that may hold names with values, past all that hold no colon, no equals sign and no row of a table: to
+# look at each of those here would take as long as to scan them.
+_NEXT_PROSE = re.compile(r'(?:[^"]*+"(?![\[(<])[^":=]*+")*+[^"]*+"([^"]*+)"([ \t\n\r]*+:)?')
 # A body is scanned in pieces, so that no copies of all of it are made; a detector sees the margin around each value.
 _WINDOW = 512 * 1024
 _MARGIN = 16 * 1024
@@ -208,9 +209,11 @@ class Layout:
                 yield run.layer, run.start, source[run.start : run.end]
             elif single_lines:
                 # A run that does not begin the text begins with the mark that closes a string.
-                for match in _STRING.finditer(run.layer.text, run.start + (run.start > 0), run.end):
-                    if match[2] is None and _is_prose(match[1]) and match.start() not in run.layer.found:
-                        yield run.layer, match.start(), match[1]
+                at = run.start + (run.start > 0)
+                while (match := _NEXT_PROSE.match(run.layer.text, at, run.end)) is not None:
+                    at, start = match.end(), match.start(1) - 1
+                    if match[2] is None and start not in run.layer.found:
+                        yield run.layer, start, match[1]
 
     def _add_stretch(self, layer: Layer, start: int, end: int) -> None:
         """Have a stretch of a layer's text scanned as it is written."""
@@ -319,10 +322,6 @@ def _paths(text: str, insides: list[_Inside]) -> dict[int, tuple[str | int, ...]
     """The paths of the strings that hold JSON."""
     stretches = [(inside.start, inside.end) for inside in insides if inside.holds_json]
     return {literal.start: literal.path for literal in pick_literals(text, stretches)}
-
-
-def _is_prose(value: str) -> bool:
-    return ":" in value or "=" in value or value[:1] in _ROWS
 
 
 def _special_strings(text: str) -> Iterator[tuple[int, int, str]]:

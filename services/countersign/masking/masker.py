@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from countersign.jsontext import Document, JsonRefused, JsonText, apply_edits, check, outline, write_edits
 from countersign.masking.detectors import Detector, Hit
+from countersign.masking.detectors.base import parts_of
 from countersign.masking.detectors.by_key import KeyDetector
 from countersign.masking.explaining import Explained, located
 from countersign.masking.fields import Field
@@ -55,6 +56,8 @@ class Masker:
         self._rules = tuple(rules)
         self.fields = tuple(fields)
         self._gates = gates or DetectorGates((), cache_dir=None)
+        self._order = {rule.detector: index for index, rule in reversed(list(enumerate(self._rules)))}
+        self._ungated = [rule.detector for rule in self._rules if not self._gates.knows(rule.detector)]
         secrets = next((rule.cover for rule in rules if rule.reads_names), None)
         personal = {rule.detector.label: rule.cover for rule in rules if isinstance(rule.detector, KeyDetector)}
         self._keys = KeyRules(fields, secrets, personal)
@@ -167,8 +170,10 @@ class Masker:
     def _found_in(self, text: str) -> Iterator[tuple[Hit, Rule, int, int]]:
         """What the detectors find in a text, and where it stands there (code points)."""
         data = _scannable(text)
-        may_find = self._gates.opened(data)
-        found = [(hit, rule) for rule in self._rules for part in may_find(rule.detector) for hit in _find(part, data)]
+        asked = self._gates.opened(data) | {detector: parts_of(detector) for detector in self._ungated}
+        # In the order of the rules: of equal findings the first rule's counts.
+        mine = sorted((self._order[detector], parts) for detector, parts in asked.items() if detector in self._order)
+        found = [(hit, self._rules[index]) for index, parts in mine for part in parts for hit in _find(part, data)]
         places: Iterable[tuple[int, int]] = ((hit.start, hit.end) for hit, _ in found)
         if found and len(data) != len(text):
             places = _in_code_points(data, places)

@@ -185,7 +185,7 @@ def test_no_gate_is_stricter_than_what_it_guards(structure: str, gates: Detector
     for value in (PASSWORD, LONG, "hunter2"):
         text = ALL[structure].replace("{}", value)
         for data in (f'"{text}"'.encode(), f'"{text}"'.upper().encode()):
-            opened = [hit for part in gates.opened(data)(OURS) for hit in part.find(data)]
+            opened = [hit for part in gates.opened(data).get(OURS, ()) for hit in part.find(data)]
             assert masked(data.decode(), opened) == masked(data.decode())
 
 
