@@ -126,7 +126,7 @@ DOCUMENTS = {
         beside=(r"[A-Za-z0-9]{5,20}", r"[A-Za-z0-9]{1,6}(?:[ -][A-Za-z0-9]{2,8}){1,4}"),
     ),
     "swift_bic": Identifier(
-        "SWIFT_BIC", _is_bic, words=("swift", "bic"), beside=(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?",)
+        "SWIFT_BIC", _is_bic, whole=False, words=("swift", "bic"), beside=(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?",)
     ),
     "uk_sort_code": Identifier(
         "UK_SORT_CODE", anything, words=("sort code",), beside=(r"[0-9]{2}-[0-9]{2}-[0-9]{2}", r"[0-9]{6}")
