@@ -29,7 +29,7 @@ from countersign.runtime.tokens import Vault
 log = logging.getLogger(__name__)
 
 _ASIDE_FROM_BYTES = 128 * 1024
-# To mask a large answer takes many times its size in memory.
+# To mask a large answer takes several times its size in memory.
 _ASIDE_AT_ONCE = 2
 _HELD_BYTES = 256 * 1024 * 1024
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ MASKED = {"customer": {"x": {"card": "[CARD]"}}, "card": "stays", "ssn": ["[SSN]
 
 
 @pytest.fixture(scope="module")
-def paths() -> Masker:
-    catalog = MaskCatalog([Mask("paths", fields=("ssn", "customer.*.card"))], cache_dir=None)
+def paths(cache_dir: Path) -> Masker:
+    catalog = MaskCatalog([Mask("paths", fields=("ssn", "customer.*.card"))], cache_dir=cache_dir)
     return catalog.select(["paths"])
 
 
