@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -35,6 +36,13 @@ def binaries() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Postgres:
@@ -94,24 +102,29 @@ class Postgres:
         """Stop the server: fast by default, at once and uncleanly with SIGKILL."""
         if self._process is None:
             return
-        if number == signal.SIGKILL:
-            self._kill_backends()
+        others = self._crash() if number == signal.SIGKILL else []
         self._process.send_signal(number)
         self._process.wait(STARTUP_S)
+        # Memory that one of them still holds would keep the next start away.
+        deadline = time.monotonic() + STARTUP_S
+        while any(_lives(process) for process in others):
+            if time.monotonic() > deadline:
+                raise AssertionError("processes of Postgres outlived SIGKILL")
+            time.sleep(0.01)
         self._process = None
 
-    def _kill_backends(self) -> None:
-        """Backends notice a dead postmaster by themselves, but only in time; a crash of the machine takes them all."""
+    def _crash(self) -> list[psutil.Process]:
+        """Kill all but the postmaster: they notice its death, but only in time, and a crash of the machine takes all.
+
+        The postmaster stands still meanwhile: one that saw a child killed would start others.
+        """
         assert self._process is not None
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-            except (OSError, IndexError):
-                continue
-            if parent == self._process.pid:
-                # The postmaster ends the others by itself once it sees one of them killed.
-                with suppress(ProcessLookupError):
-                    os.kill(int(stat.parent.name), signal.SIGKILL)
+        self._process.send_signal(signal.SIGSTOP)
+        others = psutil.Process(self._process.pid).children(recursive=True)
+        for process in others:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return others
 
     def database(self) -> str:
         """Make a fresh database; return its DSN."""
