@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from countersign.api.recorder.v1 import event_pb2
 from tests.e2e.test_nothing_raw import holding
 from tests.fault.rig import eventually
 from tests.support.auditors import session_service
@@ -85,13 +86,12 @@ class Place:
         """A fresh good token, and with it in the modern era a fresh session."""
         return self.issuer.token(person, self.gateway.endpoint(target))
 
-    async def recorded(self) -> bytes:
+    async def events(self) -> list[event_pb2.Event]:
         """All that was recorded."""
         token = self.issuer.token("carol", self.gateway.url)
         async with session_service(self.gateway.url, token) as sessions:
             listed = await sessions.list_sessions()
-            events = [event for session in listed for event in await sessions.replay(session.session_id)]
-        return b"".join(event.event.body for event in events)
+            return [each.event for session in listed for each in await sessions.replay(session.session_id)]
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +156,16 @@ async def test_only_the_tool_that_a_rule_names_gets_the_real_values(place: Place
     }
     assert await handed(place, token, "charge", asked) == (200, real)
     assert await handed(place, token, "lookup", asked) == (200, asked)
-    recorded = await place.recorded()
+    events = await place.events()
+    recorded = b"".join(event.body for event in events)
     assert not any(clear in recorded for clear in values.clear)
     assert str(seen["ssn"]).encode() in recorded
+    calls = [event for event in events if event.kind == event_pb2.EVENT_KIND_REQUEST]
+    assert [(event.name, event.values_put_back) for event in calls] == [
+        ("lookup", False),
+        ("charge", True),
+        ("lookup", False),
+    ]
     assert holding(place.gateway.folder, values.clear) == []
 
 
@@ -180,7 +187,7 @@ async def test_a_target_that_repeats_what_it_was_handed_shows_the_token(place: P
         answer = await post(place.url, token, call("charge", {"ssn": seen["ssn"], "account": seen["account"]}))
     assert answer.status_code == status
     assert f"charged account {seen['account']}, of {seen['ssn']}" in answer.text
-    recorded = await place.recorded()
+    recorded = b"".join(event.body for event in await place.events())
     assert not any(clear in recorded for clear in values.clear)
 
 

@@ -162,7 +162,7 @@ class Judge:
             if decided.verdict.allowed and size_bytes and target.mask_request != RequestMasks():
                 outgoing = await self._examined(in_force, target, inquiry)
                 decided = _unless_refused(decided, outgoing)
-            if decided.verdict.allowed and (outgoing.changed or decided.unmask) and not inquiry.changes_requests:
+            if decided.verdict.allowed and (outgoing.masked or decided.unmask) and not inquiry.changes_requests:
                 raise Undecidable("what this target is sent is not masked yet")
             if decided.verdict.allowed and decided.unmask:
                 calls, decided, outgoing = await self._with_values(
@@ -171,7 +171,9 @@ class Judge:
             decisions, verdict = decided.decisions, decided.verdict
             reply = None if verdict.allowed else _denial(request, decided)
             status = reply.status if reply else 0
-            events = await self._events_of(in_force, record, request.messages, decisions, status)
+            events = await self._events_of(
+                in_force, record, request.messages, decisions, status, outgoing if verdict.allowed else None
+            )
         except (NotRecordable, NotMaskable) as error:
             reason = str(error)
             return await self._refuse(in_force, record, reason, refused(McpRefused(400, INVALID_PARAMS, reason)))
@@ -208,13 +210,13 @@ class Judge:
         both = together(with_both(decided.decisions, again))
         if not both.unmask:
             return calls, both, outgoing
-        return meant, both, replace(outgoing, body=found.text.encode())
+        return meant, both, replace(outgoing, body=found.text.encode(), put_back=True)
 
     async def _paired(
         self, in_force: InForce, target: Target, calls: Sequence[Call], outgoing: Outgoing
     ) -> list[HandedColumns | None]:
         def pair() -> list[HandedColumns | None]:
-            return paired_all(target, in_force.config.masks, calls, as_sent=not outgoing.changed)
+            return paired_all(target, in_force.config.masks, calls, as_sent=not outgoing.masked)
 
         return await self._aside.run(len(outgoing.body), pair)
 
@@ -229,11 +231,12 @@ class Judge:
         messages: Sequence[Message],
         decisions: Sequence[Decision],
         status: int,
+        sent: Outgoing | None,
     ) -> list[Event]:
         def make() -> list[Event]:
             masker = in_force.masks.for_records()
             return [
-                self._events.judged(record, message, decision, masker, status)
+                self._events.judged(record, message, decision, masker, status, sent)
                 for message, decision in zip(messages, decisions, strict=True)
             ]
 
@@ -296,9 +299,9 @@ class Judge:
             masks=tuple(sorted({mask for decision in decided.decisions for mask in decision.masks})),
             policy_version=decided.verdict.policy_version,
             traceparent=inquiry.traceparent,
-            mask_request=outgoing.changed,
-            unmask=decided.unmask,
-            sent_mark=self._sealer.mark_request(outgoing.body) if outgoing.changed or decided.unmask else "",
+            mask_request=outgoing.masked,
+            unmask=outgoing.put_back,
+            sent_mark=self._sealer.mark_request(outgoing.body) if outgoing.changed else "",
         )
         return Forward(headers, removed, summary, handoff)
 

@@ -14,12 +14,19 @@ from countersign.runtime.outgoing import FixedPart, labels_of, masked_request
 class Outgoing:
     """``refusal`` says which mask found what, never where or the value; empty when the request may be sent.
 
-    ``body`` is what the target is to get, ``changed`` whether that is not what the caller sent.
+    ``body`` is what the target is to get, ``masked`` whether something in it was masked, ``put_back`` whether values
+    were put back in it for tokens.
     """
 
     body: bytes
-    changed: bool = False
+    masked: bool = False
+    put_back: bool = False
     refusal: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the target is to get something else than the caller sent."""
+        return self.masked or self.put_back
 
     def denial(self, decision: Decision) -> Decision:
         """Return a decision as it is when the request is refused."""
@@ -45,4 +52,4 @@ def examine(asked: RequestMasks, masks: MaskCatalog, body: bytes) -> Outgoing:
     except FixedPart as error:
         labels, names = ", ".join(error.labels), ", ".join(f"`{name}`" for name in asked.mask)
         return Outgoing(body, refusal=f"masking by {names} found {labels} in the call outside of its arguments")
-    return Outgoing(masked.data, changed=masked.changed)
+    return Outgoing(masked.data, masked=masked.changed)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from countersign.authz.envoy import Inquiry
+from countersign.authz.outgoing import Outgoing
 from countersign.authz.sessions import session_of_strangers
 from countersign.jsontext import JsonRefused
 from countersign.masking import Masker, NotMaskable
@@ -43,9 +44,18 @@ class EventMaker:
 
     new_id: Callable[[], str]
 
-    def judged(self, record: CallRecord, message: Message, decision: Decision, masker: Masker, status: int) -> Event:
+    def judged(
+        self,
+        record: CallRecord,
+        message: Message,
+        decision: Decision,
+        masker: Masker,
+        status: int,
+        sent: Outgoing | None,
+    ) -> Event:
         """Return the request event of one judged message; arguments and names are masked with ``masker``.
 
+        ``sent`` is what the target gets: nothing when the request is refused.
         Raises ``NotRecordable`` for an allowed message that cannot be masked: whoever could have a call made that the
         record does not show would need no permission. A denied one is recorded without what cannot be masked.
         """
@@ -82,6 +92,8 @@ class EventMaker:
             body=body,
             body_type="application/json" if body else "",
             traceparent=record.inquiry.traceparent,
+            values_put_back=sent is not None and sent.put_back,
+            request_masked=sent is not None and sent.masked,
         )
 
     def unreadable(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:

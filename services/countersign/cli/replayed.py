@@ -67,6 +67,10 @@ def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Ite
         line.append(f"  {event.status}", "green" if event.status < 400 else "bold red")
     if event.duration_us:
         line.append(f"  {event.duration_us / 1000:.1f} ms", "dim")
+    if event.values_put_back:
+        line.append("  sent with values for tokens", _MASKED)
+    if event.request_masked:
+        line.append("  sent masked", _MASKED)
     if event.findings:
         line.append("  masked: ").append(visible(_sum_findings(event)), _MASKED)
     if event.reason:

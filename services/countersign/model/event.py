@@ -56,3 +56,5 @@ class Event:
     reason: str = ""
     traceparent: str = ""
     row_count: int = 0
+    values_put_back: bool = False
+    request_masked: bool = False

@@ -45,6 +45,7 @@ _OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.it
 # Made once: json.dumps makes one a call when it is given options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent")
+_MARKS = ("values_put_back", "request_masked")
 _JUDGED = frozenset(
     {
         event_pb2.EVENT_KIND_REQUEST,
@@ -177,6 +178,9 @@ def canonical_record(event: event_pb2.Event) -> str:
         fact["duration_us"] = event.duration_us
     if event.row_count:
         fact["row_count"] = event.row_count
+    for mark in _MARKS:
+        if getattr(event, mark):
+            fact[mark] = True
     if event.HasField("principal"):
         who = event.principal
         fact["principal"] = {

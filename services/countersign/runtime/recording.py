@@ -306,6 +306,8 @@ def to_message(event: Event) -> event_pb2.Event:
         reason=event.reason,
         traceparent=event.traceparent,
         row_count=event.row_count,
+        values_put_back=event.values_put_back,
+        request_masked=event.request_masked,
     )
 
 

@@ -13,7 +13,7 @@ from countersign.authz.identity import IdentityUnavailable, Unidentified
 from countersign.mcp import HttpRequest
 from countersign.model.principal import Principal
 from countersign.runtime.rulebook import Rulebook
-from tests.unit.authz.test_judge import ALICE, GATEWAY, NOW_US, SEALER, Bench, Verifier
+from tests.unit.authz.bench import ALICE, GATEWAY, NOW_US, SEALER, Bench, Verifier
 
 SESSIONS = "/countersign.api.recorder.v1.SessionService/ListSessions"
 REVIEW = "/countersign.api.access.v1.ToolReviewService/AcceptTools"

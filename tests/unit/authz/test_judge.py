@@ -4,61 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from countersign.authz.deciding import Decider
 from countersign.authz.envoy import Answer, Forward, Inquiry
-from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
-from countersign.authz.judge import Judge
+from countersign.authz.identity import IdentityUnavailable, Unidentified
 from countersign.config import SecretUse
 from countersign.masking.tokens import Mint
-from countersign.mcp import HttpRequest
 from countersign.model.decision import Outcome
 from countersign.model.event import EventKind
 from countersign.model.handoff import HandedColumns
-from countersign.model.principal import Principal, PrincipalKind
 from countersign.model.situation import Usage
 from countersign.model.windows import Departure
 from countersign.runtime.moments import new_id
 from countersign.runtime.pins import PinState
 from countersign.runtime.rulebook import Rulebook
-from countersign.runtime.sealing import SealedSession, Sealer
-from countersign.runtime.token_keys import TokenOwner
-from tests.support.sinks import Sink
-from tests.support.standing import Tools, Used
-from tests.support.vaults import MemoryVault
+from countersign.runtime.sealing import SealedSession
+from tests.unit.authz.bench import ALICE, CREDENTIAL, GATEWAY, SEALER, Bench, call, inquiry
 
-CREDENTIAL = "target-" + "credential"
 CLOUD_KEY = "AK" + "IA" + "QWERTYUIOPASDF34"
-NOW_US = 1_790_000_000_000_000
-ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERSON, "t1")
-SEALER = Sealer(bytes(range(32)))
-GATEWAY = """
-version: 1
-gateway: {url: "https://gateway.test"}
-identity: {oidc: [{issuer: "https://idp.test"}]}
-targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}},
-  statements: {query: {argument: sql, dialect: postgres}}}}
-rules:
-  - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query, "tool_*"]}, mask: [pii]}
-masks: {pii: {detect: [email], fields: [ssn]}}
-"""
-
-
-class Verifier(TokenVerifier):
-    """Takes everybody for alice, unless told what to raise."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-
-    async def verify(self, authorization: str | None, audience: str) -> Principal:
-        if self.error is not None:
-            raise self.error
-        return ALICE
 
 
 @pytest.fixture(scope="module")
@@ -68,44 +33,9 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rul
     return Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, rules_cache, reads={SecretUse.TARGETS})
 
 
-class Bench:
-    """A judge between a verifier and a sink that the test controls."""
-
-    def __init__(self, rulebook: Rulebook) -> None:
-        self.sink, self.verifier = Sink(), Verifier()
-        self.tools, self.used, self.vault = Tools(), Used(), MemoryVault()
-        decider = Decider(self.tools, self.used)
-        self.judge = Judge(rulebook, self.verifier, self.sink, SEALER, decider, self.vault, lambda: NOW_US, new_id)
-
-    async def ask(self, inquiry: Inquiry) -> Forward | Answer:
-        return await self.judge.judge(inquiry)
-
-
 @pytest.fixture
 def bench(rulebook: Rulebook) -> Bench:
     return Bench(rulebook)
-
-
-HEADERS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-
-
-def inquiry(
-    body: object = None,
-    *,
-    verb: str = "POST",
-    path: str = "/orders/mcp",
-    target: str = "orders",
-    upstream: str = "http://127.0.0.1:9000/mcp",
-    **headers: str,
-) -> Inquiry:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    data = b"" if body is None else json.dumps(body).encode()
-    return Inquiry("mcp", target, HttpRequest(verb, {**HEADERS, **named}, data), path, "192.0.2.7", "", upstream)
-
-
-def call(tool: str = "query", arguments: Mapping[str, object] | None = None, rpc_id: int = 1) -> dict[str, object]:
-    params = {"name": tool, "arguments": dict(arguments or {})}
-    return {"jsonrpc": "2.0", "id": rpc_id, "method": "tools/call", "params": params}
 
 
 async def test_a_call_is_forwarded_only_once_its_event_is_durable(bench: Bench) -> None:
@@ -343,109 +273,3 @@ async def test_what_a_statement_makes_of_masked_columns_goes_along(bench: Bench)
     statement, other = answer.handoff.calls
     assert statement.columns == HandedColumns((("x", ("ssn",)),), touched=True, plain=("x",))
     assert other.columns is None
-
-
-HANDING = """
-version: 1
-gateway: {url: "https://gateway.test"}
-identity: {oidc: [{issuer: "https://idp.test"}]}
-targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", statements: {query: {argument: sql, dialect: postgres}}}}
-rules:
-  - name: read
-    allow: {groups: [analysts], targets: [orders], tools: [query, plain]}
-    mask: [names]
-    unmask_for: [query]
-  - {name: never production, deny: {groups: ["*"]}, args: {env: {in: [production]}}}
-  - {name: more for a few, allow: {groups: [analysts]}, args: {env: {in: [staging]}}, mask: [more]}
-masks: {names: {fields: [name], replace: tokenize}, more: {fields: [ssn]}}
-"""
-
-
-class Handing:
-    """A judge of calls in one session, whose caller was shown tokens."""
-
-    def __init__(self, rulebook: Rulebook) -> None:
-        self.bench = Bench(rulebook)
-        self.session = new_id()
-        self.sealed = SEALER.seal_session(ALICE, "orders", SealedSession("theirs", self.session))
-        self.owner = TokenOwner(self.session, ALICE.issuer, ALICE.subject, "orders")
-
-    async def shown(self, value: str) -> str:
-        token = self.bench.vault.mint(self.owner).text(value)
-        assert token is not None
-        await self.bench.vault.keep(self.owner, {token: value})
-        return token
-
-    async def ask(self, *bodies: dict[str, object], batch: bool = False) -> Forward | Answer:
-        body: object = list(bodies) if batch else bodies[0]
-        return await self.bench.ask(replace(inquiry(body, mcp_session_id=self.sealed), changes_requests=True))
-
-
-@pytest.fixture(scope="module")
-def handing_rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
-    path = tmp_path_factory.mktemp("handing") / "gateway.yaml"
-    path.write_text(HANDING)
-    return Rulebook(path, {}, rules_cache, reads=())
-
-
-@pytest.fixture
-def handing(handing_rulebook: Rulebook) -> Handing:
-    return Handing(handing_rulebook)
-
-
-@pytest.mark.parametrize("batch", [False, True])
-async def test_what_a_rule_denies_does_not_pass_as_a_token_of_it(handing: Handing, batch: bool) -> None:
-    """Who may write a masked field may have a token of any text."""
-    token = await handing.shown("production")
-    answer = await handing.ask(call(arguments={"env": token}), batch=batch)
-    assert isinstance(answer, Answer)
-    assert b"production" not in answer.reply.body.replace(b"never production", b"")
-    (event,) = handing.bench.sink.durable
-    assert event.decision is not None
-    assert (event.decision.outcome, event.decision.rules) == (Outcome.DENY, ("never production",))
-    assert json.loads(event.body)["arguments"] == {"env": token}
-    plain = await handing.ask(call("plain", {"env": token}))
-    assert isinstance(plain, Forward)
-    assert plain.handoff is not None
-    assert not plain.handoff.unmask
-
-
-async def test_the_answer_gets_the_masks_of_what_was_really_asked(handing: Handing) -> None:
-    answer = await handing.ask(call(arguments={"env": await handing.shown("staging")}))
-    assert isinstance(answer, Forward)
-    assert answer.handoff is not None
-    assert answer.handoff.unmask
-    assert answer.handoff.masks == ("more", "names")
-
-
-async def test_a_statement_is_followed_as_its_target_reads_it(handing: Handing) -> None:
-    token = await handing.shown("name_or_so")
-    sealed = await handing.shown("ssn")
-    for told, real in ((token, "name_or_so"), (sealed, "ssn")):
-        answer = await handing.ask(call(arguments={"sql": f"SELECT {told} AS x FROM users"}))
-        assert isinstance(answer, Forward)
-        assert answer.handoff is not None
-        columns = answer.handoff.calls[0].columns
-        assert columns is not None
-        assert columns.columns == ((("x", ("ssn",)),) if real == "ssn" else ())
-
-
-async def test_values_go_along_only_when_there_are_some(handing: Handing) -> None:
-    answer = await handing.ask(call(arguments={"env": "testing"}))
-    assert isinstance(answer, Forward)
-    assert answer.handoff is not None
-    assert not answer.handoff.unmask
-
-
-async def test_a_request_whose_tokens_cannot_be_looked_up_is_not_sent_and_recorded(handing: Handing) -> None:
-    stranger = Mint(bytes(32)).text("canary@" + "example.org")
-    handed: list[dict[str, object]] = [{"to": await handing.shown("anybody")}, {"to": stranger}]
-    for away, arguments in zip((True, False), handed, strict=True):
-        handing.bench.vault.store.away = away
-        answer = await handing.ask(call(arguments=arguments))
-        assert isinstance(answer, Answer)
-        assert answer.reply.status == 503
-        event = handing.bench.sink.durable[-1]
-        assert event.decision is not None
-        assert (event.decision.outcome, event.status) == (Outcome.DENY, 503)
-        assert json.loads(event.body)["arguments"] == arguments

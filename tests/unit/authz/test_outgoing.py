@@ -15,7 +15,7 @@ from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession
 from countersign.runtime.token_keys import TokenOwner
-from tests.unit.authz.test_judge import ALICE, CREDENTIAL, SEALER, Bench, call, inquiry
+from tests.unit.authz.bench import ALICE, CREDENTIAL, SEALER, Bench, call, inquiry
 
 MAIL = "canary@" + "example.org"
 CARD = "4111" + "1111" * 3
@@ -81,6 +81,7 @@ async def test_what_a_target_refuses_is_not_sent_and_the_mask_is_named(bench: Be
         assert event.decision is not None
         assert (event.decision.outcome, event.decision.rules) == (Outcome.DENY, ())
         assert event.decision.reason == "the mask `cards` found CREDIT_CARD in the call"
+        assert not event.request_masked
     assert bench.sink.durable
     assert CARD.encode() not in answer.reply.body + b"".join(event.body for event in bench.sink.durable)
 
@@ -92,6 +93,7 @@ async def test_what_is_masked_on_its_way_is_handed_to_the_masker_and_recorded_ma
     assert forward.handoff.mask_request
     (event,) = bench.sink.durable
     assert b"about [EMAIL]" in event.body
+    assert (event.request_masked, event.values_put_back) == (True, False)
 
 
 async def test_a_clean_call_is_not_changed(bench: Bench) -> None:
@@ -100,6 +102,7 @@ async def test_a_clean_call_is_not_changed(bench: Bench) -> None:
     assert isinstance(forward, Forward)
     assert forward.handoff is not None
     assert not forward.handoff.mask_request
+    assert not bench.sink.durable[0].request_masked
 
 
 @pytest.mark.parametrize("body", [named("resources/read", uri=f"orders://{MAIL}"), call(arguments={}) | {"id": MAIL}])
@@ -137,3 +140,4 @@ async def test_a_rule_that_unmasks_says_so_for_its_tools_only(bench: Bench) -> N
         assert isinstance(forward, Forward)
         assert forward.handoff is not None
         assert forward.handoff.unmask is unmasks
+        assert bench.sink.durable[-1].values_put_back is unmasks

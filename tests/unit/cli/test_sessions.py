@@ -152,6 +152,14 @@ def test_replay_shows_each_call_with_who_rule_findings_and_status(service: Scrip
     assert (asked.session_id, asked.from_sequence, asked.original_pace) == (one, 2, True)
 
 
+def test_replay_says_what_the_target_got_instead(service: Scripted, options: list[str]) -> None:
+    service.events = recorded(request(values_put_back=True), request(request_masked=True), request())
+    result = run("replay", new_id(), *options)
+    calls = [line for line in result.stdout.splitlines() if "tools/call" in line]
+    assert ["with values for tokens" in line for line in calls] == [True, False, False]
+    assert ["sent masked" in line for line in calls] == [False, True, False]
+
+
 def test_replay_as_json_is_one_object_a_line(service: Scripted, options: list[str]) -> None:
     service.events = recorded(request(), request())
     result = run("replay", new_id(), "--json", *options)

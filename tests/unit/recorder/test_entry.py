@@ -88,6 +88,8 @@ def test_every_field_of_an_event_is_in_the_record() -> None:
             status=200,
             traceparent="00-1-2-01",
             row_count=7,
+            values_put_back=True,
+            request_masked=True,
             decision=replace(decision(), shadow=decision(Outcome.APPROVE, "on trial")),
         )
     )

@@ -268,6 +268,8 @@ class Event(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     ROW_COUNT_FIELD_NUMBER: _builtins.int
+    VALUES_PUT_BACK_FIELD_NUMBER: _builtins.int
+    REQUEST_MASKED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """A UUID that the sender makes; a retry with the same id is the same event."""
     session_id: _builtins.str
@@ -298,6 +300,10 @@ class Event(_message.Message):
     """W3C trace context of the call; empty when the call is not traced."""
     row_count: _builtins.int
     """On answers: how many rows of data they hold, as far as can be told; 0 where they hold none."""
+    values_put_back: _builtins.bool
+    """On requests: whether the target got the values that tokens in the request stand for. The body shows the tokens."""
+    request_masked: _builtins.bool
+    """On requests: whether the target got the request masked, as its mask_request says."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """Set on requests; empty on answers (the call's request has it)."""
@@ -329,10 +335,12 @@ class Event(_message.Message):
         reason: _builtins.str = ...,
         traceparent: _builtins.str = ...,
         row_count: _builtins.int = ...,
+        values_put_back: _builtins.bool = ...,
+        request_masked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "request_masked", b"request_masked", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
