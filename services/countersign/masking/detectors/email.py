@@ -8,6 +8,7 @@ _ADDRESS = Pattern(
     r"[\pL\pN._%+'&~!#$*/=?^`{|}-]*[\pL\pN_%+-]@(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+(?:\pL{2,}|xn--[a-z0-9-]+)"
 )
 _REPOSITORY_USER = b"git@"
+_USER_BYTES = 200
 
 
 class Email:
@@ -17,11 +18,24 @@ class Email:
     gate = ("@",)
 
     def find(self, data: bytes) -> list[Hit]:
-        """See :class:`Detector`. ``git@host`` is how repositories are named, and nobody's mailbox."""
+        """See :class:`Detector`.
+
+        ``git@host`` is how repositories are named, and nobody's mailbox; nor is a URL's password before its host
+        (RFC 3986, 3.2.1).
+        """
         if b"@" not in data:
             return []
         return [
             Hit(start, end, "has the form of a mail address")
             for start, end in _ADDRESS.spans(data)
             if not (data.startswith(_REPOSITORY_USER, start) and data[end : end + 1] == b":")
+            and not _is_password(data, start, end)
         ]
+
+
+def _is_password(data: bytes, start: int, end: int) -> bool:
+    """Whether ``user:`` of a URL stands before, and its host ends what was found: `://user:password@host`."""
+    if data[start - 1 : start] != b":" or data[end : end + 1] == b"@":
+        return False
+    _, scheme_ends, user = data[max(0, start - _USER_BYTES) : start - 1].rpartition(b"://")
+    return bool(scheme_ends) and not any(byte in user for byte in b"/?#@ \t\r\n\"'<>")

@@ -168,3 +168,21 @@ def test_names_of_keys_tell_whose_the_values_are(key: str, label: str | None) ->
 )
 def test_values_beside_the_names_of_a_person_in_text(name: str, text: str, expected: list[str]) -> None:
     assert found(name, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mailto:jane@example.org", ["jane@example.org"]),
+        ("jane:word@example.org", ["word@example.org"]),
+        ("git@" + "example.org:team/repository", []),
+        ("postgres://jane:word@" + "db.example.org:5432/x", []),
+        ("redis://:word@" + "cache.example.org/0", []),
+        ("https://example.org/to:jane@example.org", ["jane@example.org"]),
+        ("https://example.org?to:jane@example.org", ["jane@example.org"]),
+        ("see https://example.org. Or write:jane@example.org", ["jane@example.org"]),
+        ("ftp://x:jane@example.org@ftp.example.org", ["jane@example.org"]),
+    ],
+)
+def test_mail_addresses(text: str, expected: list[str]) -> None:
+    assert found("email", text) == expected
