@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import typer
 
-from countersign.config import ConfigRefused
-from countersign.runtime.settings import ServiceSettings, SettingsError, load_settings
+from countersign.runtime.settings import SettingsError, load_settings
 
 serve_app = typer.Typer(help="Run one service alone, configured by environment and file.", no_args_is_help=True)
 
@@ -44,16 +42,18 @@ def recorder() -> None:
 
 
 def _run(service: str) -> None:
+    from countersign.cli.services import run
+
     try:
-        settings = load_settings(service)
-        _services()[service](settings)
-    except (SettingsError, ConfigRefused, RuntimeError, OSError) as error:
+        run(service, load_settings(service))
+    except _reasons() as error:
         # One line a problem, for whoever reads the last line of a log.
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
-def _services() -> dict[str, Callable[[ServiceSettings], None]]:
-    from countersign.cli.services import run_authz, run_masker, run_recorder
+def _reasons() -> tuple[type[Exception], ...]:
+    # Here, not at the top: what reads gateway.yaml is to be imported while the catalogue of secrets loads.
+    from countersign.config import ConfigRefused
 
-    return {"authz": run_authz, "masker": run_masker, "recorder": run_recorder}
+    return SettingsError, ConfigRefused, RuntimeError, OSError

@@ -15,9 +15,10 @@ from countersign.config.types import (
     SecretUse,
     Target,
 )
-from countersign.config.watch import ConfigWatcher
+from countersign.config.watch import POLL_S, ConfigWatcher
 
 __all__ = [
+    "POLL_S",
     "Binary",
     "Candidate",
     "ConfigRefused",

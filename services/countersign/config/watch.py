@@ -9,6 +9,9 @@ from countersign.config.load import Loaded, load_files, read
 from countersign.config.problem import ConfigRefused
 from countersign.config.types import ALL_SECRETS, GatewayConfig, SecretUse
 
+POLL_S = 1.0
+"""How often those who follow the file look at it, in seconds."""
+
 _Files = dict[Path, bytes | None]
 
 

@@ -2,6 +2,7 @@
 
 from countersign.masking.blobs import Blobs
 from countersign.masking.catalog import MaskCatalog
+from countersign.masking.detectors.secrets import load_ahead
 from countersign.masking.explaining import Explained, Located
 from countersign.masking.masker import Masker
 from countersign.masking.result import Masked, NotMaskable
@@ -18,5 +19,6 @@ __all__ = [
     "SseEvent",
     "SseSplitter",
     "check_other_lines",
+    "load_ahead",
     "mask_event",
 ]

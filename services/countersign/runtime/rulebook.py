@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from countersign.config import ConfigRefused, ConfigWatcher, GatewayConfig, SecretUse
+from countersign.config import POLL_S, ConfigRefused, ConfigWatcher, GatewayConfig, SecretUse
 from countersign.masking import MaskCatalog
 from countersign.policy import Policy
 from countersign.policy.rates import RateLimits
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
 _KEPT = 8
 
 

@@ -23,7 +23,7 @@ from typer.main import get_group
 from countersign.cli.main import app
 get_group(app).commands["serve"]
 import countersign.cli.services
-import_module(f"countersign.{sys.argv[1]}.part")
+import_module(f"countersign.cli.wiring.{sys.argv[1]}")
 print(*sys.modules, sep="\\n")
 """
 

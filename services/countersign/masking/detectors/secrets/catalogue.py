@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -50,8 +51,30 @@ class OddFindingError(ValueError):
     """The scanner named a place where its finding does not stand; it says nothing of the finding."""
 
 
+_begun: dict[Path | None, Future[NativeScanner]] = {}
+
+
+def load_ahead(cache_dir: Path | None) -> None:
+    """Begin to load the catalogue in a thread; the next :func:`load` waits for it.
+
+    It does not hold the interpreter, so a process that starts can import meanwhile what else it needs.
+    """
+    if cache_dir not in _begun:
+        thread = ThreadPoolExecutor(1, "catalogue")
+        _begun[cache_dir] = thread.submit(_load, cache_dir)
+        thread.shutdown(wait=False)
+
+
 def load(cache_dir: Path | None) -> NativeScanner:
-    """Load the catalogue: half a second from ``cache_dir``, five when it is compiled anew."""
+    """Load the catalogue: half a second from ``cache_dir``, five when it is compiled anew.
+
+    What :func:`load_ahead` began, it waits for; what that raised, it raises.
+    """
+    begun = _begun.pop(cache_dir, None)
+    return _load(cache_dir) if begun is None else begun.result()
+
+
+def _load(cache_dir: Path | None) -> NativeScanner:
     rules = kingfisher_sdk.Rules(cache=cache_dir is not None, cache_dir=cache_dir)
     # Base64 texts would be found by what they hold, at offsets that are not where it stands.
     scanner: NativeScanner = kingfisher_sdk.Scanner(rules, base64=False)
