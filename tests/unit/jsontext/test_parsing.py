@@ -205,3 +205,29 @@ def test_what_is_cheap_to_send_is_cheap_to_check(bomb: str) -> None:
             check(BOMBS[bomb])
 
     assert cpu_s(work) < 1
+
+
+STRUCTURAL = st.text(alphabet='{}[]:,"\\ a\u00e9\n', max_size=8)
+
+
+@given(
+    st.recursive(
+        STRUCTURAL | st.integers() | st.none(),
+        lambda values: st.lists(values, max_size=4) | st.dictionaries(STRUCTURAL, values, max_size=4),
+    ),
+    st.booleans(),
+    st.sampled_from((None, 1)),
+)
+def test_a_check_takes_nothing_in_a_string_for_structure(value: object, ascii_only: bool, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    assert check(text) == outline(parse(text))
+
+
+@pytest.mark.parametrize("escape", ['\\"', "\\\\", "\\\\\\\\\\\\", '\\\\\\"'], ids=range(4))
+def test_a_check_sees_a_long_text_as_one(escape: str) -> None:
+    # Whatever size the pieces have in which it is read, one of them ends within these escapes.
+    escapes = escape * (600_000 // len(escape))
+    for before in ("", "a"):
+        assert check(f'{{"b":["{before}{escapes}",{{":":"[{{:"}}]}}').depth == 3
+        with pytest.raises(JsonAmbiguous, match="repeated"):
+            check(f'{{"b":["{before}{escapes}",{{":":"[{{:",":":1}}]}}')
