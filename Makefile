@@ -28,7 +28,7 @@ demo: $(READY)  ## The main job on real input, everything embedded (ONCE=1: end 
 	@$(BIN)/countersign demo $(if $(ONCE),--once)
 
 test: $(READY)  ## All tests, several files at once (ARGS="-n0 -k ...": chosen ones, one after the other)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: $(READY)  ## Framing and leaf code on made-up input for a minute (ARGS="--seconds 600 --target events")
 	@mkdir -p .fuzz
