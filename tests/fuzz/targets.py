@@ -14,12 +14,13 @@ from countersign.jsontext import (
     JsonAmbiguous,
     JsonRefused,
     Number,
+    Place,
     apply_edits,
     check,
     literals,
     outline,
     parse,
-    pick_literals,
+    pick_places,
 )
 from countersign.masking import Blobs, Masker, NotMaskable, SseEvent, SseSplitter, mask_event
 from countersign.masking.offsets import raw_offsets
@@ -67,7 +68,8 @@ def read_json(data: bytes) -> None:
     for literal in listed:
         written = text[literal.start : literal.end]
         assert written == literal.value if literal.is_number else json.loads(written) == literal.value
-    assert list(pick_literals(text, [(each.start, each.end) for each in listed[::2]])) == listed[::2]
+    places = list(pick_places(text, [(each.start, each.end) for each in listed[::2]]))
+    assert places == [Place(each.start, each.end, *each[3:]) for each in listed[::2]]
 
 
 def _outcome(read: Callable[..., _T], data: bytes) -> _T | JsonRefused:
@@ -86,7 +88,7 @@ def measure_literals(data: bytes) -> None:
     except ValueError:
         return
     if isinstance(value, str):
-        at = raw_offsets(raw, value, range(len(value) + 1))
+        at = raw_offsets(raw, 0, len(raw), value, range(len(value) + 1))
         for offset in range(len(value) + 1):
             assert json.loads(raw[: at[offset]] + '"') == value[:offset]
 

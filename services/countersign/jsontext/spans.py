@@ -24,6 +24,16 @@ _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SKIPPER = JSONDecoder(object_pairs_hook=len, parse_int=str.isspace, parse_float=str.isspace)
 
 
+class Place(NamedTuple):
+    """Where a string (keys are strings, too) or a number stands in a document; see :class:`Literal`."""
+
+    start: int
+    end: int
+    path: Path
+    is_key: bool
+    is_number: bool
+
+
 class Literal(NamedTuple):
     """A string (keys are strings, too) or a number of a document.
 
@@ -59,16 +69,23 @@ def string_at(text: str, start: int) -> tuple[str, int]:
 
 def literals(text: str) -> list[Literal]:
     """List every string, key and number of a JSON text in its order."""
-    return list(pick_literals(text, [(0, len(text))]))
+    return [
+        Literal(place.start, place.end, decoded(text[place.start : place.end]), *place[2:])
+        for place in pick_places(text, [(0, len(text))])
+    ]
 
 
-def pick_literals(text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[Literal]:
-    """Yield the literals of a JSON text that have a part in one of these stretches, which are in order and apart."""
+def pick_places(text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[Place]:
+    """Yield where the literals of a JSON text stand that have a part in one of these stretches (in order and apart).
+
+    Of their values nothing is kept.
+    """
     coming = iter(stretches)
     first, last = next(coming, (0, 0))
     # Of each open container: the key as written, and -1; or nothing, and the position.
     keys: list[str] = []
     positions: list[int] = []
+    known: dict[str, str] = {}
     for match in _PART.finditer(text):
         kind = match.lastindex
         if kind == _MARK:
@@ -99,13 +116,17 @@ def pick_literals(text: str, stretches: Iterable[tuple[int, int]]) -> Iterator[L
                     return
                 first, last = following
             if first < end:
-                token = match[group]
-                path = _path(keys, positions)
-                yield Literal(start, end, decoded(token), path, group == _KEY, token[0] != '"')
+                yield Place(start, end, _path(keys, positions, known), group == _KEY, text[start] != '"')
 
 
-def _path(keys: Iterable[str], positions: Iterable[int]) -> Path:
-    return tuple([decoded(key) if at < 0 else at for key, at in zip(keys, positions, strict=True)])
+def _path(keys: Iterable[str], positions: Iterable[int], known: dict[str, str]) -> Path:
+    """The path to what is at hand; ``known`` are the keys that were decoded before, so that paths share them."""
+    return tuple(
+        [
+            (known.get(key) or known.setdefault(key, decoded(key))) if at < 0 else at
+            for key, at in zip(keys, positions, strict=True)
+        ]
+    )
 
 
 def value_span(document: Document | JsonText, path: Sequence[str | int]) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from countersign.jsontext import Edit, Literal, literals, pick_literals, quote
+from countersign.jsontext import Edit, Place, decoded, literals, pick_places, quote
 from countersign.masking.offsets import raw_offsets
 from countersign.masking.result import Span
 
@@ -47,7 +47,7 @@ class Layer(Protocol):
         """Replace spans of a leaf's value."""
         ...
 
-    def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
+    def embed(self, leaf: int, value: str, edits: Sequence[Edit]) -> None:
         """Take over edits of the text that is this leaf's value."""
         ...
 
@@ -90,9 +90,10 @@ class TextLayer:
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`."""
-        self.embed(leaf, _edits(self.value(leaf), spans))
+        value = self.value(leaf)
+        self.embed(leaf, value, _edits(value, spans))
 
-    def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
+    def embed(self, leaf: int, value: str, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
         self.edits += (Edit(leaf + edit.start, leaf + edit.end, edit.text, edit.origin) for edit in edits)
 
@@ -111,11 +112,13 @@ class JsonLayer:
     def __init__(self, text: str, parent: tuple[Layer, int] | None) -> None:
         self.text = text
         self.parent = parent
+        self.values: dict[int, str] = {}
+        """The values of leaves that are known: what would be long to decode again."""
         self.order: tuple[int, ...] = () if parent is None else (*parent[0].order, parent[1])
         self.found: dict[int, list[Span]] = {}
         self.edits: list[Edit] = []
         self._marked: list[tuple[int, int, Span]] = []
-        self._literals: dict[int, Literal] = {}
+        self._places: dict[int, Place] = {}
         self._place: str | None = None
         self._renamed: dict[tuple[str | int, ...], str] = {}
         self._taken: dict[tuple[str | int, ...], dict[str, int]] | None = None
@@ -130,55 +133,51 @@ class JsonLayer:
         wanted += ((leaf, leaf + 1) for leaf in (*self.found, *leaves))
         if not wanted:
             return
-        self._literals = {literal.start: literal for literal in pick_literals(self.text, _united(wanted))}
-        starts = list(self._literals)
+        self._places = {place.start: place for place in pick_places(self.text, _united(wanted))}
+        starts = list(self._places)
         for start, end, span in self._marked:
             index = max(bisect_right(starts, start) - 1, 0)
             while index < len(starts) and starts[index] < end:
-                self._mark_leaf(self._literals[starts[index]], start, end, span)
+                self._mark_leaf(self._places[starts[index]], start, end, span)
                 index += 1
         self._marked.clear()
 
-    def _mark_leaf(self, literal: Literal, start: int, end: int, span: Span) -> None:
-        quotes = 0 if literal.is_number else 1
-        opened = literal.start + quotes
-        first, last = max(start, opened), min(end, literal.end - quotes)
+    def _mark_leaf(self, leaf: Place, start: int, end: int, span: Span) -> None:
+        quotes = 0 if leaf.is_number else 1
+        opened = leaf.start + quotes
+        first, last = max(start, opened), min(end, leaf.end - quotes)
         if first < last:
             part = span._replace(start=first - opened, end=last - opened)
-            self.found.setdefault(literal.start, []).append(part)
+            self.found.setdefault(leaf.start, []).append(part)
 
     def value(self, leaf: int) -> str:
         """See :class:`Layer`."""
-        return self._literals[leaf].value
+        value = self.values.get(leaf)
+        return decoded(self.text[leaf : self._places[leaf].end]) if value is None else value
 
     def write(self, leaf: int, spans: Sequence[Span]) -> None:
         """See :class:`Layer`. A number stays a number; keys stay distinct within their object."""
-        literal = self._literals[leaf]
-        if literal.is_number:
-            number = spans[0].replacement.number(literal.value)
-            self.edits.append(Edit(literal.start, literal.end, number, spans[0]))
+        place, value = self._places[leaf], self.value(leaf)
+        if place.is_number:
+            number = spans[0].replacement.number(value)
+            self.edits.append(Edit(leaf, place.end, number, spans[0]))
             return
-        edits = _edits(literal.value, spans)
-        if literal.is_key:
-            suffix = self._rename(literal, edits)
+        edits = _edits(value, spans)
+        if place.is_key:
+            suffix = self._rename(place.path, value, edits)
             if suffix:
-                edits.append(Edit(len(literal.value), len(literal.value), suffix))
-        self.embed(leaf, edits)
+                edits.append(Edit(len(value), len(value), suffix))
+        self.embed(leaf, value, edits)
 
-    def embed(self, leaf: int, edits: Sequence[Edit]) -> None:
+    def embed(self, leaf: int, value: str, edits: Sequence[Edit]) -> None:
         """See :class:`Layer`."""
-        literal = self._literals[leaf]
-        raw = self.text[literal.start : literal.end]
         offsets = {edit.start for edit in edits} | {edit.end for edit in edits}
-        at = raw_offsets(raw, literal.value, sorted(offsets))
-        start = literal.start
-        self.edits += (
-            Edit(start + at[edit.start], start + at[edit.end], quote(edit.text)[1:-1], edit.origin) for edit in edits
-        )
+        at = raw_offsets(self.text, leaf, self._places[leaf].end, value, sorted(offsets))
+        self.edits += (Edit(at[edit.start], at[edit.end], quote(edit.text)[1:-1], edit.origin) for edit in edits)
 
     def place(self, leaf: int) -> str:
         """See :class:`Layer`."""
-        path = self._literals[leaf].path
+        path = self._places[leaf].path
         if self._place is None:
             self._place = "$" if self.parent is None else self.parent[0].place(self.parent[1]) + "$"
         steps = [self._place]
@@ -192,18 +191,19 @@ class JsonLayer:
     def forget(self) -> None:
         """See :class:`Layer`."""
         self.found.clear()
-        self._literals.clear()
+        self._places.clear()
+        self.values.clear()
         self._taken = None
 
-    def _rename(self, literal: Literal, edits: Sequence[Edit]) -> str:
+    def _rename(self, path: tuple[str | int, ...], key: str, edits: Sequence[Edit]) -> str:
         """Note a key's new name; return what to append so that no other key of its object has the same."""
         if self._taken is None:
             self._taken = {}
             for other in literals(self.text):
                 if other.is_key:
                     self._taken.setdefault(other.path[:-1], {})[other.value] = 1
-        taken = self._taken[literal.path[:-1]]
-        name = literal.value
+        taken = self._taken[path[:-1]]
+        name = key
         for edit in reversed(edits):
             name = name[: edit.start] + edit.text + name[edit.end :]
         suffix = ""
@@ -211,7 +211,7 @@ class JsonLayer:
             taken[name] = taken.get(name, 1) + 1
             suffix = f"#{taken[name]}"
         taken[name + suffix] = 1
-        self._renamed[literal.path] = name + suffix
+        self._renamed[path] = name + suffix
         return suffix
 
 

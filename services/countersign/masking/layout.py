@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import re2
 
-from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, check, pick_literals, string_at
+from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, check, pick_places, string_at
 from countersign.masking.covered import covered
 from countersign.masking.fragments import Doubtful, fragments
 from countersign.masking.key_rules import KeyRules
@@ -240,6 +240,8 @@ class Layout:
         done = 0
         for inside in insides:
             self._add_stretch(layer, done, inside.start + 1)
+            if len(inside.value) > _LONG:
+                layer.values[inside.start] = inside.value
             if not inside.holds_json:
                 run = _Run(layer, inside.start, inside.end, is_leaf=True)
                 self._add(run, inside.value, 0, len(inside.value))
@@ -321,7 +323,7 @@ class Layout:
 def _paths(text: str, insides: list[_Inside]) -> dict[int, tuple[str | int, ...]]:
     """The paths of the strings that hold JSON."""
     stretches = [(inside.start, inside.end) for inside in insides if inside.holds_json]
-    return {literal.start: literal.path for literal in pick_literals(text, stretches)}
+    return {place.start: place.path for place in pick_places(text, stretches)}
 
 
 def _special_strings(text: str) -> Iterator[tuple[int, int, str]]:

@@ -136,7 +136,10 @@ class Masker:
 
     def _masked(self, data: bytes, layout: Layout) -> Masked:
         findings = self._mask(layout)
-        return Masked(write_edits(layout.body.text, layout.body.edits), findings) if findings else Masked(data)
+        body = layout.body
+        # The texts within it are as long as itself, perhaps, and needed no more.
+        del layout
+        return Masked(write_edits(body.text, body.edits), findings) if findings else Masked(data)
 
     def _masked_text(self, layout: Layout) -> tuple[str, tuple[Finding, ...]]:
         findings = self._mask(layout)
@@ -295,7 +298,7 @@ def _edit(layout: Layout, found: Mapping[Leaf, Sequence[Span]]) -> tuple[Finding
     for layer in reversed(layout.layers):
         if layer.parent is not None and layer.edits:
             outer, leaf = layer.parent
-            outer.embed(leaf, layer.edits)
+            outer.embed(leaf, layer.text, layer.edits)
             layer.edits = []
     for layer in layout.layers:
         layer.forget()

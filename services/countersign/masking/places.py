@@ -17,22 +17,31 @@ def summarise(found: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
 
     Over :data:`MOST_PLACES`, positions in arrays become ``[*]``; if that is still too many, only labels are counted.
     """
-    return _short(Counter(found))
+    return _counted((label, place, 1) for label, place in found)
 
 
 def bounded(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Shorten a list of findings likewise."""
+    return _counted((finding.label, finding.place, finding.count) for finding in findings)
+
+
+_SHORTER: tuple[Callable[[str], str], ...] = (
+    lambda place: place,
+    lambda place: _POSITION.sub("[*]", place),
+    lambda _: "",
+)
+
+
+def _counted(found: Iterable[tuple[str, str, int]]) -> tuple[Finding, ...]:
+    """Count, and shorten as soon as there are too many: so no more places are held than are told."""
     counts: Counter[tuple[str, str]] = Counter()
-    for finding in findings:
-        counts[finding.label, finding.place] += finding.count
-    return _short(counts)
-
-
-def _short(counts: Counter[tuple[str, str]]) -> tuple[Finding, ...]:
-    if len(counts) > MOST_PLACES:
-        counts = _regroup(counts, lambda place: _POSITION.sub("[*]", place))
-    if len(counts) > MOST_PLACES:
-        counts = _regroup(counts, lambda _: "")
+    ways = iter(_SHORTER)
+    shorten = next(ways)
+    for label, place, count in found:
+        counts[label, shorten(place)] += count
+        while len(counts) > MOST_PLACES and (shorter := next(ways, None)) is not None:
+            shorten = shorter
+            counts = _regroup(counts, shorten)
     return tuple(Finding(label, place, count) for (label, place), count in counts.items())
 
 

@@ -126,8 +126,8 @@ def _edits(document: Document, leaf: Literal, known: _Known) -> Sequence[Edit]:
         raise NotUnmaskable("a token in the arguments has expired, or is of another session")
     if not places:
         return ()
-    raw = document.text[leaf.start : leaf.end]
-    at = raw_offsets(raw, leaf.value, sorted({offset for place in places for offset in place}))
+    offsets = sorted({offset for place in places for offset in place})
+    at = raw_offsets(document.text, leaf.start, leaf.end, leaf.value, offsets)
     edits: list[Edit] = []
     for start, end in places:
         token = leaf.value[start:end]
@@ -135,7 +135,7 @@ def _edits(document: Document, leaf: Literal, known: _Known) -> Sequence[Edit]:
         known.used[value] = token
         if (start, end) != (0, len(leaf.value)) and not _may_stand_within(token, value):
             raise NotUnmaskable("a token stands within a text that its value could end: pass it as an argument alone")
-        edits.append(Edit(leaf.start + at[start], leaf.start + at[end], quote(value)[1:-1]))
+        edits.append(Edit(at[start], at[end], quote(value)[1:-1]))
     return edits
 
 

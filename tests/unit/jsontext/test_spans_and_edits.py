@@ -13,12 +13,13 @@ from countersign.jsontext import (
     Edit,
     Literal,
     Number,
+    Place,
     apply_edits,
     drop_elements,
     element_spans,
     literals,
     parse,
-    pick_literals,
+    pick_places,
     quote,
     value_span,
 )
@@ -150,9 +151,11 @@ def test_picked_literals_are_those_that_a_stretch_touches(text: str, bounds: lis
     ordered = sorted(set(bounds))
     stretches = list(zip(ordered[0::2], ordered[1::2], strict=False))
     touched = [
-        item for item in literals(text) if any(start < item.end and item.start < end for start, end in stretches)
+        Place(item.start, item.end, *item[3:])
+        for item in literals(text)
+        if any(start < item.end and item.start < end for start, end in stretches)
     ]
-    assert list(pick_literals(text, stretches)) == touched
+    assert list(pick_places(text, stretches)) == touched
 
 
 def test_a_string_of_many_escapes_is_one_token() -> None:
