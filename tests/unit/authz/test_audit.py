@@ -38,10 +38,10 @@ class Asking(Verifier):
 class Door:
     """The door, with a verifier that the test controls."""
 
-    def __init__(self, folder: Path, principal: Principal = ALICE) -> None:
+    def __init__(self, folder: Path, cache_dir: Path, principal: Principal = ALICE) -> None:
         path = folder / "gateway.yaml"
         path.write_text(GATEWAY + "auditors: {groups: [auditors]}\n")
-        rulebook = Rulebook(path, {}, None, reads=())
+        rulebook = Rulebook(path, {}, cache_dir, reads=())
         self.bench, self.verifier = Bench(rulebook), Asking(principal)
         self._door = AuditDoor(rulebook, self.verifier, SEALER, self.bench.judge, lambda: NOW_US)
 
@@ -51,8 +51,10 @@ class Door:
 
 
 @pytest.mark.parametrize("path", [SESSIONS, REVIEW])
-async def test_the_recorder_is_told_who_was_verified_and_never_gets_the_token(tmp_path: Path, path: str) -> None:
-    door = Door(tmp_path)
+async def test_the_recorder_is_told_who_was_verified_and_never_gets_the_token(
+    tmp_path: Path, rules_cache: Path, path: str
+) -> None:
+    door = Door(tmp_path, rules_cache)
     answer = await door.ask(path)
     assert isinstance(answer, Forward)
     assert SEALER.open_principal(answer.set_headers[PRINCIPAL_HEADER]) == ALICE
@@ -62,16 +64,18 @@ async def test_the_recorder_is_told_who_was_verified_and_never_gets_the_token(tm
     assert door.verifier.audiences == ["https://gateway.test"]
 
 
-async def test_what_the_recorder_does_not_record_is_for_auditors_only(tmp_path: Path) -> None:
-    refused = await Door(tmp_path).ask(REFLECTION)
+async def test_what_the_recorder_does_not_record_is_for_auditors_only(tmp_path: Path, rules_cache: Path) -> None:
+    refused = await Door(tmp_path, rules_cache).ask(REFLECTION)
     assert isinstance(refused, Answer)
     assert refused.reply.status == 403
-    assert isinstance(await Door(tmp_path, CAROL).ask(REFLECTION), Forward)
+    assert isinstance(await Door(tmp_path, rules_cache, CAROL).ask(REFLECTION), Forward)
 
 
 @pytest.mark.parametrize("path", [SESSIONS, REVIEW, REFLECTION])
-async def test_nobody_gets_in_unidentified_and_the_attempt_is_recorded(tmp_path: Path, path: str) -> None:
-    door = Door(tmp_path)
+async def test_nobody_gets_in_unidentified_and_the_attempt_is_recorded(
+    tmp_path: Path, rules_cache: Path, path: str
+) -> None:
+    door = Door(tmp_path, rules_cache)
     door.verifier.error = Unidentified("no bearer token", presented=False)
     answer = await door.ask(path)
     assert isinstance(answer, Answer)

@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -40,10 +41,20 @@ ARGUED = '  - {name: odd, deny: {tools: [query]}, when: "has(args.odd)"}\n'
 LIMIT = "rate_limits: [{name: slow down, groups: [analysts], targets: [orders], calls: 3, per: 1m}]\n"
 
 
-def in_force(folder: Path, rules: str = READ, rest: str = "") -> InForce:
-    path = folder / "gateway.yaml"
-    path.write_text(f"{HEAD}rules:\n{rules}{rest}")
-    return Rulebook(path, {}, None, reads=()).current
+class Compile(Protocol):
+    """Puts rules in force, and what else gateway.yaml is to state."""
+
+    def __call__(self, rules: str = READ, rest: str = "") -> InForce: ...
+
+
+@pytest.fixture
+def in_force(tmp_path: Path, rules_cache: Path) -> Compile:
+    def compiled(rules: str = READ, rest: str = "") -> InForce:
+        path = tmp_path / "gateway.yaml"
+        path.write_text(f"{HEAD}rules:\n{rules}{rest}")
+        return Rulebook(path, {}, rules_cache, reads=()).current
+
+    return compiled
 
 
 async def decide(
@@ -59,35 +70,35 @@ async def decide(
 
 
 @pytest.mark.parametrize("state", PENDING)
-async def test_a_tool_that_nobody_accepted_is_denied_whatever_the_rules_say(tmp_path: Path, state: PinState) -> None:
-    decided = await decide(in_force(tmp_path), tools=Tools(states={"query": state}))
+async def test_a_tool_that_nobody_accepted_is_denied_whatever_the_rules_say(in_force: Compile, state: PinState) -> None:
+    decided = await decide(in_force(), tools=Tools(states={"query": state}))
     assert decided.verdict.outcome is Outcome.DENY
     assert "tool" in decided.verdict.reason
     assert decided.verdict.masks == ()
 
 
 @pytest.mark.parametrize("state", WHATEVER_IS_NEW)
-async def test_a_target_may_be_trusted_with_its_tools(tmp_path: Path, state: PinState) -> None:
+async def test_a_target_may_be_trusted_with_its_tools(in_force: Compile, state: PinState) -> None:
     loose = replace(QUERY, target="loose")
-    assert (await decide(in_force(tmp_path), loose, tools=Tools(state))).verdict.allowed
+    assert (await decide(in_force(), loose, tools=Tools(state))).verdict.allowed
 
 
-async def test_no_target_is_trusted_with_what_it_hides(tmp_path: Path) -> None:
+async def test_no_target_is_trusted_with_what_it_hides(in_force: Compile) -> None:
     loose = replace(QUERY, target="loose")
-    decided = await decide(in_force(tmp_path), loose, tools=Tools(states={"query": PinState.HIDDEN}))
+    decided = await decide(in_force(), loose, tools=Tools(states={"query": PinState.HIDDEN}))
     assert decided.verdict.outcome is Outcome.DENY
     assert "hidden" in decided.verdict.reason
 
 
 @pytest.mark.parametrize("state", [PinState.ACCEPTED, PinState.UNSEEN_TARGET])
-async def test_accepted_tools_and_those_never_listed_are_for_the_rules(tmp_path: Path, state: PinState) -> None:
-    now = in_force(tmp_path)
+async def test_accepted_tools_and_those_never_listed_are_for_the_rules(in_force: Compile, state: PinState) -> None:
+    now = in_force()
     assert (await decide(now, tools=Tools(state))).verdict.allowed
     assert not (await decide(now, replace(QUERY, name="drop"), tools=Tools(state))).verdict.allowed
 
 
-async def test_nothing_is_concluded_about_tools_from_old_knowledge(tmp_path: Path) -> None:
-    now = in_force(tmp_path)
+async def test_nothing_is_concluded_about_tools_from_old_knowledge(in_force: Compile) -> None:
+    now = in_force()
     with pytest.raises(Undecidable):
         await decide(now, tools=Tools(PinState.UNKNOWN))
     # What the rules deny anyway, and what names no tool, needs none of it.
@@ -95,22 +106,20 @@ async def test_nothing_is_concluded_about_tools_from_old_knowledge(tmp_path: Pat
     assert (await decide(now, PING, tools=Tools(PinState.UNKNOWN))).verdict.allowed
 
 
-async def test_a_pending_tool_in_a_batch_holds_back_all_of_it(tmp_path: Path) -> None:
+async def test_a_pending_tool_in_a_batch_holds_back_all_of_it(in_force: Compile) -> None:
     other = replace(QUERY, name="list_orders")
     used = Used()
-    decided = await decide(
-        in_force(tmp_path), other, QUERY, PING, tools=Tools(states={"query": PinState.CHANGED}), used=used
-    )
+    decided = await decide(in_force(), other, QUERY, PING, tools=Tools(states={"query": PinState.CHANGED}), used=used)
     assert [decision.outcome for decision in decided.decisions] == [Outcome.DENY] * 3
     assert used.counted == 0
 
 
-async def test_usage_reaches_conditions_and_is_asked_for_only_then(tmp_path: Path) -> None:
+async def test_usage_reaches_conditions_and_is_asked_for_only_then(in_force: Compile) -> None:
     many = Used(Usage(rows_1h=1001))
-    assert (await decide(in_force(tmp_path), used=many)).verdict.allowed
-    denied = await decide(in_force(tmp_path, READ + DENIALS), used=many)
+    assert (await decide(in_force(), used=many)).verdict.allowed
+    denied = await decide(in_force(READ + DENIALS), used=many)
     assert denied.verdict.rules == ("bulk",)
-    assert (await decide(in_force(tmp_path, READ + DENIALS), used=Used(Usage(rows_1h=1000)))).verdict.allowed
+    assert (await decide(in_force(READ + DENIALS), used=Used(Usage(rows_1h=1000)))).verdict.allowed
 
 
 @pytest.mark.parametrize(
@@ -122,22 +131,24 @@ async def test_usage_reaches_conditions_and_is_asked_for_only_then(tmp_path: Pat
         (READ + DENIALS.replace("}\n", ", mode: shadow}\n"), "", False),
     ],
 )
-def test_it_is_known_whether_any_call_is_judged_by_usage(tmp_path: Path, rules: str, rest: str, judged: bool) -> None:
-    assert in_force(tmp_path, rules, rest).judges_by_usage is judged
+def test_it_is_known_whether_any_call_is_judged_by_usage(
+    in_force: Compile, rules: str, rest: str, judged: bool
+) -> None:
+    assert in_force(rules, rest).judges_by_usage is judged
 
 
-async def test_who_had_too_much_does_not_connect_either(tmp_path: Path) -> None:
-    now = in_force(tmp_path, READ + '  - {name: enough, deny: {groups: ["*"]}, when: "usage.rows_1h > 1000"}\n')
+async def test_who_had_too_much_does_not_connect_either(in_force: Compile) -> None:
+    now = in_force(READ + '  - {name: enough, deny: {groups: ["*"]}, when: "usage.rows_1h > 1000"}\n')
     assert (await decide(now, PING, used=Used(Usage(rows_1h=1000)))).verdict.allowed
     assert (await decide(now, PING, used=Used(Usage(rows_1h=1001)))).verdict.rules == ("enough",)
     with pytest.raises(Undecidable):
         await decide(now, PING, used=Used(fresh=False))
 
 
-async def test_large_calls_judged_by_usage_hold_nobody_up_and_pass_one_by_one(tmp_path: Path) -> None:
+async def test_large_calls_judged_by_usage_hold_nobody_up_and_pass_one_by_one(in_force: Compile) -> None:
     rule = '  - {name: once, deny: {tools: [query, drop]}, when: "usage.calls_1h >= 1 && size(args) < 100000"}\n'
     large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
-    now, used = in_force(tmp_path, READ + rule), Used()
+    now, used = in_force(READ + rule), Used()
     decider = Decider(Tools(), used)
     call, target = replace(QUERY, params_json=large), now.config.targets["orders"]
     asked = [asyncio.ensure_future(decider.decide(now, target, ALICE, [call], NOW, len(large))) for _ in range(4)]
@@ -153,9 +164,9 @@ async def test_large_calls_judged_by_usage_hold_nobody_up_and_pass_one_by_one(tm
     assert used.counted == 1
 
 
-async def test_large_calls_at_once_are_not_more_than_the_limit(tmp_path: Path) -> None:
+async def test_large_calls_at_once_are_not_more_than_the_limit(in_force: Compile) -> None:
     large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
-    now, used = in_force(tmp_path, READ + ARGUED, LIMIT), Used()
+    now, used = in_force(READ + ARGUED, LIMIT), Used()
     decider, target = Decider(Tools(), used), now.config.targets["orders"]
     call = replace(QUERY, params_json=large)
     decided = await asyncio.gather(*(decider.decide(now, target, ALICE, [call], NOW, len(large)) for _ in range(6)))
@@ -163,10 +174,10 @@ async def test_large_calls_at_once_are_not_more_than_the_limit(tmp_path: Path) -
     assert used.counted == 3
 
 
-async def test_a_call_does_not_pass_on_a_count_that_grew_old_while_it_was_judged(tmp_path: Path) -> None:
+async def test_a_call_does_not_pass_on_a_count_that_grew_old_while_it_was_judged(in_force: Compile) -> None:
     used = Used()
     large = json.dumps({"name": "query", "arguments": {f"key{number}": number for number in range(20_000)}})
-    now = in_force(tmp_path, READ, LIMIT)
+    now = in_force(READ, LIMIT)
     asked = asyncio.ensure_future(decide(now, replace(QUERY, params_json=large), used=used, size_bytes=len(large)))
     await asyncio.sleep(0)
     used.fresh = False
@@ -175,18 +186,18 @@ async def test_a_call_does_not_pass_on_a_count_that_grew_old_while_it_was_judged
     assert used.counted == 0
 
 
-async def test_where_usage_decides_and_is_not_known_nothing_is_decided(tmp_path: Path) -> None:
+async def test_where_usage_decides_and_is_not_known_nothing_is_decided(in_force: Compile) -> None:
     stale = Used(fresh=False)
     for rules, rest in ((READ + DENIALS, ""), (READ, LIMIT)):
         with pytest.raises(Undecidable):
-            await decide(in_force(tmp_path, rules, rest), used=stale)
-        assert (await decide(in_force(tmp_path, rules, rest), PING, used=stale)).verdict.allowed
-    assert (await decide(in_force(tmp_path), used=stale)).verdict.allowed
-    assert (await decide(in_force(tmp_path, READ, LIMIT), replace(QUERY, target="loose"), used=stale)).verdict.allowed
+            await decide(in_force(rules, rest), used=stale)
+        assert (await decide(in_force(rules, rest), PING, used=stale)).verdict.allowed
+    assert (await decide(in_force(), used=stale)).verdict.allowed
+    assert (await decide(in_force(READ, LIMIT), replace(QUERY, target="loose"), used=stale)).verdict.allowed
 
 
-async def test_calls_count_when_they_pass_and_the_limit_says_when_to_come_back(tmp_path: Path) -> None:
-    now, used = in_force(tmp_path, READ, LIMIT), Used()
+async def test_calls_count_when_they_pass_and_the_limit_says_when_to_come_back(in_force: Compile) -> None:
+    now, used = in_force(READ, LIMIT), Used()
     for _ in range(3):
         assert (await decide(now, used=used)).verdict.allowed
         assert (await decide(now, PING, used=used)).verdict.allowed
@@ -199,17 +210,17 @@ async def test_calls_count_when_they_pass_and_the_limit_says_when_to_come_back(t
     assert (await decide(now, PING, used=used)).verdict.allowed
 
 
-async def test_a_batch_cannot_carry_more_calls_than_the_limit_has_left(tmp_path: Path) -> None:
-    now, used = in_force(tmp_path, READ, LIMIT), Used(Usage(calls_1m=1))
+async def test_a_batch_cannot_carry_more_calls_than_the_limit_has_left(in_force: Compile) -> None:
+    now, used = in_force(READ, LIMIT), Used(Usage(calls_1m=1))
     assert (await decide(now, QUERY, QUERY, QUERY, used=used)).retry_after_s > 0
     assert used.counted == 0
     assert (await decide(now, QUERY, PING, QUERY, used=used)).verdict.allowed
     assert used.counted == 2
 
 
-async def test_a_batch_cannot_carry_more_calls_than_a_condition_lets_pass(tmp_path: Path) -> None:
+async def test_a_batch_cannot_carry_more_calls_than_a_condition_lets_pass(in_force: Compile) -> None:
     rule = '  - {name: four, deny: {tools: [query]}, when: "usage.calls_1h >= 4"}\n'
-    now, used = in_force(tmp_path, READ + rule), Used(Usage(calls_1h=2))
+    now, used = in_force(READ + rule), Used(Usage(calls_1h=2))
     decided = await decide(now, QUERY, PING, QUERY, QUERY, used=used)
     assert [decision.rules for decision in decided.decisions] == [("four",)] * 4
     assert used.counted == 0
@@ -217,52 +228,52 @@ async def test_a_batch_cannot_carry_more_calls_than_a_condition_lets_pass(tmp_pa
     assert (await decide(now, used=used)).verdict.rules == ("four",)
 
 
-async def test_of_several_limits_the_longest_wait_is_told(tmp_path: Path) -> None:
+async def test_of_several_limits_the_longest_wait_is_told(in_force: Compile) -> None:
     class Leaving(Used):
         def departures(self, principal: Principal, target: str, window: Window, now_us: int) -> tuple[Departure, ...]:
             return (Departure(50_000_000 if window is Window.MINUTE else 3_000_000, 4),)
 
     limits = "rate_limits: [{name: a, calls: 3, per: 1m}, {name: b, calls: 4, per: 1h}]\n"
-    limited = await decide(in_force(tmp_path, READ, limits), used=Leaving(Usage(calls_1m=4, calls_1h=4)))
+    limited = await decide(in_force(READ, limits), used=Leaving(Usage(calls_1m=4, calls_1h=4)))
     assert limited.retry_after_s == 50
 
 
-async def test_a_batch_that_no_wait_lets_pass_is_denied_without_one(tmp_path: Path) -> None:
-    never = await decide(in_force(tmp_path, READ, LIMIT), *[QUERY] * 4)
+async def test_a_batch_that_no_wait_lets_pass_is_denied_without_one(in_force: Compile) -> None:
+    never = await decide(in_force(READ, LIMIT), *[QUERY] * 4)
     assert (never.verdict.outcome, never.verdict.rules, never.retry_after_s) == (Outcome.DENY, ("slow down",), 0)
     assert "never lets 4 calls pass" in never.verdict.message
 
 
-async def test_needing_approval_is_denied_while_nobody_can_be_asked(tmp_path: Path) -> None:
-    now = in_force(tmp_path, READ + "  - {name: ask first, approve: {groups: [analysts], tools: [query]}}\n")
+async def test_needing_approval_is_denied_while_nobody_can_be_asked(in_force: Compile) -> None:
+    now = in_force(READ + "  - {name: ask first, approve: {groups: [analysts], tools: [query]}}\n")
     verdict = (await decide(now)).verdict
     assert (verdict.outcome, verdict.rules, verdict.masks) == (Outcome.DENY, ("ask first",), ())
     assert "approval" in verdict.reason
     assert "approval" in verdict.message
 
 
-async def test_rules_on_trial_say_their_say_and_bind_nobody(tmp_path: Path) -> None:
-    plain = await decide(in_force(tmp_path))
+async def test_rules_on_trial_say_their_say_and_bind_nobody(in_force: Compile) -> None:
+    plain = await decide(in_force())
     assert plain.verdict.shadow is None
     trial = "  - {name: on trial, deny: {tools: [query]}, mode: shadow}\n"
-    tried = await decide(in_force(tmp_path, READ + trial))
+    tried = await decide(in_force(READ + trial))
     assert tried.verdict.allowed
     assert tried.verdict.shadow is not None
     assert (tried.verdict.shadow.outcome, tried.verdict.shadow.rules) == (Outcome.DENY, ("on trial",))
 
 
-async def test_rules_on_trial_see_what_was_used_also_where_one_only_connects(tmp_path: Path) -> None:
+async def test_rules_on_trial_see_what_was_used_also_where_one_only_connects(in_force: Compile) -> None:
     trial = '  - {name: enough, deny: {groups: ["*"]}, when: "usage.rows_1h > 1000", mode: shadow}\n'
     for call in (QUERY, PING):
-        tried = await decide(in_force(tmp_path, READ + trial), call, used=Used(Usage(rows_1h=1001)))
+        tried = await decide(in_force(READ + trial), call, used=Used(Usage(rows_1h=1001)))
         assert tried.verdict.allowed
         assert tried.verdict.shadow is not None
         assert tried.verdict.shadow.rules == ("enough",)
 
 
-async def test_a_whole_candidate_is_tried_beside_the_rules_in_force(tmp_path: Path) -> None:
+async def test_a_whole_candidate_is_tried_beside_the_rules_in_force(tmp_path: Path, in_force: Compile) -> None:
     (tmp_path / "candidate.yaml").write_text(f"{HEAD}rules:\n{READ.replace('read', 'read more')}")
-    tried = await decide(in_force(tmp_path, READ, "shadow: candidate.yaml\n"))
+    tried = await decide(in_force(READ, "shadow: candidate.yaml\n"))
     assert tried.verdict.rules == ("read",)
     assert tried.verdict.shadow is not None
     assert tried.verdict.shadow.rules == ("read more",)

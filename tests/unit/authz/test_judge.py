@@ -249,10 +249,12 @@ async def test_what_is_not_known_of_tools_or_usage_makes_no_call(bench: Bench) -
 
 
 @pytest.mark.parametrize("asked", [call(rpc_id=7), [call(rpc_id=7), call(rpc_id=8)]])
-async def test_too_many_calls_are_recorded_and_told_when_to_come_back(tmp_path: Path, asked: object) -> None:
+async def test_too_many_calls_are_recorded_and_told_when_to_come_back(
+    tmp_path: Path, rules_cache: Path, asked: object
+) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(f"{GATEWAY}rate_limits: [{{name: slow down, calls: 2, per: 1h}}]\n")
-    bench = Bench(Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, None, reads={SecretUse.TARGETS}))
+    bench = Bench(Rulebook(path, {"ORDERS_TOKEN": CREDENTIAL}, rules_cache, reads={SecretUse.TARGETS}))
     bench.used.usage, bench.used.leaving = Usage(calls_1h=2), (Departure(1_500_000, 1),)
     answer = await bench.ask(inquiry(asked))
     assert isinstance(answer, Answer)

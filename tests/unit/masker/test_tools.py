@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
@@ -27,18 +28,18 @@ GOOD, EVIL = tool(), tool(description="Runs a query, and more.")
 
 
 @pytest.fixture(scope="module")
-def rulebook(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
     path = tmp_path_factory.mktemp("tools") / "gateway.yaml"
     path.write_text(GATEWAY % "")
-    return Rulebook(path, {}, None, reads=())
+    return Rulebook(path, {}, rules_cache, reads=())
 
 
 @pytest.fixture(scope="module")
-def allowing(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
+def allowing(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rulebook:
     """As ``rulebook``, but the target may offer new tools."""
     path = tmp_path_factory.mktemp("tools") / "gateway.yaml"
     path.write_text(GATEWAY % ", new_tools: allow")
-    return Rulebook(path, {}, None, reads=())
+    return Rulebook(path, {}, rules_cache, reads=())
 
 
 def message(*tools: dict[str, object], **more: object) -> dict[str, object]:

@@ -14,10 +14,12 @@ from countersign.runtime.rulebook import InForce, Rulebook
 from tests.unit.config.files import ENV, GOOD, edited
 
 
-def test_only_the_last_few_versions_are_kept_and_one_that_comes_back_is_the_newest(tmp_path: Path) -> None:
+def test_only_the_last_few_versions_are_kept_and_one_that_comes_back_is_the_newest(
+    tmp_path: Path, rules_cache: Path
+) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(GOOD)
-    book = Rulebook(path, ENV, None, reads=())
+    book = Rulebook(path, ENV, rules_cache, reads=())
     versions = [book.current.config.version]
 
     def edit(text: str) -> None:
@@ -36,10 +38,12 @@ def test_only_the_last_few_versions_are_kept_and_one_that_comes_back_is_the_newe
     assert kept == [True, False, False, *[True] * 8]
 
 
-async def test_an_edit_is_loaded_while_calls_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_edit_is_loaded_while_calls_go_on(
+    tmp_path: Path, rules_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(GOOD)
-    book = Rulebook(path, ENV, None, reads=())
+    book = Rulebook(path, ENV, rules_cache, reads=())
     before = book.current
     loading, may_load = threading.Event(), threading.Event()
     poll = ConfigWatcher.poll
@@ -70,11 +74,11 @@ async def test_an_edit_is_loaded_while_calls_go_on(tmp_path: Path, monkeypatch: 
         await following
 
 
-def test_an_edit_of_a_detector_is_for_the_calls_judged_after_it(tmp_path: Path) -> None:
+def test_an_edit_of_a_detector_is_for_the_calls_judged_after_it(tmp_path: Path, rules_cache: Path) -> None:
     path = tmp_path / "gateway.yaml"
     stated = edited("{detect: [secrets]}", "{detect: [secrets, badge]}\ndetectors: {badge: {pattern: 'A-[0-9]{4}'}}")
     path.write_text(stated)
-    book = Rulebook(path, ENV, None, reads=())
+    book = Rulebook(path, ENV, rules_cache, reads=())
     before = book.current
     path.write_text(stated.replace("A-[0-9]", "B-[0-9]"))
     assert book.poll() is not None
