@@ -16,7 +16,7 @@ from countersign.masking.explaining import Explained, located
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.key_rules import Cover, KeyRules
-from countersign.masking.layers import Layer
+from countersign.masking.layers import JsonLayer, Layer
 from countersign.masking.layout import Layout, lay_out_json, lay_out_text
 from countersign.masking.places import summarise
 from countersign.masking.readings import readings
@@ -89,11 +89,11 @@ class Masker:
             return Masked(data)
         return self._guarded(lambda: self._masked(data, self._json_layout(body)))
 
-    def json_text(self, data: bytes, body: JsonText) -> Masked:
-        """Mask a JSON body; ``body`` is what ``check`` read from ``data``."""
+    def json_text(self, body: JsonText) -> tuple[bytes | None, tuple[Finding, ...]]:
+        """Mask a JSON body as ``check`` read it; ``None`` instead of its bytes when it stays as it is."""
         if self._idle:
-            return Masked(data)
-        return self._guarded(lambda: self._masked(data, self._json_layout(body)))
+            return None, ()
+        return self._guarded(lambda: self._written(self._json_layout(body)))
 
     def json_document(self, document: Document) -> tuple[str, tuple[Finding, ...]]:
         """Mask a parsed JSON body; the text is the document's own when there are no findings."""
@@ -135,11 +135,15 @@ class Masker:
         return lay_out_text(text, self._keys, self._columns, self.max_depth)
 
     def _masked(self, data: bytes, layout: Layout) -> Masked:
+        changed, findings = self._written(layout)
+        return Masked(data if changed is None else changed, findings)
+
+    def _written(self, layout: Layout) -> tuple[bytes | None, tuple[Finding, ...]]:
         findings = self._mask(layout)
         body = layout.body
-        # The texts within it are as long as itself, perhaps, and needed no more.
+        # The texts within it may be as long as itself.
         del layout
-        return Masked(write_edits(body.text, body.edits), findings) if findings else Masked(data)
+        return (write_edits(body.text, body.edits) if findings else None), findings
 
     def _masked_text(self, layout: Layout) -> tuple[str, tuple[Finding, ...]]:
         findings = self._mask(layout)
@@ -186,9 +190,8 @@ class Masker:
     def _named_in_prose(self, layout: Layout) -> list[tuple[Leaf, Span]]:
         if not self._text_fields:
             return []
-        prose = list(
-            layout.prose(single_lines=self._text_fields.in_single_lines(layer.text for layer in layout.layers))
-        )
+        json_texts = (layer.text for layer in layout.layers if isinstance(layer, JsonLayer))
+        prose = list(layout.prose(single_lines=self._text_fields.in_single_lines(json_texts)))
         named = list(self._text_fields.find([text for _, _, text in prose]))
         named += self._named_in_readings([text for _, _, text in prose], {index for index, _ in named})
         return [(prose[index][:2], span) for index, span in named]

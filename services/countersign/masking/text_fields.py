@@ -28,6 +28,7 @@ _PERSONAL = Pattern(
 
 # In a string of JSON: between a key and its colon stands a quotation mark.
 _SAID = Pattern(rf"(?i)(?:{personal_keys.ENDS})[0-9]?[*_]{{0,3}} ?[:=]")
+_SAID_IN_STRINGS = rf"(?:{personal_keys.ENDS})[0-9]?['`\]*_]*[ \t]*[:=]"
 
 
 class TextFields:
@@ -43,15 +44,12 @@ class TextFields:
         return bool(self.columns)
 
     def in_single_lines(self, texts: Iterable[str]) -> bool:
-        """Whether strings of JSON texts must be looked at although they have neither escapes nor lines."""
-        return bool(self._named) or (
-            self._reads_persons
-            and any(
-                next(_SAID.spans(text[start : start + _CHUNK + _LONGEST_NAME].encode()), None) is not None
-                for text in texts
-                for start in range(0, len(text), _CHUNK)
-            )
-        )
+        """Whether strings of these JSON texts must be looked at although they have neither escapes nor lines."""
+        if not self._named and not self._reads_persons:
+            return False
+        pattern = self._in_strings if self._named else _SAID
+        overlap = 2 * _LONGEST_NAME + max(map(len, self._named), default=0)
+        return any(pattern.matches(piece.encode()) for piece in _pieces(texts, overlap))
 
     def find(self, texts: Sequence[str], *, no_tables: Container[int] = ()) -> Iterator[tuple[int, Span]]:
         """Yield the values' places in code points, each with the number of its text, in the order of the texts.
@@ -142,8 +140,40 @@ class TextFields:
         return [counter.code_points(at) for at in self.columns.places(data)]
 
     @cached_property
+    def _in_strings(self) -> Pattern:
+        """Strings of a JSON text that :meth:`find` may find something in, if ``Layout.prose`` yields them.
+
+        The text may begin, or end, within a string.
+        """
+        names = [self.columns.spelled]
+        last = list(names)
+        if self.columns.ends:
+            cell = rf"(?:{self.columns.ends})[0-9]?['`\]*]* ?"
+            names.append(rf"{cell}(?:[,;|\t│┃║)\]]|  |</)")
+            last += [*names, rf'{cell}"']
+        before = rf"""(?:\A|"[\[(<]|"[^"]*[:=])[^"]*(?:{"|".join(last)})"""
+        after = rf"""(?:{"|".join(names)})[^"]*(?:[:=]|\z)"""
+        said = [_SAID_IN_STRINGS] if self._reads_persons else []
+        return Pattern("(?i)" + "|".join([before, after, *said]))
+
+    @cached_property
     def _mark(self) -> Pattern:
         return Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.columns.spelled}){_AFTER_NAME}")
+
+
+def _pieces(texts: Iterable[str], overlap: int) -> Iterator[str]:
+    """Cut texts into pieces that overlap, or join them: each is a line of a piece, or a part of one from its start."""
+    waiting: list[str] = []
+    size = 0
+    for text in texts:
+        for start in range(0, len(text), _CHUNK):
+            waiting.append(text[start : start + _CHUNK + overlap])
+            size += len(waiting[-1])
+            if size >= _CHUNK:
+                yield "\n".join(waiting)
+                waiting, size = [], 0
+    if waiting:
+        yield "\n".join(waiting)
 
 
 def _is_short(start: int, end: int) -> bool:

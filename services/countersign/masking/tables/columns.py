@@ -81,6 +81,12 @@ class Columns:
         """A pattern of the names; RE2, without regard to case."""
         return "|".join(re2.escape(name).replace("_", "[_ ]") for name in self._names)
 
+    @property
+    def ends(self) -> str:
+        """A pattern of the ends of names beyond them that may head a column; RE2, without regard to case."""
+        telling = [_TELLING_ENDS] if self._keys.reads_names else []
+        return "|".join([*telling, personal_keys.ENDS] if self._keys.reads_persons else telling)
+
     @cached_property
     def _heading(self) -> list[Pattern]:
         patterns = [Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.spelled})")] if self._names else []
