@@ -97,3 +97,8 @@ class Pattern:
         """Where a match that begins exactly at ``start`` ends, at most at ``limit``; ``start`` if there is none."""
         match = self._regexp.match(data, start, limit)
         return start if match is None else int(match.end())
+
+    def group_of_match(self, data: bytes, start: int, limit: int, group: int = 1) -> ByteSpan | None:
+        """Where the group stands in a match that begins exactly at ``start`` and ends, at most, at ``limit``."""
+        match = self._regexp.match(data, start, limit)
+        return None if match is None else match.span(group)

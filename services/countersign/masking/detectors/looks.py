@@ -15,6 +15,7 @@ _PLACEHOLDER = re.compile(
     | \{\{.*\}?\}? | \#\{.*\} | \{[\w.:-]*\} | @\w+@ | __\w+__
     | [\W_]{1,2} | [0-9] | [*.•…_#-]+ | [*x.•_-]{3,} | .*\[(?:redacted|masked|hidden|removed|filtered)\] | <[a-z_-]+
     | (?:none|null|nil|undefined|true|false|yes|no|empty|unset|set|unknown|required|optional|missing|disabled|enabled|
+        minimum|m[ií]nimo|mindestens|
         default|n/a|na|tbd|todo|nan)
     | (?:string|str|text|varchar|bytes|integer|int|number|object|array|list|dict|boolean|bool|secretstr|any|password|
         char|optional\[\w+\])(?:\?|\[\])?

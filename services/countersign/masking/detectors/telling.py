@@ -23,9 +23,14 @@ class Telling(Enum):
 
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
-_PASSWORDS = ("password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "senha")
-_PASSWORD_WORDS = frozenset({"pass", "pw", "psw", "pswd", "passwords"})
-_PASSWORDS_ELSEWHERE = ("пароль", "密码", "密碼", "パスワード", "비밀번호", "contraseña")
+_PASSWORDS = (
+    *("password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "senha"),
+    *("motdepasse", "wachtwoord", "losenord", "adgangskode", "haslo"),
+)
+_PASSWORD_WORDS = frozenset({"pass", "pw", "psw", "pswd", "psk", "passwords"})
+_PASSWORDS_ELSEWHERE = (
+    *("пароль", "密码", "密碼", "口令", "パスワード", "비밀번호", "contraseña", "lösenord", "hasło", "şifre"),
+)
 _JOINED_PASS = frozenset(
     {
         "dbpass",
@@ -65,11 +70,21 @@ _HAS_A_PASSWORD = frozenset(
 _SECRETS = (
     *("secret", "secrets", "secretkey", "apikey", "apikeys", "apisecret", "accesskey", "secretaccesskey"),
     *("privatekey", "signingkey", "encryptionkey", "masterkey", "authkey", "accountkey", "sharedkey", "servicekey"),
-    *("sharedaccesskey", "sharedaccesssignature", "subscriptionkey", "hmackey", "sessionkey", "storagekey"),
+    *(
+        "secretkeybase",
+        "sharedaccesskey",
+        "sharedaccesssignature",
+        "subscriptionkey",
+        "hmackey",
+        "sessionkey",
+        "storagekey",
+    ),
 )
 # An object of Kubernetes by its name, which holds the secret.
 _NAMES_OF_SECRETS = ("existingsecret", "pullsecret", "pullsecrets")
 _KEYS = ("key", "keys", "credential", "credentials", "creds", "cred", "auth", "authentication", "api", "sas", "access")
+# Words of everyday that end like a key, and of which many a password is made.
+_NO_KEYS = ("monkey", "turkey", "donkey", "hockey", "jockey", "whiskey", "mickey", "lackey")
 _HARMLESS_TOKENS = (
     *("next", "page", "progress", "continuation", "sync", "cursor", "resume", "cancellation", "start", "end"),
     *("eos", "bos", "pad", "unk", "stop", "special", "mask", "sep", "cls", "max", "min", "num", "first", "last"),
@@ -122,6 +137,8 @@ def _classify(name: str) -> Telling | None:
         return None if plain.removesuffix("s").removesuffix("token").endswith(_HARMLESS_TOKENS) else Telling.TOKEN
     if plain in ("key", "auth", "api", "keys"):
         return Telling.BARE_KEY
+    if plain.endswith(_NO_KEYS):
+        return None
     if plain.endswith(_KEYS) or last == "pat":
         return None if plain.removesuffix("s").removesuffix("key").endswith(_HARMLESS_KEYS) else Telling.KEY
     return None

@@ -172,6 +172,11 @@ def test_what_only_looks_like_a_credential_stays(text: str) -> None:
     assert masked(json.dumps({"text": text}, ensure_ascii=False)) == json.dumps({"text": text}, ensure_ascii=False)
 
 
+def test_the_label_of_an_empty_field_masks_nothing_below_it() -> None:
+    text = "Password:\nUsername:\nPassword:\nForgot it?\n"
+    assert masked(text) == text
+
+
 @pytest.mark.parametrize(
     "placeholder", ["${DB_PASSWORD}", "<password>", "{{ .Values.pw }}", "********", "xxxxxxxxxxxx", "[REDACTED]"]
 )

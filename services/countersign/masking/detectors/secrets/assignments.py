@@ -11,7 +11,7 @@ from countersign.masking.detectors.telling import Telling, classify, holds_secre
 
 # A name of the first kind tells by itself; one of the second only beside a value that looks like a secret.
 _STRONG = (
-    r"(?:pass|pwd|pswd|psw\b|pw\b|secret|token|jwt|kennwort|contrasena|senha|"
+    r"(?:pass|pwd|pswd|psw\b|pw\b|psk\b|secret|token|jwt|kennwort|contrasena|senha|"
     r"(?:api|access|private|signing|encryption|encrypt|client|auth|account|shared|service|master|session|storage|hmac|"
     r"subscription)[ _.-]?(?:access[_.-]?)?(?:key|signature))"
 )
@@ -31,17 +31,19 @@ _WORD = r"""[a-z0-9_+/=.~%$!@#^&*-]{6,}"""
 _NAME = rf"[a-z0-9_.-]*{_STRONG}[a-z0-9_.-]{{0,40}}"
 _WEAK_NAME = rf"[a-z0-9_.-]*{_WEAK}[a-z0-9_.-]{{0,40}}"
 _AND_OPERATOR = rf"{_CLOSED}{_TYPE}{_OPERATOR}"
-_LONG_VALUE = rf"""\s{{0,16}}(?:[a-z]{{0,2}}\\*["'\x60])?({_LONG})"""
+_LONG_VALUE = rf"""\s{{0,16}}(?:[a-z@]{{0,2}}\\*["'\x60])?((?:base64:)?{_LONG})"""
 _ARGUMENT_NAME = rf"[a-z0-9_.-]*(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
 _OPENED = r"""["'\x60]?(?:\(|[,\n])[ \t]{0,4}[a-z]{0,2}["'\x60]"""
 # A row of a table: the name of a secret in a column, the value in the next.
 _ROW = Pattern(rf"""(?i)(?:^|[\s,;"'])({_NAME})[,;][ \t]?([a-z0-9_+/=.~-]{{16,}})(?:[,;\s"'\\]|$)""")
+# Marks of strings in many languages, an opened bracket, and what PHP writes of a variable.
+_BEFORE_QUOTED = r"""(?:\(\s{0,40}|\s{0,8}string\([0-9]{1,5}\)\s)?[a-z@]{0,2}"""
 _DASHED = r"""(?:^|[\s"'\x60(\[=])--?"""
 _FLAG_NAME = rf"[a-z0-9-]*(?:{_STRONG}|{_WEAK})[a-z0-9-]{{0,24}}"
 
 _ASSIGNMENT = Pattern(
     rf"(?i)({_NAME}){_AND_OPERATOR}"
-    rf"""[ \t]{{0,16}}(?:[a-z]{{0,2}}(?:{QUOTED})|(?:\n[ \t]{{1,16}})?([^\s"'\x60]+))"""
+    rf"""[ \t]{{0,16}}(?:{_BEFORE_QUOTED}(?:{QUOTED})|(?:\n[ \t]{{1,16}})?([^\s"'\x60]+))"""
 )
 _WEAK_ASSIGNMENT = Pattern(rf"(?i)({_WEAK_NAME}){_AND_OPERATOR}{_LONG_VALUE}")
 _ARGUMENT = Pattern(rf"""(?i)({_ARGUMENT_NAME}){_OPENED}({_WORD})["'\x60]""")
@@ -54,12 +56,9 @@ _LISTED_NAME = rf"(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
 _OPENS_LIST = r"""\\*["']?\s{0,4}(?:=>|[:=])\s{0,4}\["""
 _LIST = Pattern(rf"(?i)([a-z0-9_.-]*{_LISTED_NAME}){_OPENS_LIST}([^\[\]{{}}]{{1,900}})")
 _ITEM = Pattern(rf"(?:{QUOTED})")
-_SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)"
-_WORD_BEFORE = r"\b(?:password|passphrase|passcode|passwd|identified by(?: password)?)"
-_SAID = Pattern(rf"""(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
-_AFTER_PASSWORD = Pattern(rf"""(?i){_WORD_BEFORE}\s{{1,4}}(["'\x60]?)([^\s"'\x60]{{4,}})""")
 _PAIRS = (b"()", b"[]", b"{}", b"<>")
 _TRAILING = b".,;:!?)]}>"
+_LOUD = b"!?"
 _NEXT_NAME = re.compile(rb"[;&,](?=\s{0,4}[A-Za-z][\w .-]{0,60}=)|;(?=\s|$)|&(?:amp;|quot;)")
 _EXPRESSION = re.compile(
     r"[({\[@].*|[\w.$]*[A-Za-z_][(\[{].*|\$?[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+[\[(]?.*", re.DOTALL
@@ -79,11 +78,11 @@ def find(data: bytes) -> list[Hit]:
         found += assigned(data, name, max(quoted), bare)
     for pattern in (_WEAK_ASSIGNMENT, _ARGUMENT):
         for _, name, value in pattern.groups(data):
-            trimmed = _trim(data, value)
+            trimmed = trim(data, value)
             text = data[slice(*trimmed)].decode()
             if pattern is _ARGUMENT and is_digest_or_uuid(text):
                 continue
-            if is_random(text) or (_is_called(data, name) and _mixes(text)):
+            if is_random(text) or (_is_called(data, name) and mixes(text)):
                 found += assigned(data, name, trimmed)
     for _, name, *quoted, bare in _FLAG.groups(data):
         found += assigned(data, name, max(quoted), bare)
@@ -94,7 +93,7 @@ def find(data: bytes) -> list[Hit]:
         found += _listed(data, name, start, end)
     for _, name, value in _BETWEEN_SEMICOLONS.groups(data):
         found += assigned(data, name, value)
-    return found + _said(data)
+    return found
 
 
 def _listed(data: bytes, name: ByteSpan, start: int, end: int) -> list[Hit]:
@@ -103,7 +102,7 @@ def _listed(data: bytes, name: ByteSpan, start: int, end: int) -> list[Hit]:
     for _, *ways in _ITEM.groups(data[start:end]):
         first, last = max(ways)
         text = data[start + first : start + last].decode()
-        if is_random(text) or (_mixes(text) and " " not in text):
+        if is_random(text) or (mixes(text) and " " not in text):
             found += assigned(data, name, (start + first, start + last))
     return found
 
@@ -113,41 +112,29 @@ def assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan = (-1
     kind = classify(data[slice(*name)].decode())
     if kind is None:
         return []
-    start, end = quoted if quoted[0] >= 0 else _trim(data, bare)
+    start, end = quoted if quoted[0] >= 0 else trim(data, bare)
     if start >= end or (quoted[0] < 0 and _is_said_of_it(data, start, end, kind)):
         return []
     # As written, too: the brace that was trimmed may close a placeholder.
     written = data[slice(*max(quoted, bare))].decode()
     if not (holds_secret(kind, written) and holds_secret(kind, data[start:end].decode())):
         return []
+    if quoted[0] < 0:
+        end = with_marks(data, end, bare[1])
     return [Hit(start, end, f"assigned to the name of a {kind.name.lower().replace('_', ' ')}")]
-
-
-def _said(data: bytes) -> list[Hit]:
-    found: list[Hit] = []
-    for span in _SAID.spans(data, 1):
-        start, end = _trim(data, span)
-        value = data[start:end].decode()
-        if any(character.isdigit() for character in value) and holds_secret(Telling.PASSWORD, value):
-            found.append(Hit(start, end, "said to be a password, key or token"))
-    for _, (quote_start, quote_end), span in _AFTER_PASSWORD.groups(data):
-        start, end = _trim(data, span)
-        value = data[start:end].decode()
-        if holds_secret(Telling.PASSWORD, value) and (quote_end > quote_start or _mixes(value)):
-            found.append(Hit(start, end, "follows the word password"))
-    return found
 
 
 def _is_called(data: bytes, name: ByteSpan) -> bool:
     return data[name[1] : name[1] + 1] == b"(" and classify(data[slice(*name)].decode()) is Telling.PASSWORD
 
 
-def _mixes(value: str) -> bool:
+def mixes(value: str) -> bool:
     """Whether a word is no word of a sentence: letters and digits, at least six."""
     return len(value) >= 6 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
 
 
-def _trim(data: bytes, span: ByteSpan) -> ByteSpan:
+def trim(data: bytes, span: ByteSpan) -> ByteSpan:
+    """A bare value without what ends a sentence or begins the next name."""
     start, end = span
     following = _NEXT_NAME.search(data, start, end)
     if following is not None:
@@ -155,6 +142,13 @@ def _trim(data: bytes, span: ByteSpan) -> ByteSpan:
     while end > start and data[end - 1] in _TRAILING and not _closes(data, start, end):
         end -= 1
     return start, end
+
+
+def with_marks(data: bytes, end: int, limit: int) -> int:
+    """Where a value ends with the marks that passwords and sentences both end with: rather too much than a rest."""
+    while end < limit and data[end] in _LOUD:
+        end += 1
+    return end
 
 
 def _closes(data: bytes, start: int, end: int) -> bool:
@@ -175,7 +169,7 @@ def _is_said_of_it(data: bytes, start: int, end: int, kind: Telling) -> bool:
         # Alone on the line below its name, a value is one; a statement below an "if" is none.
         return True
     goes_on = data[end : end + 1] in (b" ", b"\t") and data[end + 1 : end + 2].isalpha()
-    return value.isalpha() and goes_on and data[start - 2 : start - 1] == b":"
+    return value.decode().isalpha() and goes_on and data[start - 2 : start - 1] == b":"
 
 
 def _is_code(value: str, kind: Telling, apart: bool) -> bool:
@@ -203,7 +197,5 @@ PART = Part(
         rf"(?i){_STRONG}[a-z0-9_.-]{{0,40}}[,;][ \t]?[a-z0-9_+/=.~-]{{16,}}",
         rf"(?i)--?{_FLAG_NAME}[\x22']?,?\s",
         rf"(?i){_LISTED_NAME}{_OPENS_LIST}",
-        rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
-        rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",
     ),
 )

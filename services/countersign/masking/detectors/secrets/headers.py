@@ -1,4 +1,4 @@
-"""Credentials in headers of HTTP (RFC 9110, section 11; RFC 6265) and on the command lines that send them."""
+"""Credentials in headers of HTTP (RFC 9110, section 11; RFC 6265)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from countersign.masking.detectors.base import Hit, Pattern
 from countersign.masking.detectors.looks import is_basic, is_placeholder, is_random
+from countersign.masking.detectors.secrets.commands import can_be_sent
 from countersign.masking.detectors.secrets.part import Part
 from countersign.masking.detectors.telling import classify
 
@@ -21,19 +22,6 @@ _COOKIE_ATTRIBUTES = frozenset(
     (b"path", b"domain", b"expires", b"max-age", b"samesite", b"priority", b"version", b"comment", b"lang", b"theme")
 )
 _SESSION_COOKIE = re.compile(r"(?i)sess|sid\b|auth|login|remember|csrf|xsrf|identity|ticket|jsessionid")
-_USER_FLAG = r"(?:-[a-zA-Z]{0,6}u\s{1,4}|-u|--(?:proxy-)?user(?:\s{1,4}|=))"
-_USER_OPTION = Pattern(
-    rf"""(?:^|\s){_USER_FLAG}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"']*:(?:'[^'\n]+'|"[^"\n]+"|[^\s"']+)))"""
-    r"""(:"[^"\n]+"|:'[^'\n]+')?"""
-)
-_CLIENTS = r"(?:mysql|mysqldump|mysqladmin|mariadb|sshpass|redis-cli|docker login|mongo|mongosh|mongodump|sqlcmd|bcp)"
-_LOGIN_OPTION = Pattern(
-    rf"""(?i)\b{_CLIENTS}\b"""
-    r"""[^\n|;&]{0,200}?\s(?:-p|-a|-P)(?:\s{1,2}|=)?(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'-][^\s"']{2,}))"""
-)
-_EXAMPLES = re.compile(
-    r"(?i)(?:\$[{(]?\w|\{\{|<|\[|%\w).*|(.)\1*|(?:user(?:name)?|pass(?:word)?|token|test|yyy|secret)"
-)
 
 
 def find(data: bytes) -> list[Hit]:
@@ -42,13 +30,13 @@ def find(data: bytes) -> list[Hit]:
     for _, scheme, (start, end) in _AUTHORIZATION.groups(data):
         value = data[start:end].rstrip()
         first = value.split(None, 1)[0].decode()
-        if _can_be_sent(first) and (len(first) > 20 or not first.isalpha() if scheme[0] >= 0 else is_random(first)):
+        if can_be_sent(first) and (len(first) > 20 or not first.isalpha() if scheme[0] >= 0 else is_random(first)):
             # What follows a blank belongs to it only when parameters do: Digest, AWS4-HMAC-SHA256.
             whole = start + (len(value) if "=" in first.rstrip("=") else len(first.encode()))
             found.append(Hit(start, whole, "an Authorization header"))
     for start, end in _BEARER.spans(data, 1):
         value_text = data[start:end].decode()
-        if any(character.isdigit() for character in value_text) and _can_be_sent(value_text):
+        if any(character.isdigit() for character in value_text) and can_be_sent(value_text):
             found.append(Hit(start, end, "a bearer token"))
     found += (
         Hit(*span, "a user and a password, as Basic has them")
@@ -57,11 +45,7 @@ def find(data: bytes) -> list[Hit]:
     )
     for start, end in _COOKIES.spans(data, 1):
         found += _cookies(data, start, end)
-    return found + _command_lines(data)
-
-
-def _can_be_sent(value: str) -> bool:
-    return len(value) >= 4 and not is_placeholder(value) and _EXAMPLES.fullmatch(value) is None and "..." not in value
+    return found
 
 
 def _cookies(data: bytes, start: int, end: int) -> list[Hit]:
@@ -75,27 +59,6 @@ def _cookies(data: bytes, start: int, end: int) -> list[Hit]:
     return found
 
 
-def _is_shown(*texts: str) -> bool:
-    """Whether one of the texts only shows where a credential would stand."""
-    return any(is_placeholder(text) or _EXAMPLES.fullmatch(text) is not None for text in texts)
-
-
-def _command_lines(data: bytes) -> list[Hit]:
-    found: list[Hit] = []
-    for _, *ways, rest in _USER_OPTION.groups(data):
-        start, end = max(ways)
-        end = max(end, rest[1])
-        user, colon, password = data[start:end].partition(b":")
-        secret = password.strip(b"\"'").decode()
-        if colon and len(secret) > 2 and secret[0] != ":" and not _is_shown(data[start:end].decode(), secret):
-            found.append(Hit(start + len(user) + 1, end, "the password of a user on a command line"))
-    for _, *ways in _LOGIN_OPTION.groups(data):
-        start, end = max(ways)
-        if not _is_shown(data[start:end].decode()):
-            found.append(Hit(start, end, "the password of a command"))
-    return found
-
-
 PART = Part(
     find,
     gate=(
@@ -103,7 +66,5 @@ PART = Part(
         r"(?i)\bbearer[\s:]{1,4}[a-z0-9._~+/-]{16,}",
         r"(?i)\bbasic\s{1,4}[a-z0-9+/_-]{6,}",
         r"(?i)\bcookies?[\\\x22']{0,4}\s{0,4}[:=]",
-        rf"{_USER_FLAG}[^\n:]{{0,200}}:",
-        rf"(?i)\b{_CLIENTS}[^\n]{{0,220}}\s-[pa]",
     ),
 )
