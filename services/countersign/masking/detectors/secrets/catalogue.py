@@ -10,6 +10,7 @@ from typing import Protocol
 import kingfisher_sdk
 
 from countersign.masking.detectors.base import Hit
+from countersign.masking.detectors.secrets.compiling import one_at_a_time
 
 _WINDOW_BYTES = 65_536
 _OVERLAP_BYTES = 8_192
@@ -75,7 +76,8 @@ def load(cache_dir: Path | None) -> NativeScanner:
 
 
 def _load(cache_dir: Path | None) -> NativeScanner:
-    rules = kingfisher_sdk.Rules(cache=cache_dir is not None, cache_dir=cache_dir)
+    with one_at_a_time(cache_dir, "kingfisher-secret-scanner"):
+        rules = kingfisher_sdk.Rules(cache=cache_dir is not None, cache_dir=cache_dir)
     # Base64 texts would be found by what they hold, at offsets that are not where it stands.
     scanner: NativeScanner = kingfisher_sdk.Scanner(rules, base64=False)
     return scanner
