@@ -10,6 +10,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.config import Limits
 from countersign.masker import envoy
+from countersign.masker.body import Body
 from countersign.masker.content import Content, ContentMasker
 from countersign.masker.form import Form
 from countersign.masker.lines import without_remarks
@@ -68,7 +69,7 @@ class Collected:
         events: EventMaker,
         sink: EventSink,
         status: int,
-        mask: Callable[[bytes], Awaitable[Content]] | None,
+        mask: Callable[[Body], Awaitable[Content]] | None,
         limits: Limits | None,
         form: Form,
         head: pb.ProcessingResponse | None,
@@ -102,9 +103,11 @@ class Collected:
             return [envoy.body(b"", ends=True)]
         content, body_type = None, ""
         if self._size or self._status != _ACCEPTED:
-            whole = b"".join(self._pieces)
+            body = Body(self._pieces)
             self._pieces.clear()
-            content = await self._mask(whole)
+            content = await self._mask(body)
+            # Only what was made of it is needed while it is recorded.
+            del body
             body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
         await self._sink.record(
             self.events.make(

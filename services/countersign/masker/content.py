@@ -17,8 +17,9 @@ from countersign.jsontext import (
     parse,
     write_edits,
 )
+from countersign.masker.body import decoded
 from countersign.masker.declared import Declared
-from countersign.masker.ids import with_own_ids
+from countersign.masker.ids import only_ids, with_own_ids
 from countersign.masker.paired import Pairing
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
@@ -42,7 +43,7 @@ from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
 from countersign.policy import Policy
 
-_BOM = b"\xef\xbb\xbf"
+_BOM = "\ufeff"
 _Widen = Callable[[Masker, Document], Masker]
 
 
@@ -57,12 +58,28 @@ class Content:
 
 
 class _Read(NamedTuple):
-    """A message that is checked and filtered: its bytes, their text, and at least its frame."""
+    """A message that is checked and filtered: its text, what of it is needed to mask that, and its rows."""
 
-    data: bytes
     body: JsonText
     document: Document
     rows: int
+
+
+class _Said(NamedTuple):
+    """What a message says so far, and what was found in it. It is held once: as text, or as bytes once it changed."""
+
+    body: JsonText | None
+    data: bytes | None = None
+    """Also what ``body`` says, where that was needed as bytes before."""
+    findings: tuple[Finding, ...] = ()
+
+    def text(self, max_depth: int) -> JsonText:
+        """Return it as text."""
+        return check(self.data or b"", max_depth=max_depth) if self.body is None else self.body
+
+    def written(self) -> bytes:
+        """Return it as bytes."""
+        return self.body.text.encode() if self.data is None and self.body is not None else self.data or b""
 
 
 class ContentMasker:
@@ -114,21 +131,21 @@ class ContentMasker:
         if self._returned is not None:
             check_other_lines(self._returned, event)
 
-    def answer(self, data: bytes) -> Content:
+    def answer(self, text: str) -> Content:
         """Treat the JSON body that answers the request."""
-        return self._message(data, in_stream=False)
+        return self._message(text, in_stream=False)
 
-    def error_body(self, data: bytes) -> Content:
+    def error_body(self, text: str) -> Content:
         """Treat the JSON body of a 4xx or 5xx: clients tell the era from it, whether it is JSON-RPC or not.
 
         One that answers the request after all is treated as an answer.
         """
-        if self._may_answer(data):
-            return self.answer(data)
+        if self._may_answer(text):
+            return self.answer(text)
         try:
-            document = parse(data, max_depth=self._max_depth)
+            document = parse(text, max_depth=self._max_depth)
             widen = self._pairing.masker_of_error
-            read = _Read(data, outline(document), document, text_rows(document.text))
+            read = _Read(outline(document), document, text_rows(document.text))
             return self._with_own_ids(document, self._content(self._mask_for_caller(read, widen), read.rows, widen))
         except JsonRefused as refused:
             raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
@@ -137,58 +154,71 @@ class ContentMasker:
 
     def event_data(self, data: str) -> Content:
         """Treat the JSON of one server-sent event."""
-        return self._message(data.encode(), in_stream=True)
+        return self._message(data, in_stream=True)
 
     def text(self, data: bytes) -> Content:
         """Treat a plain text; one that is an answer in JSON after all, whatever it was called, is treated as such."""
-        if self._may_answer(data):
-            return self.answer(data)
+        text = decoded(data)
+        if text is None:
+            raise Withheld("not UTF-8")
+        if self._may_answer(text):
+            return self.answer(text)
+        rows = text_rows(text)
+        del text
         try:
             masked = self._pairing.masked_text(self.for_caller, data)
             if self._returned is not None:
                 masked = _both(masked, self._returned.text(masked.data))
-            return self._content(masked, text_rows(data.decode()), None)
+            if self._for_records is None:
+                return Content(masked.data, masked.data, masked.findings, rows)
+            strict = self._pairing.masked_text(self._for_records, masked.data)
+            return Content(masked.data, strict.data, masked.findings + strict.findings, rows)
         except NotMaskable as error:
             raise Withheld(error.reason) from error
 
-    def _may_answer(self, data: bytes) -> bool:
+    def _may_answer(self, text: str) -> bool:
         """Whether somebody could take this for the result of a call, and so for a listing."""
         try:
-            root = parse(data.removeprefix(_BOM), max_depth=self._max_depth).root
+            body = check(text.removeprefix(_BOM), max_depth=self._max_depth)
         except JsonAmbiguous:
             return True
         except JsonRefused:
             return False
+        if not any(key.casefold() == "result" for key in body.keys):
+            return False
+        root = parse(body.text, max_depth=self._max_depth).root
         return any(
             isinstance(message, dict) and any(key.casefold() == "result" for key in message)
             for message in (root if isinstance(root, list) else [root])
         )
 
-    def _message(self, data: bytes, *, in_stream: bool) -> Content:
+    def _message(self, text: str, *, in_stream: bool) -> Content:
         try:
-            read = self._read(data, in_stream=in_stream)
+            read = self._read(text, in_stream=in_stream)
             document, widen = read.document, self._pairing.masker
-            masked = self._declared.fit(document, self._mask_for_caller(read, widen))
-            return self._with_own_ids(document, self._content(masked, read.rows, widen))
+            said = self._mask_for_caller(read, widen)
+            if self._declared and said.findings:
+                fitted = self._declared.fit(document, Masked(said.written(), said.findings))
+                said = _Said(None, fitted.data, fitted.findings)
+            return self._with_own_ids(document, self._content(said, read.rows, widen))
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused) as error:
             raise Withheld(error.reason) from error
 
-    def _read(self, data: bytes, *, in_stream: bool) -> _Read:
-        """Check and filter a message; of the results of most calls, no more than the frame is kept in memory."""
+    def _read(self, text: str, *, in_stream: bool) -> _Read:
+        """Check and filter a message; of most, no more than the frame is read, and no more than its ids are kept."""
         if self._frame_suffices:
-            body = check(data, max_depth=self._max_depth)
+            body = check(text, max_depth=self._max_depth)
             try:
                 framed = Document(body.text, frame(body.text))
                 if self._filtered(framed, in_stream=in_stream) is framed:
-                    return _Read(data, body, framed, count_rows(framed.root, self._asked))
+                    rows = count_rows(framed.root, self._asked)
+                    return _Read(body, Document(body.text, only_ids(framed.root)), rows)
             except Unread:
                 pass  # what it holds decides, so all of it is read
-        parsed = parse(data, max_depth=self._max_depth)
-        document = self._filtered(parsed, in_stream=in_stream)
-        rows = count_rows(document.root, self._asked)
-        return _Read(data if document is parsed else document.text.encode(), outline(document), document, rows)
+        document = self._filtered(parse(text, max_depth=self._max_depth), in_stream=in_stream)
+        return _Read(outline(document), document, count_rows(document.root, self._asked))
 
     @property
     def _frame_suffices(self) -> bool:
@@ -216,35 +246,34 @@ class ContentMasker:
             return document
         return parse(apply_edits(document.text, edits), max_depth=self._max_depth)
 
-    def _mask(self, data: bytes, body: JsonText, masker: Masker) -> Masked:
+    def _mask(self, said: _Said, masker: Masker) -> _Said:
+        body = said.text(self._max_depth)
         edits, in_files = self._blobs.masked(body, masker.text)
         if edits:
-            data = write_edits(body.text, edits)
-            body = check(data, max_depth=self._max_depth)
-        masked = masker.json_text(data, body)
-        return Masked(masked.data, in_files + masked.findings)
+            said = _Said(None, write_edits(body.text, edits), said.findings)
+            body = said.text(self._max_depth)
+        data, findings = masker.json_text(body)
+        findings = said.findings + in_files + findings
+        return _Said(body, said.data, findings) if data is None else _Said(None, data, findings)
 
-    def _mask_for_caller(self, read: _Read, widen: _Widen) -> Masked:
-        masked = self._mask(read.data, read.body, widen(self.for_caller, read.document))
-        if self._returned is None:
-            return masked
+    def _mask_for_caller(self, read: _Read, widen: _Widen) -> _Said:
+        said = self._mask(_Said(read.body), widen(self.for_caller, read.document))
         # After the masks: what they find has its token already.
-        return _both(masked, self._mask(masked.data, check(masked.data, max_depth=self._max_depth), self._returned))
+        return said if self._returned is None else self._mask(said, self._returned)
 
-    def _content(self, masked: Masked, rows: int, widen: _Widen | None) -> Content:
-        """Mask on for the record; ``widen`` is of JSON, what its pairing adds to a masker, and ``None`` of text."""
-        recorded, unrecorded = self._blobs.for_record(masked.data) if widen is not None else (masked.data, ())
-        findings = masked.findings + unrecorded
+    def _content(self, said: _Said, rows: int, widen: _Widen) -> Content:
+        """Mask on for the record; ``widen`` is what the pairing adds to a masker."""
+        released = said.written()
+        recorded, unrecorded = self._blobs.for_record(released)
+        findings = said.findings + unrecorded
         if self._for_records is None:
-            return Content(masked.data, recorded, findings, rows)
-        if widen is None:
-            strict = self._pairing.masked_text(self._for_records, masked.data)
-        elif self._pairing:
-            document = parse(recorded, max_depth=self._max_depth)
-            strict = self._mask(recorded, outline(document), widen(self._for_records, document))
-        else:
-            strict = self._mask(recorded, check(recorded, max_depth=self._max_depth), self._for_records)
-        return Content(masked.data, strict.data, findings + strict.findings, rows)
+            return Content(released, recorded, findings, rows)
+        said = _Said(said.body if recorded is released else None, recorded, findings)
+        masker = self._for_records
+        if self._pairing:
+            masker = widen(masker, parse(recorded, max_depth=self._max_depth))
+        strict = self._mask(said, masker)
+        return Content(released, strict.written(), strict.findings, rows)
 
     def _offers(self, kind: NameKind, name: str) -> bool:
         return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)

@@ -12,6 +12,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from countersign.config import Binary, NewTools
 from countersign.masker import envoy
 from countersign.masker.answers import Collected, Masking, Streamed
+from countersign.masker.body import Body
 from countersign.masker.budget import Budget
 from countersign.masker.content import Content, ContentMasker
 from countersign.masker.declared import Declared
@@ -156,8 +157,8 @@ class Exchange:
             return (released,)
         way = _way(masker, treat.form, head.status)
 
-        async def mask(data: bytes) -> Content:
-            return await masking.run(len(data), lambda: way(data))
+        async def mask(body: Body) -> Content:
+            return await masking.run(body.size_bytes, lambda: way(body))
 
         self._answer = Collected(events, self._sink, head.status, mask, limits, treat.form, released)
         return ()
@@ -219,10 +220,11 @@ def _blobs(target: str, in_force: InForce) -> Blobs:
     return Blobs(refuse_binary=known is None or known.binary is not Binary.LET_THROUGH)
 
 
-def _way(masker: ContentMasker, form: Form, status: int) -> Callable[[bytes], Content]:
+def _way(masker: ContentMasker, form: Form, status: int) -> Callable[[Body], Content]:
     if form is not Form.JSON:
-        return masker.text
-    return masker.answer if status < _FIRST_ERROR else masker.error_body
+        return lambda body: masker.text(body.data())
+    way = masker.answer if status < _FIRST_ERROR else masker.error_body
+    return lambda body: way(body.text())
 
 
 def _reason(error: Withheld | NotMaskable | NotRecorded) -> str:

@@ -27,6 +27,13 @@ def with_own_ids(
     return apply_edits(after.text, edits).encode()
 
 
+def only_ids(root: JsonValue) -> JsonValue:
+    """Return what :func:`with_own_ids` reads of the root of a document: the ids, where they stand."""
+    if isinstance(root, list):
+        return [only_ids(each) if isinstance(each, dict) else None for each in root]
+    return {"id": root["id"]} if isinstance(root, dict) and "id" in root else None
+
+
 def _ids(root: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
     if isinstance(root, list):
         return [

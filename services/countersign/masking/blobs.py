@@ -38,7 +38,7 @@ _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 # A key may be written with escapes, though nobody who means well escapes a letter.
-_ESCAPED_LETTER = re.compile(r"\\u00[4-7]")
+_ESCAPED_LETTER, _ESCAPED_LETTER_IN_BYTES = re.compile(r"\\u00[4-7]"), re.compile(rb"\\u00[4-7]")
 # Possessive: otherwise each escape of a long string costs a hundred bytes.
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]')
 
@@ -85,9 +85,10 @@ class Blobs:
         """
         if self.refuse_binary:
             return data, ()
-        text = data.decode()
-        if not _may_hold_files(text):
+        # Most hold none, and need not be decoded to see that.
+        if not _may_hold_files(data):
             return data, ()
+        text = data.decode()
         binary = [file for file in _files(text) if not file.is_loose and not _is_text(_decoded(file.value) or b"")]
         if not binary:
             return data, ()
@@ -128,10 +129,12 @@ class _File(NamedTuple):
     path: tuple[str | int, ...]
 
 
-def _may_hold_files(text: str) -> bool:
-    if '"blob"' in text or ('"data"' in text and '"mimeType"' in text):
-        return True
-    return "\\u00" in text and _ESCAPED_LETTER.search(text) is not None
+def _may_hold_files(text: str | bytes) -> bool:
+    if isinstance(text, str):
+        named = '"blob"' in text or ('"data"' in text and '"mimeType"' in text)
+        return named or ("\\u00" in text and _ESCAPED_LETTER.search(text) is not None)
+    named = b'"blob"' in text or (b'"data"' in text and b'"mimeType"' in text)
+    return named or (b"\\u00" in text and _ESCAPED_LETTER_IN_BYTES.search(text) is not None)
 
 
 class _Open:

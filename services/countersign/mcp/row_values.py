@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn
 
@@ -25,6 +25,7 @@ _MAX_PACKED = 3
 # Texts may hold what only looks like JSON, and a great many bits of it.
 _MAX_TRIES, _MAX_BITS = 32, 10_000
 _SHORT = 40
+_CHUNK = 65_536
 # In so few lines a row may be a part of a line.
 _FEW_LINES, _LIST_SEPARATORS = 3, 9
 
@@ -105,10 +106,14 @@ def counted(members: dict[str, JsonValue], packed: int = 0) -> Counted:
     """Return an object's count in place of the object; one in a text is compared with nothing."""
     nested = _nested(members)
     inside = max(1, _nested_rows(members, nested, packed)) if nested else 1
-    fields = _fields_rows(members)
-    return Counted(
-        max(fields, inside), max(_parts(len(members)), inside), len(members), 0 if packed else _digest_of(members)
-    )
+    counts = max(_fields_rows(members), inside), max(_parts(len(members)), inside), len(members)
+    return _alike(*counts) if packed else Counted(*counts, _digest_of(members))
+
+
+@lru_cache(maxsize=1_024)
+def _alike(as_value: int, as_element: int, size: int) -> Counted:
+    """One for all objects that count the same: most of a list do."""
+    return Counted(as_value, as_element, size, 0)
 
 
 def says_the_same(one: JsonValue, other: JsonValue) -> bool:
@@ -309,23 +314,34 @@ def _header(members: dict[str, JsonValue]) -> tuple[str | None, int]:
 
 
 def _prose_rows(text: str) -> int:
-    lines = text.splitlines()
     rows = 0
     ruled = False
-    for line in lines:
+    few: list[str] = []
+    for line in _lines(text):
+        if len(few) <= _FEW_LINES:
+            few.append(line)
         if _WORD.search(line):
             if not line.startswith("```"):
                 rows += long_rows(line) if len(line) > ROW_CHARACTERS else 1
         elif rows and not ruled and "---" in line and ("|" in line or "+" in line):
             ruled = True
             rows -= 1
-    if len(lines) <= _FEW_LINES:
-        rows = max(rows, sum(map(_list_rows, lines)))
+    if len(few) <= _FEW_LINES:
+        rows = max(rows, sum(map(_list_rows, few)))
     rows = max(rows, _records(text))
     if "<" in text:
-        tags = Counter(_OPENING_TAG.findall(text))
+        tags = Counter(match[1] for match in _OPENING_TAG.finditer(text))
         rows = max([rows, *tags.values()])
     return rows
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text, as ``splitlines`` has them, but never all of them at once."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _CHUNK) + 1 or len(text)
+        yield from text[start:end].splitlines()
+        start = end
 
 
 def _records(text: str) -> int:
