@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from countersign.demo import orders
+from countersign.demo.orders_journal import journal_path
 from countersign.demo.serving import ThreadedServer
 from tests.support.gateway import ISSUE_RULES, Gateway, Setup, Upstream, free_port, running_gateway, short_folder
 from tests.support.issuer import RunningIssuer, running_issuer
@@ -82,7 +83,7 @@ class World:
 
     def journal(self) -> list[dict[str, object]]:
         """What the orders server saw."""
-        path = orders.journal_path(self.shop)
+        path = journal_path(self.shop)
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 

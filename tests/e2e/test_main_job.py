@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from countersign.demo import orders
+from countersign.demo import orders_data
 from countersign.demo.steps import DENIAL, SQL
 from tests.e2e.conftest import World
 from tests.support.clients import LEGACY, MODERN, MODES, call, mcp_client, messages, post
@@ -27,7 +27,7 @@ async def test_rows_come_back_masked_and_otherwise_unchanged(world: World, mode:
     async with mcp_client(world.orders, world.token("alice"), mode) as client:
         answer = await client.call_tool("query", {"sql": SQL})
     assert not answer.is_error
-    with closing(sqlite3.connect(orders.database_path(world.shop))) as shop:
+    with closing(sqlite3.connect(orders_data.database_path(world.shop))) as shop:
         raw = shop.execute(SQL).fetchall()
     assert answer.structured_content is not None
     rows = answer.structured_content["rows"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+# What the demo's servers run on, in processes of their own: to import it here would only take its time.
+_EXTRA = ("mcp", "uvicorn", "starlette")
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +27,13 @@ def demo(
     ] = None,
 ) -> None:
     """Start everything here, with an issuer and a target to try it on, and walk through it."""
-    try:
-        # Here, not at the top: the servers of the demo are an extra.
-        from countersign.demo.walk import walk
-    except ImportError as error:
-        typer.echo(f"the demo needs {error.name}: pip install 'countersign[demo]'", err=True)
-        raise typer.Exit(2) from None
     if listen is not None and not listen.rpartition(":")[2].isdigit():
         typer.echo(f"{listen!r} is not HOST:PORT: write for example 127.0.0.1:8080", err=True)
         raise typer.Exit(2)
+    for needed in _EXTRA:
+        if find_spec(needed) is None:
+            typer.echo(f"the demo needs {needed}: pip install 'countersign[demo]'", err=True)
+            raise typer.Exit(2)
+    from countersign.demo.walk import walk
+
     raise typer.Exit(walk(state, listen, once=once))

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from countersign.demo import orders_data
-from countersign.demo.orders_journal import Credential, Entry, Journal, inspect
+from countersign.demo.orders_journal import Credential, Entry, Journal, inspect, journal_path
 from countersign.demo.serving import serve_in_foreground
 
 ROW_CAP = 200
@@ -242,23 +242,13 @@ def app(state: Path, token: str, *, path: str = "/mcp", json_response: bool = Fa
     if not token:
         raise ValueError("the orders server needs a credential of its own")
     state.mkdir(parents=True, exist_ok=True)
-    if not database_path(state).exists():
-        orders_data.create(database_path(state))
+    if not orders_data.database_path(state).exists():
+        orders_data.create(orders_data.database_path(state))
     journal = Journal(journal_path(state))
-    server = build(Database(database_path(state)), journal)
+    server = build(Database(orders_data.database_path(state)), journal)
     return OwnCredentialOnly(
         server.streamable_http_app(streamable_http_path=path, json_response=json_response), token, journal
     )
-
-
-def database_path(state: Path) -> Path:
-    """Where the shop is kept."""
-    return state / "orders.sqlite"
-
-
-def journal_path(state: Path) -> Path:
-    """Where the journal is kept."""
-    return state / "orders-journal.jsonl"
 
 
 def main(

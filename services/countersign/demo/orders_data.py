@@ -48,6 +48,11 @@ _PLAIN_NOTES = (
 )
 
 
+def database_path(state: Path) -> Path:
+    """Where the shop is kept."""
+    return state / "orders.sqlite"
+
+
 def create(path: Path, *, seed: int = SEED) -> None:
     """Write the whole database to ``path``, replacing what is there; the same seed gives the same rows."""
     partial = path.with_name(path.name + ".partial")

@@ -14,6 +14,11 @@ from pathlib import Path
 _LOOKS_LIKE_A_TOKEN = re.compile(rb"(?i)bearer |\beyJ[\w-]+\.[\w-]+\.|\bbasic ")
 
 
+def journal_path(state: Path) -> Path:
+    """Where the journal is kept."""
+    return state / "orders-journal.jsonl"
+
+
 class Credential(StrEnum):
     """What a request brought along: the server's own credential, somebody else's, or none."""
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from countersign.demo import orders
+from countersign.demo.orders_data import database_path
 from countersign.demo.places import Places
 
 SQL = (
@@ -54,7 +54,7 @@ def told(places: Places, program: str) -> tuple[Step, ...]:
     """The steps before carol's replay, which needs the session that these make."""
     tools = ("tools", "list", *_as("alice", places))
     bob_query = ("call", "query", "sql=SELECT 1", *_as("bob", places))
-    raw = _raw_values(orders.database_path(places.state))
+    raw = _raw_values(database_path(places.state))
     return (
         Step(
             "alice (analysts) lists the tools: she sees only what she may call",
@@ -107,7 +107,7 @@ def listing(places: Places, program: str) -> Step:
 
 def replay(places: Places, program: str, session_id: str) -> Step:
     """Carol replays one session of alice."""
-    raw = _raw_values(orders.database_path(places.state))
+    raw = _raw_values(database_path(places.state))
     # ReplaySessionRequest with field 1, the session id, set.
     asked = bytes([0x0A, len(session_id)]) + session_id.encode()
     return Step(

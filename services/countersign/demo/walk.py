@@ -20,7 +20,8 @@ import httpx
 from rich.console import Console
 from rich.text import Text
 
-from countersign.demo import orders, steps
+from countersign.demo import steps
+from countersign.demo.orders_journal import journal_path
 from countersign.demo.parts import PartFailed, Parts, choose_port
 from countersign.demo.people import ALICE, BOB, CAROL, SHARED_SECRET
 from countersign.demo.places import Places, write_private
@@ -110,7 +111,7 @@ class _Walk:
         target = ["-m", "countersign.demo.orders", "--port", str(places.orders_port), "--state", str(places.state)]
         gateway = ["up", "-c", str(places.config), "--listen", f"127.0.0.1:{places.gateway_port}"]
         gateway += ["--state", str(places.state / "gateway")]
-        orders.journal_path(places.state).unlink(missing_ok=True)
+        journal_path(places.state).unlink(missing_ok=True)
         started = [
             parts.start("issuer", [python, *issuer], inherited),
             parts.start("orders", [python, *target], with_credential),
@@ -178,7 +179,7 @@ class _Walk:
     def _look_at_target(self) -> None:
         """What reached the target: no denied call, and no credential but its own."""
         self._number += 1
-        path = orders.journal_path(self._places.state)
+        path = journal_path(self._places.state)
         self._console.print(Text(f"\n{self._number}. What the target itself saw", "bold"))
         self._console.print(Text(f"$ cat {shlex.quote(str(path))}", "cyan"), soft_wrap=True)
         entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []

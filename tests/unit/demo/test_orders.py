@@ -14,6 +14,7 @@ import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 
 from countersign.demo import orders, orders_data
+from countersign.demo.orders_journal import journal_path
 from countersign.demo.serving import ThreadedServer
 from tests.support.clients import MODERN, MODES, Rpc, call, mcp_client, messages, post
 
@@ -25,7 +26,7 @@ class Shop:
     state: Path
 
     def journal(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in orders.journal_path(self.state).read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in journal_path(self.state).read_text("utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +77,14 @@ async def test_every_tool_answers_in_both_eras(shop: Shop, mode: str) -> None:
     ],
 )
 def test_a_statement_that_does_not_only_read_or_never_ends_is_refused(shop: Shop, sql: str) -> None:
-    database = orders.Database(orders.database_path(shop.state))
+    database = orders.Database(orders_data.database_path(shop.state))
     with pytest.raises(ToolError):
         database.query(sql)
     assert database.query("SELECT count(*) AS n FROM orders").rows == [{"n": orders_data.ORDERS}]
 
 
 def test_rows_are_capped_and_say_so(shop: Shop) -> None:
-    found = orders.Database(orders.database_path(shop.state)).query("SELECT id, id FROM orders")
+    found = orders.Database(orders_data.database_path(shop.state)).query("SELECT id, id FROM orders")
     assert (len(found.rows), found.truncated) == (orders.ROW_CAP, True)
     assert found.rows[0].keys() == {"id", "id_2"}
 
@@ -118,7 +119,7 @@ async def test_the_journal_shows_executed_calls_with_their_arguments_and_no_cred
     assert (executed["kind"], executed["name"]) == ("call", "query")
     assert executed["arguments"] == {"sql": "SELECT 41 + 1 AS n"}
     assert (request["kind"], request["credential"], request["foreign_elsewhere"]) == ("request", "own", False)
-    assert shop.token not in orders.journal_path(shop.state).read_text("utf-8")
+    assert shop.token not in journal_path(shop.state).read_text("utf-8")
 
 
 async def test_a_call_that_was_refused_is_not_in_the_journal_as_executed(shop: Shop) -> None:

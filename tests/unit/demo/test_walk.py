@@ -23,7 +23,7 @@ SESSION = "29147c33-ba6b-5e03-bf1e-d6c63d0c1be1"
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    orders_data.create(orders.database_path(tmp_path))
+    orders_data.create(orders_data.database_path(tmp_path))
     return Places(tmp_path, 8080, 8090, 9000)
 
 
@@ -44,7 +44,7 @@ def test_checks_say_what_is_wrong_and_never_repeat_a_value() -> None:
 
 
 def test_an_unmasked_answer_of_the_target_is_noticed(places: Places) -> None:
-    rows = orders.Database(orders.database_path(places.state)).query(steps.SQL).rows
+    rows = orders.Database(orders_data.database_path(places.state)).query(steps.SQL).rows
     masked_but_one = json.dumps(rows[0]) + "[EMAIL] [SSN] [CARD]"
     step = steps.told(places, "countersign")[1]
     for check in (step.check, step.check_curl):
@@ -54,7 +54,7 @@ def test_an_unmasked_answer_of_the_target_is_noticed(places: Places) -> None:
 
 def test_every_column_that_must_be_masked_is_watched(places: Places) -> None:
     step = steps.told(places, "countersign")[1]
-    for row in orders.Database(orders.database_path(places.state)).query(steps.SQL).rows:
+    for row in orders.Database(orders_data.database_path(places.state)).query(steps.SQL).rows:
         for column in ("email", "ssn", "card"):
             assert step.check(Outcome(f"[EMAIL] [SSN] [CARD] {row[column]}", 0)) is not None
 
