@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from countersign.masking import detectors
 from countersign.masking.detectors.base import parts_of, shape_of
 from countersign.masking.shape_gates import Shapes
 from countersign.model.personal_data import PERSONAL_DATA
+from tests.support.cost import cpu_s
 
 PATTERNS = [
     shape for name in PERSONAL_DATA for part in parts_of(detectors.make(name, None)) if (shape := shape_of(part))
@@ -71,3 +75,10 @@ def test_many_places_leave_nothing_out() -> None:
     data = b"44051401359 " * 2_000 + b"X2482300W"
     there = {number for number, pattern in enumerate(SINGLE) if pattern.search(data) is not None}
     assert there <= set(SHAPES.seen(data))
+
+
+@pytest.mark.parametrize("most_digits", [4, 9, 16])
+def test_a_text_full_of_digits_is_looked_at_as_fast_as_any(most_digits: int) -> None:
+    random = Random(1)
+    data = " ".join(str(random.randrange(10**most_digits)) for _ in range(500_000 // most_digits)).encode()
+    assert cpu_s(lambda: SHAPES.seen(data)) < 0.8
