@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from countersign.runtime.cache import private_cache
 from countersign.runtime.logs import configure_logs
+from countersign.runtime.memory import give_back_large_blocks
 from countersign.runtime.settings import ServiceSettings
 
 

@@ -230,7 +230,8 @@ def _outline(root: JsonValue) -> tuple[set[str], int]:
 
 def _check_all_surrogates(text: str, *, decoded: bool) -> None:
     if not decoded and not text.isascii():
-        _check_surrogates(text, 0)
+        for start in range(0, len(text), _CHUNK):
+            _check_surrogates(text[start : start + _CHUNK], start)
     if "\\" in text and "\\u" in text and _ESCAPED_SURROGATE.search(text):
         _check_escaped_surrogates(text)
 

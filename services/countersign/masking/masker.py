@@ -232,7 +232,8 @@ def _settled(layout: Layout, named: Iterable[tuple[Leaf, Span]]) -> dict[Leaf, l
         layer.found.setdefault(leaf, []).append(span)
     leaves = [(layer, leaf) for layer in layout.layers for leaf in layer.found]
     leaves.sort(key=lambda place: (*place[0].order, place[1]))
-    return {(layer, leaf): merge(layer.found[leaf]) for layer, leaf in leaves}
+    # Taken from the layers, which need it no more: there may be many.
+    return {(layer, leaf): merge(layer.found.pop(leaf)) for layer, leaf in leaves}
 
 
 def _decode(data: bytes) -> str:

@@ -56,6 +56,8 @@ class Span(NamedTuple):
 
 def merge(spans: list[Span]) -> list[Span]:
     """Unite spans that overlap, in order; each union takes the label of its longest part, the earliest of equals."""
+    if len(spans) == 1:
+        return spans
     merged: list[Span] = []
     longest = 0
     for span in sorted(spans, key=lambda item: (item.start, -item.end)):
