@@ -39,7 +39,8 @@ class Demo:
             self.look()
             return text in self.output() or self.process.poll() is not None
 
-        wait_until(said, timeout_s, lambda: AssertionError(self.output()))
+        # Each look goes through all processes of the machine.
+        wait_until(said, timeout_s, lambda: AssertionError(self.output()), every_s=0.2)
         assert text in self.output()
 
     def look(self) -> None:
