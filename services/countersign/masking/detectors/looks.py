@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(
     | (?:password|passwd|pwd|pass|secret|token|key|credential|api[_-]?key)s?
     | (?:redacted|masked|hidden|removed|filtered|changeme|change[_-]me|changeit|replaceme|replace[_-]me|placeholder|
         dummy|sample|example|fixme)
+    | (?:my[_ -]?|the[_ -]?|db[_ -]?)?(?:password|passwd|secret|token|api[_-]?key|key|value)[_ -](?:goes[_ -])?here
     | (?:your|insert|enter|replace|example|changeme|todo|fixme)[_ -].*
     | (?:os\.|process\.env|env\.|env\[|env:|getenv|config\.|settings\.|self\.|this\.|args\.|options\.|params\.|props\.|
         data\.|var\.|local\.|module\.|secrets\.|vault:|ssm:|op://|awssm:|gcpsm:|keyvault:|secretref:|file:|arn:aws:|

@@ -92,6 +92,16 @@ STRUCTURES = {
     "password file": "htpasswd -nb .htpasswd bob {}",
     "oracle": "sqlplus bob/'{}'",
     "piped into a prompt": "echo {} | docker login --username bob --password-stdin",
+    "instruction of an image": "FROM x\nENV DB_PASSWORD {}\n",
+    "variable of windows": 'setx DB_PASSWORD "{}"',
+    "header of a proxy": 'proxy_set_header X-Api-Secret "{}";',
+    "configure": "aws configure set aws_secret_access_key {}",
+    "constant of php": 'define("DB_PASSWORD", "{}");',
+    "pair for a login": "requests.get(url, auth=('bob', '{}'))",
+    "login of a client": 'server.login("bob", "{}")',
+    "cells of html": "<tr><th>Password</th><td>{}</td></tr>",
+    "source of go": 'sql.Open("mysql", "bob:{}@tcp(db:3306)/x")',
+    "source of oracle": "jdbc:oracle:thin:bob/{}@//db:1521/x",
     "piped with a user": "echo 'bob:{}' | chpasswd",
     "other scripts": "\u043f\u0430\u0440\u043e\u043b\u044c \u2014 password={}",
 }
@@ -133,6 +143,10 @@ DISGUISED = {
 }
 
 HARMLESS = (
+    "ENV PASSWORD_FILE /run/secrets/db\nARG TOKEN\nARG API_KEY $KEY; define('DB_PASSWORD', getenv('DB_PASSWORD'));",
+    "define('DB_PASSWORD', 'password_here'); proxy_set_header X-Api-Key $api_key; auth=('user', 'pass')",
+    "<td>Password</td><td>required</td> <th>Token</th><th>Scope</th> <dt>Secret</dt><dd>The secret to use.</dd>",
+    "jdbc:oracle:thin:@db:1521/x, bob:${PW}@tcp(db)/x, GET /callback?code=200&state=1, ?code=E1001",
     "Das Passwort muss 8 Zeichen haben, und das Passwort ist falsch; Passwort vergessen?",
     "Le mot de passe est incorrect. La contrase\u00f1a es obligatoria. Senha: m\u00ednimo 8 caracteres",
     "\u5bc6\u7801\uff1a\u81f3\u5c118\u4f4d, \u30d1\u30b9\u30ef\u30fc\u30c9\u306f8\u6587\u5b57\u4ee5\u4e0a\u3067",

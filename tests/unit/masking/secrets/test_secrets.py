@@ -126,11 +126,32 @@ def test_no_line_of_a_private_key_is_left(text: str) -> None:
         ("EX" + "O", LONG[:24]),
         ("ST" + "S.", LONG),
         ("00" + LONG[:13] + "!", LONG * 3),
+        ("1//" + "0", LONG * 2),
+        ("vercel_blob" + "_rw_", LONG * 2),
+        ("nf" + "p_", LONG * 2),
+        ("hca" + "ik_", LONG.lower() * 2),
+        ("e2" + "b_", "0a1b2c3d" * 5),
+        ("sk" + "_", "0a1b2c3d4e5f" * 4),
+        ("f" + "c-", "0a1b2c3d" * 4),
+        ("st" + ".", "0a1b2c3d" * 3 + "." + "0a1b2c3d" * 4 + "." + "0a1b2c3d" * 4),
+        ("IG" + "QW", LONG * 4),
+        ("r" + "e_", LONG[:8] + "_" + LONG),
+        ("pk_" + "12345678_", LONG.upper()),
+        ("access-" + "sandbox-", "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"),
+        ("1/" + "1234567890123456:", "0a1b2c3d" * 4),
+        ("secret-" + "token:", LONG),
+        ("AQE" + LONG + LONG, "-" + LONG + "-" + LONG[:8]),
         (LONG[:22] + "==:", LONG),
     ],
 )
 def test_providers_tokens_are_found_whole(before: str, after: str) -> None:
     assert masked(f"it was {before}{after} then") == f"it was {'#' * len(before + after)} then"
+
+
+def test_all_strings_that_are_joined_to_one_are_masked() -> None:
+    for between in ('"\n    "', '" +\n    "', '"\n  . "', '" \\\n "'):
+        text = f'password = ("{LONG}{between}{LONG}{between}{LONG}")\nname = "{LONG}"'
+        assert masked(text) == text.replace(LONG, "#" * len(LONG), 3)
 
 
 def test_the_secret_members_of_a_key_in_json_are_masked_and_the_public_ones_stay() -> None:

@@ -56,6 +56,8 @@ _LISTED_NAME = rf"(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
 _OPENS_LIST = r"""\\*["']?\s{0,4}(?:=>|[:=])\s{0,4}\["""
 _LIST = Pattern(rf"(?i)([a-z0-9_.-]*{_LISTED_NAME}){_OPENS_LIST}([^\[\]{{}}]{{1,900}})")
 _ITEM = Pattern(rf"(?:{QUOTED})")
+_NEXT_PART = Pattern(r"""["'][ \t]{0,4}[+.\\]?[ \t]{0,4}\r?\n[ \t]{0,60}[+.]?[ \t]{0,4}["']([^"'\n]{8,200})""")
+_MOST_PARTS = 200
 _PAIRS = (b"()", b"[]", b"{}", b"<>")
 _TRAILING = b".,;:!?)]}>"
 _LOUD = b"!?"
@@ -121,11 +123,24 @@ def assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan = (-1
         return []
     if quoted[0] < 0:
         end = with_marks(data, end, bare[1])
-    return [Hit(start, end, f"assigned to the name of a {kind.name.lower().replace('_', ' ')}")]
+    parts = [] if quoted[0] < 0 else _parts_behind(data, end)
+    return [*parts, Hit(start, end, f"assigned to the name of a {kind.name.lower().replace('_', ' ')}")]
 
 
 def _is_called(data: bytes, name: ByteSpan) -> bool:
     return data[name[1] : name[1] + 1] == b"(" and classify(data[slice(*name)].decode()) is Telling.PASSWORD
+
+
+def _parts_behind(data: bytes, end: int) -> list[Hit]:
+    """The strings that code joins to the one that ends here, each on a line of its own."""
+    found: list[Hit] = []
+    while len(found) < _MOST_PARTS:
+        span = _NEXT_PART.group_of_match(data, end, len(data))
+        if span is None:
+            break
+        found.append(Hit(*span, "joined to a value of a telling name"))
+        end = span[1]
+    return found
 
 
 def mixes(value: str) -> bool:

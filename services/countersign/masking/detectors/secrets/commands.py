@@ -93,6 +93,6 @@ PART = Part(
         r"(?i)\bhtpasswd -",
         r"(?i)\bsmbclient\b",
         r"(?i)\b(?:sqlplus|sqlldr|expdp|impdp|rman target)\s",
-        rf"\|[^\n|;&]{{0,120}}{_PROMPTS}",
+        _PROMPTS,
     ),
 )

@@ -19,6 +19,7 @@ from countersign.masking.detectors.secrets import (
     nearby,
     private_keys,
     said,
+    settings,
     urls,
 )
 from countersign.masking.detectors.secrets.part import LABEL, Part
@@ -43,6 +44,7 @@ class Secrets:
             commands.PART,
             assignments.PART,
             said.PART,
+            settings.PART,
             markup.PART,
             blocks.PART,
             nearby.PART,

@@ -53,6 +53,15 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
     (r"rnd_", r"[A-Za-z0-9]", 28),
     (r"v1\.0-", r"[0-9a-f]{24}-[0-9a-f]", 40),
     (r"LS0tLS1CRUdJTi", r"[A-Za-z0-9+/=]", 40),
+    (r"1//0", r"[A-Za-z0-9_-]", 40),
+    (r"vercel_blob_rw_", r"[A-Za-z0-9_]", 40),
+    (r"nf[pckouba]_", r"[A-Za-z0-9]", 36),
+    (r"hca(?:ik|lk|mk)_", r"[a-z0-9]", 40),
+    (r"cio", r"[A-Za-z0-9]", 32),
+    (r"st\.", r"[0-9a-f]{24}\.[0-9a-f]{32}\.[0-9a-f]", 32),
+    (r"y[0-3]_Ag", r"[A-Za-z0-9_-]", 40),
+    (r"sk\.eyJ", r"[A-Za-z0-9_.-]", 40),
+    (r"e2b_", r"[0-9a-f]", 40),
     # chat, mail and people
     (r"xox[a-z](?:\.xox[a-z])?-", r"[A-Za-z0-9-]", 16),
     (r"xapp-", r"[A-Za-z0-9-]", 30),
@@ -69,7 +78,13 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
     (r"rdme_", r"[a-z0-9]", 60),
     (r"tfp_", r"[A-Za-z0-9_.=-]", 50),
     (r"EAA[A-Za-z]", r"[A-Za-z0-9]", 60),
+    (r"IGQ[VW]", r"[A-Za-z0-9_-]", 100),
+    (r"dG9rO", r"[A-Za-z0-9+/=]", 54),
+    (r"re_", r"[A-Za-z0-9]{8}_[A-Za-z0-9]", 20),
+    (r"BBFF-", r"[A-Za-z0-9]", 30),
+    (r"pk_[0-9]{6,9}_", r"[A-Z0-9]", 32),
     # money
+    (r"access-(?:sandbox|development|production)-", r"[0-9a-f-]", 36),
     (r"(?:sk|rk)_(?:live|test|prod)_", r"[A-Za-z0-9]", 16),
     (r"whsec_", r"[A-Za-z0-9+/=]", 24),
     (r"sq0[a-z]{3}-|sandbox-sq0[a-z]{3}-", r"[A-Za-z0-9_-]", 22),
@@ -84,6 +99,8 @@ _PREFIXED: tuple[tuple[str, str, int], ...] = (
     # models
     (r"sk-(?:ant-|proj-|or-|svcacct-|admin-|lf-|None-)", r"[A-Za-z0-9_-]", 20),
     (r"sk-", r"[A-Za-z0-9]", 32),
+    (r"sk_", r"[0-9a-f]", 48),
+    (r"fc-", r"[0-9a-f]", 32),
     (r"hf_|api_org_", r"[A-Za-z0-9]", 30),
     (r"r8_", r"[A-Za-z0-9]", 30),
     (r"gsk_|xai-|pplx-|nvapi-|csk-|fw_|tgp_v1_|esecret_", r"[A-Za-z0-9_-]", 24),
@@ -123,6 +140,10 @@ _STRUCTURED = (
     r"\$(?:1|5|6|7|y|apr1|2[abxy]|argon2(?:id?|d)|scrypt|pbkdf2-sha[0-9]+)\$[./A-Za-z0-9$=,+-]{20,}",  # crypt(3)
     r"pbkdf2_sha(?:1|256|512)\$[0-9]+\$[A-Za-z0-9]+\$[A-Za-z0-9+/=]{20,}",  # Django's
     r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk",  # MaxMind
+    r"[12]/[0-9]{15,16}:[0-9a-f]{32}",  # Asana
+    r"secret-token:[A-Za-z0-9._~%!$&()*+,;=:@/-]{12,}",  # RFC 8959
+    r"AQE[A-Za-z0-9+/]{40,64}-[A-Za-z0-9+/=]{20,64}-[A-Za-z0-9]{8,}",  # Adyen
+    r"cloudinary://[0-9]{10,20}:[A-Za-z0-9_-]{20,}@[a-z0-9_-]+",
     r"v1\.[0-9a-f]{8,40}-[0-9a-f]{16,}",
     r"00[A-Za-z0-9]{13}![A-Za-z0-9_.-]{80,128}",  # sessions of Salesforce
     r"[A-Za-z0-9+/]{22}==:[A-Za-z0-9]{32}",  # Tableau

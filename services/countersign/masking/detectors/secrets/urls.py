@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 
 from countersign.masking.detectors.base import Hit, Pattern
-from countersign.masking.detectors.looks import is_random
+from countersign.masking.detectors.looks import is_placeholder, is_random
 from countersign.masking.detectors.secrets.part import Part
 from countersign.masking.detectors.telling import Telling, classify, holds_secret
 
 _USER_WITH_ANOTHER = r"""://[^\s/?#"'<>@:]*:([^\s/"'<>]+)@"""
 _USER_ONLY = r"""://([^\s/?#"'<>@:]{16,})@"""
-_TELLING = r"(?:pass|pwd|pw|secret|token|key|cred|auth|jwt|sig|hmac|sid|session|api|sas)"
+# Names of data sources that are no URLs: Go's for MySQL, JDBC's for Oracle.
+_BEFORE_ADDRESS = r"""[\w.-]{1,64}:([^\s:/"'\x60()]{3,128})@(?:tcp|unix)\("""
+_ORACLE = r"""(?i)jdbc:oracle:[a-z0-9]{2,6}:[\w.$#-]{1,64}/(?:\x22([^\x22\n]{1,128})|([^\s/"']{3,128}))\x22?@"""
+_TELLING = r"(?:pass|pwd|pw|secret|token|key|cred|auth|jwt|sig|hmac|sid|session|api|sas|code)"
 _PARAMETER_NAME = rf"[a-z0-9_.\[\]-]{{0,60}}{_TELLING}[a-z0-9_.\[\]-]{{0,24}}"
 
 _URL_PASSWORD = Pattern(rf"[A-Za-z][A-Za-z0-9+.-]*{_USER_WITH_ANOTHER}")
 _URL_USER = Pattern(rf"[A-Za-z][A-Za-z0-9+.-]*{_USER_ONLY}")
+_SOURCES = (Pattern(_BEFORE_ADDRESS), Pattern(_ORACLE))
 _PARAMETER = Pattern(rf"""(?i)[?&;#](?:amp;)?({_PARAMETER_NAME})=([^&\s"'<>#;\\\x60)]{{4,}})""")
-_SIGNATURES = frozenset(("sig", "signature", "xamzsignature", "xgoogsignature", "hmac", "sid", "session", "sessionid"))
+_SIGNATURES = frozenset(
+    ("sig", "signature", "xamzsignature", "xgoogsignature", "hmac", "sid", "session", "sessionid", "code")
+)
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _WEBHOOK = Pattern(
     r"""(?i)https?://(?:[a-z0-9.-]*\.?webhook\.office\.com/webhook[a-z0-9]*|outlook\.office(?:365)?\.com/webhook"""
@@ -46,6 +52,12 @@ def find(data: bytes) -> list[Hit]:
         for span in _URL_USER.spans(data, 1)
         if is_random(data[slice(*span)].decode(), 16)
     )
+    for pattern in _SOURCES:
+        for _, *ways in pattern.groups(data):
+            start, end = max(ways)
+            text = data[start:end].decode()
+            if _PLACED.fullmatch(text) is None and not is_placeholder(text):
+                found.append(Hit(start, end, "the password of a data source"))
     for _, name, value in _PARAMETER.groups(data):
         if _is_credential(data[slice(*name)].decode(), data[slice(*value)].decode()):
             found.append(Hit(*value, "a parameter of a URL"))
@@ -62,5 +74,12 @@ def _is_credential(name: str, value: str) -> bool:
 
 PART = Part(
     find,
-    gate=(_USER_WITH_ANOTHER, _USER_ONLY, rf"(?i)[?&;#](?:amp;)?{_PARAMETER_NAME}=", _WEBHOOK_GATE),
+    gate=(
+        _USER_WITH_ANOTHER,
+        _USER_ONLY,
+        _BEFORE_ADDRESS,
+        r"(?i)jdbc:oracle:",
+        rf"(?i)[?&;#](?:amp;)?{_PARAMETER_NAME}=",
+        _WEBHOOK_GATE,
+    ),
 )
