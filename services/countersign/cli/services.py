@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from countersign.runtime.cache import private_cache
 from countersign.runtime.logs import configure_logs
-from countersign.runtime.memory import give_back_large_blocks
 from countersign.runtime.settings import ServiceSettings
 
 
@@ -49,7 +48,7 @@ _SERVICES: Mapping[str, Callable[[ServiceSettings], None]] = MappingProxyType(
 
 def _loading_secrets(settings: ServiceSettings) -> ServiceSettings:
     """Begin to load what takes longest, so that the other imports take no time; the cache is what may be trusted."""
-    from countersign.masking import load_ahead
+    from countersign.catalogue import load_ahead
 
     cache_dir = private_cache(settings.cache_dir)
     load_ahead(cache_dir)

@@ -2,7 +2,6 @@
 
 from countersign.masking.blobs import Blobs
 from countersign.masking.catalog import MaskCatalog
-from countersign.masking.detectors.secrets import load_ahead
 from countersign.masking.explaining import Explained, Located
 from countersign.masking.masker import Masker
 from countersign.masking.result import Masked, NotMaskable
@@ -19,6 +18,5 @@ __all__ = [
     "SseEvent",
     "SseSplitter",
     "check_other_lines",
-    "load_ahead",
     "mask_event",
 ]

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from countersign.catalogue import NativeFinding
 from countersign.jsontext import parse
 from countersign.masking import MaskCatalog, Masker, NotMaskable
 from countersign.masking.detectors import Hit
-from countersign.masking.detectors.secrets import NativeFinding, Secrets
+from countersign.masking.detectors.secrets import Secrets
 from countersign.masking.masker import Rule
 from countersign.masking.replacements import Redacted
 from countersign.model.event import Finding

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countersign.catalogue import NativeFinding
 from countersign.masking.detectors import disguises
 from countersign.masking.detectors.base import Detector, Hit, parts_of
-from countersign.masking.detectors.secrets import NativeFinding, Secrets
+from countersign.masking.detectors.secrets import Secrets
 from countersign.masking.gates import DetectorGates
 from tests.support.cost import cpu_s
 from tests.unit.masking.secrets import samples

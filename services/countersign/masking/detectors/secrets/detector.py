@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from countersign.catalogue import NativeScanner, load
 from countersign.masking.detectors import disguises
 from countersign.masking.detectors.base import Detector, Hit
 from countersign.masking.detectors.disguises import Reading
@@ -32,7 +33,7 @@ class Secrets:
 
     label = LABEL
 
-    def __init__(self, scanner: catalogue.NativeScanner) -> None:
+    def __init__(self, scanner: NativeScanner) -> None:
         self._plain: tuple[Detector, ...] = (
             Part(lambda data: catalogue.find(scanner, data), gate=()),
             private_keys.PART,
@@ -58,7 +59,7 @@ class Secrets:
     @classmethod
     def load(cls, cache_dir: Path | None) -> Secrets:
         """Load the catalogue: half a second from ``cache_dir``, five when it is compiled anew."""
-        return cls(catalogue.load(cache_dir))
+        return cls(load(cache_dir))
 
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`. Raises :class:`OddFindingError` when the scanner's offsets are not to be trusted."""

@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import pytest
 
-from countersign.masking.detectors.secrets import compiling
-from countersign.masking.detectors.secrets.compiling import one_at_a_time
+from countersign.catalogue import compiling
+from countersign.catalogue.compiling import one_at_a_time
 
 PACKAGE = "kingfisher-secret-scanner"
 GIVEN_UP_S = 30.0

@@ -8,8 +8,8 @@ from threading import Event, get_ident
 import kingfisher_sdk
 import pytest
 
-from countersign.masking import load_ahead
-from countersign.masking.detectors.secrets import catalogue
+from countersign import catalogue
+from countersign.catalogue import load_ahead
 
 GIVEN_UP_S = 30.0
 
