@@ -6,8 +6,6 @@ import ctypes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 1024 * 1024
-# Free memory that small blocks leave behind is needed again at once: to give it back costs a tenth of the time.
-_SPARE_BYTES = 16 * 1024 * 1024
 
 
 def give_back_large_blocks() -> None:
@@ -19,4 +17,5 @@ def give_back_large_blocks() -> None:
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is not None:
         adjust(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        adjust(_M_TRIM_THRESHOLD, _SPARE_BYTES)
+        # What smaller ones leave behind is needed again at once, so that much of it stays.
+        adjust(_M_TRIM_THRESHOLD, _LARGE_BYTES)

@@ -26,6 +26,7 @@ CPU = {"envoy": 1.0, "authz": 0.5, "masker": 0.75, "recorder": 0.25, "postgres":
 SQLITE = DialectFigures("sqlite", 10, 9, 6, 0, 4, 1, 150.0, 200.0)
 MASKING = MaskingFigures(
     speeds=(Speed(CLEAN, 20_000_000, 0, 1.0), Speed(FINDINGS, 4_900_000, 4_900, 1.0)),
+    answers={CLEAN: 10.0, FINDINGS: 4.0},
     small_us=250.5,
     start_s=0.9,
     memory={CLEAN: 2.5, FINDINGS: 3.5},

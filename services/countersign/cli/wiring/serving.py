@@ -9,6 +9,7 @@ import uvloop
 
 from countersign.config import ConfigRefused, GatewayConfig
 from countersign.runtime import telemetry
+from countersign.runtime.memory import give_back_large_blocks
 from countersign.runtime.serving import Part, serve
 from countersign.runtime.settings import ServiceSettings
 from countersign.runtime.status import Report
@@ -27,6 +28,7 @@ def run(
     # What was loaded by now lives as long as the process: no collection needs to look at it again.
     gc.collect()
     gc.freeze()
+    give_back_large_blocks()
     try:
         uvloop.run(serve(service, settings, part, report, *also))
     finally:
