@@ -199,7 +199,7 @@ def test_lines_are_answered_as_they_come_and_no_service_is_imported() -> None:
     program = (
         "import sys; sys.argv = ['countersign', 'mask', '--jsonl']\n"
         "from countersign.cli.main import app\n"
-        "import countersign.cli.mask\n"
+        "import countersign.cli.mask, countersign.cli.masked\n"
         "loaded = [name for name in ('grpc', 'psycopg', 'countersign.config', 'pydantic') if name in sys.modules]\n"
         "print(loaded, flush=True); app()"
     )
