@@ -13,6 +13,7 @@ from countersign.masking.fields import Field, named
 from countersign.masking.key_rules import KeyRules
 from countersign.masking.pairs import Mark, values
 from countersign.masking.pairs.paragraphs import Paragraphs
+from countersign.masking.patterns import compiled
 from countersign.masking.result import Span
 from countersign.masking.tables import Column, Columns, find
 
@@ -22,9 +23,10 @@ _AFTER_NAME = r"""(?:\\{0,8}["'`\]]|\*{1,3}|__?)*[ \t]*(?:=>|:=|==?|(:))(?:\*{1,
 
 _LONGEST_NAME = 48
 # The name is all that stands before its value: "home address", but not "their home address" or "IP address".
-_PERSONAL = Pattern(
+_PERSONAL_NAME = (
     rf"""(?im)(?:^|[,;(){{\[|&?"'`*])[ \t>*-]*((?:[\pL][\pL\pN_ .-]*?)?(?:{personal_keys.ENDS})[0-9]?){_AFTER_NAME}"""
 )
+_PERSONAL = compiled(_PERSONAL_NAME)
 
 # In a string of JSON: between a key and its colon stands a quotation mark.
 _SAID = Pattern(rf"(?i)(?:{personal_keys.ENDS})[0-9]?[*_]{{0,3}} ?[:=]")
@@ -73,6 +75,8 @@ class TextFields:
 
     def _named_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts hold a name: one look at all of them, since most hold none."""
+        if not texts:
+            return []
         short = [index for index, text in enumerate(texts) if len(text) <= _CHUNK]
         joined = "\n".join(texts[index] for index in short).encode()
         ends: list[int] = []
@@ -96,6 +100,8 @@ class TextFields:
 
     def _names_in(self, data: bytes) -> list[int]:
         """Where names stand that may have values, or where they end."""
+        if not any(pattern.matches(data) for pattern in self._any_name):
+            return []
         found = self.columns.places(data)
         if self._reads_persons:
             found = sorted({*found, *(start for start, end in _PERSONAL.spans(data, 1) if _is_short(start, end))})
@@ -140,6 +146,13 @@ class TextFields:
         return [counter.code_points(at) for at in self.columns.places(data)]
 
     @cached_property
+    def _any_name(self) -> list[Pattern]:
+        """What every text with a name matches one of: few texts do."""
+        headings = [*self.columns.headings, *([_PERSONAL_NAME] if self._reads_persons else [])]
+        own = [rf"(?i){self.columns.spelled}"] if self._named else []
+        return [compiled(pattern) for pattern in (*own, "|".join(f"(?:{heading})" for heading in headings)) if pattern]
+
+    @cached_property
     def _in_strings(self) -> Pattern:
         """Strings of a JSON text that :meth:`find` may find something in, if ``Layout.prose`` yields them.
 
@@ -154,11 +167,11 @@ class TextFields:
         before = rf"""(?:\A|"[\[(<]|"[^"]*[:=])[^"]*(?:{"|".join(last)})"""
         after = rf"""(?:{"|".join(names)})[^"]*(?:[:=]|\z)"""
         said = [_SAID_IN_STRINGS] if self._reads_persons else []
-        return Pattern("(?i)" + "|".join([before, after, *said]))
+        return compiled("(?i)" + "|".join([before, after, *said]))
 
     @cached_property
     def _mark(self) -> Pattern:
-        return Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.columns.spelled}){_AFTER_NAME}")
+        return compiled(rf"(?i)(?:^|[^\pL\pN_])({self.columns.spelled}){_AFTER_NAME}")
 
 
 def _pieces(texts: Iterable[str], overlap: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ import re2
 from countersign.masking import personal_keys
 from countersign.masking.detectors.base import Pattern
 from countersign.masking.key_rules import Cover, KeyRule, KeyRules
+from countersign.masking.patterns import compiled
 from countersign.masking.result import Span
 
 _AROUND_NAMES = " \t\"'`*[]:"
@@ -22,9 +23,9 @@ _LONGEST_HEADER = 256
 _TELLING_ENDS = r"pass(?:word|wd|phrase|code)?|pwd|secrets?|token|key"
 
 
-def _alone(ends: str) -> Pattern:
+def _alone(ends: str) -> str:
     """A pattern of names with such an end that have a cell for themselves: few other words of a text do."""
-    return Pattern(
+    return (
         rf"""(?im)(?:^|[,;|\t│┃║>(\[]|  )["'`*\[ ]*[\pL\pN_. -]*?({ends})[0-9]?["'`\]*]* ?"""
         r"""(?:[,;|\t\r│┃║)\]]|$|  |</)"""
     )
@@ -87,18 +88,23 @@ class Columns:
         telling = [_TELLING_ENDS] if self._keys.reads_names else []
         return "|".join([*telling, personal_keys.ENDS] if self._keys.reads_persons else telling)
 
+    @property
+    def headings(self) -> list[str]:
+        """Patterns (RE2) of what may head a column in a text although no field names it; the first group is its end."""
+        patterns = [_TELLING] if self._keys.reads_names else []
+        return [*patterns, _PERSONAL] if self._keys.reads_persons else patterns
+
     @cached_property
     def _heading(self) -> list[Pattern]:
-        patterns = [Pattern(rf"(?i)(?:^|[^\pL\pN_])({self.spelled})")] if self._names else []
-        patterns += [_TELLING] if self._keys.reads_names else []
-        return [*patterns, _PERSONAL] if self._keys.reads_persons else patterns
+        named = [rf"(?i)(?:^|[^\pL\pN_])({self.spelled})"] if self._names else []
+        return [compiled(pattern) for pattern in (*named, *self.headings)]
 
     @cached_property
     def _said(self) -> Pattern:
         own = [self.spelled] if self._names else []
         telling = [_TELLING_ENDS] if self._keys.reads_names else []
         personal = [personal_keys.ENDS] if self._keys.reads_persons else []
-        return Pattern(rf"""(?i)(?:{"|".join([*own, *telling, *personal])})[^"\\]{{0,64}}"[ \t\r\n]*[,}}\]]""")
+        return compiled(rf"""(?i)(?:{"|".join([*own, *telling, *personal])})[^"\\]{{0,64}}"[ \t\r\n]*[,}}\]]""")
 
     def places(self, data: bytes) -> list[int]:
         """Where a text (UTF-8) holds names that may head a column, or their ends: offsets in ascending order."""
