@@ -17,6 +17,7 @@ _SHORTEST_GROUP = 3
 _SCHEMES: tuple[tuple[int, int, frozenset[int]], ...] = (
     # first six digits from, to (inclusive), lengths
     (100000, 199999, frozenset({15})),  # UATP
+    (220000, 220499, frozenset(range(16, 20))),  # Mir
     (222100, 272099, frozenset({16})),  # Mastercard
     (300000, 305999, frozenset(range(14, 20))),  # Diners Club
     (309500, 309599, frozenset(range(14, 20))),
@@ -30,6 +31,9 @@ _SCHEMES: tuple[tuple[int, int, frozenset[int]], ...] = (
     (510000, 559999, frozenset({16})),  # Mastercard
     (560000, 589999, frozenset(range(13, 20))),  # Maestro
     (601100, 601199, frozenset(range(16, 20))),  # Discover
+    (606282, 606282, frozenset({16})),  # Hipercard
+    (606985, 607984, frozenset({16})),  # RuPay
+    (608001, 608500, frozenset({16})),
     (620000, 629999, frozenset(range(16, 20))),  # UnionPay
     (630000, 639999, frozenset(range(13, 20))),  # Maestro
     (644000, 659999, frozenset(range(16, 20))),  # Discover

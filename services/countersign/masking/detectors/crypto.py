@@ -14,7 +14,13 @@ _BASE58 = (
     r"t[13][1-9a-km-z]{0,14}[A-HJ-NP-Z][1-9A-HJ-NP-Za-km-z]{18,32})\b"
 )
 _BASE58_LENGTHS = range(25, 36)
-_BECH32 = r"\b(?:(?:bc|tb|ltc)1[02-9ac-hj-np-z]{8,87}|(?:BC|TB|LTC)1[02-9AC-HJ-NP-Z]{8,87})\b"
+# Bitcoin, Litecoin, Cardano (whose addresses are longer, CIP 19), Cosmos and its kin.
+_IN_BECH32 = "[02-9ac-hj-np-z]"
+_BECH32 = (
+    rf"\b(?:(?:bc|tb|ltc|addr|stake|cosmos|osmo|celestia)1{_IN_BECH32}{{8,110}}|"
+    rf"(?:BC|TB|LTC)1{_IN_BECH32.upper()}{{8,87}})\b"
+)
+_BITCOIN_CASH = rf"\bbitcoincash:[qp]{_IN_BECH32}{{41}}\b"
 _ETHEREUM = r"\b0x[0-9A-Fa-f]{40}\b"
 _MONERO = r"\b[48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}\b"
 _BASE58_DIGITS = {
@@ -34,6 +40,7 @@ class CryptoAddress:
         self.parts: tuple[Detector, ...] = (
             _Kind(_BASE58, is_base58check, "the check of Base58Check is right", has_literal=False),
             _Kind(_BECH32, is_bech32, "the check of Bech32 is right", has_literal=True),
+            _Kind(_BITCOIN_CASH, _is_varied, "the form of an address of Bitcoin Cash", has_literal=True),
             _Kind(_ETHEREUM, _is_varied, "the form of an address of Ethereum", has_literal=True),
             _Kind(_MONERO, _is_varied, "the form of an address of Monero", has_literal=False),
         )

@@ -36,6 +36,10 @@ def _has_digits(number: str) -> bool:
     return sum(character.isdigit() for character in number) >= 4
 
 
+def _has_some_digits(number: str) -> bool:
+    return sum(character.isdigit() for character in number) >= 2
+
+
 def _is_document(number: str) -> bool:
     """A letter and digits that are neither a day nor a counter's."""
     digits = number[1:]
@@ -67,7 +71,7 @@ class Passport:
     def __init__(self) -> None:
         near = Identifier(
             self.label,
-            _has_digits,
+            _has_some_digits,
             whole=False,
             words=_PASSPORT_WORDS,
             beside=(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from countersign.masking.detectors.base import Hit, Pattern
 
 _ADDRESS = Pattern(
-    r"[\pL\pN._%+'&~!#$*/=?^`{|}-]*[\pL\pN_%+-]@(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+(?:\pL{2,}|xn--[a-z0-9-]+)"
+    r"(?:\x22[\pL\pN._%+' -]{1,64}\x22|[\pL\pN._%+'&~!#$*/=?^`{|}-]*[\pL\pN_%+-])"
+    r"@(?:\[[0-9A-Fa-f.:]{7,45}\]|(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+(?:\pL{2,}|xn--[a-z0-9-]+))"
 )
 _REPOSITORY_USER = b"git@"
 _USER_BYTES = 200

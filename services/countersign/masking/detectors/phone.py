@@ -79,6 +79,7 @@ class _International:
                 continue
             end = _end_of_number(data, start, end)
             if start < end and not names_something_else(data, start):
+                start -= before[-1:] == b"(" and b")" in data[start:end]
                 found.append(Hit(start, end, "a calling code and as many digits as numbers there have"))
         return found
 

@@ -106,6 +106,26 @@ ANNOUNCED = {
 }
 
 
+BESIDE_THEIR_OWN_SCRIPT = (
+    ("bg_egn", "\u0415\u0413\u041d: 7523169263", "7523169263"),
+    ("ru_inn", "\u0418\u041d\u041d 123456789047", "123456789047"),
+    ("ec_ci", "c\u00e9dula 1714307103", "1714307103"),
+    ("do_cedula", "C\u00e9dula: 00113918205", "00113918205"),
+    ("cl_rut", "RUT 125319092", "125319092"),
+    ("mx_rfc", "RFC GODE 561231 GR8", "GODE 561231 GR8"),
+    ("se_personnummer", "pnr 8803200016", "8803200016"),
+)
+
+
+@pytest.mark.parametrize(("name", "text", "number"), BESIDE_THEIR_OWN_SCRIPT, ids=lambda value: ascii(value))
+def test_words_are_known_as_their_own_country_writes_them(name: str, text: str, number: str) -> None:
+    assert found(name, text) == [number]
+
+
+def test_an_offset_in_hexadecimal_digits_is_no_identity_card() -> None:
+    assert found("es_dni", "0000739a: 1b34 2395") == []
+
+
 @pytest.mark.parametrize(("name", "number"), [(name, number) for name, all_ in ANYWHERE.items() for number in all_])
 @pytest.mark.parametrize("template", ["{}", "It is {}, she said.", '{{"value": "{}"}}', "a\t{}\tb", "x_{}"])
 def test_numbers_that_show_what_they_are_are_found_anywhere(name: str, number: str, template: str) -> None:

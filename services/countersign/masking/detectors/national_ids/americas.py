@@ -8,6 +8,7 @@ from countersign.masking.detectors.national_ids import other_checks as checks
 _MBI_LETTER = "[AC-HJKMNP-RT-Y]"
 _MBI_EITHER = "[AC-HJKMNP-RT-Y0-9]"
 _SSN_WORDS = ("ssn", "ssns", "ss no", "social security", "soc sec", "security number", "tax id", "taxpayer", "tin")
+_CEDULA = ("cedula", "c\u00e9dula", "C\u00e9dula")
 
 AMERICAS = {
     "ar_cuit": Identifier(
@@ -46,17 +47,18 @@ AMERICAS = {
         checks.cl_rut,
         words=("rut", "run"),
         unnamed=(r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9Kk]", r"[0-9]{7,8}-[0-9Kk]"),
+        beside=(r"[0-9]{7,8}[0-9Kk]",),
     ),
     "co_nit": Identifier(
         "CO_NIT",
         anything,
-        words=("nit", "cedula"),
+        words=("nit", *_CEDULA),
         beside=(r"[0-9]{1,3}\.[0-9]{3}\.[0-9]{3}(?:-[0-9])?", r"[0-9]{8,10}"),
     ),
     "do_cedula": Identifier(
-        "DO_CEDULA", checks.luhn_but_zeros, words=("cedula",), unnamed=(r"[0-9]{3}-[0-9]{7}-[0-9]",)
+        "DO_CEDULA", checks.luhn_but_zeros, words=_CEDULA, unnamed=(r"[0-9]{3}-[0-9]{7}-[0-9]",), beside=(r"[0-9]{11}",)
     ),
-    "ec_ci": Identifier("EC_CI", stdnum("ec.ci"), words=("cedula",), beside=(r"[0-9]{10}",)),
+    "ec_ci": Identifier("EC_CI", stdnum("ec.ci"), words=_CEDULA, beside=(r"[0-9]{10}",)),
     "mx_curp": Identifier(
         "MX_CURP", checks.mx_curp, words=("curp",), alone=(r"(?i:[a-z]{4}[0-9]{6}[hmx][a-z]{5}[0-9a-z][0-9])",)
     ),
@@ -65,7 +67,7 @@ AMERICAS = {
         stdnum("mx.rfc"),
         words=("rfc",),
         unnamed=(r"[A-Z&]{4}[0-9]{6}[0-9A-Z]{3}",),
-        beside=(r"[A-Z&]{3}[0-9]{6}[0-9A-Z]{3}",),
+        beside=(r"[A-Z&]{3,4}[ -]?[0-9]{6}[ -]?[0-9A-Z]{3}",),
     ),
     "us_dea": Identifier(
         "US_DEA",

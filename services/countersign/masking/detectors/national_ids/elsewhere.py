@@ -73,7 +73,13 @@ ELSEWHERE = {
     "jp_my_number": Identifier(
         "JP_MY_NUMBER",
         stdnum("jp.in_"),
-        words=("my number", "individual number", "kojin"),
+        words=(
+            "my number",
+            "individual number",
+            "kojin",
+            "\u30de\u30a4\u30ca\u30f3\u30d0\u30fc",
+            "\u500b\u4eba\u756a\u53f7",
+        ),
         beside=(r"[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}",),
     ),
     "ke_id": Identifier("KE_ID", anything, words=("kenya", "huduma"), beside=(r"[0-9]{7,8}",)),

@@ -36,7 +36,9 @@ EUROPE = {
         words=("rijksregister", "registre national", "national number", "insz", "niss"),
         unnamed=(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", r"[0-9]{11}"),
     ),
-    "bg_egn": Identifier("BG_EGN", stdnum("bg.egn"), words=("egn", "uniform civil"), beside=(r"[0-9]{10}",)),
+    "bg_egn": Identifier(
+        "BG_EGN", stdnum("bg.egn"), words=("egn", "uniform civil", "\u0415\u0413\u041d"), beside=(r"[0-9]{10}",)
+    ),
     "ch_ahv": Identifier(
         "CH_AHV",
         ean,
@@ -48,7 +50,7 @@ EUROPE = {
         "CZ_RC",
         stdnum("cz.rc"),
         whole=False,
-        words=("rodne cislo", "birth number"),
+        words=("rodne cislo", "rodn\u00e9", "Rodn\u00e9", "birth number"),
         unnamed=(r"[0-9]{2}[0-8][0-9][0-3][0-9]/[0-9]{3,4}",),
         beside=(r"[0-9]{2}[0-8][0-9][0-3][0-9]{4,5}",),
     ),
@@ -114,9 +116,11 @@ EUROPE = {
         words=("nir", "securite sociale", "social security"),
         alone=(r"[12] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}",),
     ),
-    "gr_amka": Identifier("GR_AMKA", stdnum("gr.amka"), words=("amka",), beside=(r"[0-9]{11}",)),
+    "gr_amka": Identifier(
+        "GR_AMKA", stdnum("gr.amka"), words=("amka", "\u0391\u039c\u039a\u0391"), beside=(r"[0-9]{11}",)
+    ),
     "hr_oib": Identifier("HR_OIB", stdnum("hr.oib"), words=("oib",), beside=(r"[0-9]{11}",)),
-    "ie_pps": Identifier("IE_PPS", checks.ie_pps, words=("pps", "ppsn"), unnamed=(r"[0-9]{7}[A-W][A-IW]?",)),
+    "ie_pps": Identifier("IE_PPS", checks.ie_pps, words=("pps", "ppsn"), unnamed=(r"[0-9]{7}[A-W][A-ITW]?",)),
     "is_kennitala": Identifier(
         "IS_KENNITALA", checks.is_kennitala, words=("kennitala",), unnamed=(r"[0-7][0-9][01][0-9]{3}-[0-9]{4}",)
     ),
@@ -163,10 +167,20 @@ EUROPE = {
         words=("cnp", "cod numeric"),
         unnamed=(rf"[1-8][0-9]{{2}}{_MMDD}(?:0[1-9]|[1-4][0-9]|5[12])[0-9]{{4}}",),
     ),
-    "rs_jmbg": Identifier("JMBG", checks.yugoslav, words=("jmbg", "emso"), unnamed=(rf"{_DDMM}[09][0-9]{{8}}",)),
-    "ru_inn": Identifier("RU_INN", stdnum("ru.inn"), whole=False, words=("inn",), beside=(r"[0-9]{12}|[0-9]{10}",)),
+    "rs_jmbg": Identifier(
+        "JMBG",
+        checks.yugoslav,
+        words=("jmbg", "emso", "EM\u0160O", "\u0408\u041c\u0411\u0413"),
+        unnamed=(rf"{_DDMM}[09][0-9]{{8}}",),
+    ),
+    "ru_inn": Identifier(
+        "RU_INN", stdnum("ru.inn"), whole=False, words=("inn", "\u0418\u041d\u041d"), beside=(r"[0-9]{12}|[0-9]{10}",)
+    ),
     "ru_snils": Identifier(
-        "RU_SNILS", checks.ru_snils, words=("snils",), unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",)
+        "RU_SNILS",
+        checks.ru_snils,
+        words=("snils", "\u0421\u041d\u0418\u041b\u0421"),
+        unnamed=(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",),
     ),
     "se_organisationsnummer": Identifier(
         "SE_ORGANISATIONSNUMMER",
@@ -178,7 +192,7 @@ EUROPE = {
     "se_personnummer": Identifier(
         "SE_PERSONNUMMER",
         checks.se_personnummer,
-        words=("personnummer", "personnr", "person number", "personal number", "samordningsnummer"),
+        words=("personnummer", "personnr", "pnr", "person number", "personal number", "samordningsnummer"),
         alone=(r"1[89][0-9]{6}[-+]?[0-9]{4}",),
         # Days of later years, with a number behind them, are more often orders and tickets.
         unnamed=(r"(?:16)?[0-9]{6}[-+][0-9]{4}", r"20(?:0[0-9]|1[0-2])[0-9]{4}[-+][0-9]{4}", r"(?:16|20)[0-9]{10}"),

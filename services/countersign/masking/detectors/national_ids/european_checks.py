@@ -75,8 +75,8 @@ def dk_cpr(number: str) -> bool:
 
 
 def es_dni(number: str) -> bool:
-    """Eight digits and the letter for their remainder modulo 23."""
-    return _DNI_LETTERS[int(number[:-1]) % 23] == number[-1]
+    """Eight digits, hardly one under 100,000, and the letter for their remainder modulo 23."""
+    return not number.startswith("000") and _DNI_LETTERS[int(number[:-1]) % 23] == number[-1]
 
 
 def es_nie(number: str) -> bool:

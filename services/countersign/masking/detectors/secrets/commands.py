@@ -51,7 +51,7 @@ _EXAMPLES = re.compile(
 
 
 def find(data: bytes) -> list[Hit]:
-    """Where such passwords stand."""
+    """Where a user and a password stand behind the option for them."""
     found: list[Hit] = []
     for _, *ways, rest in _USER_OPTION.groups(data):
         start, end = max(ways)
@@ -60,6 +60,12 @@ def find(data: bytes) -> list[Hit]:
         secret = password.strip(b"\"'").decode()
         if colon and len(secret) > 2 and secret[0] != ":" and not _is_shown(data[start:end].decode(), secret):
             found.append(Hit(start + len(user) + 1, end, "the password of a user on a command line"))
+    return found
+
+
+def find_of_commands(data: bytes) -> list[Hit]:
+    """Where the passwords of commands stand that are known to take one."""
+    found: list[Hit] = []
     for pattern in (*_OPTIONS, *_STATEMENTS):
         for _, *ways in pattern.groups(data):
             start, end = max(ways)
@@ -84,12 +90,12 @@ def _is_shown(*texts: str) -> bool:
     return any(is_placeholder(text) or _EXAMPLES.fullmatch(text) is not None for text in texts)
 
 
-PART = Part(
-    find,
+PART = Part(find, gate=(rf"{_USER_FLAG}[^\n:]{{0,200}}:",))
+COMMANDS_PART = Part(
+    find_of_commands,
     gate=(
-        rf"{_USER_FLAG}[^\n:]{{0,200}}:",
         *(rf"(?i)\b{client}\b[^\n]{{0,200}}\s{option}" for client, option in _CLIENTS),
-        r"(?i)\bnet1? user? ",
+        r"(?i)\bnet1? (?:user|use) ",
         r"(?i)\bhtpasswd -",
         r"(?i)\bsmbclient\b",
         r"(?i)\b(?:sqlplus|sqlldr|expdp|impdp|rman target)\s",

@@ -43,6 +43,7 @@ class Secrets:
             urls.PART,
             headers.PART,
             commands.PART,
+            commands.COMMANDS_PART,
             assignments.PART,
             said.PART,
             settings.PART,
