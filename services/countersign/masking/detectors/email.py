@@ -5,9 +5,11 @@ from __future__ import annotations
 from countersign.masking.detectors.base import Hit, Pattern
 
 _ADDRESS = Pattern(
-    r"(?:\x22[\pL\pN._%+' -]{1,64}\x22|[\pL\pN._%+'&~!#$*/=?^`{|}-]*[\pL\pN_%+-])"
-    r"@(?:\[[0-9A-Fa-f.:]{7,45}\]|(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+(?:\pL{2,}|xn--[a-z0-9-]+))"
+    r"[\pL\pN._%+'&~!#$*/=?^`{|}-]*[\pL\pN_%+-]@(?:[\pL\pN](?:[\pL\pN-]*[\pL\pN])?\.)+(?:\pL{2,}|xn--[a-z0-9-]+)"
 )
+# A quoted mailbox, or the address of a machine in brackets (RFC 5321, 4.1.2 and 4.1.3): seldom, so looked for apart.
+_QUOTED = Pattern(r"\x22[A-Za-z0-9._%+' -]+\x22@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+_AT_MACHINE = Pattern(r"[A-Za-z0-9._%+-]*[A-Za-z0-9_%+-]@\[[0-9A-Fa-f.:]+\]")
 _REPOSITORY_USER = b"git@"
 _USER_BYTES = 200
 
@@ -26,9 +28,12 @@ class Email:
         """
         if b"@" not in data:
             return []
+        rare = ((b'"@', _QUOTED), (b"@[", _AT_MACHINE))
+        patterns = (_ADDRESS, *(pattern for mark, pattern in rare if mark in data))
         return [
             Hit(start, end, "has the form of a mail address")
-            for start, end in _ADDRESS.spans(data)
+            for pattern in patterns
+            for start, end in pattern.spans(data)
             if not (data.startswith(_REPOSITORY_USER, start) and data[end : end + 1] == b":")
             and not _is_password(data, start, end)
         ]
