@@ -311,3 +311,9 @@ EVIL = {
 def test_texts_of_a_megabyte_take_bounded_time(text: str) -> None:
     assert text_rows(text) > 0
     assert cpu_s(lambda: text_rows(text)) < 2.0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028"], ids=["lf", "crlf", "cr", "separator"])
+def test_lines_of_a_long_text_count_however_they_end(end: str) -> None:
+    lines = 20_000
+    assert text_rows(f"a line of words{end}" * lines) == lines
