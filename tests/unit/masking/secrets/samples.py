@@ -66,6 +66,8 @@ STRUCTURES = {
     "other languages": "Passwort: {}",
     "said with a purpose": "the password for the staging box is {} now",
     "said to be new": "her password was reset to {} yesterday",
+    "said in short": "the root pw is {} now",
+    "said of a key": "the API key for prod is {} for now",
     "said in German": "Das neue Kennwort lautet {} und gilt ab heute",
     "said in Spanish": "La contrase\u00f1a es {} desde ayer",
     "said in French": "Votre mot de passe : {}",
@@ -83,6 +85,7 @@ STRUCTURES = {
     "verbatim string": 'var password = @"{}";',
     "php dump": '["password"]=>\n  string(12) "{}"',
     "wpa": 'psk="{}"',
+    "wpa in markup": "<wifi_psk>{}</wifi_psk>",
     "ldapsearch": "ldapsearch -x -D cn=admin -w {} -b dc=corp",
     "login of a cloud": "az login --service-principal -u 0f -p {} --tenant t",
     "archive": "unzip -P {} backup.zip",
@@ -143,6 +146,7 @@ DISGUISED = {
 }
 
 HARMLESS = (
+    "The token for the next page is required. The key for all is trust. A secret to keep is a burden of 3 people",
     "ENV PASSWORD_FILE /run/secrets/db\nARG TOKEN\nARG API_KEY $KEY; define('DB_PASSWORD', getenv('DB_PASSWORD'));",
     "define('DB_PASSWORD', 'password_here'); proxy_set_header X-Api-Key $api_key; auth=('user', 'pass')",
     "<td>Password</td><td>required</td> <th>Token</th><th>Scope</th> <dt>Secret</dt><dd>The secret to use.</dd>",

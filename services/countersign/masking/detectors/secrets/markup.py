@@ -6,7 +6,7 @@ from countersign.masking.detectors.base import Hit, Pattern
 from countersign.masking.detectors.secrets.assignments import QUOTED, assigned
 from countersign.masking.detectors.secrets.part import Part
 
-_WORD = r"(?:pass|pwd|pw\b|secret|token|key|cred|auth|jwt)"
+_WORD = r"(?:pass|pwd|pw\b|psk\b|secret|token|key|cred|auth|jwt)"
 _NAME = rf"([a-z0-9_.:-]*{_WORD}[a-z0-9_.:-]{{0,24}})"
 _NAME_KEY = r"(?:name|key|id|field|variable|param|parameter|parameterkey|option|header|envvar)"
 _VALUE_KEY = r"(?:value|val|content|parametervalue|stringvalue|string_value|data|default)"

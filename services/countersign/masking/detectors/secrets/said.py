@@ -55,8 +55,9 @@ _SAID = Pattern(
 _REACH_BYTES = 320
 # A label and, on the next line, nothing but the value.
 _BELOW = Pattern(rf"(?:{_WORDS})[ \t]{{0,3}}{_COLON}[ \t]{{0,3}}\r?\n[ \t]{{0,16}}{_VALUE}[ \t]{{0,3}}(?:\r?\n|$)")
-_SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|api key|access key|secret key|token|secret)"
-_IN_ENGLISH = Pattern(rf"""(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
+_SAYING = r"\b(?:password|passphrase|passcode|passwd|pwd|pw|api key|access key|secret key|token|secret)"
+_PURPOSE = r"(?:\s+(?:for|of|to)(?:\s[^\s:=]{1,24}){1,3}?)?"
+_IN_ENGLISH = Pattern(rf"""(?i){_SAYING}{_PURPOSE}\s+(?:is|was|are|of|as)[\s:]{{1,3}}["'\x60]?([^\s"'\x60]{{6,}})""")
 _WORD_BEFORE = r"\b(?:password|passphrase|passcode|passwd|identified(?: with [a-z0-9_]{1,40})? by(?: password)?)"
 _FOLLOWING = Pattern(rf"""(?i){_WORD_BEFORE}\s{{1,4}}(["'\x60]?)([^\s"'\x60]{{4,}})""")
 _TECHNICAL = re.compile(
@@ -114,7 +115,7 @@ PART = Part(
     find,
     gate=(
         rf"(?:{_WORDS})",
-        rf"(?i){_SAYING}\s+(?:is|was|are|of|as)[\s:]",
+        rf"(?i){_SAYING}\s+(?:is|was|are|of|as|for|to)[\s:]",
         rf"(?i){_WORD_BEFORE}\s{{1,4}}[\x22'\x60]?[^\s\x22'\x60]{{4,}}",
     ),
 )
