@@ -7,7 +7,7 @@ from pathlib import Path
 
 from countersign.masking import detectors
 from countersign.masking.detectors import Detector
-from countersign.masking.encoded import DataUris, Escapes
+from countersign.masking.encoded import DataUris
 from countersign.masking.fields import Field
 from countersign.masking.gates import DetectorGates
 from countersign.masking.masker import Masker, Rule
@@ -113,8 +113,5 @@ class MaskCatalog:
         masker = Masker(tuple(rules.values()), fields, gates=self._gates, max_depth=self._max_depth)
         if not rules and not fields:
             return masker
-        encoded = (
-            Rule(DataUris(masker.text), Redacted(f"[{DataUris.label}]"), name="data_uri"),
-            Rule(Escapes(masker.text), Redacted(f"[{Escapes.label}]"), name="escapes"),
-        )
-        return Masker((*rules.values(), *encoded), fields, gates=self._gates, max_depth=self._max_depth)
+        uris = Rule(DataUris(masker.text), Redacted(f"[{DataUris.label}]"), name="data_uri")
+        return Masker((*rules.values(), uris), fields, gates=self._gates, max_depth=self._max_depth)

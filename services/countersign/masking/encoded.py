@@ -1,4 +1,4 @@
-"""Texts within a text that are written another way, as URIs do: in data URIs (RFC 2397), and with percent escapes.
+"""Texts within a text that are written in another alphabet: in data URIs (RFC 2397), in base64, in hexadecimal digits.
 
 What a mask finds in one is masked with all of it, since no part of it could be changed and the rest stay what it was.
 """
@@ -18,12 +18,8 @@ from countersign.masking.result import Masked
 # Found several times as fast as the pattern of the whole, which few texts match.
 _SCHEME = Pattern(r"(?i)data:")
 _URI = Pattern(r"""(?i)\bdata:([^,\s"'<>()]{0,255}),([^\s"'<>()\\]+)""")
-# What stands between two delimiters of URIs (RFC 3986, section 2.2) and holds an escape.
-_ESCAPED = Pattern(r"""[^\s"'<>&=?/#;,:(){}\[\]|\\%]*(?:%[0-9A-Fa-f]{2}[^\s"'<>&=?/#;,:(){}\[\]|\\%]*)+""")
 _RUN = Pattern(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
-# Writers that escape what is escaped already do so once or twice.
-_MOST_ROUNDS = 3
 # In a text with more of them, all are masked when anything is found in any.
 _MOST_ASKED_ABOUT = 64
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -48,22 +44,6 @@ class DataUris:
             return []
         held = ((payload, _text(data[slice(*kind)], data[slice(*payload)])) for _, kind, payload in _URI.groups(data))
         return _found(held, self._mask, "a data URI with something to mask in it")
-
-
-class Escapes:
-    """A detector that asks ``mask`` about what is written with percent escapes (RFC 3986, section 2.1)."""
-
-    label = "ESCAPED"
-
-    def __init__(self, mask: _Mask) -> None:
-        self._mask = mask
-
-    def find(self, data: bytes) -> list[Hit]:
-        """See ``Detector``."""
-        if b"%" not in data:
-            return []
-        held = ((part, _unescaped(data[slice(*part)])) for part in _ESCAPED.spans(data))
-        return _found(held, self._mask, "something to mask, written with escapes")
 
 
 class Codes:
@@ -93,13 +73,6 @@ def _found(held: Iterable[tuple[ByteSpan, str]], mask: _Mask, why: str) -> list[
     if len(texts) <= _MOST_ASKED_ABOUT:
         texts = [(place, text) for place, text in texts if mask(text.encode()).changed]
     return [Hit(*place, why) for place, _ in texts]
-
-
-def _unescaped(data: bytes) -> str:
-    for _ in range(_MOST_ROUNDS):
-        if b"%" in data:
-            data = unquote_to_bytes(data)
-    return _decoded(data)
 
 
 def _text(kind: bytes, payload: bytes) -> str:

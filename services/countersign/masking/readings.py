@@ -1,9 +1,10 @@
-r"""What a text says once its escapes are undone, and where each part of that stands in the text as written.
+r"""What a text says once its escapes are undone and its disguises off, and where each part of it stands as written.
 
-A text that is no JSON as a whole may still hold what somebody decodes: JSON that was cut off or stands in prose, string
-literals of code, Markdown, HTML. Undone are the escapes of JSON (RFC 8259, section 7), of Python, JavaScript and C
-(``\x40``, ``\u{40}``, ``\U00000040``, ``\100``), those of punctuation (CommonMark, section 2.4), a backslash before the
-end of a line, and the character references of HTML. Percent escapes are ``encoded.Escapes``' matter.
+A text that is no JSON as a whole may still hold what somebody decodes: JSON that was cut off or stands in prose,
+string literals of code, Markdown, HTML, URIs, mail. Undone are the escapes of JSON (RFC 8259, section 7), of Python,
+JavaScript and C (``\x40``, ``\u{40}``, ``\U00000040``, ``\100``), those of punctuation (CommonMark, section 2.4), a
+backslash before the end of a line, the character references of HTML, percent escapes (RFC 3986, section 2.1), and what
+mail escapes (quoted-printable, RFC 2045, section 6.7); and characters that read as others (see ``disguises``).
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from heapq import merge
 from typing import NamedTuple
+
+from countersign.masking.disguises import Piece, disguises
 
 # What a text is read as, then that again: JSON in JSON in what was cut off.
 _MOST_ROUNDS = 3
@@ -29,6 +33,10 @@ _PIECE = re.compile(
     r"|&\#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|&[A-Za-z][A-Za-z0-9]{1,31};"
 )
 _REFERENCE = re.compile(r"&(?:#|[A-Za-z][A-Za-z0-9]{1,31};)")
+# A line of other texts may end with an equals sign, as Base64 does.
+_MAIL = ("=3D", "uoted-printable", "UOTED-PRINTABLE")
+_PERCENT = re.compile(r"%[0-7][0-9A-Fa-f]|(?:%[89A-Fa-f][0-9A-Fa-f])+")
+_MAIL_PIECE = re.compile(r"=[0-7][0-9A-Fa-f]|(?:=[89A-Fa-f][0-9A-Fa-f])+|=\r?\n")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BLANK = re.compile(r"\s")
 _LAST_CODE_POINT = 0x10FFFF
@@ -73,23 +81,22 @@ class Reading(NamedTuple):
 
 
 def readings(text: str) -> Iterator[Reading]:
-    """Yield what a text reads as with its escapes undone once, twice and so on: nothing of one without escapes.
+    """Yield what a text reads as with its escapes and disguises undone once, twice and so on; nothing if it has none.
 
-    Only what stands near an escape is part of a reading: elsewhere a text reads as it is written.
+    Only what stands near one of them is part of a reading: elsewhere a text reads as it is written.
     """
-    if "\\" not in text and ("&" not in text or _REFERENCE.search(text) is None):
-        return
     start = 0
+    mail = any(mark in text for mark in _MAIL)
     while start < len(text):
         end = _cut(text, start + _CHUNK)
-        yield from _of_chunk(text[start:end], start)
+        yield from _of_chunk(text[start:end], start, mail=mail)
         start = _cut(text, end - _OVERLAP) if end < len(text) else end
 
 
-def _of_chunk(text: str, start: int) -> Iterator[Reading]:
+def _of_chunk(text: str, start: int, *, mail: bool) -> Iterator[Reading]:
     steps: tuple[_Step, ...] = ()
     for _ in range(_MOST_ROUNDS):
-        step = _undone(text)
+        step = _undone(text, _pieces(text, mail=mail))
         if step is None:
             return
         steps = (*steps, step)
@@ -97,8 +104,22 @@ def _of_chunk(text: str, start: int) -> Iterator[Reading]:
         yield Reading(text, steps, start)
 
 
-def _undone(text: str) -> _Step | None:
-    """Undo the escapes of a text and leave out what stands far from them; ``None`` if it has none."""
+def _pieces(text: str, *, mail: bool) -> Iterable[Piece]:
+    """What in a text reads as something else, in order; two may meet."""
+    kinds = [disguises(text)]
+    if "\\" in text or ("&" in text and _REFERENCE.search(text) is not None):
+        kinds.append(
+            (*match.span(), plain) for match in _PIECE.finditer(text) if (plain := _plain(match[0])) is not None
+        )
+    if "%" in text:
+        kinds.append((*match.span(), _of_hex(match[0], "%")) for match in _PERCENT.finditer(text))
+    if mail:
+        kinds.append((*match.span(), _of_hex(match[0], "=")) for match in _MAIL_PIECE.finditer(text))
+    return merge(*kinds) if len(kinds) > 1 else kinds[0]
+
+
+def _undone(text: str, pieces: Iterable[Piece]) -> _Step | None:
+    """Undo pieces of a text and leave out what stands far from them; ``None`` if there are none."""
     step = _Step("", [], [], [], [])
     parts: list[str] = []
     done = size = 0
@@ -121,11 +142,9 @@ def _undone(text: str) -> _Step | None:
         done = end
         put(end, end, "")
 
-    for match in _PIECE.finditer(text):
-        plain = _plain(match[0])
-        if plain is None:
+    for start, end, plain in pieces:
+        if start < done:
             continue
-        start, end = match.span()
         if start - done > _BEFORE + _AFTER:
             leave_out(_cut(text, done + _AFTER if done else 0), _cut(text, start - _BEFORE))
         put(start, end, plain)
@@ -139,6 +158,12 @@ def _cut(text: str, at: int) -> int:
     """A place to cut a text, close after ``at``: before a blank, so that no half of a number is taken for one."""
     blank = _BLANK.search(text, at, at + _BEFORE // 2) if at else None
     return min(at, len(text)) if blank is None else blank.start()
+
+
+def _of_hex(piece: str, mark: str) -> str:
+    """What bytes in hexadecimal digits read as; an escaped end of a line reads as nothing."""
+    digits = piece.replace(mark, "")
+    return bytes.fromhex(digits).decode("utf-8", "replace") if digits.isalnum() else ""
 
 
 @lru_cache(maxsize=4_096)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import re2
 
 from countersign.masking.detectors.base import ByteSpan, Hit, Pattern
-from countersign.masking.encoded import Codes, DataUris, Escapes
+from countersign.masking.encoded import Codes, DataUris
 from countersign.masking.masker import Masker, Rule
 from countersign.masking.replacements import Minter, Redacted, Replacement
 
@@ -42,7 +42,7 @@ def returned(tokens: Mapping[str, str], *, max_depth: int) -> Masker:
     plain = Rule(_Values(known), _Tokens({_folded(value): token for value, token in known.items()}))
     looks = Masker([plain], [], max_depth=max_depth).text
     redacted = Redacted(f"[{LABEL}]")
-    encoded = (Rule(detector, redacted) for detector in (DataUris(looks), Escapes(looks), Codes(looks)))
+    encoded = (Rule(detector, redacted) for detector in (DataUris(looks), Codes(looks)))
     return Masker([plain, *encoded], [], max_depth=max_depth)
 
 

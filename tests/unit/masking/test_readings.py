@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -40,6 +41,9 @@ ESCAPES: dict[str, Callable[[str], str]] = {
     "HTML by name": lambda text: text.replace("@", "&commat;").replace(".", "&period;").replace("-", "&#45;"),
     "HTML twice": _codes("&amp;#{};".format),
     "behind a line": lambda text: f"a\\n{text}\\tb",
+    "URIs": _codes("%{:02X}".format),
+    "URIs twice": _codes("%25{:02x}".format),
+    "mail": lambda text: f"quoted-printable\n\n{text[:5]}=\r\n{_codes('={:02X}'.format)(text[5:])}",
     "across lines": lambda text: text[:4] + "\\\n" + text[4:],
 }
 TEXTS = {
@@ -70,9 +74,75 @@ def test_values_behind_escapes_are_masked_and_nothing_around_them(
     assert json.loads(in_body)["content"][0]["text"] == masked
 
 
+def _wide(text: str) -> str:
+    return "".join(chr(ord(char) + 0xFEE0) if char != " " else "\u3000" for char in text)
+
+
+CARD_IN_GROUPS = " ".join(canaries.CARD[at : at + 4] for at in range(0, 16, 4))
+DISGUISES = {
+    "wide": _wide(canaries.EMAIL),
+    "wide digits": _wide(canaries.SSN),
+    "mathematical": "".join(chr(0x1D7CE + int(digit)) for digit in canaries.CARD),
+    "invisible": "\u200b".join(canaries.EMAIL),
+    "soft hyphens": canaries.CARD[:8] + "\u00ad" + canaries.CARD[8:],
+    "no-break hyphens": canaries.SSN.replace("-", "\u2011"),
+    "dashes": canaries.SSN.replace("-", "\u2013"),
+    "minus": canaries.SSN.replace("-", "\u2212"),
+    "no-break blanks": CARD_IN_GROUPS.replace(" ", "\u00a0"),
+    "narrow blanks": CARD_IN_GROUPS.replace(" ", "\u202f"),
+    "another script": canaries.EMAIL.replace("a", "\u0430"),
+    "escaped": canaries.SSN.replace("-", "\\u2011"),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_values_in_disguise_are_masked_and_nothing_around_them(masker: Masker, disguise: str, text: str) -> None:
+    written = TEXTS[text].format(DISGUISES[disguise])
+    masked = masker.text(written.encode()).data.decode()
+    before, after = TEXTS[text].format("\0").split("\0")
+    assert re.fullmatch(f"{re.escape(before)}\\[[A-Z_]+]{re.escape(after)}", masked)
+    for ascii_only in (True, False):
+        in_body = masker.json(json.dumps({"content": [{"text": written}]}, ensure_ascii=ascii_only).encode()).data
+        assert json.loads(in_body)["content"][0]["text"] == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Voil\u00e0\u00a0: 10\u00a0000\u00a0\u20ac, pages 415\u2013555, 1984\u20132024\u00a0!",
+        "Bonjour\u202f! Prix\u00a0: 20\u00a0\u20ac \u2014 au 12\u00a0mai 2024",
+        "\u4eca\u5929\uff0c\u65b9\u6848\uff1aA\u3002\uff08\uff13\uff09\u3000\uff12\uff10\uff12\uff14",
+        "great \u2764\ufe0f \U0001f44d\U0001f3fd fam\u200bily and x\u00a0= 3 \u2212 2",
+        "VPN-\u0441\u0435\u0440\u0432\u0438\u0441 iPhon\u0435 \u03b1=0.05 p\u2013value",
+        "a=\nb=3D and 50% of 20%, a%2Fb https://x.test/a%20b?c=%7B%7D 100%zz %FF" + "%" * 50,
+    ],
+)
+def test_print_with_nothing_to_mask_stays(masker: Masker, text: str) -> None:
+    assert masker.text(text.encode()).data.decode() == text
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("https://shop.test/u?mail=bob%40example.org&page=2", "https://shop.test/u?mail=[EMAIL]&page=2"),
+        ("mailto:bob%40example.org?subject=hi", "mailto:[EMAIL]?subject=hi"),
+        ("orders://by/b%6Fb%40example%2Eorg/x", "orders://by/[EMAIL]/x"),
+        ("see a%2Fb and bob%2540example.org.", "see a%2Fb and [EMAIL]."),
+        ("file:///caf%C3%A9%20bob%40example.org", "file:///caf%C3%A9%20[EMAIL]"),
+        ("%D1%82%20bob%40example.org%0Ax", "%D1%82%20[EMAIL]%0Ax"),
+    ],
+)
+def test_only_what_is_masked_changes_in_a_uri(masker: Masker, text: str, expected: str) -> None:
+    assert masker.text(text.encode()).data.decode() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("?q=ssn%3A%20x", "?q=ssn%3A%20[SSN]"),
+        ("ssn\uff1a abc", "ssn\uff1a [SSN]"),
+        ("\uff33\uff33\uff2e\u00a0: abc", "\uff33\uff33\uff2e\u00a0: [SSN]"),
         ('{"\\u0073sn": "abc", "c": ', '{"\\u0073sn": "[SSN]", "c": '),
         ("x {'s\\x73n': 'abc def', 'b': 1} y", "x {'s\\x73n': '[SSN]', 'b': 1} y"),
         ("print('a: b\\nssn: abc\\nc: d')", "print('a: b\\nssn: [SSN]\\nc: d')"),
@@ -125,8 +195,20 @@ def test_a_reading_is_what_was_written_with_escapes(text: str) -> None:
     assert read[:1] == ([text] if written != text else [])
 
 
-@given(st.text(alphabet='\\u004&#;x"n@a1 \n🦊', max_size=60), st.data())
+@given(st.text(alphabet="14a:=%3D4\r\n\\ \u00a0\u2011\u200b\u0430\uff11\uff1a\U0001d7d2\u00e9", max_size=60), st.data())
 def test_every_stretch_of_a_reading_stands_somewhere(text: str, data: st.DataObject) -> None:
+    for reading in readings(text):
+        if reading.text:
+            start = data.draw(st.integers(0, len(reading.text) - 1))
+            end = data.draw(st.integers(start + 1, len(reading.text)))
+            first, last = reading.written(start, end)
+            assert 0 <= first < last <= len(text)
+            assert reading.written(0, len(reading.text))[0] <= first
+            assert last <= reading.written(0, len(reading.text))[1]
+
+
+@given(st.text(alphabet='\\u004&#;x"n@a1 \n🦊', max_size=60), st.data())
+def test_every_stretch_of_a_reading_stands_as_it_was_written(text: str, data: st.DataObject) -> None:
     for reading in readings(text):
         if reading.text:
             start = data.draw(st.integers(0, len(reading.text) - 1))

@@ -53,7 +53,7 @@ class KeyDetector:
         marks = list(self._name.groups(data))
         nexts = [*(whole[1] for whole, _ in marks), len(data)][1:]
         for ((_, start), name), following in zip(marks, nexts, strict=True):
-            if _is_named(self.label, data[slice(*name)]):
+            if _is_named(self.label, data[slice(*name)], cut=_is_letter_before(data, name[0])):
                 # Not past the next name, so that many names on one line stay linear.
                 window = data[start : min(following, start + _LONGEST_VALUE_BYTES)].decode(errors="ignore")
                 value = self._value.match(window)
@@ -66,10 +66,18 @@ class KeyDetector:
         return found
 
 
+def _is_letter_before(data: bytes, start: int) -> bool:
+    """Whether the word that begins there is the rest of one with letters that are not ASCII's, as ``tel`` of hôtel."""
+    return data[max(0, start - 4) : start].decode(errors="ignore")[-1:].isalpha()
+
+
 @lru_cache(maxsize=4_096)
-def _is_named(label: str, name: bytes) -> bool:
-    """Whether the last words of what stands before the value are a name: others may stand before it."""
-    words = _WORD.findall(name.decode())[-_MOST_WORDS:]
+def _is_named(label: str, name: bytes, *, cut: bool) -> bool:
+    """Whether the last words of what stands before the value are a name: others may stand before it.
+
+    The first word counts only if it was not ``cut`` off another.
+    """
+    words = _WORD.findall(name.decode())[1 if cut else 0 :][-_MOST_WORDS:]
     return any(personal_keys.classify("".join(words[at:])) == label for at in range(len(words)))
 
 

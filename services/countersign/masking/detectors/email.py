@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from countersign.masking.detectors.base import Hit, Pattern
 
 _ADDRESS = Pattern(
@@ -12,6 +14,9 @@ _QUOTED = Pattern(r"\x22[A-Za-z0-9._%+' -]+\x22@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}
 _AT_MACHINE = Pattern(r"[A-Za-z0-9._%+-]*[A-Za-z0-9_%+-]@\[[0-9A-Fa-f.:]+\]")
 _REPOSITORY_USER = b"git@"
 _USER_BYTES = 200
+# What a mailbox may begin with (RFC 5322, atext), and is far more often quoted, marked up or divided by.
+_MARKS = b"'&~!#$*/=?^`{|}.-"
+_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,63}\Z")
 
 
 class Email:
@@ -31,12 +36,24 @@ class Email:
         rare = ((b'"@', _QUOTED), (b"@[", _AT_MACHINE))
         patterns = (_ADDRESS, *(pattern for mark, pattern in rare if mark in data))
         return [
-            Hit(start, end, "has the form of a mail address")
+            Hit(_begin(data, start, end), end, "has the form of a mail address")
             for pattern in patterns
             for start, end in pattern.spans(data)
             if not (data.startswith(_REPOSITORY_USER, start) and data[end : end + 1] == b":")
             and not _is_password(data, start, end)
         ]
+
+
+def _begin(data: bytes, start: int, end: int) -> int:
+    """Where the address itself begins: not with quotes or marks, the path it ends, or the name it is given to."""
+    at = data.rindex(b"@", start, end)
+    _, _, mailbox = data[start:at].rpartition(b"|")
+    if mailbox[:1] in (b"/", b"?", b"&"):
+        _, _, mailbox = mailbox.rpartition(b"/")
+    before, assigns, rest = mailbox.rpartition(b"=")
+    if assigns and _NAME.match(re.split(rb"[?&]", before)[-1].lstrip(_MARKS)):
+        mailbox = rest
+    return at - len(mailbox.lstrip(_MARKS) or mailbox)
 
 
 def _is_password(data: bytes, start: int, end: int) -> bool:

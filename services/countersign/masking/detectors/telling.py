@@ -6,7 +6,7 @@ import re
 from enum import Enum, auto
 from functools import lru_cache
 
-from countersign.masking.detectors.disguises import fold
+from countersign.masking.characters import fold
 from countersign.masking.detectors.looks import is_digest_or_uuid, is_label, is_named_digest, is_placeholder, is_random
 
 

@@ -188,6 +188,17 @@ def test_values_beside_the_names_of_a_person_in_text(name: str, text: str, expec
         ("https://example.org?to:jane@example.org", ["jane@example.org"]),
         ("see https://example.org. Or write:jane@example.org", ["jane@example.org"]),
         ("ftp://x:jane@example.org@ftp.example.org", ["jane@example.org"]),
+        ("https://example.org/u?a=1&mail=jane@example.org", ["jane@example.org"]),
+        ("/users/jane@example.org/mails", ["jane@example.org"]),
+        ("--user=jane@example.org", ["jane@example.org"]),
+        ("a|jane@example.org|c", ["jane@example.org"]),
+        (
+            "'jane@example.org' **jo@example.org** {x@example.org}",
+            ["jane@example.org", "jo@example.org", "x@example.org"],
+        ),
+        ("o'hara@example.org", ["o'hara@example.org"]),
+        ("sent+jane=example.net@example.org", ["sent+jane=example.net@example.org"]),
+        ("-@example.org", ["-@example.org"]),
     ],
 )
 def test_mail_addresses(text: str, expected: list[str]) -> None:

@@ -56,7 +56,11 @@ _LISTED_NAME = rf"(?:{_STRONG}|{_WEAK})[a-z0-9_.-]{{0,24}}"
 _OPENS_LIST = r"""\\*["']?\s{0,4}(?:=>|[:=])\s{0,4}\["""
 _LIST = Pattern(rf"(?i)([a-z0-9_.-]*{_LISTED_NAME}){_OPENS_LIST}([^\[\]{{}}]{{1,900}})")
 _ITEM = Pattern(rf"(?:{QUOTED})")
-_NEXT_PART = Pattern(r"""["'][ \t]{0,4}[+.\\]?[ \t]{0,4}\r?\n[ \t]{0,60}[+.]?[ \t]{0,4}["']([^"'\n]{8,200})""")
+# What a colon follows is the next name.
+_NEXT_PART = Pattern(
+    r"""["'][ \t]{0,4}[+.\\]?[ \t]{0,4}\r?\n[ \t]{0,60}[+.]?[ \t]{0,4}["']([^"'\n]{8,200})["']"""
+    r"[ \t]{0,4}(?:[^: \t]|\z)"
+)
 _MOST_PARTS = 200
 _PAIRS = (b"()", b"[]", b"{}", b"<>")
 _TRAILING = b".,;:!?)]}>"

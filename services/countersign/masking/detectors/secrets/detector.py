@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from countersign.catalogue import NativeScanner, load
-from countersign.masking.detectors import disguises
 from countersign.masking.detectors.base import Detector, Hit
-from countersign.masking.detectors.disguises import Reading
 from countersign.masking.detectors.secrets import (
     assignments,
     blocks,
@@ -24,8 +22,6 @@ from countersign.masking.detectors.secrets import (
     urls,
 )
 from countersign.masking.detectors.secrets.part import LABEL, Part
-
-_MOST_READINGS = 2
 
 
 class Secrets:
@@ -53,7 +49,6 @@ class Secrets:
         )
         self.parts: tuple[Detector, ...] = (
             *self._plain,
-            Part(self._find_disguised, disguises.GATE),
             Part(self._find_encoded, encoded.GATE),
         )
 
@@ -65,22 +60,6 @@ class Secrets:
     def find(self, data: bytes) -> list[Hit]:
         """See :class:`Detector`. Raises :class:`OddFindingError` when the scanner's offsets are not to be trusted."""
         return [hit for part in self.parts for hit in part.find(data)]
-
-    def _find_disguised(self, data: bytes) -> list[Hit]:
-        """Credentials that show when escapes are undone, also those of escapes, and disguises are taken off."""
-        readings: list[Reading] = [disguises.excerpt(data)]
-        found: list[Hit] = []
-        while len(readings) <= _MOST_READINGS:
-            read = disguises.reading(readings[-1].text)
-            if read is None:
-                break
-            readings.append(read)
-            for start, end, why in self._find_plain(read.text):
-                for outer in reversed(readings):
-                    start, end = outer.written(start, end)
-                if start < end:
-                    found.append(Hit(start, end, why))
-        return found
 
     def _find_encoded(self, data: bytes) -> list[Hit]:
         """Base64 that holds credentials."""
