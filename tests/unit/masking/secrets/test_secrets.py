@@ -166,6 +166,12 @@ def test_all_strings_that_are_joined_to_one_are_masked() -> None:
         assert masked(text.replace("\nname", "")) == text.replace(LONG, "#" * len(LONG), 3).replace("\nname", "")
 
 
+def test_what_opens_a_list_is_no_value() -> None:
+    for text in ('{"password":[1,\n""]}', "{'password':{1\n''}}", '{\\"password\\":[1\n2]}'):
+        assert masked(text) == text
+    assert masked(f"password=[{PASSWORD}\n") == f"password=#{'#' * len(PASSWORD)}\n"
+
+
 def test_the_next_name_is_not_taken_for_more_of_a_value() -> None:
     text = f"'password': '{PASSWORD}'\n 'database_name' : 'somewhere'"
     assert masked(text) == text.replace(PASSWORD, "#" * len(PASSWORD))
@@ -316,6 +322,23 @@ HOSTILE = (
         "-----END " + "PRIVATE KEY-----\n",
         "-----END " + "PRIVATE KEY-----aaaaaaaaaaaaaaaaaaaa\n",
         "Private-Lines: 1\na\n",
+    ),
+    *(
+        "the password for a b c is now ",
+        "password:\n ",
+        "mot de passe ",
+        "api key for x of y ",
+        "echo a | sudo -S ",
+        "net use x /user:a b ",
+        "configure set a b ",
+    ),
+    *(
+        "define('password', ",
+        "auth=('a', ",
+        "ENV PASSWORD ",
+        "identified with x by '",
+        "password = ('a'\n 'b'",
+        "<td>password</td>",
     ),
     *("ghp_", "https://hooks.slack.com/services/", "cGFzc3dvcmQ9aHVudGVyMg==\n", ";password=", "pass=;", "a.b=(", "_"),
 )

@@ -119,7 +119,7 @@ def assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan = (-1
     if kind is None:
         return []
     start, end = quoted if quoted[0] >= 0 else trim(data, bare)
-    if start >= end or (quoted[0] < 0 and _is_said_of_it(data, start, end, kind)):
+    if start >= end or (quoted[0] < 0 and (_opens(data, name, start) or _is_said_of_it(data, start, end, kind))):
         return []
     # As written, too: the brace that was trimmed may close a placeholder.
     written = data[slice(*max(quoted, bare))].decode()
@@ -129,6 +129,11 @@ def assigned(data: bytes, name: ByteSpan, quoted: ByteSpan, bare: ByteSpan = (-1
         end = with_marks(data, end, bare[1])
     parts = [] if quoted[0] < 0 else _parts_behind(data, end)
     return [*parts, Hit(start, end, f"assigned to the name of a {kind.name.lower().replace('_', ' ')}")]
+
+
+def _opens(data: bytes, name: ByteSpan, start: int) -> bool:
+    """Whether a list or an object of JSON begins there: what is in it has its own places."""
+    return data[start : start + 1] in (b"[", b"{") and data[name[1] : name[1] + 1] in (b'"', b"'", b"\\")
 
 
 def _is_called(data: bytes, name: ByteSpan) -> bool:
