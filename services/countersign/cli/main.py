@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -28,6 +29,14 @@ _ROOMS: Final = {
 """Each command and the module of this room that registers it, in the order of the help."""
 
 
+@cache
+def _command(name: str) -> Any:
+    """Make a command, once: a module registers the commands below it with what all applications share."""
+    one = _application(TyperGroup)
+    import_module(f"countersign.cli.{_ROOMS[name]}").register(one)
+    return get_group(one).commands[name]
+
+
 class _Commands(MutableMapping[str, Any]):
     """The commands by name; each is imported when it is asked for.
 
@@ -39,11 +48,7 @@ class _Commands(MutableMapping[str, Any]):
         self._commands: dict[str, Any] = dict.fromkeys(_ROOMS)
 
     def __getitem__(self, name: str) -> Any:
-        if self._commands[name] is None:
-            one = _application(TyperGroup)
-            import_module(f"countersign.cli.{_ROOMS[name]}").register(one)
-            self._commands[name] = get_group(one).commands[name]
-        return self._commands[name]
+        return self._commands[name] or _command(name)
 
     def __setitem__(self, name: str, command: Any) -> None:
         self._commands[name] = command

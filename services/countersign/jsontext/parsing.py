@@ -15,8 +15,11 @@ _STRUCTURE = re.compile(r'(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<colon>[ \t\
 
 _BLANKS = " \t\r"
 _CHUNK = 262_144
+MOST_VALUES = 5_000_000
+"""How many values one text may hold: while it is read, each takes a hundred bytes or two, however short it is."""
 _AS_ARRAYS = bytes.maketrans(b"{}", b"[]")
 _NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'{}[]":')
+_COMMAS_TOO = _NO_STRUCTURE.replace(b",", b"")
 _UNESCAPED = re.compile(rb'"[^"]*"')
 
 
@@ -32,13 +35,14 @@ def parse(data: bytes | str, *, max_depth: int = 64, permit_nan: bool = False) -
     """Read one JSON text strictly.
 
     Refused: anything outside RFC 8259, bytes that are not UTF-8, a byte order mark, lone surrogates (raw or escaped),
-    a key repeated within its object (compared after unescaping), more than ``max_depth`` nested containers, and
-    anything but whitespace after the value. Raises :class:`JsonRefused`, and nothing else; its kind
-    :class:`JsonAmbiguous` when a more lenient parser would have read the text.
+    a key repeated within its object (compared after unescaping), more than ``max_depth`` nested containers, more than
+    ``MOST_VALUES`` values, and anything but whitespace after the value. Raises :class:`JsonRefused`, and nothing else;
+    its kind :class:`JsonAmbiguous` when a more lenient parser would have read the text.
 
     ``permit_nan`` reads ``NaN``, ``Infinity`` and ``-Infinity`` as numbers, for texts that only travel through us.
     """
     text = data if isinstance(data, str) else _decode(data)
+    _refuse_too_many(text)
     root: JsonValue = _read(text, _LENIENT_DECODER if permit_nan else _DECODER)
     if text.count("{") + text.count("[") > max_depth and _outline(root)[1] > max_depth:
         raise JsonAmbiguous("nested too deeply", 0)
@@ -111,6 +115,7 @@ _SKIMMERS: dict[bool, list[_Skimmer]] = {True: [], False: []}
 
 def _skim(text: str, max_depth: int, *, permit_nan: bool) -> tuple[Any, frozenset[str], int]:
     """The root (see :meth:`_Skimmer.skim`), the keys and the depth of a JSON text."""
+    _refuse_too_many(text)
     idle = _SKIMMERS[permit_nan]
     try:
         skimmer = idle.pop()
@@ -131,7 +136,12 @@ def _skim(text: str, max_depth: int, *, permit_nan: bool) -> tuple[Any, frozense
     return root, keys, _depth(structure, max_depth)
 
 
-def _structure(text: str) -> bytes:
+def _refuse_too_many(text: str) -> None:
+    if text.count(",") >= MOST_VALUES and _structure(text, without=_COMMAS_TOO).count(b",") >= MOST_VALUES:
+        raise JsonRefused(f"more than {MOST_VALUES:,} values", 0)
+
+
+def _structure(text: str, *, without: bytes = _NO_STRUCTURE) -> bytes:
     """What is left of a JSON text without its strings and numbers; braces become brackets."""
     pieces: list[bytes] = []
     start = 0
@@ -143,7 +153,7 @@ def _structure(text: str) -> bytes:
         if b"\\" in piece:
             piece = piece.replace(rb"\\", b"").replace(rb"\"", b"")
         # Most strings hold nothing that looks like structure: then their quotation marks are neighbours.
-        pieces.append(piece.translate(_AS_ARRAYS, _NO_STRUCTURE).replace(b'""', b""))
+        pieces.append(piece.translate(_AS_ARRAYS, without).replace(b'""', b""))
         start = end
     structure = b"".join(pieces)
     return _UNESCAPED.sub(b"", structure) if b'"' in structure else structure

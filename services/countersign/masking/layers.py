@@ -63,6 +63,8 @@ class Layer(Protocol):
 class TextLayer:
     """A text that is no JSON as a whole; its leaves are the pieces around what JSON it holds, and that JSON."""
 
+    __slots__ = ("_starts", "edits", "found", "order", "parent", "text")
+
     def __init__(self, text: str, parent: tuple[Layer, int] | None = None, starts: Sequence[int] = (0,)) -> None:
         """``starts`` are where the leaves begin; the first does so at 0."""
         self.text = text
@@ -108,6 +110,12 @@ class TextLayer:
 
 class JsonLayer:
     """A JSON text; its leaves are its strings, keys among them, and its numbers."""
+
+    # A body may hold very many of them.
+    __slots__ = (
+        *("_marked", "_place", "_places", "_renamed", "_taken"),
+        *("edits", "found", "order", "parent", "text", "values"),
+    )
 
     def __init__(self, text: str, parent: tuple[Layer, int] | None) -> None:
         self.text = text

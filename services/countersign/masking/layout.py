@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
-import re2
-
-from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, check, pick_places, string_at
+from countersign.jsontext import JsonAmbiguous, JsonRefused, JsonText, check, pick_places
 from countersign.masking.covered import covered
 from countersign.masking.fragments import Doubtful, fragments
 from countersign.masking.key_rules import KeyRules
 from countersign.masking.layers import JsonLayer, Layer, TextLayer
 from countersign.masking.result import NotMaskable, Span
+from countersign.masking.special_strings import special_strings
 from countersign.masking.tables import Columns, by_position
 
 _WHITESPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]", '"': '"'}
 _OPENERS = frozenset(_CLOSERS) | frozenset(_WHITESPACE + "\ufeff")
-# A string without escapes that may be JSON itself: no quotation mark that closes one is followed by a bracket.
-_OPENING = re.compile(r'"[ \ufeff]*[{\[]')
-_ASCII_OPENING: re.Pattern[bytes] = re2.compile(r'" *[{\[]')
-_LONG, _CHUNK = 4_096, 262_144
 # The next string that may hold names with values, past all that hold no colon, no equals sign and no row of a table: to
 # look at each of those here would take as long as to scan them.
 _NEXT_PROSE = re.compile(r'(?:[^"]*+"(?![\[(<])[^":=]*+")*+[^"]*+"([^"]*+)"([ \t\n\r]*+:)?')
 # A body is scanned in pieces, so that no copies of all of it are made; a detector sees the margin around each value.
 _WINDOW = 512 * 1024
+# A value of this length is kept rather than decoded again.
+_LONG = 4_096
 _MARGIN = 16 * 1024
+MOST_VALUES = 250_000
+"""How many values of one body may be masked. Each takes about a KiB of memory until the body is written."""
+# Each takes some hundred bytes of memory, however short it is.
+_MOST_STRETCHES, _MOST_TEXTS = 1_000_000, 100_000
 _COLON = re.compile(r"[ \t\n\r]*:")
+
+
+_T = TypeVar("_T")
 
 
 class _Doubt(Exception):
@@ -126,6 +130,7 @@ class Layout:
         # For each run, the text that holds what is scanned, and from where on.
         self._parts: list[tuple[str, int]] = []
         self._size = 0
+        self._values = 0
 
     def add_json(self, body: JsonText) -> None:
         """Add a body that is JSON."""
@@ -160,6 +165,17 @@ class Layout:
             yield Window(start, own_start, own_end, self._text(start, end))
             start = end - 2 * _MARGIN if end < self._size else end
 
+    def counted(self, values: Iterable[_T]) -> Iterator[_T]:
+        """Yield values that are to be masked. Raises :class:`NotMaskable` for more than may be held in memory."""
+        for value in values:
+            self._count()
+            yield value
+
+    def _count(self) -> None:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise NotMaskable(f"there are more than {MOST_VALUES:,} values to mask: ask for less at once")
+
     def _text(self, start: int, end: int) -> str:
         index = bisect_right(self._starts, start) - 1
         pieces: list[str] = []
@@ -173,7 +189,11 @@ class Layout:
         return "".join(pieces)
 
     def mark(self, start: int, end: int, span: Span) -> None:
-        """Have a stretch of the scanned text masked as ``span`` says, in all leaves that it touches."""
+        """Have a stretch of the scanned text masked as ``span`` says, in all leaves that it touches.
+
+        Raises :class:`NotMaskable` when there is too much to mask.
+        """
+        self._count()
         index = bisect_right(self._starts, start) - 1
         while index < len(self._runs) and self._starts[index] < end:
             run, begin = self._runs[index], self._starts[index]
@@ -221,6 +241,8 @@ class Layout:
             self._add(_Run(layer, start, end, is_leaf=False), layer.text, start, end - start)
 
     def _add(self, run: _Run, source: str, offset: int, length: int) -> None:
+        if len(self._runs) >= _MOST_STRETCHES:
+            raise NotMaskable(f"more than {_MOST_STRETCHES // 2:,} strings have escapes: ask for less at once")
         self._runs.append(run)
         self._starts.append(self._size)
         self._parts.append((source, offset))
@@ -228,15 +250,20 @@ class Layout:
 
     def _add_layer(self, layer: JsonLayer, body: JsonText, depth: int, above: tuple[str, ...]) -> None:
         """Lay out JSON whose root stands ``depth`` deep below the keys ``above``."""
+        if len(self.layers) >= _MOST_TEXTS:
+            raise NotMaskable(f"there are more than {_MOST_TEXTS:,} texts within texts: ask for less at once")
         self.layers.append(layer)
         text = body.text
         if any(self._rules[key] is not None for key in body.keys):
-            for start, value, cover in covered(text, self._rules, above):
+            for start, value, cover in self.counted(covered(text, self._rules, above)):
                 layer.found[start] = [cover.span(0, len(value))]
-        for start, value, cover in by_position(body, self._columns):
+        for start, value, cover in self.counted(by_position(body, self._columns)):
             layer.found.setdefault(start, [cover.span(0, len(value))])
-        insides = [self._inside(layer, start, end, value, depth) for start, end, value in _special_strings(text)]
-        paths = _paths(text, insides) if self._exact else {}
+        insides: Iterable[_Inside] = (self._inside(layer, *string, depth) for string in special_strings(text))
+        paths: dict[int, tuple[str | int, ...]] = {}
+        if self._exact:
+            insides = list(insides)
+            paths = _paths(text, insides)
         done = 0
         for inside in insides:
             self._add_stretch(layer, done, inside.start + 1)
@@ -320,65 +347,7 @@ class Layout:
             raise NotMaskable("texts within texts are nested too deeply")
 
 
-def _paths(text: str, insides: list[_Inside]) -> dict[int, tuple[str | int, ...]]:
+def _paths(text: str, insides: Iterable[_Inside]) -> dict[int, tuple[str | int, ...]]:
     """The paths of the strings that hold JSON."""
     stretches = [(inside.start, inside.end) for inside in insides if inside.holds_json]
     return {place.start: place.path for place in pick_places(text, stretches)}
-
-
-def _special_strings(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield each string of a JSON text that holds an escape or may be JSON itself: its start, end and value."""
-    if '"' not in text:
-        return
-    find_opening = _finder(text)
-    done = 0
-    escape = text.find("\\")
-    opening = find_opening(0)
-    while escape >= 0 or opening >= 0:
-        # Up to the first escape every quotation mark opens or closes a string, so the last one opened this.
-        start = opening if 0 <= opening < escape or escape < 0 else text.rfind('"', done, escape)
-        value, done = string_at(text, start)
-        yield start, done, value
-        if 0 <= escape < done:
-            escape = text.find("\\", done)
-        if 0 <= opening < done:
-            opening = find_opening(done)
-
-
-def _finder(text: str) -> Callable[[int], int]:
-    """Return what finds the next string, from a place on, that may be JSON although it has no escape; or -1."""
-    if len(text) < _LONG or not text.isascii():
-        return lambda start: _start(_OPENING.search(text, start))
-    return _AsciiFinder(text).find
-
-
-class _AsciiFinder:
-    """Finds in bytes, several times faster, and encodes no more of the text at once than it must."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._chunk = b""
-        self._at = 0
-
-    def find(self, start: int) -> int:
-        while start < len(self._text):
-            if not self._at <= start < self._at + len(self._chunk):
-                self._chunk, self._at = self._text[start : start + _CHUNK].encode(), start
-            match = _ASCII_OPENING.search(self._chunk, start - self._at)
-            if match is not None:
-                return self._at + match.start()
-            end = self._at + len(self._chunk)
-            # A quotation mark before the blanks at the end may open one whose bracket comes later.
-            before_blanks = self._at + len(self._chunk.rstrip(b" "))
-            if (
-                self._text[before_blanks - 1] == '"'
-                and end < len(self._text)
-                and _OPENING.match(self._text, before_blanks - 1) is not None
-            ):
-                return before_blanks - 1
-            start = end
-        return -1
-
-
-def _start(match: re.Match[str] | None) -> int:
-    return -1 if match is None else match.start()

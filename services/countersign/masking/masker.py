@@ -192,8 +192,9 @@ class Masker:
             return []
         json_texts = (layer.text for layer in layout.layers if isinstance(layer, JsonLayer))
         prose = list(layout.prose(single_lines=self._text_fields.in_single_lines(json_texts)))
-        named = list(self._text_fields.find([text for _, _, text in prose]))
-        named += self._named_in_readings([text for _, _, text in prose], {index for index, _ in named})
+        texts = [text for _, _, text in prose]
+        named = list(layout.counted(self._text_fields.find(texts)))
+        named += layout.counted(self._named_in_readings(texts, {index for index, _ in named}))
         return [(prose[index][:2], span) for index, span in named]
 
     def _named_in_readings(self, texts: Sequence[str], tabled: Container[int]) -> Iterator[tuple[int, Span]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 
 from countersign.masking.own import PatternRefused, check_own
@@ -37,6 +41,24 @@ def test_an_honest_pattern_is_taken(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["a.*b|a", ".*x|a", "foo.*bar|foo", r"\d+.*%|\d", "ab(?:.*c)?", "(?s:x.*y)|x"])
 def test_a_pattern_that_looks_at_a_line_again_and_again_is_refused(pattern: str) -> None:
     assert "slow" in refusal(pattern)
+
+
+def test_what_other_threads_do_makes_no_pattern_slow() -> None:
+    data, stop = bytes(1_000_000), Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            # As the catalogue's loading: without the interpreter's lock.
+            hashlib.sha256(data).digest()
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(2):
+            threads.submit(busy)
+        try:
+            for number in range(10):
+                check_own(OwnDetector("own", f"B{number}-[0-9]{{4}}", "OWN"))
+        finally:
+            stop.set()
 
 
 def test_words_that_must_be_near_do_not_hide_a_slow_pattern() -> None:
