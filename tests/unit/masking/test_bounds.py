@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -20,7 +21,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "_MOST_STRETCHES", 2 * MOST)
 
 
-BODIES = {
+BODIES: dict[str, Callable[[int], str]] = {
     "findings": lambda count: json.dumps([canaries.EMAIL] * count),
     "findings in lines": lambda count: "\n".join([canaries.EMAIL] * count),
     "values of keys": lambda count: json.dumps([{"password": "x"}] * count),
@@ -54,6 +55,7 @@ def test_more_values_than_can_be_read_are_refused(read: object, monkeypatch: pyt
     monkeypatch.setattr("countersign.jsontext.parsing.MOST_VALUES", MOST)
     assert callable(read)
     read(json.dumps({"a": [1] * (MOST - 1), "b, c": ',,,,,,,,\\,",,' * 9}))
-    for many in ([1] * (MOST + 1), [[], {}] * MOST, {str(number): None for number in range(MOST + 1)}):
+    bodies: tuple[object, ...] = ([1] * (MOST + 1), [[], {}] * MOST, {str(number): None for number in range(MOST + 1)})
+    for many in bodies:
         with pytest.raises(JsonRefused, match="more than 10 values"):
             read(json.dumps({"x": many}))

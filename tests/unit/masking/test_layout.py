@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countersign.masking import Masker, NotMaskable, layout, text_fields
+from countersign.masking import Masker, NotMaskable, layout, special_strings, text_fields
 from tests.support.cost import cpu_s
 from tests.unit.masking import canaries
 
@@ -148,6 +148,6 @@ def test_json_without_escapes_is_found_at_any_edge_of_a_chunk(
     masker: Masker, monkeypatch: pytest.MonkeyPatch, shift: int, blanks: int
 ) -> None:
     monkeypatch.setattr(layout, "_LONG", 0)
-    monkeypatch.setattr(layout, "_CHUNK", 16)
+    monkeypatch.setattr(special_strings, "_CHUNK", 16)
     text = json.dumps([*("x" * shift for _ in range(9)), " " * blanks + f"[{canaries.CARD}]", "y"])
     assert json.loads(json.loads(masker.json(text.encode()).data)[9]) == [0]
