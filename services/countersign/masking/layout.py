@@ -325,7 +325,8 @@ class Layout:
     def _opened(self, text: str, depth: int) -> JsonText | None:
         """Read a text that is JSON itself; ``None`` when it is not."""
         stripped = text.strip(_WHITESPACE + "\ufeff")
-        if len(stripped) < 2 or _CLOSERS.get(stripped[0]) != stripped[-1]:
+        if len(stripped) <= 2 or _CLOSERS.get(stripped[0]) != stripped[-1]:
+            # Too little to hold anything, as an empty list does.
             return None
         if "\ufeff" in (text.lstrip(_WHITESPACE)[:1], text.rstrip(_WHITESPACE)[-1:]):
             raise NotMaskable("a text within the body hides JSON behind a byte order mark")
