@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import re2
@@ -69,12 +70,22 @@ class Pattern:
     """A regular expression that cannot be made to hang (RE2), over bytes of UTF-8.
 
     It must not need to look far past the end of a match to know that end: a search after each match would look again.
+    It is compiled when it is first used: there are hundreds, most texts ask for few, and a start would pay for all.
     """
 
     def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    @cached_property
+    def _regexp(self) -> re2._Regexp:
         options = re2.Options()
         options.log_errors = False
-        self._regexp = re2.compile(pattern, options)
+        return re2.compile(self._pattern, options)
+
+    def compiled(self) -> Pattern:
+        """Return it, compiled. Raises ``re2.error`` if RE2 does not take it."""
+        _ = self._regexp
+        return self
 
     def spans(self, data: bytes, group: int = 0) -> Iterator[ByteSpan]:
         """Yield where the group stands in each match that has it."""

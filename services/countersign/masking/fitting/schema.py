@@ -201,7 +201,7 @@ def number_of(value: JsonValue) -> Decimal | None:
 @lru_cache(maxsize=1_000)
 def _pattern(text: str) -> Pattern | None:
     try:
-        return Pattern(text)
+        return Pattern(text).compiled()
     except re2.error:
         return None
 
