@@ -13,6 +13,7 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Possessive: otherwise each escape of a long string costs a hundred bytes.
 _STRUCTURE = re.compile(r'(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<colon>[ \t\n\r]*+:)?|[{}\[\]]')
 
+_CONTAINER = re.compile(r"[ \t\n\r]*[{\[]")
 _BLANKS = " \t\r"
 _CHUNK = 262_144
 MOST_VALUES = 5_000_000
@@ -137,8 +138,11 @@ def _skim(text: str, max_depth: int, *, permit_nan: bool) -> tuple[Any, frozense
 
 
 def _refuse_too_many(text: str) -> None:
-    if text.count(",") >= MOST_VALUES and _structure(text, without=_COMMAS_TOO).count(b",") >= MOST_VALUES:
-        raise JsonRefused(f"more than {MOST_VALUES:,} values", 0)
+    """Raise :class:`JsonAmbiguous` for what may be JSON of too many values: other parsers would read it."""
+    if text.count(",") < MOST_VALUES or _CONTAINER.match(text) is None:
+        return
+    if _structure(text, without=_COMMAS_TOO).count(b",") >= MOST_VALUES:
+        raise JsonAmbiguous(f"more than {MOST_VALUES:,} values", 0)
 
 
 def _structure(text: str, *, without: bytes = _NO_STRUCTURE) -> bytes:

@@ -19,7 +19,7 @@ class JsonRefused(ValueError):
 
 
 class JsonAmbiguous(JsonRefused):
-    """Refused although some parser would read it: a repeated key, a lone surrogate, NaN, or nested too deeply."""
+    """Refused although some parser would read it: a repeated key, a lone surrogate, NaN, too deep or too long."""
 
 
 class Number(str):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from countersign.jsontext import JsonRefused, check, parse
+from countersign.jsontext import JsonAmbiguous, check, parse
 from countersign.masking import Masker, NotMaskable, layout
 from tests.unit.masking import canaries
 
@@ -57,5 +57,15 @@ def test_more_values_than_can_be_read_are_refused(read: object, monkeypatch: pyt
     read(json.dumps({"a": [1] * (MOST - 1), "b, c": ',,,,,,,,\\,",,' * 9}))
     bodies: tuple[object, ...] = ([1] * (MOST + 1), [[], {}] * MOST, {str(number): None for number in range(MOST + 1)})
     for many in bodies:
-        with pytest.raises(JsonRefused, match="more than 10 values"):
+        with pytest.raises(JsonAmbiguous, match="more than 10 values"):
             read(json.dumps({"x": many}))
+
+
+def test_a_text_of_too_many_values_is_not_taken_for_prose(masker: Masker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("countersign.jsontext.parsing.MOST_VALUES", MOST)
+    many = json.dumps([{"secret_word": "x"}] * (MOST + 1))
+    for body in (many, json.dumps({"content": [{"text": many}]})):
+        with pytest.raises(NotMaskable):
+            masker.text(body.encode())
+    rows = ",".join(["cell"] * (2 * MOST))
+    assert masker.text(rows.encode()).data == rows.encode()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from countersign.masking import Masker
 from countersign.masking.fields import Field
-from countersign.masking.readings import readings
+from countersign.masking.readings import Reading, readings
 from countersign.masking.replacements import Redacted
 from tests.support.cost import cpu_s
 from tests.unit.masking import canaries
@@ -195,29 +195,31 @@ def test_a_reading_is_what_was_written_with_escapes(text: str) -> None:
     assert read[:1] == ([text] if written != text else [])
 
 
-@given(st.text(alphabet="14a:=%3D4\r\n\\ \u00a0\u2011\u200b\u0430\uff11\uff1a\U0001d7d2\u00e9", max_size=60), st.data())
-def test_every_stretch_of_a_reading_stands_somewhere(text: str, data: st.DataObject) -> None:
+def stretches(text: str, data: st.DataObject) -> Iterator[tuple[Reading, int, int]]:
+    """What a text reads as, each with a stretch of it."""
     for reading in readings(text):
         if reading.text:
             start = data.draw(st.integers(0, len(reading.text) - 1))
-            end = data.draw(st.integers(start + 1, len(reading.text)))
-            first, last = reading.written(start, end)
-            assert 0 <= first < last <= len(text)
-            assert reading.written(0, len(reading.text))[0] <= first
-            assert last <= reading.written(0, len(reading.text))[1]
+            yield reading, start, data.draw(st.integers(start + 1, len(reading.text)))
+
+
+@given(st.text(alphabet="14a:=%3D4\r\n\\ \u00a0\u2011\u200b\u0430\uff11\uff1a\U0001d7d2\u00e9", max_size=60), st.data())
+def test_every_stretch_of_a_reading_stands_somewhere(text: str, data: st.DataObject) -> None:
+    for reading, start, end in stretches(text, data):
+        first, last = reading.written(start, end)
+        assert 0 <= first < last <= len(text)
+        assert reading.written(0, len(reading.text))[0] <= first
+        assert last <= reading.written(0, len(reading.text))[1]
 
 
 @given(st.text(alphabet='\\u004&#;x"n@a1 \n🦊', max_size=60), st.data())
 def test_every_stretch_of_a_reading_stands_as_it_was_written(text: str, data: st.DataObject) -> None:
-    for reading in readings(text):
-        if reading.text:
-            start = data.draw(st.integers(0, len(reading.text) - 1))
-            end = data.draw(st.integers(start + 1, len(reading.text)))
-            first, last = reading.written(start, end)
-            assert 0 <= first < last <= len(text)
-            inner = next(readings(text[first:last]), None)
-            if len(reading.steps) == 1:
-                assert reading.text[start:end] in (text[first:last] if inner is None else inner.text)
+    for reading, start, end in stretches(text, data):
+        first, last = reading.written(start, end)
+        assert 0 <= first < last <= len(text)
+        inner = next(readings(text[first:last]), None)
+        if len(reading.steps) == 1:
+            assert reading.text[start:end] in (text[first:last] if inner is None else inner.text)
 
 
 def test_only_what_stands_near_an_escape_is_read_again() -> None:

@@ -13,7 +13,6 @@ _ADDRESS = Pattern(
 _QUOTED = Pattern(r"\x22[A-Za-z0-9._%+' -]+\x22@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 _AT_MACHINE = Pattern(r"[A-Za-z0-9._%+-]*[A-Za-z0-9_%+-]@\[[0-9A-Fa-f.:]+\]")
 _REPOSITORY_USER = b"git@"
-_USER_BYTES = 200
 # What a mailbox may begin with (RFC 5322, atext), and is far more often quoted, marked up or divided by.
 _MARKS = b"'&~!#$*/=?^`{|}.-"
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,63}\Z")
@@ -26,11 +25,7 @@ class Email:
     gate = ("@",)
 
     def find(self, data: bytes) -> list[Hit]:
-        """See :class:`Detector`.
-
-        ``git@host`` is how repositories are named, and nobody's mailbox; nor is a URL's password before its host
-        (RFC 3986, 3.2.1).
-        """
+        """See :class:`Detector`. ``git@host`` is how repositories are named, and nobody's mailbox."""
         if b"@" not in data:
             return []
         rare = ((b'"@', _QUOTED), (b"@[", _AT_MACHINE))
@@ -40,7 +35,6 @@ class Email:
             for pattern in patterns
             for start, end in pattern.spans(data)
             if not (data.startswith(_REPOSITORY_USER, start) and data[end : end + 1] == b":")
-            and not _is_password(data, start, end)
         ]
 
 
@@ -54,11 +48,3 @@ def _begin(data: bytes, start: int, end: int) -> int:
     if assigns and _NAME.match(re.split(rb"[?&]", before)[-1].lstrip(_MARKS)):
         mailbox = rest
     return at - len(mailbox.lstrip(_MARKS) or mailbox)
-
-
-def _is_password(data: bytes, start: int, end: int) -> bool:
-    """Whether ``user:`` of a URL stands before, and its host ends what was found: `://user:password@host`."""
-    if data[start - 1 : start] != b":" or data[end : end + 1] == b"@":
-        return False
-    _, scheme_ends, user = data[max(0, start - _USER_BYTES) : start - 1].rpartition(b"://")
-    return bool(scheme_ends) and not any(byte in user for byte in b"/?#@ \t\r\n\"'<>")
