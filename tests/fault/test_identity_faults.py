@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from countersign.authz.identity.keys import FLOOR_S
 from countersign.demo.issuer import SigningKey
+from countersign.identity.keys import FLOOR_S
 from tests.fault.rig import TARGET, Caller, Rig, eventually, question, rpc_error, running_rig
 from tests.support.clients import MODERN
 from tests.support.issuer import FORGERIES

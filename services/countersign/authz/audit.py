@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
-from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.judge import Judge, unavailable
+from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.mcp import Failure, failed
 from countersign.model.decision import Outcome
 from countersign.runtime.rulebook import Rulebook

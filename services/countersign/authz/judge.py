@@ -8,13 +8,13 @@ from dataclasses import replace
 from countersign.authz.attempts import Attempts
 from countersign.authz.deciding import Decided, Decider, Undecidable, together
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
-from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.authz.outgoing import Outgoing, examine
 from countersign.authz.pairing import paired_all
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.authz.values import with_both, with_values
 from countersign.config import RequestMasks, Target
+from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.masking import NotMaskable
 from countersign.mcp import (
     INVALID_PARAMS,

@@ -11,11 +11,11 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as pb_grpc
 
 from countersign.authz.audit import AuditDoor
 from countersign.authz.deciding import Decider
-from countersign.authz.identity import TokenVerifier
 from countersign.authz.judge import Judge
 from countersign.authz.server import AuthzService
 from countersign.config import GatewayConfig, NewTools
 from countersign.config.offered import unoffered
+from countersign.identity import TokenVerifier
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder

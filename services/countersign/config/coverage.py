@@ -12,7 +12,12 @@ from countersign.model.principal import PrincipalKind
 from countersign.model.rule import Effect, RateLimit, Rule, Selector, Window
 
 _SECONDS = {Window.MINUTE: 60, Window.HOUR: 3_600, Window.DAY: 86_400}
-_OVERRULES = {Effect.ALLOW: (Effect.DENY, Effect.APPROVE), Effect.APPROVE: (Effect.DENY,), Effect.DENY: ()}
+_OVERRULES = {
+    Effect.ALLOW: (Effect.DENY, Effect.APPROVE),
+    Effect.APPROVE: (Effect.DENY,),
+    Effect.BREAK_GLASS: (Effect.DENY,),
+    Effect.DENY: (),
+}
 
 
 def refuse_idle_rules(rules: Sequence[tuple[Place, Rule]], targets: Collection[str], out: Problems) -> None:

@@ -213,6 +213,9 @@ class RuleShape(Shape):
     name: Name = Field(description="a name of its own, for the record")
     allow: SelectorShape | None = Field(default=None, description="the calls that are allowed")
     approve: SelectorShape | None = Field(default=None, description="the calls that need somebody's approval")
+    break_glass: SelectorShape | None = Field(
+        default=None, description="the calls to which a caller may agree alone, with a reason, and loudly"
+    )
     deny: SelectorShape | None = Field(default=None, description="the calls that are denied")
     args: Arguments | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import NoReturn
 
-from countersign.model.rule import Mask, OwnDetector, ProseModel, RateLimit, Rule
+from countersign.model.rule import Effect, Mask, OwnDetector, ProseModel, RateLimit, Rule
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -19,6 +19,7 @@ class SecretUse(Enum):
 
     TARGETS = auto()
     POSTGRES = auto()
+    APPROVALS = auto()
 
 
 ALL_SECRETS = frozenset(SecretUse)
@@ -138,6 +139,75 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """How approvers sign in on the page of approvals: as a client of an issuer (OpenID Connect, code flow with PKCE)."""
+
+    issuer: str
+    client_id: str
+    client_secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookChannel:
+    """Notifications by POST, signed as Standard Webhooks says; ``secret`` is ``whsec_`` and base64."""
+
+    url: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SlackChannel:
+    """Notifications in a Slack channel, by a bot's token; ``api`` is Slack's unless a test says otherwise."""
+
+    channel: str
+    token: Secret
+    signing_secret: Secret
+    api: str = "https://slack.com/api"
+
+
+@dataclass(frozen=True, slots=True)
+class TeamsChannel:
+    """Notifications by a Microsoft Teams workflow; the URL is a credential itself."""
+
+    url: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class EmailChannel:
+    """Notifications by SMTP; ``security`` is ``tls``, ``starttls`` or ``none``."""
+
+    host: str
+    port: int
+    security: str
+    sender: str
+    to: tuple[str, ...]
+    username: str = ""
+    password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A named way to notify. ``groups``: of approvals that ask any of these; empty is all."""
+
+    name: str
+    how: WebhookChannel | SlackChannel | TeamsChannel | EmailChannel
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """How calls wait for people, and how people hear of it.
+
+    A call is held for ``hold_s`` seconds at most, then told to come back; ``pending_per_principal`` may wait at once.
+    """
+
+    hold_s: float = 45.0
+    pending_per_principal: int = 20
+    sign_in: SignIn | None = None
+    channels: tuple[Channel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """Rules, masks and detectors of a whole gateway.yaml that is on trial, and its own version (of its own bytes)."""
 
@@ -176,3 +246,10 @@ class GatewayConfig:
     candidate: Candidate | None = None
     detectors: Mapping[str, OwnDetector] = field(default_factory=dict)
     prose: ProseModel | None = None
+    approvals: Approvals = field(default_factory=Approvals)
+
+    @property
+    def asks_for_approval(self) -> bool:
+        """Whether any rule in force may have humans asked."""
+        asking = (Effect.APPROVE, Effect.BREAK_GLASS)
+        return any(rule.effect in asking and not rule.shadow for rule in self.rules)

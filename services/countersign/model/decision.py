@@ -24,7 +24,9 @@ class Decision:
 
     ``reason`` is for the record; ``message`` is what the caller may read (a rule's own message, or a general one).
     ``shadow`` is what rules on trial would have decided, if there are any: recorded, never enforced, with no shadow.
-    ``unmask`` says that the tool may get the real values of this session's tokens.
+    ``unmask`` says that the tool may get the real values of this session's tokens. With ``APPROVE``, ``rules`` are the
+    approve rules that must all be satisfied (none, when only breaking the glass can let the call pass), and ``glass``
+    the break_glass rules by which its caller may.
     """
 
     outcome: Outcome
@@ -35,6 +37,7 @@ class Decision:
     policy_version: str
     shadow: Decision | None = None
     unmask: bool = False
+    glass: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:

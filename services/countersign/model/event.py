@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     TOOLS_CHANGED = "tools_changed"
     TOOLS_ACCEPTED = "tools_accepted"
     TOOLS_FORGOTTEN = "tools_forgotten"
+    APPROVAL = "approval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,4 @@ class Event:
     row_count: int = 0
     values_put_back: bool = False
     request_masked: bool = False
+    approval_id: str = ""

@@ -18,9 +18,10 @@ class PrincipalKind(StrEnum):
 class Principal:
     """A verified caller.
 
-    To hold one means that a token was verified on this very call: construct it only in ``countersign.authz.identity``
+    To hold one means that a token was verified on this very call: construct it only in ``countersign.identity``
     and where a sealed copy is opened again. (``rehearsal`` makes some to ask what rules say, which opens nothing.)
-    ``token_id`` is the token's ``jti`` or a digest, never the token.
+    ``token_id`` is the token's ``jti`` or a digest, never the token. ``actors`` are the subjects that act for this one,
+    the outermost first (``act``, RFC 8693 section 4.1); empty when the subject acts by itself.
     """
 
     issuer: str
@@ -28,3 +29,4 @@ class Principal:
     groups: tuple[str, ...]
     kind: PrincipalKind
     token_id: str
+    actors: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from countersign.model.opening import OpeningHours
 from countersign.model.personal_data import PERSONAL_DATA
 from countersign.model.principal import PrincipalKind
 
@@ -29,6 +30,32 @@ class Effect(StrEnum):
     ALLOW = "allow"
     DENY = "deny"
     APPROVE = "approve"
+    BREAK_GLASS = "break_glass"
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """Whom an approve rule asks: ``count`` different members of any of ``groups``, within ``within_s`` seconds.
+
+    What they agree to runs once, or, with ``reuse_s`` over 0, as often as asked for that many seconds. ``window`` are
+    the hours in which it may be asked, agreed to and run; ``None`` is always. ``note_required``: each must say why.
+    """
+
+    groups: tuple[str, ...]
+    count: int = 1
+    within_s: int = 900
+    reuse_s: int = 0
+    window: OpeningHours | None = None
+    note_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Glass:
+    """What a break_glass rule allows: the caller agrees alone, and the channels that ``alert`` names are told."""
+
+    alert: tuple[str, ...]
+    within_s: int = 900
+    reuse_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +107,8 @@ class Rule:
 
     ``masks`` are names under ``masks:``; ``message`` is shown to a caller whom the rule denies. A ``shadow`` rule is on
     trial: it takes part in the shadow decision only. ``unmask_for`` are globs of the tools that get the real values of
-    this session's tokens when the rule allows a call of them.
+    this session's tokens when the rule allows a call of them. ``by`` is given for ``APPROVE`` only, ``glass`` for
+    ``BREAK_GLASS`` only.
     """
 
     name: str
@@ -92,6 +120,8 @@ class Rule:
     when: str = ""
     shadow: bool = False
     unmask_for: tuple[str, ...] = ()
+    by: Approvers | None = None
+    glass: Glass | None = None
 
 
 class Window(StrEnum):

@@ -98,6 +98,7 @@ class Sealer:
                 principal.groups,
                 principal.kind.value,
                 principal.token_id,
+                principal.actors,
             ]
         ).encode()
         nonce = os.urandom(12)
@@ -110,11 +111,16 @@ class Sealer:
             plain = self._principals.decrypt(raw[:12], raw[12:], None)
         except (InvalidTag, ValueError) as error:
             raise Unsealable("the caller is not vouched for by this gateway") from error
-        sealed_at, issuer, subject, groups, kind, token_id = json.loads(plain)
+        sealed_at, issuer, subject, groups, kind, token_id, actors = json.loads(plain)
         if not -PRINCIPAL_MAX_AGE_S <= self._clock() - sealed_at <= PRINCIPAL_MAX_AGE_S:
             raise Unsealable("the caller was vouched for too long ago")
         return Principal(
-            issuer=issuer, subject=subject, groups=tuple(groups), kind=PrincipalKind(kind), token_id=token_id
+            issuer=issuer,
+            subject=subject,
+            groups=tuple(groups),
+            kind=PrincipalKind(kind),
+            token_id=token_id,
+            actors=tuple(actors),
         )
 
 

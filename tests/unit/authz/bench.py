@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from countersign.authz.deciding import Decider
 from countersign.authz.envoy import Answer, Forward, Inquiry
-from countersign.authz.identity import TokenVerifier
 from countersign.authz.judge import Judge
+from countersign.identity import TokenVerifier
 from countersign.mcp import HttpRequest
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.moments import new_id

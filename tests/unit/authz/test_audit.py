@@ -9,7 +9,7 @@ import pytest
 
 from countersign.authz.audit import PRINCIPAL_HEADER, AuditDoor
 from countersign.authz.envoy import Answer, Forward, Inquiry
-from countersign.authz.identity import IdentityUnavailable, Unidentified
+from countersign.identity import IdentityUnavailable, Unidentified
 from countersign.mcp import HttpRequest
 from countersign.model.principal import Principal
 from countersign.runtime.rulebook import Rulebook

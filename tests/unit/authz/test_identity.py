@@ -10,11 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.warnings import InsecureKeyLengthWarning
 
-from countersign.authz.identity import IdentityUnavailable, TokenVerifier, Unidentified
-from countersign.authz.identity.keys import FLOOR_S, FRESH_S, STALE_S
-from countersign.authz.identity.tokens import MAX_TOKEN_BYTES
 from countersign.config import Issuer as ConfiguredIssuer
 from countersign.demo.issuer import Issuer, SigningKey
+from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
+from countersign.identity.keys import FLOOR_S, FRESH_S, STALE_S
+from countersign.identity.tokens import MAX_TOKEN_BYTES
 from countersign.model.principal import PrincipalKind
 from tests.support.issuer import FORGERIES, Mint
 

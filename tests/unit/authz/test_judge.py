@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from countersign.authz.envoy import Answer, Forward, Inquiry
-from countersign.authz.identity import IdentityUnavailable, Unidentified
 from countersign.config import SecretUse
+from countersign.identity import IdentityUnavailable, Unidentified
 from countersign.masking.tokens import Mint
 from countersign.model.decision import Outcome
 from countersign.model.event import EventKind

@@ -13,7 +13,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWKError, PyJWKSet, PyJWKSetError
 
-from countersign.authz.identity.errors import IdentityUnavailable
+from countersign.identity.errors import IdentityUnavailable
 
 log = logging.getLogger(__name__)
 

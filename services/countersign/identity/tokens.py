@@ -13,9 +13,9 @@ import httpx
 import jwt
 from jwt import PyJWK
 
-from countersign.authz.identity.errors import Unidentified
-from countersign.authz.identity.keys import IssuerKeys
 from countersign.config import Issuer
+from countersign.identity.errors import Unidentified
+from countersign.identity.keys import IssuerKeys
 from countersign.model.principal import Principal, PrincipalKind
 
 MAX_TOKEN_BYTES = 16 * 1024
