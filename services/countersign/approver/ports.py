@@ -103,7 +103,7 @@ class ApprovalStore(Protocol):
     async def decide(
         self, approval_id: str, by: Principal, *, version: int, agrees: bool, note: str, now_us: int
     ) -> Approval:
-        """Take a decision. ``NoSuchApproval``, ``MayNot``, ``NotOpen``, ``Stale``. See ``countersign.approver.states``."""
+        """Take a decision. ``NoSuchApproval``, ``MayNot``, ``NotOpen``, ``Stale``. See ``states``."""
 
     async def break_glass(self, approval_id: str, by: Principal, *, version: int, reason: str, now_us: int) -> Approval:
         """Let the caller agree alone. ``NoSuchApproval``, ``MayNot``, ``NotOpen``, ``Stale``."""

@@ -140,7 +140,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """How approvers sign in on the page of approvals: as a client of an issuer (OpenID Connect, code flow with PKCE)."""
+    """How approvers sign in on the page of approvals: as a client of an issuer (OpenID Connect, code with PKCE)."""
 
     issuer: str
     client_id: str
