@@ -10,12 +10,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from countersign.model.visible import DRAWN_AS_NOTHING
+
 _JOINERS = frozenset("\u200c\u200d")
 _MARKS = frozenset("\u200e\u200f\u061c")
 # Format characters that are drawn (Unicode, Prepended_Concatenation_Mark).
 _DRAWN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
-# Letters and marks that are drawn as nothing (Unicode, Default_Ignorable_Code_Point, without category Cf).
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 _ORDINARY_CONTROLS = frozenset("\t\n\r")
 _TAGS = re.compile("[\U000e0000-\U000e007f]+")
 _FLAG_BASE = "\U0001f3f4"
@@ -113,7 +113,7 @@ def _kind(char: str) -> str:
     for first, last, what in _RANGES:
         if first <= char <= last:
             return what
-    if char in _BLANK:
+    if char in DRAWN_AS_NOTHING:
         return "a letter that is drawn as nothing"
     if category == "Cf" and char not in _DRAWN and not _TAGS.match(char) and not _VARYING.match(char):
         return "a zero-width character"
@@ -123,7 +123,7 @@ def _kind(char: str) -> str:
 
 def _is_invisible(char: str) -> bool:
     return not char.isascii() and (
-        unicodedata.category(char) == "Cf" or char in _BLANK or _VARYING.match(char) is not None
+        unicodedata.category(char) == "Cf" or char in DRAWN_AS_NOTHING or _VARYING.match(char) is not None
     )
 
 
