@@ -13,6 +13,9 @@ UNSUPPORTED_PROTOCOL_VERSION = -32022
 DENIED = 4030
 """A rule denied the call. Our own codes stay clear of -32768...-32000, which JSON-RPC 2.0 section 5.1 reserves."""
 
+WAITING = 4032
+"""The call waits for the approval of others; the same call made again joins that wait, and runs once it is given."""
+
 
 class Failure(Enum):
     """Why a call ended before or after judgement, other than by a rule: the HTTP status and the JSON-RPC code."""

@@ -5,6 +5,8 @@ These come of it, each by a key of its own derived (HKDF, RFC 5869) from the dep
 - the MCP session id that a legacy client holds: AES-SIV (RFC 5297), deterministic, bound to the principal and target,
   so that nobody else can use it and no service has to remember it;
 - the principal that authz vouches for towards the recorder: AES-GCM with an age limit;
+- the state of a call that waits for approval, which a modern client holds between its tries: AES-GCM, bound likewise;
+- the id of a task that stands for such a wait: AES-SIV, bound likewise, so that it stays the same;
 - the mark of a changed request, by which masker knows what authz judged: HMAC-SHA-256;
 - the token by which our services and Envoy know one another where anybody could connect: ``service_token``;
 - the key of hashed values: ``hash_key``; those of tokens: see ``runtime.token_keys``.
@@ -30,11 +32,21 @@ from countersign.model.principal import Principal, PrincipalKind
 
 KEY_BYTES = 32
 PRINCIPAL_MAX_AGE_S = 60
+MOST_NESTED_BYTES = 16 * 1024
+"""How much of a target's own state a sealed wait holds."""
+
 _SESSION_PREFIX = "cs1."
+_WAIT_PREFIX = "cs-wait1."
+_TASK_PREFIX = "cs-task1."
+_NONCE_BYTES = 12
 
 
 class Unsealable(ValueError):
     """What was presented was not sealed here, or for somebody else, or too long ago."""
+
+
+class WaitOver(Unsealable):
+    """It was sealed here for this caller, and may no longer be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,43 @@ class SealedSession:
 
     target_session: str
     session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitState:
+    """What a client holds of a call that waits for approval, and hands back with each try.
+
+    ``what`` and ``digest`` are those of the call (``authz.approving.digest.CallDigests``). It may be used until
+    ``expires_us`` (microseconds since the epoch). ``rounds`` counts the answers of this chain that only asked the
+    client to come back; ``url_shown`` says whether one of them had the link. ``nested`` is the JSON text of the members
+    ``requestState`` and ``inputResponses`` that the call had itself, which are its target's; ``{}`` without any.
+    """
+
+    approval_id: str
+    what: bytes
+    digest: bytes
+    expires_us: int
+    rounds: int = 0
+    url_shown: bool = False
+    nested: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What the id of a task stands for: an approval, and the recorded session in which it was asked for."""
+
+    approval_id: str
+    session_id: str
+
+
+def is_wait(text: str) -> bool:
+    """Whether a ``requestState`` claims to be ours; any other is its target's."""
+    return text.startswith(_WAIT_PREFIX)
+
+
+def is_task(text: str) -> bool:
+    """Whether a ``taskId`` claims to be ours; any other is its target's."""
+    return text.startswith(_TASK_PREFIX)
 
 
 def service_token(key: bytes) -> str:
@@ -66,6 +115,8 @@ class Sealer:
         self._sessions = AESSIV(derived(key, b"countersign mcp session", 64))
         self._principals = AESGCM(derived(key, b"countersign principal", 32))
         self._requests = derived(key, b"countersign judged request", 32)
+        self._waits = AESGCM(derived(key, b"countersign waiting call", 32))
+        self._tasks = AESSIV(derived(key, b"countersign task", 64))
         self._clock = clock
 
     def seal_session(self, principal: Principal, target: str, session: SealedSession) -> str:
@@ -83,6 +134,50 @@ class Sealer:
             raise Unsealable("not a session of this caller") from error
         session_id, target_session = json.loads(plain)
         return SealedSession(target_session=target_session, session_id=session_id)
+
+    def seal_wait(self, principal: Principal, target: str, state: WaitState) -> str:
+        """Return the ``requestState`` to give to the client: visible ASCII, each time another.
+
+        Raises ``ValueError`` when ``nested`` has more than ``MOST_NESTED_BYTES``.
+        """
+        if len(state.nested.encode()) > MOST_NESTED_BYTES:
+            raise ValueError("the target's own state is too large to be sealed")
+        what, digest = _to_text(state.what), _to_text(state.digest)
+        plain = json.dumps(
+            [state.approval_id, what, digest, state.expires_us, state.rounds, state.url_shown, state.nested]
+        ).encode()
+        nonce = os.urandom(_NONCE_BYTES)
+        return _WAIT_PREFIX + _to_text(nonce + self._waits.encrypt(nonce, plain, _framed(_owner(principal, target))))
+
+    def open_wait(self, principal: Principal, target: str, text: str, now_us: int) -> WaitState:
+        """Open what ``seal_wait`` made for this very principal and target.
+
+        Raises ``WaitOver`` when its time has come, and ``Unsealable`` for whatever else is not as it was sealed.
+        """
+        try:
+            raw = _only_spelling(text, _WAIT_PREFIX)
+            owner = _framed(_owner(principal, target))
+            plain = self._waits.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], owner)
+        except (InvalidTag, ValueError) as error:
+            raise Unsealable("the requestState is not one that this gateway gave to this caller") from error
+        approval_id, what, digest, expires_us, rounds, url_shown, nested = json.loads(plain)
+        if now_us >= expires_us:
+            raise WaitOver("the requestState has expired")
+        return WaitState(approval_id, _to_bytes(what), _to_bytes(digest), expires_us, rounds, url_shown, nested)
+
+    def seal_task(self, principal: Principal, target: str, state: TaskState) -> str:
+        """Return the ``taskId`` to give to the client: visible ASCII, the same for the same input."""
+        plain = json.dumps([state.approval_id, state.session_id]).encode()
+        return _TASK_PREFIX + _to_text(self._tasks.encrypt(plain, _owner(principal, target)))
+
+    def open_task(self, principal: Principal, target: str, text: str) -> TaskState:
+        """Open what ``seal_task`` made for this very principal and target, else raise ``Unsealable``."""
+        try:
+            plain = self._tasks.decrypt(_only_spelling(text, _TASK_PREFIX), _owner(principal, target))
+        except (InvalidTag, ValueError) as error:
+            raise Unsealable("the taskId is not one that this gateway gave to this caller") from error
+        approval_id, session_id = json.loads(plain)
+        return TaskState(approval_id, session_id)
 
     def mark_request(self, body: bytes) -> str:
         """Return what tells this body of a request from every other, and nothing of what it says."""
@@ -140,6 +235,18 @@ def derived(key: bytes, purpose: bytes, length: int) -> bytes:
 
 def _owner(principal: Principal, target: str) -> list[bytes]:
     return [principal.issuer.encode(), principal.subject.encode(), target.encode()]
+
+
+def _framed(parts: list[bytes]) -> bytes:
+    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+
+
+def _only_spelling(text: str, prefix: str) -> bytes:
+    """Decode what follows ``prefix``; what would decode to the same but is spelt otherwise raises ``ValueError``."""
+    raw = _to_bytes(text.removeprefix(prefix))
+    if text != prefix + _to_text(raw):
+        raise ValueError("not as it was written here")
+    return raw
 
 
 def _to_text(raw: bytes) -> str:

@@ -1,0 +1,1 @@
+"""A call that people must agree to: asked about, waited for, and let pass once."""

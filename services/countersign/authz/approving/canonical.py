@@ -1,0 +1,42 @@
+"""The one spelling of a call's params: two texts that say the same have it in common, and no two others do. Pure."""
+
+from __future__ import annotations
+
+from countersign.jsontext import JsonValue, Number, parse, quote
+from countersign.runtime.sealing import is_wait
+
+# More than gateway.yaml can permit.
+_DEEPEST = 1_000
+_META, _STATE = "_meta", "requestState"
+
+
+def canonical_params(params_json: str) -> bytes:
+    """Return the canonical JSON text (UTF-8) of ``params``; empty when there are none.
+
+    Keys are sorted by code point, white space and the spelling of escapes are normalised. A number stays as it was
+    written: ``1``, ``1.0`` and ``1e0`` are three, since targets may tell them apart. (So this is not RFC 8785, which
+    passes them through floats.) Left out are ``_meta``, where clients count and trace their tries, and a
+    ``requestState`` that is ours; a target's own is part of what is asked of it. Raises ``JsonRefused``.
+    """
+    if not params_json:
+        return b""
+    root = parse(params_json, max_depth=_DEEPEST).root
+    if isinstance(root, dict):
+        root = {key: value for key, value in root.items() if not _is_left_out(key, value)}
+    return _written(root).encode()
+
+
+def _is_left_out(key: str, value: JsonValue) -> bool:
+    return key == _META or (key == _STATE and isinstance(value, str) and is_wait(value))
+
+
+def _written(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{quote(key)}:{_written(value[key])}' for key in sorted(value))}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        return quote(value)
+    return {True: "true", False: "false", None: "null"}[value]
