@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
+from types import MappingProxyType
 from typing import NoReturn
 
 from countersign.model.rule import Effect, Mask, OwnDetector, ProseModel, RateLimit, Rule
@@ -247,6 +248,11 @@ class GatewayConfig:
     detectors: Mapping[str, OwnDetector] = field(default_factory=dict)
     prose: ProseModel | None = None
     approvals: Approvals = field(default_factory=Approvals)
+    rules_by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
+    """The rules by the names that decisions give, each of which only one rule has; read-only."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rules_by_name", MappingProxyType({rule.name: rule for rule in self.rules}))
 
     @property
     def asks_for_approval(self) -> bool:
