@@ -16,6 +16,7 @@ ALICE = Principal(
     kind=PrincipalKind.PERSON,
     token_id="token-1",
 )
+BOB = replace(ALICE, subject="bob", groups=("data-owners",), token_id="token-2")
 START_US = 1_790_000_000_000_000
 
 
@@ -48,6 +49,23 @@ def request(session_id: str | None = None, **changes: object) -> Event:
         body_type="application/json",
     )
     return replace(event, **changes)  # type: ignore[arg-type]  # each test names the fields it means
+
+
+def approval(session_id: str, method: str = "approved", **changes: object) -> Event:
+    """An event of an approval that bob decided about, with a new id."""
+    event = Event(
+        event_id=new_id(),
+        session_id=session_id,
+        call_id=new_id(),
+        kind=EventKind.APPROVAL,
+        time_us=START_US + 500,
+        target="orders",
+        method=method,
+        name="query",
+        principal=BOB,
+        approval_id=new_id(),
+    )
+    return replace(event, **changes)  # type: ignore[arg-type]  # as above
 
 
 def response(session_id: str, **changes: object) -> Event:

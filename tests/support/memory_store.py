@@ -94,6 +94,7 @@ class MemoryStore:
     def _matches(self, row: SessionRow, wanted: SessionFilter) -> bool:
         mine = [entry for *_, entry in self.rows if entry.session_id == row.session_id]
         counts = {0: 1, 1: row.allowed_count, 2: row.denied_count, 3: row.refused_count}
+        counts[4] = sum(one.kind == 1 and one.outcome == 4 for one in mine)
         since = wanted.since_us if wanted.since_us is not None else -(2**62)
         until = wanted.until_us if wanted.until_us is not None else 2**62
         return (

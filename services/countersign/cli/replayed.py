@@ -21,13 +21,16 @@ _OUTCOMES = {
     event_pb2.OUTCOME_ALLOW: ("allow", "green"),
     event_pb2.OUTCOME_DENY: ("deny", "bold red"),
     event_pb2.OUTCOME_REFUSED: ("refused", "bold red"),
+    event_pb2.OUTCOME_APPROVE: ("waits for approval", "yellow"),
 }
 _KINDS = {
     event_pb2.EVENT_KIND_RESPONSE: "answer",
     event_pb2.EVENT_KIND_STREAM_EVENT: "stream event",
     event_pb2.EVENT_KIND_STREAM_END: "end of stream",
+    event_pb2.EVENT_KIND_APPROVAL: "approval",
 }
 _MASKED = "bold magenta"
+_APPROVAL_STYLES = {"agreed": "green", "approved": "green", "consumed": "green", "denied": "bold red"}
 
 
 def session_table(sessions: Iterable[session_pb2.Session]) -> Table:
@@ -63,6 +66,8 @@ def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Ite
         _append_call(line, event)
     else:
         line.append(f"  └ {_KINDS[event.kind]}")
+    if event.approval_id:
+        _append_approval(line, event)
     if event.status:
         line.append(f"  {event.status}", "green" if event.status < 400 else "bold red")
     if event.duration_us:
@@ -98,6 +103,18 @@ def _append_call(line: Text, event: event_pb2.Event) -> None:
     rules = ", ".join(event.decision.rules)
     if why := rules or event.decision.reason:
         line.append(f" ({visible(why)})")
+
+
+def _append_approval(line: Text, event: event_pb2.Event) -> None:
+    """Which approval a call waits for or used; of an approval itself also what happened to it, and who did it."""
+    about_call = event.kind != event_pb2.EVENT_KIND_APPROVAL
+    # Enough of it to name it to `countersign approvals show`.
+    line.append("  approval " if about_call else " ").append(visible(event.approval_id)[:8], "cyan")
+    if about_call:
+        return
+    line.append(f"  {visible(event.method).replace('_', ' ')}", _APPROVAL_STYLES.get(event.method, "yellow"))
+    if event.HasField("principal"):
+        line.append(" by ").append(visible(event.principal.subject), "bold")
 
 
 def _body(event: event_pb2.Event, whole: bool, *, indent: str) -> Text:

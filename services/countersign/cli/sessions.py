@@ -30,12 +30,14 @@ class OutcomeName(StrEnum):
     ALLOW = "allow"
     DENY = "deny"
     REFUSED = "refused"
+    APPROVE = "approve"
 
 
 _OUTCOMES = {
     OutcomeName.ALLOW: event_pb2.OUTCOME_ALLOW,
     OutcomeName.DENY: event_pb2.OUTCOME_DENY,
     OutcomeName.REFUSED: event_pb2.OUTCOME_REFUSED,
+    OutcomeName.APPROVE: event_pb2.OUTCOME_APPROVE,
 }
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

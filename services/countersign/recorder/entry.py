@@ -30,6 +30,7 @@ _KINDS = MappingProxyType(
         event_pb2.EVENT_KIND_TOOLS_CHANGED: "tools_changed",
         event_pb2.EVENT_KIND_TOOLS_ACCEPTED: "tools_accepted",
         event_pb2.EVENT_KIND_TOOLS_FORGOTTEN: "tools_forgotten",
+        event_pb2.EVENT_KIND_APPROVAL: "approval",
     }
 )
 _KINDS_BACK = MappingProxyType({word: number for number, word in _KINDS.items()})
@@ -44,7 +45,7 @@ _OUTCOMES = MappingProxyType(
 _OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.items()})
 # Made once: json.dumps makes one a call when it is given options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent")
+_TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent", "approval_id")
 _MARKS = ("values_put_back", "request_masked")
 _JUDGED = frozenset(
     {
@@ -55,6 +56,7 @@ _JUDGED = frozenset(
     }
 )
 _CALLS = _JUDGED | {event_pb2.EVENT_KIND_REFUSED}
+APPROVAL = event_pb2.EVENT_KIND_APPROVAL
 
 
 class Verdict(Enum):
@@ -127,6 +129,7 @@ def accept(event: event_pb2.Event) -> Entry:
     decided = event.decision.outcome
     if kind in _JUDGED and not (decided in _OUTCOMES and event.principal.issuer and event.principal.subject):
         raise BadEvent("principal or decision is missing")
+    _check_approval(event)
     if len(event.body) > MAX_BODY_BYTES:
         raise BadEvent(f"body is larger than {MAX_BODY_BYTES} bytes")
     record = canonical_record(event)
@@ -147,12 +150,27 @@ def accept(event: event_pb2.Event) -> Entry:
         method=searchable(event.method),
         name=searchable(event.name),
         rules=[searchable(rule) for rule in event.decision.rules],
-        who=_who(event.principal) if event.HasField("principal") else NOBODY,
+        # Who decides about a call is not whose session it is.
+        who=_who(event.principal) if event.HasField("principal") and kind != APPROVAL else NOBODY,
         findings=sum([finding.count for finding in event.findings]),
         record=record,
         body_type=searchable(event.body_type),
         body=event.body,
     )
+
+
+def _check_approval(event: event_pb2.Event) -> None:
+    """Check which approval an event names, if it may. Raises ``BadEvent``."""
+    if event.kind == APPROVAL:
+        if not event.method:
+            raise BadEvent("method is missing: it says what happened to the approval")
+        if event.HasField("principal") and not (event.principal.issuer and event.principal.subject):
+            raise BadEvent("principal is incomplete: leave it out where time did it")
+    elif not event.approval_id:
+        return
+    elif event.kind != event_pb2.EVENT_KIND_REQUEST:
+        raise BadEvent("approval_id is for requests and approvals only")
+    _uuid(event.approval_id, "approval_id")
 
 
 def canonical_record(event: event_pb2.Event) -> str:
@@ -189,6 +207,8 @@ def canonical_record(event: event_pb2.Event) -> str:
             "groups": list(who.groups),
             "kind": who.kind,
             "token_id": who.token_id,
+            # Left out when there are none: so what was recorded before they were known is said in the same words.
+            **({"actors": list(who.actors)} if who.actors else {}),
         }
     if event.HasField("decision"):
         fact["decision"] = _decision(event.decision)

@@ -350,7 +350,13 @@ class PostgresReadStore:
             return await stored_calls.call(connection, event_id)
 
 
-_OUTCOME_CONDITIONS = {1: b"allowed_count > 0", 2: b"denied_count > 0", 3: b"refused_count > 0"}
+_OUTCOME_CONDITIONS = {
+    1: b"allowed_count > 0",
+    2: b"denied_count > 0",
+    3: b"refused_count > 0",
+    4: b"EXISTS (SELECT FROM countersign.events AS e"
+    b" WHERE e.session_id = s.session_id AND e.kind = 1 AND e.outcome = 4)",
+}
 
 
 def _conditions(wanted: SessionFilter) -> tuple[list[bytes], list[object]]:

@@ -52,6 +52,7 @@ _KINDS = MappingProxyType(
         EventKind.TOOLS_CHANGED: event_pb2.EVENT_KIND_TOOLS_CHANGED,
         EventKind.TOOLS_ACCEPTED: event_pb2.EVENT_KIND_TOOLS_ACCEPTED,
         EventKind.TOOLS_FORGOTTEN: event_pb2.EVENT_KIND_TOOLS_FORGOTTEN,
+        EventKind.APPROVAL: event_pb2.EVENT_KIND_APPROVAL,
     }
 )
 _OUTCOMES = MappingProxyType(
@@ -308,6 +309,7 @@ def to_message(event: Event) -> event_pb2.Event:
         row_count=event.row_count,
         values_put_back=event.values_put_back,
         request_masked=event.request_masked,
+        approval_id=event.approval_id,
     )
 
 
@@ -318,6 +320,7 @@ def _principal(principal: Principal) -> event_pb2.Principal:
         groups=principal.groups,
         kind=principal.kind.value,
         token_id=principal.token_id,
+        actors=principal.actors,
     )
 
 

@@ -13,7 +13,7 @@ from countersign.recorder.entry import Entry, Verdict, accept, to_event
 from countersign.recorder.ports import SessionFilter
 from countersign.runtime.recording import to_message
 from tests.contract.recorder.conftest import Stores
-from tests.support.events import START_US, decision, new_id, request, response
+from tests.support.events import START_US, approval, decision, new_id, request, response
 
 RECORDED, CONFLICT = Verdict.RECORDED, Verdict.CONFLICT
 
@@ -118,6 +118,17 @@ async def test_principal_is_learned_from_a_later_event(stores: Stores) -> None:
     assert row.who.subject == "alice"
 
 
+async def test_who_decides_about_a_call_never_becomes_whose_session_it_is(stores: Stores) -> None:
+    session, other = new_id(), new_id()
+    await stores.writer.append(entries(approval(session, "asked"), approval(session), approval(other)))
+    await stores.writer.append(entries(request(session), *[approval(session, "consumed") for _ in range(9)]))
+    row, nobodys = [await stores.reader.session(UUID(one)) for one in (session, other)]
+    assert row is not None
+    assert nobodys is not None
+    assert (row.who.subject, row.event_count, row.allowed_count) == ("alice", 12, 1)
+    assert nobodys.who.subject == ""
+
+
 async def test_unknown_session_is_none(stores: Stores) -> None:
     await stores.writer.open()
     assert await stores.reader.session(UUID(new_id())) is None
@@ -141,6 +152,7 @@ FILTERS = [
     (SessionFilter(name="export_table"), "c"),
     (SessionFilter(name="only answered"), ""),
     (SessionFilter(outcome=2), "c"),
+    (SessionFilter(outcome=4), "b"),
     (SessionFilter(since_us=START_US + 10), "bc"),
     (SessionFilter(until_us=START_US + 1), "a"),
     (SessionFilter(since_us=START_US + 15, until_us=START_US + 25), "b"),
@@ -156,7 +168,7 @@ async def test_filter_finds_exactly_what_it_describes(stores: Stores, wanted: Se
         entries(
             request(names["a"]),
             response(names["a"], name="only answered", time_us=START_US + 5),
-            request(names["b"], target="other", time_us=START_US + 20),
+            request(names["b"], target="other", time_us=START_US + 20, decision=decision(Outcome.APPROVE)),
             request(names["c"], name="export_table", decision=decision(Outcome.DENY), time_us=START_US + 10),
             response(names["c"], time_us=START_US + 30),
         )

@@ -11,7 +11,7 @@ from countersign.model.event import Event, EventKind, Finding
 from countersign.model.rule import Window
 from countersign.runtime.moments import now_us
 from tests.contract.usage.conftest import Counting
-from tests.support.events import ALICE, decision, new_id, request, response
+from tests.support.events import ALICE, approval, decision, new_id, request, response
 
 BOB = replace(ALICE, subject="bob")
 
@@ -57,6 +57,13 @@ async def test_rows_and_bytes_of_answers_count_for_who_asked(counting: Counting)
     await counting.count_all()
     assert await counting.totals() == (1, 3, 100)
     assert await counting.totals("bob") == (1, 500, 100)
+
+
+async def test_approvals_are_no_use_of_anybody(counting: Counting) -> None:
+    session = new_id()
+    await counting.append(call(session), *[approval(session, what) for what in ("asked", "approved", "consumed")])
+    await counting.count_all()
+    assert [await counting.totals(), await counting.totals("bob")] == [(1, 0, 0), (0, 0, 0)]
 
 
 async def test_same_subject_at_another_target_is_counted_apart(counting: Counting) -> None:

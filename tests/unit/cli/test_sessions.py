@@ -19,7 +19,7 @@ from countersign.cli import sessions
 from countersign.model.decision import Outcome
 from countersign.model.event import Event, Finding
 from countersign.runtime.recording import to_message
-from tests.support.events import decision, new_id, request, response
+from tests.support.events import approval, decision, new_id, request, response
 from tests.support.gateway import free_port
 
 app = typer.Typer()
@@ -158,6 +158,23 @@ def test_replay_says_what_the_target_got_instead(service: Scripted, options: lis
     calls = [line for line in result.stdout.splitlines() if "tools/call" in line]
     assert ["with values for tokens" in line for line in calls] == [True, False, False]
     assert ["sent masked" in line for line in calls] == [False, True, False]
+
+
+def test_replay_tells_what_became_of_an_approval_and_by_whom(service: Scripted, options: list[str]) -> None:
+    one, asked_for = new_id(), new_id()
+    waiting = request(one, decision=decision(Outcome.APPROVE, "owners agree"), approval_id=asked_for)
+    events = [
+        waiting,
+        approval(one, "agreed", approval_id=asked_for, reason="seen the ticket"),
+        approval(one, "decision_refused", approval_id=asked_for),
+        approval(one, "expired", approval_id=asked_for, principal=None),
+    ]
+    service.events = recorded(*events)
+    [call, _, agreed, refused, expired] = run("replay", one, *options).stdout.splitlines()
+    assert all(word in call for word in ("alice", "waits for approval", "owners agree", f"approval {asked_for[:8]}"))
+    assert all(word in agreed for word in (asked_for[:8], "agreed by bob", "seen the ticket"))
+    assert "decision refused by bob" in refused
+    assert expired.endswith("expired")
 
 
 def test_replay_as_json_is_one_object_a_line(service: Scripted, options: list[str]) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from countersign.api.recorder.v1 import event_pb2
 from countersign.model.decision import Outcome
-from countersign.model.event import EventKind, Finding
+from countersign.model.event import Event, EventKind, Finding
+from countersign.model.principal import Principal
 from countersign.recorder import entry
 from countersign.recorder.entry import BadEvent, accept, to_event
 from countersign.runtime.recording import to_message
-from tests.support.events import decision, new_id, request, response
+from tests.support.events import ALICE, approval, decision, new_id, request, response
 
 
 def changed(**fields: object) -> event_pb2.Event:
@@ -46,6 +47,7 @@ def changed(**fields: object) -> event_pb2.Event:
         {"target": ""},
         {"principal": None},
         {"decision": None},
+        {"approval_id": "7"},
         {"name": "x" * entry.MAX_RECORD_BYTES},
         {"reason": "\U0001f600" * (entry.MAX_RECORD_BYTES // 4)},
         {"body": bytes(entry.MAX_BODY_BYTES + 1)},
@@ -90,12 +92,43 @@ def test_every_field_of_an_event_is_in_the_record() -> None:
             row_count=7,
             values_put_back=True,
             request_masked=True,
+            approval_id=new_id(),
             decision=replace(decision(), shadow=decision(Outcome.APPROVE, "on trial")),
         )
     )
     assert {field.name for field, _ in message.ListFields()} == set(event_pb2.Event.DESCRIPTOR.fields_by_name)
     assert message.decision.shadow.outcome == event_pb2.OUTCOME_APPROVE
     assert to_event(accept(message).record, message.body) == message
+
+
+@pytest.mark.parametrize("by", [ALICE, None], ids=["a person", "time"])
+def test_an_approval_is_nobodys_session_and_no_call(by: Principal | None) -> None:
+    message = to_message(approval(new_id(), principal=by))
+    accepted = accept(message)
+    assert (accepted.who, accepted.outcome) == (entry.NOBODY, 0)
+    assert to_event(accepted.record, b"") == message
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        approval(new_id(), approval_id=""),
+        approval(new_id(), approval_id="the first"),
+        approval(new_id(), method=""),
+        approval(new_id(), principal=replace(ALICE, issuer="")),
+        response(new_id(), approval_id=new_id()),
+    ],
+    ids=["which is not said", "no id", "what is not said", "half a person", "an answer"],
+)
+def test_an_approval_is_named_where_it_must_be_and_nowhere_else(wrong: Event) -> None:
+    with pytest.raises(BadEvent):
+        accept(to_message(wrong))
+
+
+def test_actors_are_recorded_and_whoever_has_none_as_before() -> None:
+    message = to_message(request(principal=replace(ALICE, actors=("agent-7", "scheduler"))))
+    assert to_event(accept(message).record, message.body) == message
+    assert "actors" not in accept(to_message(request())).record
 
 
 def test_columns_can_be_stored_whatever_callers_send() -> None:

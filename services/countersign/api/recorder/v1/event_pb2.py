@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'countersign/api/recorder/v1/event.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\\\n\tPrincipal\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08token_id\x18\x05 \x01(\t\"\xc4\x01\n\x08\x44\x65\x63ision\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32$.countersign.api.recorder.v1.Outcome\x12\r\n\x05rules\x18\x02 \x03(\t\x12\r\n\x05masks\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\x12;\n\x06shadow\x18\x06 \x01(\x0b\x32+.countersign.api.recorder.v1.ShadowDecision\"\x8d\x01\n\x0eShadowDecision\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32$.countersign.api.recorder.v1.Outcome\x12\r\n\x05rules\x18\x02 \x03(\t\x12\r\n\x05masks\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"6\n\x07\x46inding\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05place\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"\xba\x04\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x34\n\x04kind\x18\x04 \x01(\x0e\x32&.countersign.api.recorder.v1.EventKind\x12\x0f\n\x07time_us\x18\x05 \x01(\x03\x12\x39\n\tprincipal\x18\x06 \x01(\x0b\x32&.countersign.api.recorder.v1.Principal\x12\x16\n\x0esource_address\x18\x07 \x01(\t\x12\x0e\n\x06target\x18\x08 \x01(\t\x12\x0e\n\x06method\x18\t \x01(\t\x12\x0c\n\x04name\x18\n \x01(\t\x12\x37\n\x08\x64\x65\x63ision\x18\x0b \x01(\x0b\x32%.countersign.api.recorder.v1.Decision\x12\x0e\n\x06status\x18\x0c \x01(\r\x12\x12\n\nsize_bytes\x18\r \x01(\x04\x12\x13\n\x0b\x64uration_us\x18\x0e \x01(\x04\x12\x36\n\x08\x66indings\x18\x0f \x03(\x0b\x32$.countersign.api.recorder.v1.Finding\x12\x0c\n\x04\x62ody\x18\x10 \x01(\x0c\x12\x11\n\tbody_type\x18\x11 \x01(\t\x12\x0e\n\x06reason\x18\x12 \x01(\t\x12\x13\n\x0btraceparent\x18\x13 \x01(\t\x12\x11\n\trow_count\x18\x14 \x01(\x04\x12\x17\n\x0fvalues_put_back\x18\x15 \x01(\x08\x12\x16\n\x0erequest_masked\x18\x16 \x01(\x08\"\x94\x01\n\rRecordedEvent\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12/\n\x0brecorded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x05\x65vent\x18\x04 \x01(\x0b\x32\".countersign.api.recorder.v1.Event*\xa0\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_REQUEST\x10\x01\x12\x17\n\x13\x45VENT_KIND_RESPONSE\x10\x02\x12\x1b\n\x17\x45VENT_KIND_STREAM_EVENT\x10\x03\x12\x19\n\x15\x45VENT_KIND_STREAM_END\x10\x04\x12\x16\n\x12\x45VENT_KIND_REFUSED\x10\x05\x12\x19\n\x15\x45VENT_KIND_AUDIT_READ\x10\x06\x12\x1c\n\x18\x45VENT_KIND_TOOLS_CHANGED\x10\x07\x12\x1d\n\x19\x45VENT_KIND_TOOLS_ACCEPTED\x10\x08\x12\x1e\n\x1a\x45VENT_KIND_TOOLS_FORGOTTEN\x10\t*q\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_ALLOW\x10\x01\x12\x10\n\x0cOUTCOME_DENY\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_APPROVE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'countersign/api/recorder/v1/event.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n\tPrincipal\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tors\x18\x06 \x03(\t\"\xc4\x01\n\x08\x44\x65\x63ision\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32$.countersign.api.recorder.v1.Outcome\x12\r\n\x05rules\x18\x02 \x03(\t\x12\r\n\x05masks\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\x12;\n\x06shadow\x18\x06 \x01(\x0b\x32+.countersign.api.recorder.v1.ShadowDecision\"\x8d\x01\n\x0eShadowDecision\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32$.countersign.api.recorder.v1.Outcome\x12\r\n\x05rules\x18\x02 \x03(\t\x12\r\n\x05masks\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"6\n\x07\x46inding\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05place\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"\xcf\x04\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\x12\x34\n\x04kind\x18\x04 \x01(\x0e\x32&.countersign.api.recorder.v1.EventKind\x12\x0f\n\x07time_us\x18\x05 \x01(\x03\x12\x39\n\tprincipal\x18\x06 \x01(\x0b\x32&.countersign.api.recorder.v1.Principal\x12\x16\n\x0esource_address\x18\x07 \x01(\t\x12\x0e\n\x06target\x18\x08 \x01(\t\x12\x0e\n\x06method\x18\t \x01(\t\x12\x0c\n\x04name\x18\n \x01(\t\x12\x37\n\x08\x64\x65\x63ision\x18\x0b \x01(\x0b\x32%.countersign.api.recorder.v1.Decision\x12\x0e\n\x06status\x18\x0c \x01(\r\x12\x12\n\nsize_bytes\x18\r \x01(\x04\x12\x13\n\x0b\x64uration_us\x18\x0e \x01(\x04\x12\x36\n\x08\x66indings\x18\x0f \x03(\x0b\x32$.countersign.api.recorder.v1.Finding\x12\x0c\n\x04\x62ody\x18\x10 \x01(\x0c\x12\x11\n\tbody_type\x18\x11 \x01(\t\x12\x0e\n\x06reason\x18\x12 \x01(\t\x12\x13\n\x0btraceparent\x18\x13 \x01(\t\x12\x11\n\trow_count\x18\x14 \x01(\x04\x12\x17\n\x0fvalues_put_back\x18\x15 \x01(\x08\x12\x16\n\x0erequest_masked\x18\x16 \x01(\x08\x12\x13\n\x0b\x61pproval_id\x18\x17 \x01(\t\"\x94\x01\n\rRecordedEvent\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12/\n\x0brecorded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x05\x65vent\x18\x04 \x01(\x0b\x32\".countersign.api.recorder.v1.Event*\xb9\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_REQUEST\x10\x01\x12\x17\n\x13\x45VENT_KIND_RESPONSE\x10\x02\x12\x1b\n\x17\x45VENT_KIND_STREAM_EVENT\x10\x03\x12\x19\n\x15\x45VENT_KIND_STREAM_END\x10\x04\x12\x16\n\x12\x45VENT_KIND_REFUSED\x10\x05\x12\x19\n\x15\x45VENT_KIND_AUDIT_READ\x10\x06\x12\x1c\n\x18\x45VENT_KIND_TOOLS_CHANGED\x10\x07\x12\x1d\n\x19\x45VENT_KIND_TOOLS_ACCEPTED\x10\x08\x12\x1e\n\x1a\x45VENT_KIND_TOOLS_FORGOTTEN\x10\t\x12\x17\n\x13\x45VENT_KIND_APPROVAL\x10\n*q\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_ALLOW\x10\x01\x12\x10\n\x0cOUTCOME_DENY\x10\x02\x12\x13\n\x0fOUTCOME_REFUSED\x10\x03\x12\x13\n\x0fOUTCOME_APPROVE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.recorder.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=1323
-  _globals['_EVENTKIND']._serialized_end=1611
-  _globals['_OUTCOME']._serialized_start=1613
-  _globals['_OUTCOME']._serialized_end=1726
+  _globals['_EVENTKIND']._serialized_start=1360
+  _globals['_EVENTKIND']._serialized_end=1673
+  _globals['_OUTCOME']._serialized_start=1675
+  _globals['_OUTCOME']._serialized_end=1788
   _globals['_PRINCIPAL']._serialized_start=105
-  _globals['_PRINCIPAL']._serialized_end=197
-  _globals['_DECISION']._serialized_start=200
-  _globals['_DECISION']._serialized_end=396
-  _globals['_SHADOWDECISION']._serialized_start=399
-  _globals['_SHADOWDECISION']._serialized_end=540
-  _globals['_FINDING']._serialized_start=542
-  _globals['_FINDING']._serialized_end=596
-  _globals['_EVENT']._serialized_start=599
-  _globals['_EVENT']._serialized_end=1169
-  _globals['_RECORDEDEVENT']._serialized_start=1172
-  _globals['_RECORDEDEVENT']._serialized_end=1320
+  _globals['_PRINCIPAL']._serialized_end=213
+  _globals['_DECISION']._serialized_start=216
+  _globals['_DECISION']._serialized_end=412
+  _globals['_SHADOWDECISION']._serialized_start=415
+  _globals['_SHADOWDECISION']._serialized_end=556
+  _globals['_FINDING']._serialized_start=558
+  _globals['_FINDING']._serialized_end=612
+  _globals['_EVENT']._serialized_start=615
+  _globals['_EVENT']._serialized_end=1206
+  _globals['_RECORDEDEVENT']._serialized_start=1209
+  _globals['_RECORDEDEVENT']._serialized_end=1357
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """An operator accepted what a target offers; the body says what."""
     EVENT_KIND_TOOLS_FORGOTTEN: _EventKind.ValueType  # 9
     """An operator had tools forgotten; the body says which."""
+    EVENT_KIND_APPROVAL: _EventKind.ValueType  # 10
+    """Something happened to an approval: the method says what, the principal who did it (none: time did), the reason what
+    they said. It belongs to the session of the call that asked. Durable before a call runs that used the approval.
+    """
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of fact an event states."""
@@ -68,6 +72,10 @@ EVENT_KIND_TOOLS_ACCEPTED: EventKind.ValueType  # 8
 """An operator accepted what a target offers; the body says what."""
 EVENT_KIND_TOOLS_FORGOTTEN: EventKind.ValueType  # 9
 """An operator had tools forgotten; the body says which."""
+EVENT_KIND_APPROVAL: EventKind.ValueType  # 10
+"""Something happened to an approval: the method says what, the principal who did it (none: time did), the reason what
+they said. It belongs to the session of the call that asked. Durable before a call runs that used the approval.
+"""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _Outcome:
@@ -82,7 +90,9 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     OUTCOME_REFUSED: _Outcome.ValueType  # 3
     """The call was not judged because it could not be read or its caller not identified."""
     OUTCOME_APPROVE: _Outcome.ValueType  # 4
-    """Humans must agree. Of a decision that was enforced, only in a shadow: what waits for them has an outcome of its own."""
+    """Humans must agree: the call waits for them, and nothing was forwarded. Once they agreed it is judged again, as an
+    event of its own. In a shadow: humans would have been asked.
+    """
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
     """What the rules said of a call."""
@@ -93,7 +103,9 @@ OUTCOME_DENY: Outcome.ValueType  # 2
 OUTCOME_REFUSED: Outcome.ValueType  # 3
 """The call was not judged because it could not be read or its caller not identified."""
 OUTCOME_APPROVE: Outcome.ValueType  # 4
-"""Humans must agree. Of a decision that was enforced, only in a shadow: what waits for them has an outcome of its own."""
+"""Humans must agree: the call waits for them, and nothing was forwarded. Once they agreed it is judged again, as an
+event of its own. In a shadow: humans would have been asked.
+"""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
@@ -107,6 +119,7 @@ class Principal(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     TOKEN_ID_FIELD_NUMBER: _builtins.int
+    ACTORS_FIELD_NUMBER: _builtins.int
     issuer: _builtins.str
     subject: _builtins.str
     kind: _builtins.str
@@ -115,6 +128,10 @@ class Principal(_message.Message):
     """The token's id (jti), or a digest of the token; never the token."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def actors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The subjects that act for this one, the outermost first (act, RFC 8693); empty when the subject acts by itself."""
+
     def __init__(
         self,
         *,
@@ -123,10 +140,11 @@ class Principal(_message.Message):
         groups: _abc.Iterable[_builtins.str] | None = ...,
         kind: _builtins.str = ...,
         token_id: _builtins.str = ...,
+        actors: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "issuer", b"issuer", "kind", b"kind", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actors", b"actors", "groups", b"groups", "issuer", b"issuer", "kind", b"kind", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,6 +288,7 @@ class Event(_message.Message):
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     VALUES_PUT_BACK_FIELD_NUMBER: _builtins.int
     REQUEST_MASKED_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """A UUID that the sender makes; a retry with the same id is the same event."""
     session_id: _builtins.str
@@ -304,9 +323,11 @@ class Event(_message.Message):
     """On requests: whether the target got the values that tokens in the request stand for. The body shows the tokens."""
     request_masked: _builtins.bool
     """On requests: whether the target got the request masked, as its mask_request says."""
+    approval_id: _builtins.str
+    """A UUID. On requests: the approval that the call waits for, or whose grant it used. On APPROVAL events: which one."""
     @_builtins.property
     def principal(self) -> Global___Principal:
-        """Set on requests; empty on answers (the call's request has it)."""
+        """Set on requests; empty on answers (the call's request has it). On APPROVAL events: who did it, never whose session."""
 
     @_builtins.property
     def decision(self) -> Global___Decision: ...
@@ -337,10 +358,11 @@ class Event(_message.Message):
         row_count: _builtins.int = ...,
         values_put_back: _builtins.bool = ...,
         request_masked: _builtins.bool = ...,
+        approval_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "request_masked", b"request_masked", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "request_masked", b"request_masked", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

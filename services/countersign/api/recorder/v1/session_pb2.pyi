@@ -118,7 +118,7 @@ class SessionFilter(_message.Message):
     name: _builtins.str
     """Sessions in which this tool, prompt or resource was asked for."""
     outcome: _event_pb2.Outcome.ValueType
-    """Sessions with at least one call of this outcome."""
+    """Sessions with at least one call of this outcome; APPROVE: that waited for humans."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Sessions with an event at or after this time ..."""
