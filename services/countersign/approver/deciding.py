@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from countersign.approver.ports import Came as Came
 from countersign.model.approval import Approval, ApprovalState
 from countersign.model.principal import Principal
 
@@ -18,14 +19,6 @@ class Seen:
     may_decide: bool
     why_not: str = ""
     glass: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """Where a request came from, for the record: both as ``Event`` states them."""
-
-    source_address: str = ""
-    traceparent: str = ""
 
 
 class Deciding(Protocol):
@@ -61,4 +54,4 @@ class Deciding(Protocol):
         """Take back one's own."""
 
     async def link_refused(self, who: Principal, approval_id: str, why: str, *, came: Came) -> None:
-        """Record that ``who`` came by a link that is forged, expired or used (``why``); about no approval when empty."""
+        """Record that ``who`` came by a link that is forged, expired or used (``why``); the id may be empty."""

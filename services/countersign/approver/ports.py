@@ -26,6 +26,10 @@ class MayNot(ApprovalError):
     """This person may not do this about this approval; the message says why."""
 
 
+class NoteMissing(MayNot):
+    """They may, once they say why."""
+
+
 class NotOpen(ApprovalError):
     """It is decided or over, so nothing can be done about it; ``approval`` is how it stands."""
 
@@ -40,6 +44,17 @@ class Stale(ApprovalError):
     def __init__(self, message: str, approval: Approval) -> None:
         super().__init__(message)
         self.approval = approval
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Where a request came from, for the record: both as ``Event`` states them."""
+
+    source_address: str = ""
+    traceparent: str = ""
+
+
+FROM_NOWHERE = Came()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +77,10 @@ class Taken:
 class Transition:
     """A change to record: one row of the outbox. Everything in ``approval`` is as it was right after the change.
 
-    ``what`` is ``asked``, ``joined``, ``agreed`` (one of several), or the new state. ``by`` did it; ``None`` when time
-    did. ``event_id`` is the same however often it is read.
+    ``what`` is ``asked``, ``joined``, ``agreed`` (one of several), ``glass_broken`` (now it is approved), ``consumed``
+    (which it may stay approved after, while a reuse lasts), or the new state. ``by`` did it; ``None`` when time did, or
+    what became of its caller. ``call_id`` is the call that asked, joined or used it. ``event_id`` is the same however
+    often it is read.
     """
 
     event_id: str
@@ -83,7 +100,14 @@ class ApprovalStore(Protocol):
     ``now_us`` is passed in everywhere. Raises ``countersign.runtime.postgres.DatabaseUnavailable`` when the database
     is away: what was asked may then have happened, and the same may be asked again (``ask`` joins; ``consume`` and
     ``decide`` of the same person and the same words give the same answer).
+
+    What is over by ``now_us`` is never acted upon: every method that would change it writes down first that it has
+    expired, and that stands also when it then raises. Of ``NotOpen``, ``MayNot`` and ``Stale`` the first that holds is
+    raised.
     """
+
+    async def open(self) -> None:
+        """Be ready: make or migrate the tables. Raises ``countersign.runtime.postgres.DatabaseError``."""
 
     async def ask(self, question: Question, now_us: int) -> Asked:
         """Ask, or join what is pending or approved for the digest (expired ones are no longer). ``TooManyPending``."""
@@ -101,21 +125,35 @@ class ApprovalStore(Protocol):
         """End the holds of a session (of one ``rpc_id`` unless empty); return the approvals that this abandoned."""
 
     async def decide(
-        self, approval_id: str, by: Principal, *, version: int, agrees: bool, note: str, now_us: int
+        self,
+        approval_id: str,
+        by: Principal,
+        *,
+        version: int,
+        agrees: bool,
+        note: str,
+        now_us: int,
+        came: Came = FROM_NOWHERE,
     ) -> Approval:
-        """Take a decision. ``NoSuchApproval``, ``MayNot``, ``NotOpen``, ``Stale``. See ``states``."""
+        """Take a decision. ``NoSuchApproval``, ``NotOpen``, ``MayNot``, ``Stale``. See ``states``."""
 
-    async def break_glass(self, approval_id: str, by: Principal, *, version: int, reason: str, now_us: int) -> Approval:
-        """Let the caller agree alone. ``NoSuchApproval``, ``MayNot``, ``NotOpen``, ``Stale``."""
+    async def break_glass(
+        self, approval_id: str, by: Principal, *, version: int, reason: str, now_us: int, came: Came = FROM_NOWHERE
+    ) -> Approval:
+        """Let the caller agree alone. ``NoSuchApproval``, ``NotOpen``, ``MayNot``, ``Stale``."""
 
     async def consume(self, approval_id: str, digest: bytes, call_id: str, now_us: int) -> Taken:
         """Take the grant for ``call_id``: exactly one call gets it (any number while a reuse lasts), that one again and
         again. ``NoSuchApproval`` when the digest is another."""
 
-    async def cancel(self, approval_id: str, caller: Person, reason: str, now_us: int) -> Approval:
+    async def cancel(
+        self, approval_id: str, caller: Principal | Person, reason: str, now_us: int, came: Came = FROM_NOWHERE
+    ) -> Approval:
         """Take back one's own. ``NoSuchApproval`` for another caller's, ``NotOpen``."""
 
-    async def revoke(self, principal: Person, by: Principal, reason: str, now_us: int) -> Sequence[Approval]:
+    async def revoke(
+        self, principal: Person, by: Principal, reason: str, now_us: int, came: Came = FROM_NOWHERE
+    ) -> Sequence[Approval]:
         """Cancel what is open and was asked for by ``principal``, for them, or agreed to by them."""
 
     async def expire(self, at_most: int, now_us: int) -> Sequence[Approval]:
@@ -131,6 +169,9 @@ class ApprovalStore(Protocol):
 
     async def versions(self, ids: Collection[str]) -> Mapping[str, int]:
         """Return the versions of those that exist."""
+
+    async def note(self, noted: Transition) -> None:
+        """Have something recorded that changes nothing, such as a refused decision; once for each ``event_id``."""
 
     async def outbox(self, limit: int, approval_id: str = "") -> Sequence[Transition]:
         """Return changes that are not known to be recorded, those of each approval in order."""
