@@ -2,7 +2,7 @@
 
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.eras import Era
-from countersign.mcp.errors import DENIED, INVALID_PARAMS, AnswerRefused, Failure, McpRefused
+from countersign.mcp.errors import DENIED, INVALID_PARAMS, WAITING, AnswerRefused, Failure, McpRefused
 from countersign.mcp.headers import moved_param_mirrors
 from countersign.mcp.listing import (
     CACHEABLE_METHODS,
@@ -12,17 +12,30 @@ from countersign.mcp.listing import (
     filter_listing,
     listed_tools,
 )
+from countersign.mcp.means import STATE_MEMBERS, Means, prefers_async, read_means, read_task_id
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
 from countersign.mcp.row_values import Unread, frame, text_rows
 from countersign.mcp.rows import count_rows
+from countersign.mcp.waiting import (
+    Task,
+    TaskStatus,
+    accepted_later,
+    input_required,
+    task_acknowledged,
+    task_started,
+    task_state,
+    waiting_result,
+)
 
 __all__ = [
     "CACHEABLE_METHODS",
     "DENIED",
     "INVALID_PARAMS",
     "LISTING_METHODS",
+    "STATE_MEMBERS",
+    "WAITING",
     "Answer",
     "AnswerKind",
     "AnswerRefused",
@@ -30,12 +43,16 @@ __all__ = [
     "Failure",
     "HttpRequest",
     "McpRefused",
+    "Means",
     "Message",
     "MessageKind",
     "Reply",
     "Request",
+    "Task",
+    "TaskStatus",
     "ToolPage",
     "Unread",
+    "accepted_later",
     "check_answer",
     "classify",
     "count_rows",
@@ -45,9 +62,17 @@ __all__ = [
     "filter_answer",
     "filter_listing",
     "frame",
+    "input_required",
     "listed_tools",
     "moved_param_mirrors",
+    "prefers_async",
+    "read_means",
     "read_request",
+    "read_task_id",
     "refused",
+    "task_acknowledged",
+    "task_started",
+    "task_state",
     "text_rows",
+    "waiting_result",
 ]
