@@ -1,0 +1,1 @@
+"""People hear of approvals: by webhook, Slack, Teams and e-mail."""
