@@ -1,6 +1,6 @@
 """Strict JSON text: parse it once, know where everything stands, and edit it without touching the rest. Pure."""
 
-from countersign.jsontext.edits import Edit, apply_edits, drop_elements, quote, write_edits
+from countersign.jsontext.edits import Edit, apply_edits, drop_elements, drop_members, quote, write_edits
 from countersign.jsontext.parsing import check, check_lines, outline, parse
 from countersign.jsontext.spans import (
     Literal,
@@ -8,6 +8,7 @@ from countersign.jsontext.spans import (
     decoded,
     element_spans,
     literals,
+    member_spans,
     pick_places,
     string_at,
     tokens,
@@ -30,8 +31,10 @@ __all__ = [
     "check_lines",
     "decoded",
     "drop_elements",
+    "drop_members",
     "element_spans",
     "literals",
+    "member_spans",
     "outline",
     "parse",
     "pick_places",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from json import JSONEncoder
 
-from countersign.jsontext.spans import element_spans
+from countersign.jsontext.spans import element_spans, member_spans
 from countersign.jsontext.values import Document
 
 _WRITER = JSONEncoder(ensure_ascii=False)
@@ -65,7 +65,16 @@ def _pieces(text: str, ordered: Iterable[Edit]) -> Iterator[str]:
 def drop_elements(document: Document, path: Sequence[str | int], drop: Container[int]) -> list[Edit]:
     """Make the edits that delete the elements at these positions of the array at ``path``, with their commas."""
     spans = element_spans(document, path)
-    dropped = [index for index in range(len(spans)) if index in drop]
+    return _dropped(spans, [index for index in range(len(spans)) if index in drop])
+
+
+def drop_members(document: Document, path: Sequence[str | int], drop: Container[str]) -> list[Edit]:
+    """Make the edits that delete the members with these keys of the object at ``path``, with their commas."""
+    spans = member_spans(document, path)
+    return _dropped(list(spans.values()), [index for index, key in enumerate(spans) if key in drop])
+
+
+def _dropped(spans: Sequence[tuple[int, int]], dropped: Sequence[int]) -> list[Edit]:
     if not dropped:
         return []
     leading = next((position for position, index in enumerate(dropped) if position != index), len(dropped))

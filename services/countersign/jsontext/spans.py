@@ -134,7 +134,7 @@ def value_span(document: Document | JsonText, path: Sequence[str | int]) -> tupl
     text = document.text
     start = _skip_whitespace(text, 0)
     for step in path:
-        member = next((at for name, at in _members(text, start) if name == step and type(name) is type(step)), None)
+        member = next((at for name, _, at in _members(text, start) if name == step and type(name) is type(step)), None)
         if member is None:
             return None
         start = member
@@ -147,11 +147,26 @@ def element_spans(document: Document, path: Sequence[str | int]) -> list[tuple[i
     text = document.text
     if span is None or text[span[0]] != "[":
         return []
-    return [(start, _end(text, start)) for _, start in _members(text, span[0])]
+    return [(start, _end(text, start)) for _, _, start in _members(text, span[0])]
 
 
-def _members(text: str, start: int) -> Iterator[tuple[str | int, int]]:
-    """Yield key or position, and start, of each value in the container at ``start``; nothing for a leaf."""
+def member_spans(document: Document, path: Sequence[str | int]) -> dict[str, tuple[int, int]]:
+    """Where the members of the object at a path stand, each from its key to the end of its value, in their order.
+
+    Empty when there is no object.
+    """
+    span = value_span(document, path)
+    text = document.text
+    if span is None or text[span[0]] != "{":
+        return {}
+    return {str(name): (begin, _end(text, start)) for name, begin, start in _members(text, span[0])}
+
+
+def _members(text: str, start: int) -> Iterator[tuple[str | int, int, int]]:
+    """Yield of each value in the container at ``start`` its key or position, where that begins, and where it does.
+
+    Nothing for a leaf.
+    """
     opening = text[start]
     if opening not in "{[":
         return
@@ -159,10 +174,11 @@ def _members(text: str, start: int) -> Iterator[tuple[str | int, int]]:
     index = 0
     while text[at] not in "}]":
         name: str | int = index
+        begin = at
         if opening == "{":
             name, at = _SKIPPER.raw_decode(text, at)
             at = _skip_whitespace(text, _skip_whitespace(text, at) + 1)
-        yield name, at
+        yield name, begin, at
         at = _skip_whitespace(text, _end(text, at))
         if text[at] == ",":
             at = _skip_whitespace(text, at + 1)

@@ -1,4 +1,4 @@
-"""One request on its way from authz to its target, when something of it must be changed: mask, put back, release.
+"""One request on its way from authz to its target, when something of it must be changed: restore, mask, put back.
 
 authz judged and recorded the request, and decided that it must be changed; here that is only done. What cannot be done
 as decided is not sent.
@@ -20,7 +20,7 @@ from countersign.mcp import Failure, failed, moved_param_mirrors
 from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
 from countersign.runtime.aside import Aside
-from countersign.runtime.outgoing import masked_request, params_of
+from countersign.runtime.outgoing import masked_request, params_of, restored
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -99,7 +99,7 @@ class RequestSide:
             await self._record(self._handoff, Failure.BAD_GATEWAY, reason)
 
     async def _body(self, handoff: Handoff, data: bytes) -> pb.ProcessingResponse:
-        if not handoff.mask_request and not handoff.unmask:
+        if not handoff.mask_request and not handoff.unmask and handoff.state is None:
             return envoy.same_request_body()
         try:
             changed = await self._changed(handoff, data)
@@ -112,7 +112,9 @@ class RequestSide:
         return envoy.request_body(changed, moved_param_mirrors(self._headers, params_of(data), params_of(changed)))
 
     async def _changed(self, handoff: Handoff, data: bytes) -> bytes:
-        """Mask first: the real values of tokens are for the tool that a rule names, whatever the masks would find."""
+        """Mask, then put back: the real values of tokens are for the tool that a rule names, whatever the masks would find."""
+        if handoff.state is not None:
+            data = _restored(data, handoff.state)
         if handoff.mask_request:
             in_force = self._rulebook.find(handoff.policy_version)
             target = in_force.config.targets.get(handoff.target) if in_force is not None else None
@@ -139,6 +141,14 @@ class RequestSide:
     async def _record(self, handoff: Handoff, failure: Failure, reason: str) -> None:
         events = EventMaker(handoff, self._now_us, self._new_id)
         await self._sink.record(events.make(EventKind.RESPONSE, status=failure.status, reason=reason))
+
+
+def _restored(data: bytes, state: str) -> bytes:
+    try:
+        return restored(data, state)
+    except ValueError:
+        refusal = Withheld("its target's own state cannot be put back")
+    raise refusal
 
 
 def _instead(failure: Failure, text: str, handoff: Handoff | None) -> pb.ProcessingResponse:

@@ -50,7 +50,8 @@ class Handoff:
     ``era`` is the value of ``countersign.mcp.Era``. ``mask_request`` says that the target's ``mask_request`` found
     something in the request, which must be masked on its way there; ``unmask`` that the tokens of the session in its
     arguments are to be turned into the values they stand for. ``sent_mark`` is the mark of what the target is to get of
-    a request that must be changed (``runtime.sealing.Sealer.mark_request``).
+    a request that must be changed (``runtime.sealing.Sealer.mark_request``). ``state`` is what the target is to get in
+    place of the state by which the caller came back to us (``runtime.outgoing.restored``); ``None``: leave it.
     """
 
     session_id: str
@@ -66,6 +67,7 @@ class Handoff:
     mask_request: bool = False
     unmask: bool = False
     sent_mark: str = ""
+    state: str | None = None
 
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
@@ -85,6 +87,7 @@ class Handoff:
                 self.mask_request,
                 self.unmask,
                 self.sent_mark,
+                self.state,
             ],
             separators=(",", ":"),
         )
@@ -94,7 +97,7 @@ class Handoff:
         """Read what ``to_json`` wrote; raises ``ValueError`` on anything else."""
         try:
             session, call, arrived, target, era, principal, calls, masks, version, *more = json.loads(text)
-            traceparent, mask_request, unmask, sent_mark = more
+            traceparent, mask_request, unmask, sent_mark, state = more
             issuer, subject, groups, kind, token_id = principal
             return cls(
                 session_id=session,
@@ -110,6 +113,7 @@ class Handoff:
                 mask_request=mask_request,
                 unmask=unmask,
                 sent_mark=sent_mark,
+                state=state,
             )
         except TypeError as error:
             raise ValueError("not a handoff of authz") from error

@@ -1,12 +1,25 @@
-"""What masks find in a request, and the request as it goes to its target once that is masked. Pure."""
+"""A request as it goes to its target: with the target's own state in place of ours, and masked. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from countersign.jsontext import Document, Edit, JsonRefused, JsonValue, Number, apply_edits, parse, quote, value_span
+from countersign.jsontext import (
+    Document,
+    Edit,
+    JsonRefused,
+    JsonValue,
+    Number,
+    apply_edits,
+    drop_members,
+    member_spans,
+    parse,
+    quote,
+    value_span,
+)
 from countersign.masking import Masked, Masker, NotMaskable
 from countersign.masking.tokens import ByForm
+from countersign.mcp import STATE_MEMBERS
 from countersign.model.event import Finding
 
 # What callers say freely. Everything else (names, URIs, ids, cursors, states, keys of the protocol) says what is asked
@@ -49,6 +62,32 @@ def masked_request(masker: Masker, body: bytes) -> Masked:
     if fixed.changed:
         raise FixedPart(labels_of(fixed))
     return Masked(apply_edits(document.text, edits).encode(), tuple(findings)) if edits else Masked(body)
+
+
+def restored(body: bytes, nested: str) -> bytes:
+    """Return a request with the members of ``nested`` in place of those by which its client goes on with it.
+
+    ``nested`` is the JSON text of an object of :data:`countersign.mcp.STATE_MEMBERS` (``runtime.sealing.WaitState``).
+    Of the body, one message, nothing else changes by a byte. Raises ``ValueError`` for any other ``nested``, and for a
+    body without ``params``.
+    """
+    document, own = parse(body, max_depth=_DEEPEST), parse(nested, max_depth=_DEEPEST)
+    if not isinstance(own.root, dict) or not own.root.keys() <= set(STATE_MEMBERS):
+        raise ValueError("not the state of a target")
+    span = value_span(document, ("params",))
+    if span is None or document.text[span[0]] != "{":
+        raise ValueError("a request without params has no state")
+    begins = span[0] + 1
+    members = member_spans(document, ("params",))
+    ours = [key for key in members if key in STATE_MEMBERS]
+    put = ",".join(own.text[slice(*of)] for of in member_spans(own, ()).values())
+    if not put:
+        edits = drop_members(document, ("params",), ours)
+    elif ours:
+        edits = [Edit(*members[ours[0]], put), *drop_members(document, ("params",), ours[1:])]
+    else:
+        edits = [Edit(begins, begins, f"{put}," if members else put)]
+    return apply_edits(document.text, edits).encode()
 
 
 def params_of(body: bytes) -> dict[str, JsonValue]:
