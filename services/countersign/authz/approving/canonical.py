@@ -5,8 +5,8 @@ from __future__ import annotations
 from countersign.jsontext import JsonValue, Number, parse, quote
 from countersign.runtime.sealing import is_wait
 
-# More than gateway.yaml can permit.
-_DEEPEST = 1_000
+DEEPEST = 1_000
+"""Containers in one another, more than gateway.yaml can permit."""
 _META, _STATE = "_meta", "requestState"
 
 
@@ -20,13 +20,14 @@ def canonical_params(params_json: str) -> bytes:
     """
     if not params_json:
         return b""
-    root = parse(params_json, max_depth=_DEEPEST).root
+    root = parse(params_json, max_depth=DEEPEST).root
     if isinstance(root, dict):
-        root = {key: value for key, value in root.items() if not _is_left_out(key, value)}
+        root = {key: value for key, value in root.items() if not is_left_out(key, value)}
     return _written(root).encode()
 
 
-def _is_left_out(key: str, value: JsonValue) -> bool:
+def is_left_out(key: str, value: JsonValue) -> bool:
+    """Whether a member of ``params`` is none of what an approval binds."""
     return key == _META or (key == _STATE and isinstance(value, str) and is_wait(value))
 
 
