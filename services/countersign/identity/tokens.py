@@ -22,6 +22,9 @@ MAX_TOKEN_BYTES = 16 * 1024
 _LEEWAY_S = 10
 _MAX_GROUPS = 500
 _MAX_TEXT = 512
+_OF_ACCESS_TOKENS = ("iss", "aud", "exp", "nbf", "sub")
+# OpenID Connect Core 1.0, section 2: nothing says from when they are good.
+_OF_ID_TOKENS = ("iss", "aud", "exp", "iat", "sub", "nonce")
 # Asymmetric only: with a shared secret, whoever can verify can also forge.
 _KEY_TYPES = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
@@ -36,6 +39,14 @@ class _Verified:
     issuer: str
     key: PyJWK
     not_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who signed in by an ID token, and until when (seconds since the epoch) it says so."""
+
+    principal: Principal
+    until_s: float
 
 
 class TokenVerifier:
@@ -97,8 +108,42 @@ class TokenVerifier:
             self._cache.popitem(last=False)
         return verified.principal
 
+    async def verify_id_token(self, token: str, *, issuer: str, client_id: str, nonce: str) -> SignedIn:
+        """Return who signed in at ``issuer`` for this client and this attempt (OpenID Connect Core 1.0, 3.1.3.7).
+
+        Such a token is for the client alone: ``Issuer.audiences`` do not count. ``nonce`` is what was sent along.
+        Raises as ``verify`` does.
+        """
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Unidentified(f"the token is longer than {MAX_TOKEN_BYTES} bytes")
+        header, found = self._unverified(token)
+        if found.issuer != issuer:
+            raise Unidentified("the token is of another issuer")
+        key, algorithm = await self._key_of(header, found)
+        claims = self._decode(token, key, algorithm, found, (client_id,), _OF_ID_TOKENS)
+        # Where several audiences leave it open to whom it was given, it must say so.
+        alone = claims["aud"] in (client_id, [client_id])
+        if claims.get("azp", client_id if alone else None) != client_id:
+            raise Unidentified("the token was given to another client")
+        said = claims.get("nonce")
+        if not isinstance(said, str) or said != nonce:
+            raise Unidentified("the token is of another attempt to sign in")
+        principal = _principal(claims, found, hashlib.sha256(token.encode()).digest())
+        return SignedIn(principal, float(claims["exp"]))
+
     async def _verify(self, token: str, audience: str, digest: bytes) -> _Verified:
         header, issuer = self._unverified(token)
+        key, algorithm = await self._key_of(header, issuer)
+        claims = self._decode(token, key, algorithm, issuer, issuer.audiences or (audience,), _OF_ACCESS_TOKENS)
+        return _Verified(
+            principal=_principal(claims, issuer, digest),
+            issuer=issuer.issuer,
+            key=key,
+            not_after_s=float(claims["exp"]) + _LEEWAY_S,
+        )
+
+    async def _key_of(self, header: Mapping[str, object], issuer: Issuer) -> tuple[PyJWK, str]:
+        """Return the key by which a token with this header must be signed, and by which algorithm."""
         algorithm = header.get("alg")
         key_type = _KEY_TYPES.get(algorithm) if isinstance(algorithm, str) else None
         if key_type is None or not isinstance(algorithm, str):
@@ -113,13 +158,7 @@ class TokenVerifier:
             raise Unidentified("the token is signed with a key that its issuer does not publish")
         if key.key_type != key_type or (key.algorithm_name != algorithm and _names_algorithm(key)):
             raise Unidentified("the token's algorithm is not that of its key")
-        claims = self._decode(token, key, algorithm, issuer, audience)
-        return _Verified(
-            principal=_principal(claims, issuer, digest),
-            issuer=issuer.issuer,
-            key=key,
-            not_after_s=float(claims["exp"]) + _LEEWAY_S,
-        )
+        return key, algorithm
 
     def _unverified(self, token: str) -> tuple[Mapping[str, object], Issuer]:
         """Read what tells which key to verify with; nothing of it is believed."""
@@ -134,8 +173,15 @@ class TokenVerifier:
             raise Unidentified("the token's issuer is not one of this gateway's")
         return header, issuer
 
-    def _decode(self, token: str, key: PyJWK, algorithm: str, issuer: Issuer, audience: str) -> dict[str, Any]:
-        accepted = issuer.audiences or (audience,)
+    def _decode(
+        self,
+        token: str,
+        key: PyJWK,
+        algorithm: str,
+        issuer: Issuer,
+        accepted: Sequence[str],
+        required: Sequence[str],
+    ) -> dict[str, Any]:
         try:
             return jwt.decode(
                 token,
@@ -144,7 +190,7 @@ class TokenVerifier:
                 issuer=issuer.issuer,
                 audience=list(accepted),
                 leeway=_LEEWAY_S,
-                options={"require": ["iss", "aud", "exp", "nbf", "sub"]},
+                options={"require": list(required)},
             )
         except jwt.ExpiredSignatureError:
             raise Unidentified(f"the token expired {self._ago(token)} ago") from None
