@@ -112,7 +112,7 @@ class RequestSide:
         return envoy.request_body(changed, moved_param_mirrors(self._headers, params_of(data), params_of(changed)))
 
     async def _changed(self, handoff: Handoff, data: bytes) -> bytes:
-        """Mask, then put back: the real values of tokens are for the tool that a rule names, whatever the masks would find."""
+        """Mask before tokens are put back: their values are for the tool that a rule names, whatever is masked."""
         if handoff.state is not None:
             data = _restored(data, handoff.state)
         if handoff.mask_request:
