@@ -40,7 +40,9 @@ class _OfTarget:
 
     def __init__(self, matchers: _Matchers) -> None:
         # A rule that denies certain things denies no connection; one that permits anything admits.
-        self._connecting = _ByGroup([matcher for matcher in matchers if not (matcher.denies and matcher.names_things)])
+        self._connecting = _ByGroup(
+            [matcher for matcher in matchers if matcher.admits or (matcher.denies and not matcher.names_things)]
+        )
         keyed, general = dict[_Key, list[Matcher]](), list[Matcher]()
         for matcher in matchers:
             keys = _keys(matcher)

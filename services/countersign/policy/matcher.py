@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from countersign.model.call import Call, NameKind
 from countersign.model.glob import GlobSet
-from countersign.model.principal import Principal
+from countersign.model.principal import Principal, PrincipalKind
 from countersign.model.rule import Effect, Rule
 from countersign.policy.arguments import Arguments
 from countersign.policy.conditions import Variables, compile_condition
@@ -21,7 +21,7 @@ class Matcher:
 
     __slots__ = (
         *("_condition", "_constraints", "_groups", "_kinds", "_methods", "_names", "_principals", "_targets"),
-        *("conditional", "denies", "rule"),
+        *("admits", "conditional", "denies", "rule"),
     )
 
     def __init__(self, rule: Rule) -> None:
@@ -34,10 +34,11 @@ class Matcher:
         check_args(rule.args)
         self.rule = rule
         self.denies = rule.effect is Effect.DENY
+        self.admits = rule.effect in (Effect.ALLOW, Effect.APPROVE)
         self.conditional = bool(rule.args or rule.when)
         self._groups = _compiled(selector.groups)
         self._principals = _compiled(selector.principals)
-        self._kinds = None if selector.kinds is None else frozenset(selector.kinds)
+        self._kinds = _kinds(rule)
         self._targets = _compiled(selector.targets)
         self._methods = _compiled(selector.methods)
         self._names = {kind: GlobSet(globs) for kind, globs in names.items() if globs is not None}
@@ -99,7 +100,7 @@ class Matcher:
         if self._groups and not (self._groups.everything or self._groups.matches_any(principal.groups)):
             return f"groups: needs one of {_listed(about.groups)}"
         if self._kinds is not None and principal.kind not in self._kinds:
-            return f"kind: {principal.kind} is none of {_listed(about.kinds)}"
+            return f"kind: {principal.kind} is none of {_listed(kind for kind in PrincipalKind if kind in self._kinds)}"
         if self._principals and not self._principals.matches(principal.subject):
             return f"principals: {principal.subject} is none of {_listed(about.principals)}"
         if admission:
@@ -130,6 +131,13 @@ class Matcher:
             given = ", ".join(f"{kind.value}s" for kind in self._names)
             return f"{given}: {call.method} names no {' or '.join(kind.value for kind in self._names)}"
         return f"{call.name_kind.value}s: {call.name} is none of {_listed(globs)}"
+
+
+def _kinds(rule: Rule) -> frozenset[PrincipalKind] | None:
+    if rule.effect is Effect.BREAK_GLASS:
+        # There must be somebody who can answer for it.
+        return frozenset(rule.selector.kinds or PrincipalKind) - {PrincipalKind.MACHINE}
+    return None if rule.selector.kinds is None else frozenset(rule.selector.kinds)
 
 
 def _compiled(globs: tuple[str, ...] | None) -> GlobSet | None:

@@ -1,4 +1,4 @@
-"""Judging a call: deny beats approve beats allow, no match is denied, and the order of rules means nothing."""
+"""Judging a call: deny beats approve beats allow beats break_glass, no match is denied, and order means nothing."""
 
 from __future__ import annotations
 
@@ -38,11 +38,20 @@ class _Bearing:
     denies: list[Rule] = field(default_factory=list)
     approves: list[Rule] = field(default_factory=list)
     allows: list[Rule] = field(default_factory=list)
+    glasses: list[Rule] = field(default_factory=list)
     failed: list[tuple[Rule, str]] = field(default_factory=list)
 
     def of(self, effect: Effect) -> list[Rule]:
         """The rules of one effect."""
-        return {Effect.DENY: self.denies, Effect.APPROVE: self.approves, Effect.ALLOW: self.allows}[effect]
+        match effect:
+            case Effect.DENY:
+                return self.denies
+            case Effect.APPROVE:
+                return self.approves
+            case Effect.ALLOW:
+                return self.allows
+            case Effect.BREAK_GLASS:
+                return self.glasses
 
 
 class Policy:
@@ -52,8 +61,11 @@ class Policy:
     condition is true; one that selects but cannot be evaluated denies the call, whatever its effect. Connection methods
     (``model.methods``) carry no data of the target, so they are open to whoever is *admitted*: whom some allow or
     approve rule lets do anything there, arguments and conditions aside, unless a deny rule that names no tools, prompts
-    or resources selects the method. A call that passes gets the masks of every allow and approve rule that selected it
-    (a connection method: that admits), so that to add a rule never uncovers anything.
+    or resources selects the method. A call that passes gets the masks of every rule that selected it (a connection
+    method: that admits), so that to add a rule never uncovers anything.
+
+    A break_glass rule lets persons and their agents agree alone to what nothing allows or what needs an approval. It
+    admits nobody, hands out no real values, and changes nothing of what is allowed or denied anyway.
 
     Rules on trial (``shadow``) count only when the policy is made for the ``trial``. Raises :class:`BadCondition` or
     :class:`BadConstraint` for a rule that cannot be compiled.
@@ -76,16 +88,23 @@ class Policy:
         if bearing.denies or bearing.failed:
             return self._forbidden(bearing, principal, call)
         passing = [*bearing.approves, *bearing.allows]
-        if not passing:
+        if not (passing or bearing.glasses):
             return self._denied((), "no rule allows it", wording.unallowed(principal, call))
-        masks = tuple(sorted({mask for rule in passing for mask in rule.masks}))
+        masks = tuple(sorted({mask for rule in (*passing, *bearing.glasses) for mask in rule.masks}))
         unmask = any(_unmasks(rule, call) for rule in passing)
-        if bearing.approves:
-            reason, message = wording.approvable(bearing.approves), wording.to_be_approved(principal, call)
-            rules = _names(bearing.approves)
-            return Decision(Outcome.APPROVE, rules, masks, reason, message, self._version, unmask=unmask)
-        reason = wording.allowed(bearing.allows)
-        return Decision(Outcome.ALLOW, _names(bearing.allows), masks, reason, "", self._version, unmask=unmask)
+        if bearing.allows and not bearing.approves:
+            reason = wording.allowed(bearing.allows)
+            return Decision(Outcome.ALLOW, _names(bearing.allows), masks, reason, "", self._version, unmask=unmask)
+        return Decision(
+            outcome=Outcome.APPROVE,
+            rules=_names(bearing.approves),
+            masks=masks,
+            reason=wording.approvable(bearing.approves, bearing.glasses),
+            message=wording.to_be_approved(bearing.approves, principal, call),
+            policy_version=self._version,
+            unmask=unmask,
+            glass=_names(bearing.glasses),
+        )
 
     def explain(self, principal: Principal, call: Call, situation: Situation) -> Explanation:
         """Judge one call and say of every rule whether it matched. May show arguments: not for records."""
@@ -99,7 +118,7 @@ class Policy:
         """Whether the decision on a call may depend on ``situation.usage``."""
         connects = is_connection(call.method)
         return not _flaw(call) and any(
-            matcher.reads("usage") and (matcher.denies or not connects) for matcher in self._selecting(principal, call)
+            matcher.reads("usage") and not (connects and matcher.admits) for matcher in self._selecting(principal, call)
         )
 
     def offers(self, principal: Principal, target: str, kind: NameKind, name: str) -> bool:
@@ -122,7 +141,7 @@ class Policy:
         connects = is_connection(call.method)
         for matcher in self._index.about(principal, call, connects=connects):
             # Never a connection method, for a rule that names things.
-            if matcher.knows(principal) and (matcher.covers(call) or (connects and not matcher.denies)):
+            if matcher.knows(principal) and (matcher.covers(call) or (connects and matcher.admits)):
                 yield matcher
 
     def _bearing(self, principal: Principal, call: Call, situation: Situation) -> _Bearing:
@@ -133,7 +152,7 @@ class Policy:
         # Those that read arguments first: what they make CEL evaluate with serves the others, too.
         for matcher in sorted(self._selecting(principal, call), key=lambda matcher: not matcher.reads("args")):
             rule = matcher.rule
-            if connects and not matcher.denies:
+            if connects and matcher.admits:
                 bearing.allows.append(rule)
                 continue
             try:
@@ -158,10 +177,13 @@ def _trace(
     matcher: Matcher, principal: Principal, call: Call, arguments: Arguments, variables: Variables, *, flaw: str
 ) -> RuleTrace:
     rule = matcher.rule
-    admission = is_connection(call.method) and not matcher.denies
+    connects = is_connection(call.method)
+    admission = connects and matcher.admits
     failed, error = flaw and f"call: {flaw}", ""
     try:
         failed = failed or matcher.why_not_selected(principal, call, admission=admission)
+        if not failed and connects and rule.effect is Effect.BREAK_GLASS:
+            failed = f"methods: nobody breaks the glass for {call.method}, which only connects"
         if not failed and not admission:
             failed = matcher.why_not_held(arguments, variables)
     except CannotJudge as thrown:

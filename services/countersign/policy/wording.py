@@ -17,9 +17,12 @@ def allowed(allows: Sequence[Rule]) -> str:
     return f"allowed by {_quoted(allows)}"
 
 
-def approvable(approves: Sequence[Rule]) -> str:
-    """The reason of a call that may pass once it is approved."""
-    return f"needs approval by {_quoted(approves)}"
+def approvable(approves: Sequence[Rule], glasses: Sequence[Rule]) -> str:
+    """The reason of a call that may pass once it is approved, or its caller breaks the glass."""
+    parts = [f"needs approval by {_quoted(approves)}"] if approves else []
+    if glasses:
+        parts.append(f"its caller may break the glass by {_quoted(glasses)}")
+    return "; ".join(parts)
 
 
 def forbidden(denies: Sequence[Rule], failed: Sequence[tuple[Rule, str]]) -> str:
@@ -51,8 +54,10 @@ def to_caller(denies: Sequence[Rule], failed: Sequence[tuple[Rule, str]], princi
     return f"The rules do not let {_shown(principal.subject)} call {_title(call)}."
 
 
-def to_be_approved(principal: Principal, call: Call) -> str:
-    """The message of a call that may pass once it is approved."""
+def to_be_approved(approves: Sequence[Rule], principal: Principal, call: Call) -> str:
+    """The message of a call that may pass once it is approved; or only if its caller breaks the glass."""
+    if not approves:
+        return f"No rule allows {_shown(principal.subject)} to call {_title(call)}, except by breaking the glass."
     return f"{_shown(principal.subject)} needs an approval to call {_title(call)}."
 
 

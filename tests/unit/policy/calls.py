@@ -15,8 +15,8 @@ from countersign.model.situation import Situation
 NOW = Situation(time_us=1_770_000_000_000_000, source_address="192.0.2.7")
 
 
-def person(*groups: str, subject: str = "alice") -> Principal:
-    return Principal("https://issuer.example", subject, groups, PrincipalKind.PERSON, "token-1")
+def person(*groups: str, subject: str = "alice", kind: PrincipalKind = PrincipalKind.PERSON) -> Principal:
+    return Principal("https://issuer.example", subject, groups, kind, "token-1")
 
 
 def tool(name: str, target: str = "orders", arguments: str = "") -> Call:
@@ -60,6 +60,11 @@ def allow(name: str = "allowed", **fields: Unpack[Fields]) -> Rule:
 def approve(name: str = "approved", **fields: Unpack[Fields]) -> Rule:
     """An approve rule for everyone, unless it says for whom."""
     return _rule(name, Effect.APPROVE, {"groups": ("*",), **fields})
+
+
+def break_glass(name: str = "glass", **fields: Unpack[Fields]) -> Rule:
+    """A break_glass rule for everyone, unless it says for whom."""
+    return _rule(name, Effect.BREAK_GLASS, {"groups": ("*",), **fields})
 
 
 def deny(name: str = "denied", **fields: Unpack[Fields]) -> Rule:

@@ -7,12 +7,12 @@ import pytest
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Outcome
 from countersign.model.methods import CONNECTION_METHODS, NAMED_METHODS
-from countersign.model.principal import Principal
+from countersign.model.principal import Principal, PrincipalKind
 from countersign.model.rule import Rule
 from countersign.policy import NAME_LIMIT, Policy
 from countersign.policy.index import Index
 from countersign.policy.matcher import Matcher
-from tests.unit.policy.calls import NOW, allow, approve, deny, person, prompt, resource, tool
+from tests.unit.policy.calls import NOW, allow, approve, break_glass, deny, person, prompt, resource, tool
 
 ALICE = person("analysts")
 CONNECTIONS = [*(m for m in CONNECTION_METHODS if "*" not in m), "notifications/initialized", "notifications/x/y"]
@@ -214,3 +214,76 @@ def test_real_values_go_only_where_a_rule_that_lets_the_call_pass_says(
     rules: list[Rule], call: Call, unmasks: bool
 ) -> None:
     assert Policy(rules, version="v").decide(ALICE, call, NOW).unmask is unmasks
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome", "named", "glass"),
+    [
+        ([break_glass("g")], Outcome.APPROVE, (), ("g",)),
+        ([break_glass("g"), break_glass("h"), break_glass("i", groups=("x",))], Outcome.APPROVE, (), ("g", "h")),
+        ([break_glass("g"), approve("a")], Outcome.APPROVE, ("a",), ("g",)),
+        ([break_glass("g"), approve("a"), allow("w")], Outcome.APPROVE, ("a",), ("g",)),
+        ([break_glass("g"), allow("w")], Outcome.ALLOW, ("w",), ()),
+        ([break_glass("g"), deny("d")], Outcome.DENY, ("d",), ()),
+        ([break_glass("g"), approve("a"), deny("d")], Outcome.DENY, ("d",), ()),
+        ([break_glass("g", tools=("other",))], Outcome.DENY, (), ()),
+        ([break_glass("g", when="args.n > 1")], Outcome.DENY, ("g",), ()),
+        ([break_glass("g", shadow=True)], Outcome.DENY, (), ()),
+    ],
+)
+def test_glass_is_broken_only_where_nothing_denies_and_nothing_allows(
+    rules: list[Rule], outcome: Outcome, named: tuple[str, ...], glass: tuple[str, ...]
+) -> None:
+    for order in (rules, rules[::-1]):
+        decision = Policy(order, version="v").decide(ALICE, tool("query"), NOW)
+        assert (decision.outcome, decision.rules, decision.glass) == (outcome, named, glass)
+
+
+def test_every_approve_rule_that_selects_a_call_is_named() -> None:
+    rules = [approve("b", tools=("q*",)), approve("a"), approve("other", tools=("x",)), allow("w")]
+    decision = Policy(rules, version="v").decide(ALICE, tool("query"), NOW)
+    assert (decision.outcome, decision.rules) == (Outcome.APPROVE, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (PrincipalKind.PERSON, Outcome.APPROVE),
+        (PrincipalKind.AGENT, Outcome.APPROVE),
+        (PrincipalKind.MACHINE, Outcome.DENY),
+    ],
+)
+@pytest.mark.parametrize("kinds", [None, (PrincipalKind.PERSON, PrincipalKind.AGENT, PrincipalKind.MACHINE)])
+def test_no_machine_breaks_the_glass(
+    kind: PrincipalKind, outcome: Outcome, kinds: tuple[PrincipalKind, ...] | None
+) -> None:
+    policy = Policy([break_glass(kinds=kinds)], version="v")
+    principal = person("analysts", kind=kind)
+    assert policy.decide(principal, tool("query"), NOW).outcome is outcome
+    assert policy.offers(principal, "orders", NameKind.TOOL, "query") is (outcome is Outcome.APPROVE)
+
+
+@pytest.mark.parametrize("method", CONNECTIONS)
+def test_break_glass_admits_nobody(method: str) -> None:
+    for rule in (break_glass(), break_glass(methods=("*",)), break_glass(tools=("query",))):
+        assert Policy([rule], version="v").decide(ALICE, Call("orders", method), NOW).outcome is Outcome.DENY
+    told = Policy([break_glass()], version="v").explain(ALICE, Call("orders", method), NOW)
+    assert told.rules[0].failed.startswith("methods: nobody breaks the glass")
+
+
+def test_answers_got_by_breaking_the_glass_are_masked_and_uncover_nothing() -> None:
+    rules = [break_glass(masks=("pii",), unmask_for=("*",)), approve(masks=("cards",), tools=("export",))]
+    policy = Policy(rules, version="v")
+    assert policy.decide(ALICE, tool("query"), NOW).masks == ("pii",)
+    assert policy.decide(ALICE, tool("export"), NOW).masks == ("cards", "pii")
+    assert not policy.decide(ALICE, tool("query"), NOW).unmask
+
+
+def test_a_call_that_needs_somebody_says_who_decides_it() -> None:
+    policy = Policy([approve("exports", tools=("export",)), break_glass("night")], version="v")
+    both = policy.decide(ALICE, tool("export"), NOW)
+    assert both.reason == 'needs approval by "exports"; its caller may break the glass by "night"'
+    assert both.message == "alice needs an approval to call tools/call export on orders."
+    alone = policy.decide(ALICE, tool("query"), NOW)
+    assert alone.reason == 'its caller may break the glass by "night"'
+    assert alone.message == ("No rule allows alice to call tools/call query on orders, except by breaking the glass.")

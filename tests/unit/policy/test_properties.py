@@ -124,7 +124,9 @@ def rules_of(effects: tuple[Effect, ...], *, shadow: bool = True) -> st.SearchSt
 ALLOWS = rules_of((Effect.ALLOW,))
 PLAIN_ALLOWS = ALLOWS.map(lambda rule: replace(rule, args=(), when=""))
 DENIES = rules_of((Effect.DENY,))
-EVERY = rules_of((Effect.ALLOW, Effect.ALLOW, Effect.APPROVE, Effect.DENY))
+GLASSES = rules_of((Effect.BREAK_GLASS,))
+PLAIN_GLASSES = GLASSES.map(lambda rule: replace(rule, args=(), when=""))
+EVERY = rules_of((Effect.ALLOW, Effect.ALLOW, Effect.APPROVE, Effect.BREAK_GLASS, Effect.DENY))
 RULES = st.lists(EVERY, max_size=7)
 PRINCIPALS = st.builds(
     Principal,
@@ -175,7 +177,8 @@ def test_to_add_an_allow_that_cannot_throw_never_makes_a_decision_stricter(
 ) -> None:
     before, after = judged(rules, asked), judged([*rules, more], asked)
     if before.outcome is not Outcome.DENY:
-        assert after.outcome is before.outcome
+        only_by_breaking_the_glass = before.outcome is Outcome.APPROVE and not before.rules
+        assert after.outcome is before.outcome or (only_by_breaking_the_glass and after.outcome is Outcome.ALLOW)
 
 
 @given(RULES, EVERY, ASKED)
@@ -184,6 +187,30 @@ def test_no_deny_is_lost_by_adding_any_rule(rules: list[Rule], more: Rule, asked
     if before.rules and before.outcome is Outcome.DENY:
         assert after.outcome is Outcome.DENY
         assert set(before.rules) <= set(after.rules)
+
+
+@given(RULES, PLAIN_GLASSES, ASKED)
+def test_to_add_a_break_glass_opens_nothing_and_lifts_no_demand(rules: list[Rule], more: Rule, asked: Asked) -> None:
+    before, after = judged(rules, asked), judged([*rules, more], asked)
+    assert after.rules == before.rules
+    assert set(before.masks) <= set(after.masks)
+    assert set(before.glass) <= set(after.glass) or after.outcome is not Outcome.APPROVE
+    if before.outcome is not Outcome.DENY or before.rules:
+        assert after.outcome is before.outcome
+    else:
+        assert after.outcome in (Outcome.DENY, Outcome.APPROVE)
+    assert after.unmask is before.unmask
+
+
+@given(RULES, ASKED)
+def test_glass_is_named_only_where_it_can_be_broken(rules: list[Rule], asked: Asked) -> None:
+    decision = judged(rules, asked)
+    if decision.glass:
+        assert decision.outcome is Outcome.APPROVE
+        assert asked.principal.kind is not PrincipalKind.MACHINE
+        assert asked.call.method not in CONNECTING
+    if decision.outcome is Outcome.APPROVE:
+        assert decision.rules or decision.glass
 
 
 @given(RULES, DENIES, ASKED)
@@ -219,7 +246,7 @@ def test_decisions_and_traces_equal_those_of_a_plain_evaluator(rules: list[Rule]
     assert explained.decision == policy.decide(asked.principal, asked.call, asked.situation)
     decision = explained.decision
     plain = Plainly(rules, asked, trial=trial)
-    assert (decision.outcome, decision.rules, decision.masks) == plain.decision()
+    assert (decision.outcome, decision.rules, decision.masks, decision.glass) == plain.decision()
     assert [trace.name for trace in explained.rules] == [rule.name for rule in rules]
     for rule, trace in zip(rules, explained.rules, strict=True):
         assert (trace.effect, trace.shadow) == (rule.effect, rule.shadow)
@@ -251,8 +278,8 @@ class Plainly:
         self.rules = [rule for rule in rules if trial or not rule.shadow]
         self.asked = asked
 
-    def decision(self) -> tuple[Outcome, tuple[str, ...], tuple[str, ...]]:
-        made: dict[Effect | str, list[Rule]] = {"throws": [], Effect.DENY: [], Effect.APPROVE: [], Effect.ALLOW: []}
+    def decision(self) -> tuple[Outcome, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        made: dict[Effect | str, list[Rule]] = {"throws": [], **{effect: [] for effect in Effect}}
         for rule in self.rules:
             what = self.of(rule)
             if what == "throws":
@@ -261,12 +288,12 @@ class Plainly:
                 made[Effect.ALLOW if self._admits(rule) else rule.effect].append(rule)
         denies = made["throws"] + made[Effect.DENY]
         if denies:
-            return Outcome.DENY, names(denies), ()
-        passing = made[Effect.APPROVE] + made[Effect.ALLOW]
+            return Outcome.DENY, names(denies), (), ()
+        passing = made[Effect.APPROVE] + made[Effect.ALLOW] + made[Effect.BREAK_GLASS]
         masks = tuple(sorted({mask for rule in passing for mask in rule.masks}))
-        if made[Effect.APPROVE]:
-            return Outcome.APPROVE, names(made[Effect.APPROVE]), masks
-        return (Outcome.ALLOW if passing else Outcome.DENY), names(passing), masks
+        if made[Effect.APPROVE] or (made[Effect.BREAK_GLASS] and not made[Effect.ALLOW]):
+            return Outcome.APPROVE, names(made[Effect.APPROVE]), masks, names(made[Effect.BREAK_GLASS])
+        return (Outcome.ALLOW if passing else Outcome.DENY), names(passing), masks, ()
 
     def of(self, rule: Rule) -> bool | str:
         """Whether a rule matches, or that it throws."""
@@ -280,10 +307,12 @@ class Plainly:
             return "throws"
 
     def _admits(self, rule: Rule) -> bool:
-        return self.asked.call.method in CONNECTING and rule.effect is not Effect.DENY
+        return self.asked.call.method in CONNECTING and rule.effect in (Effect.ALLOW, Effect.APPROVE)
 
     def _selected(self, rule: Rule) -> bool:
         about, principal, call = rule.selector, self.asked.principal, self.asked.call
+        if rule.effect is Effect.BREAK_GLASS and (call.method in CONNECTING or principal.kind is PrincipalKind.MACHINE):
+            return False
         who = (
             (about.groups is None or "*" in about.groups or any(one(about.groups, group) for group in principal.groups))
             and (about.principals is None or one(about.principals, principal.subject))

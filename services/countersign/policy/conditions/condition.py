@@ -23,13 +23,15 @@ class Condition:
     """A condition that compiled; safe to share between threads.
 
     ``always`` is what it says of every call, if that is the same; ``reads`` are the variables that it reads, and
-    ``arguments`` the paths of those arguments that it names.
+    ``arguments`` the paths of those arguments that it names. ``statements`` are the paths of those that it takes for
+    statements, each with its language.
     """
 
     text: str
     always: bool | None
     reads: frozenset[str]
     arguments: frozenset[tuple[str, ...]]
+    statements: frozenset[tuple[tuple[str, ...], str]]
     _expression: cel.Expression
 
     def holds(self, variables: Variables) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,11 +21,16 @@ _VARIABLES = frozenset(variable.name for variable in VOCABULARY.variables)
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """The tree of a condition: the variables of the vocabulary that it ``reads``, and its paths into ``args``."""
+    """The tree of a condition: the variables of the vocabulary that it ``reads``, and its paths into ``args``.
+
+    ``statements`` are the paths of arguments that it takes for statements, each with its language ("shell", or SQL's
+    dialect).
+    """
 
     root: Expr
     reads: frozenset[str]
     arguments: frozenset[tuple[str, ...]]
+    statements: frozenset[tuple[tuple[str, ...], str]]
     _checked: Any
 
     @classmethod
@@ -35,7 +40,8 @@ class Syntax:
         checked = checked_pb2.CheckedExpr.FromString(packed.value)
         names = {node.ident_expr.name for node in walk(checked.expr) if node.WhichOneof("expr_kind") == "ident_expr"}
         paths = {path for node in walk(checked.expr) if (path := _path_into_args(node))}
-        return cls(checked.expr, frozenset(names & _VARIABLES), frozenset(paths), checked)
+        statements = frozenset(_statements(checked.expr, {}))
+        return cls(checked.expr, frozenset(names & _VARIABLES), frozenset(paths), statements, checked)
 
     def message_type(self, node: Expr) -> str:
         """The structure that a node is of, by the vocabulary's name; ``""`` if it is of none."""
@@ -91,6 +97,25 @@ def children(node: Expr) -> Iterator[Expr]:
         case "comprehension_expr":
             loop = node.comprehension_expr
             yield from (loop.iter_range, loop.accu_init, loop.loop_condition, loop.loop_step, loop.result)
+
+
+_Elements: TypeAlias = Mapping[str, tuple[str, ...]]
+"""The names that macros (``args.statements.all(each, ...)``) give to the elements of arguments, by their paths."""
+
+
+def _statements(node: Expr, elements: _Elements) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The arguments that ``sql()`` and ``shell()`` are called with, themselves or in a list, each with its language."""
+    kind = node.WhichOneof("expr_kind")
+    if kind == "call_expr" and node.call_expr.function in ("sql", "shell"):
+        operands = node.call_expr.args
+        language = "shell" if node.call_expr.function == "shell" else constant(operands[-1])
+        path = elements.get(operands[0].ident_expr.name) or _path_into_args(operands[0])
+        if path and language:
+            yield path, language
+    elif kind == "comprehension_expr" and (path := _path_into_args(node.comprehension_expr.iter_range)):
+        elements = {**elements, node.comprehension_expr.iter_var: path}
+    for child in children(node):
+        yield from _statements(child, elements)
 
 
 def _path_into_args(node: Expr) -> tuple[str, ...] | None:
