@@ -1,8 +1,9 @@
 """Demo only: an OpenID Connect issuer for three invented people, for `countersign demo` and for tests.
 
-It serves what a gateway needs of an issuer: discovery (OpenID Connect Discovery 1.0, section 4), keys (RFC 7517) and a
+It serves what a gateway needs of an issuer: discovery (OpenID Connect Discovery 1.0, section 4), keys (RFC 7517), a
 token endpoint (RFC 6749, section 4.4, with the person's name as the client id) that honours the ``resource``
-parameter (RFC 8707) as the token's audience. Run alone: ``python -m countersign.demo.issuer --port 8090``.
+parameter (RFC 8707) as the token's audience, and sign-in on web pages by codes (see ``codes``), where everybody is who
+they say they are. Run alone: ``python -m countersign.demo.issuer --port 8090``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from html import escape
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import typer
@@ -21,11 +23,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from countersign.demo.codes import Client, Codes, NotAsked, Refused
 from countersign.demo.people import PEOPLE, SHARED_SECRET, Person
 from countersign.demo.serving import serve_in_foreground
+
+PAGE_CLIENT = "countersign-page"
+"""The name by which the demo's page of approvals is known to its issuer: a public client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class SigningKey:
 class Issuer:
     """Keys, tokens and the pages of one issuer at ``url`` (no slash at its end); safe to change while it is served.
 
-    ``fetches`` counts the requests for each page: ``discovery``, ``jwks`` and ``token``.
+    ``fetches`` counts the requests for each page: ``discovery``, ``jwks``, ``authorize`` and ``token``.
+    ``codes.clients`` are the applications that people sign in to, by their ids.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Issuer:
         self._token_life_s = token_life_s
         self._clock = clock
         self._keys = [SigningKey.new(algorithm)]
+        self.codes = Codes(lambda: self.url, clock)
 
     @property
     def key(self) -> SigningKey:
@@ -118,6 +126,15 @@ class Issuer:
         """
         return self.sign(self.claims(person, audience))
 
+    def id_token(self, person: str, client_id: str, nonce: str) -> str:
+        """What tells a client who signed in (OpenID Connect Core 1.0, section 2); like most, it says no ``nbf``.
+
+        Raises:
+            KeyError: when nobody of that name exists.
+        """
+        claims = {name: value for name, value in self.claims(person, client_id).items() if name != "nbf"}
+        return self.sign({**claims, **({"nonce": nonce} if nonce else {})}, headers={"typ": "JWT"})
+
     def sign(
         self,
         claims: Mapping[str, object],
@@ -135,10 +152,14 @@ class Issuer:
         return {
             "issuer": self.url,
             "jwks_uri": f"{self.url}/jwks",
+            "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
-            "grant_types_supported": ["client_credentials"],
-            "token_endpoint_auth_methods_supported": ["client_secret_post"],
-            "response_types_supported": ["token"],
+            "grant_types_supported": ["authorization_code", "client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "scopes_supported": ["openid"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": sorted({key.algorithm for key in self._keys}),
         }
@@ -153,6 +174,7 @@ class Issuer:
             routes=[
                 Route("/.well-known/openid-configuration", self._serve_discovery),
                 Route("/jwks", self._serve_jwks),
+                Route("/authorize", self._serve_authorize),
                 Route("/token", self._serve_token, methods=["POST"]),
             ]
         )
@@ -165,13 +187,48 @@ class Issuer:
         self.fetches["jwks"] += 1
         return JSONResponse(self.jwks())
 
+    async def _serve_authorize(self, request: Request) -> Response:
+        self.fetches["authorize"] += 1
+        query = {name: values[0] for name, values in parse_qs(request.url.query).items() if len(values) == 1}
+        try:
+            asked = self.codes.asked(query)
+        except NotAsked as error:
+            return PlainTextResponse(str(error), status_code=400)
+        except Refused as error:
+            return RedirectResponse(error.location, 302, _NO_STORE)
+        if not asked.person:
+            return HTMLResponse(_who_are_you(query, list(self._people)), headers=_NO_STORE)
+        if asked.person not in self._people:
+            return RedirectResponse(
+                self.codes.answer(asked.redirect_uri, asked.state, error="access_denied"), 302, _NO_STORE
+            )
+        return RedirectResponse(self.codes.grant(asked), 302, _NO_STORE)
+
+    def _by_code(self, request: Request, form: Mapping[str, str]) -> JSONResponse:
+        """RFC 6749, section 4.1.3, and OpenID Connect Core 1.0, section 3.1.3.3."""
+        client = self.codes.authenticated(request.headers.get("authorization", ""), form)
+        if client is None:
+            return _token_error("invalid_client", "no such client, or not its secret", status=401)
+        asked = self.codes.redeem(client, form)
+        if asked is None:
+            return _token_error("invalid_grant", "the code is not good for this client, or no longer")
+        answer = {
+            "access_token": self.token(asked.person, self.url),
+            "id_token": self.id_token(asked.person, client.client_id, asked.nonce),
+            "token_type": "Bearer",
+            "expires_in": self._token_life_s,
+        }
+        return JSONResponse(answer, headers=_NO_STORE)
+
     async def _serve_token(self, request: Request) -> JSONResponse:
         self.fetches["token"] += 1
         # Parsed by the standard library: starlette's own form parser needs one more dependency.
         form = parse_qs((await request.body()).decode("ascii", "replace"), keep_blank_values=True)
         one = {name: values[0] for name, values in form.items() if len(values) == 1}
+        if one.get("grant_type") == "authorization_code":
+            return self._by_code(request, one)
         if one.get("grant_type") != "client_credentials":
-            return _token_error("unsupported_grant_type", "this issuer knows only client_credentials")
+            return _token_error("unsupported_grant_type", "this issuer knows client_credentials, authorization_code")
         person = one.get("client_id", "")
         secret_fits = hmac.compare_digest(one.get("client_secret", "").encode(), SHARED_SECRET.encode())
         if person not in self._people or not secret_fits:
@@ -198,10 +255,25 @@ def _token_error(code: str, description: str, status: int = 400) -> JSONResponse
     return JSONResponse({"error": code, "error_description": description}, status_code=status, headers=_NO_STORE)
 
 
-def main(port: int = 8090, token_life_s: int = 12 * 3600) -> None:
-    """Serve the demo issuer on 127.0.0.1 until a signal ends it, or the process that started it is gone."""
+def _who_are_you(query: Mapping[str, str], people: Sequence[str]) -> str:
+    """A page on which somebody says who they are."""
+    links = (
+        f'<li><a href="/authorize?{escape(urlencode({**query, "login_hint": name}))}">{escape(name)}</a></li>'
+        for name in people
+    )
+    return f"<!doctype html><title>Demo issuer</title><h1>Who are you?</h1><ul>{''.join(links)}</ul>"
+
+
+def main(port: int = 8090, token_life_s: int = 12 * 3600, page: str = "") -> None:
+    """Serve the demo issuer on 127.0.0.1 until a signal ends it, or the process that started it is gone.
+
+    ``page`` is where a gateway's page of approvals takes sign-ins: its URL and ``/approvals/signed-in``.
+    """
     url = f"http://127.0.0.1:{port}"
-    serve_in_foreground(Issuer(url, token_life_s=token_life_s).app(), port, ready=f"ready: issuer at {url}")
+    issuer = Issuer(url, token_life_s=token_life_s)
+    if page:
+        issuer.codes.clients[PAGE_CLIENT] = Client(PAGE_CLIENT, (page,))
+    serve_in_foreground(issuer.app(), port, ready=f"ready: issuer at {url}")
 
 
 if __name__ == "__main__":
