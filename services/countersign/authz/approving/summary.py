@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from countersign.authz.approving.canonical import DEEPEST, is_left_out
+from countersign.authz.approving.understood import stated, statements_of
 from countersign.authz.approving.written import shortened, written
 from countersign.authz.records import NotRecordable
 from countersign.config import Target
 from countersign.jsontext import JsonRefused, JsonValue, parse
 from countersign.masking import Masker, NotMaskable
 from countersign.masking.tokens import ByForm
-from countersign.model.approval import ApprovalSummary, StatementSummary
+from countersign.model.approval import ApprovalSummary
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision
 from countersign.model.rule import Approvers, Rule
@@ -40,13 +41,18 @@ def summary_of(
     Raises ``NotRecordable`` when something cannot be masked: nobody may be asked about what they cannot be shown.
     """
     masker = masker.within(ByForm())
+
+    def mask(text: str) -> str:
+        return masker.text(text.encode()).data.decode() if text else ""
+
     try:
-        shown = _shown(masker, params_json)
+        shown = _parsed(masker.json(params_json.encode()).data if params_json else b"")
+        paths = stated(call, decision, rules, target)
         return ApprovalSummary(
             arguments=written(_arguments(shown, call.name_kind)),
             why=why(decision, rules),
-            statements=_statements(call, shown, decision, rules, masker, target),
-            tool=_tool(masker, described),
+            statements=statements_of(paths, _parsed(call.params_json), shown, mask) if paths else (),
+            tool=shortened(visible(mask(described), keep="\n").strip(), _MOST_TOOL_BYTES),
         )
     except (NotMaskable, JsonRefused):
         reason = "the call cannot be masked for its approvers; its arguments may hold a text of ambiguous JSON"
@@ -94,10 +100,8 @@ def _span(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _shown(masker: Masker, params_json: str) -> JsonValue:
-    if not params_json:
-        return None
-    return parse(masker.json(params_json.encode()).data, max_depth=DEEPEST).root
+def _parsed(params_json: bytes | str) -> JsonValue:
+    return parse(params_json, max_depth=DEEPEST).root if params_json else None
 
 
 def _arguments(params: JsonValue, kind: NameKind) -> JsonValue:
@@ -108,14 +112,3 @@ def _arguments(params: JsonValue, kind: NameKind) -> JsonValue:
     if kind in (NameKind.TOOL, NameKind.PROMPT) and bound.keys() <= {"name", "arguments"}:
         return bound.get("arguments", {})
     return bound
-
-
-def _statements(
-    call: Call, shown: JsonValue, decision: Decision, rules: Mapping[str, Rule], masker: Masker, target: Target
-) -> tuple[StatementSummary, ...]:
-    return ()
-
-
-def _tool(masker: Masker, described: str) -> str:
-    masked = masker.text(described.encode()).data.decode() if described else ""
-    return shortened(visible(masked, keep="\n").strip(), _MOST_TOOL_BYTES)

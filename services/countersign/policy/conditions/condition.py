@@ -86,7 +86,7 @@ def _checked(text: str, expression: cel.Expression) -> Condition:
             what, _ = mistakes.while_evaluating(str(value))
             raise BadCondition(1, 1, f"it throws, whatever the call: {what}", "correct it")
         value = None
-    return Condition(text, value, syntax.reads, syntax.arguments, expression)
+    return Condition(text, value, syntax.reads, syntax.arguments, syntax.statements, expression)
 
 
 def _conjuncts(text: str, expression: cel.Expression) -> list[str]:

@@ -36,7 +36,7 @@ def parse(text: str) -> list[Tree]:
     Raises:
         NotUnderstood: when it is too long, no PostgreSQL, or nothing but comments.
     """
-    statements = [each["stmt"] for each in _document(lib.pg_query_parse, _encoded(text), "parse_tree").get("stmts", ())]
+    statements = [each["stmt"] for each in _document(lib.pg_query_parse, encoded(text), "parse_tree").get("stmts", ())]
     if not statements:
         raise NotUnderstood("there is no statement")
     return statements
@@ -48,11 +48,16 @@ def parse_body(text: str) -> list[Tree]:
     Raises:
         NotUnderstood: when its body is no PL/pgSQL.
     """
-    functions = _document(lib.pg_query_parse_plpgsql, _encoded(text), "plpgsql_funcs")
+    functions = _document(lib.pg_query_parse_plpgsql, encoded(text), "plpgsql_funcs")
     return list(functions)
 
 
-def _encoded(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """Return ``text`` in UTF-8, if the parser takes it, and takes no long time for it.
+
+    Raises:
+        NotUnderstood: otherwise.
+    """
     if "\0" in text:
         # The parser would stop there, and a server need not.
         raise NotUnderstood("a NUL character")
