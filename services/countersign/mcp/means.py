@@ -61,8 +61,8 @@ def read_means(message: Message) -> Means:
         takes_rounds=takes_rounds,
         # An empty capability is that of forms only (MCP 2026-07-28, Elicitation).
         elicits_urls=takes_rounds and isinstance(_members(can.get("elicitation")).get("url"), dict),
-        takes_tasks=call.method == "tools/call"
-        and isinstance(_members(can.get("extensions")).get(TASKS_EXTENSION), dict),
+        # Whoever declares more than that it does declares another extension than we know (its schema is strict).
+        takes_tasks=call.method == "tools/call" and _members(can.get("extensions")).get(TASKS_EXTENSION) == {},
         has_progress=has_progress,
         state=state if isinstance(state, str) and not isinstance(state, Number) else "",
         nested=_nested(document),
