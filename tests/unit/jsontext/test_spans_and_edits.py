@@ -16,8 +16,10 @@ from countersign.jsontext import (
     Place,
     apply_edits,
     drop_elements,
+    drop_members,
     element_spans,
     literals,
+    member_spans,
     parse,
     pick_places,
     quote,
@@ -113,6 +115,35 @@ def test_dropped_elements_go_with_their_commas_and_the_rest_stays(
     if spans:
         assert edited.startswith(text[: spans[0][0]])
         assert edited.endswith(text[spans[-1][1] :])
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), JSON, max_size=5),
+    st.sets(st.integers(0, 5)),
+    st.sampled_from([None, 2]),
+    st.booleans(),
+)
+def test_dropped_members_go_with_their_commas_and_the_rest_stays(
+    members: dict[str, Any], drop: set[int], indent: int | None, ascii_only: bool
+) -> None:
+    text = json.dumps({"before": {}, "of": members, "after": "}"}, indent=indent, ensure_ascii=ascii_only)
+    document = parse(text)
+    spans = member_spans(document, ("of",))
+    assert [json.loads(f"{{{text[start:end]}}}") for start, end in spans.values()] == [
+        {key: value} for key, value in members.items()
+    ]
+    dropped = {key for index, key in enumerate(members) if index in drop}
+    edited = apply_edits(text, drop_members(document, ("of",), dropped))
+    kept = {key: value for key, value in members.items() if key not in dropped}
+    found = json.loads(edited)
+    assert (found, list(found["of"])) == ({"before": {}, "of": kept, "after": "}"}, list(kept))
+
+
+def test_only_objects_have_members() -> None:
+    document = parse('{"a": [1], "b": "{}", "c": {}}')
+    for path in (("a",), ("b",), ("c",), ("d",)):
+        assert member_spans(document, path) == {}
+        assert drop_members(document, path, {"a"}) == []
 
 
 def test_edits_apply_in_any_order_and_to_nothing_else() -> None:

@@ -155,6 +155,44 @@ async def test_tokens_are_put_back_after_masking(bench: Bench) -> None:
     assert bench.vault.seen == [call("token-1 of [EMAIL]")]
 
 
+OURS = b'"requestState":"cs-wait1.x","inputResponses":{"approval":{"action":"accept"}}'
+
+
+def going_on(note: str, members: bytes = OURS) -> bytes:
+    """The same call with these members at the end of its params."""
+    return call(note)[:-2] + b"," + members + b"}}"
+
+
+async def go_on(bench: Bench, state: str, judged: bytes, *, mask: bool = False) -> pb.ProcessingResponse:
+    mark = bench.sealer.mark_request(judged)
+    return await bench.send(going_on(MAIL), replace(bench.handoff(mask=mask), state=state, sent_mark=mark))
+
+
+async def test_a_target_never_gets_our_state(bench: Bench) -> None:
+    assert sent(await go_on(bench, "{}", call(MAIL))) == call(MAIL)
+    assert bench.sink.durable == []
+
+
+async def test_a_target_gets_its_own_state_back_masked_like_any_request(bench: Bench) -> None:
+    own = b'"requestState":"theirs"'
+    reply = await go_on(bench, f"{{{own.decode()}}}", going_on("[EMAIL]", own), mask=True)
+    assert sent(reply) == going_on("[EMAIL]", own)
+
+
+@pytest.mark.parametrize(
+    ("state", "judged"),
+    [
+        ("{}", going_on(MAIL)),
+        ('{"requestState":"a"}', going_on(MAIL, b'"requestState":"b"')),
+        ('{"name":"other"}', call(MAIL).replace(b"query", b"other")),
+        ("not json", call(MAIL)),
+    ],
+)
+async def test_a_state_that_is_not_as_authz_judged_it_is_not_sent(bench: Bench, state: str, judged: bytes) -> None:
+    assert refused(await go_on(bench, state, judged)) == 503
+    assert len(bench.sink.durable) == 1
+
+
 async def test_a_request_that_needs_no_change_passes_as_it_came(bench: Bench) -> None:
     reply = await bench.send(call(MAIL), bench.handoff())
     assert reply.WhichOneof("response") == "request_body"

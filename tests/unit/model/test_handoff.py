@@ -41,6 +41,10 @@ handoffs = st.builds(
     masks=st.lists(_TEXT, max_size=3).map(tuple),
     policy_version=_TEXT,
     traceparent=_TEXT,
+    mask_request=st.booleans(),
+    unmask=st.booleans(),
+    sent_mark=_TEXT,
+    state=st.none() | _TEXT,
 )
 
 
