@@ -6,9 +6,10 @@ leaves this file are our own errors, whose messages are an error class and an SQ
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 
 import psycopg
@@ -16,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 CONNECT_TIMEOUT_S = 5
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 # A dead TCP peer is noticed after about 25 s instead of the system's hours.
 _KEEPALIVE = MappingProxyType(
     {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
@@ -121,6 +123,78 @@ class Readers:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+
+
+class Writers:
+    """A few connections that write, so that many wait for one commit together; opened by their first use."""
+
+    def __init__(self, dsn: str, *, application_name: str, size: int = 4) -> None:
+        self._dsn = dsn
+        self._name = application_name
+        self._size = size
+        self._idle: asyncio.LifoQueue[psycopg.AsyncConnection | None] = asyncio.LifoQueue()
+        for _ in range(size):
+            self._idle.put_nowait(None)
+
+    @asynccontextmanager
+    async def transaction(self, *, commit_on: type[Exception] | None = None) -> AsyncIterator[psycopg.AsyncConnection]:
+        """Lend a connection for one transaction (READ COMMITTED), durable once the block is left.
+
+        An error of ``commit_on`` commits, too, and goes on; any other leaves nothing behind. Raises
+        ``DatabaseUnavailable`` for every error of Postgres; it may have committed when it was the commit that failed.
+        """
+        connection = await self._idle.get()
+        kept: psycopg.AsyncConnection | None = None
+        try:
+            connection = await self._begin(connection)
+            refusal: Exception | None = None
+            try:
+                yield connection
+            except Exception as error:
+                if commit_on is None or not isinstance(error, commit_on):
+                    raise
+                refusal = error
+            done = await connection.execute(b"COMMIT")
+            # COMMIT of a failed transaction is answered with ROLLBACK, and without an error.
+            if done.statusmessage != "COMMIT":
+                raise DatabaseUnavailable("the database rolled back instead of committing")
+            kept = connection
+            if refusal is not None:
+                raise refusal
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"the database did not commit ({safe_reason(error)})") from None
+        finally:
+            # Cancelled or failed in the middle: the transaction must not linger with its locks.
+            if kept is None and connection is not None:
+                await connection.close()
+            self._idle.put_nowait(kept)
+
+    async def close(self) -> None:
+        """Close all connections, once what they do is done."""
+        for connection in [await self._idle.get() for _ in range(self._size)]:
+            self._idle.put_nowait(None)
+            if connection is not None:
+                await connection.close()
+
+    async def _begin(self, connection: psycopg.AsyncConnection | None) -> psycopg.AsyncConnection:
+        """Begin on a connection, or on a new one where it broke since its last use: nothing was done on it yet."""
+        if connection is not None and not connection.closed:
+            try:
+                await connection.execute(_BEGIN)
+            except psycopg.OperationalError:
+                await connection.close()
+            else:
+                return connection
+        connection = await connect_writer(self._dsn, application_name=self._name)
+        try:
+            # A statement whose client is gone ends, and with it its locks, wherever the server's system can tell.
+            with suppress(psycopg.errors.InvalidParameterValue):
+                await connection.execute(b"SET client_connection_check_interval = '500ms'")
+            await connection.execute(_BEGIN)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
 
 async def can_connect(dsn: str) -> bool:
