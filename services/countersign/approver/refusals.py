@@ -1,0 +1,57 @@
+"""What goes wrong in the approver, as gRPC says it."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import grpc
+
+from countersign.approver.asked import BadQuestion
+from countersign.approver.following import NoRoom
+from countersign.approver.ports import (
+    ApprovalError,
+    MayNot,
+    NoSuchApproval,
+    NoteMissing,
+    NotOpen,
+    Stale,
+    TooManyPending,
+)
+from countersign.runtime.postgres import DatabaseError
+from countersign.runtime.recording import NotRecorded
+
+Context = grpc.aio.ServicerContext[object, object]
+
+REFUSALS = (BadQuestion, ApprovalError, NoRoom, NotRecorded, DatabaseError)
+"""What ``abort`` has a status for."""
+
+_NOT_RECORDED = "what was asked cannot be recorded now: try again. What is decided stays decided"
+
+
+async def abort(context: Context, error: Exception) -> NoReturn:
+    """End a call with the status of an error, in words that are safe to show."""
+    await context.abort(*_status(error))
+    raise AssertionError("abort returns never")
+
+
+def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
+    code = grpc.StatusCode
+    match error:
+        case BadQuestion() | NoteMissing():
+            return code.INVALID_ARGUMENT, str(error)
+        case NoSuchApproval():
+            return code.NOT_FOUND, "there is no such approval that you may see"
+        case MayNot():
+            return code.PERMISSION_DENIED, str(error)
+        case NotOpen():
+            return code.FAILED_PRECONDITION, str(error)
+        case Stale():
+            return code.ABORTED, str(error)
+        case TooManyPending():
+            return code.RESOURCE_EXHAUSTED, str(error)
+        case NotRecorded():
+            return code.UNAVAILABLE, _NOT_RECORDED
+        case NoRoom():
+            return code.UNAVAILABLE, "too many wait here already, or it is stopping: try again"
+        case _:
+            return code.UNAVAILABLE, "approvals cannot be read or changed now: try again"
