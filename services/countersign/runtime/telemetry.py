@@ -30,6 +30,11 @@ answer_seconds = _meter.create_histogram(
 record_seconds = _meter.create_histogram(
     "countersign.record.duration", unit="s", description="From an event's making to its durability"
 )
+dead_notifications = _meter.create_counter(
+    "countersign.notifications.dead",
+    unit="{notification}",
+    description="Notifications of approvals given up, by channel",
+)
 
 
 def configure_telemetry(service: str, otlp_endpoint: str | None) -> Callable[[], None]:

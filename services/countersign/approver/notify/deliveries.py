@@ -71,7 +71,7 @@ _DEAD = b"""
 _FORGET = b"DELETE FROM countersign_approvals.deliveries WHERE id = %s AND state = 'waiting' AND attempts = %s"
 _MEMORY = b"""
     SELECT memory FROM countersign_approvals.deliveries
-    WHERE approval_id = %s AND channel = %s AND memory <> '' ORDER BY version LIMIT 1"""
+    WHERE approval_id = %s AND channel = %s AND memory <> '' ORDER BY version DESC LIMIT 1"""
 _PAGE = (
     b"SELECT "
     + _COLUMNS

@@ -83,7 +83,7 @@ class DeliveryStore(Protocol):
         """Drop one that nobody needs any more."""
 
     async def memory(self, approval_id: str, channel: str) -> str:
-        """Return what the channel remembers of its first telling of this approval; empty when nothing."""
+        """Return what the channel noted last when it told of this approval; empty when nothing."""
 
     async def page(
         self, *, approval_id: str = "", dead: bool = False, after: tuple[int, str] | None = None, limit: int
