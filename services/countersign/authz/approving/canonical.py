@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from countersign.jsontext import JsonValue, Number, parse, quote
-from countersign.runtime.sealing import is_wait
 
 DEEPEST = 1_000
 """Containers in one another, more than gateway.yaml can permit."""
-_META, _STATE = "_meta", "requestState"
+_META = "_meta"
 
 
 def canonical_params(params_json: str) -> bytes:
@@ -15,20 +14,16 @@ def canonical_params(params_json: str) -> bytes:
 
     Keys are sorted by code point, white space and the spelling of escapes are normalised. A number stays as it was
     written: ``1``, ``1.0`` and ``1e0`` are three, since targets may tell them apart. (So this is not RFC 8785, which
-    passes them through floats.) Left out are ``_meta``, where clients count and trace their tries, and a
-    ``requestState`` that is ours; a target's own is part of what is asked of it. Raises ``JsonRefused``.
+    passes them through floats.) Only ``_meta`` is left out, where clients count and trace their tries. A ``requestState`` is part of
+    what is asked of a target, whatever it looks like: ours is taken out before (``runtime.outgoing.restored``). Raises
+    ``JsonRefused``.
     """
     if not params_json:
         return b""
     root = parse(params_json, max_depth=DEEPEST).root
     if isinstance(root, dict):
-        root = {key: value for key, value in root.items() if not is_left_out(key, value)}
+        root.pop(_META, None)
     return _written(root).encode()
-
-
-def is_left_out(key: str, value: JsonValue) -> bool:
-    """Whether a member of ``params`` is none of what an approval binds."""
-    return key == _META or (key == _STATE and isinstance(value, str) and is_wait(value))
 
 
 def _written(value: JsonValue) -> str:
