@@ -1,4 +1,4 @@
-"""The way of an auditor's or operator's call: authz says who calls, the recorder decides and records what they may."""
+"""The way of a call to the gateway's own services: authz says who calls, they decide and record what that one may."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
 PRINCIPAL_HEADER = "x-countersign-principal"
-# There the recorder itself decides, and records what it decided.
+# There the recorder or the approver itself decides, and has recorded what it decided.
 _RECORDED_PATHS = (
     "/countersign.api.recorder.v1.SessionService/",
     "/countersign.api.access.v1.ToolReviewService/",
+    "/countersign.api.approvals.v1.ApprovalService/",
 )
 
 
 class AuditDoor:
-    """Vouches to the recorder for callers with a token for the gateway itself."""
+    """Vouches to the recorder and the approver for callers with a token for the gateway itself."""
 
     def __init__(
         self, rulebook: Rulebook, verifier: TokenVerifier, sealer: Sealer, judge: Judge, now_us: Callable[[], int]

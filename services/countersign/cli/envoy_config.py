@@ -30,6 +30,8 @@ def envoy_config(
     authz: Annotated[str, typer.Option(help="authz's address, HOST:PORT or unix:/path.")],
     masker: Annotated[str, typer.Option(help="masker's address.")],
     recorder: Annotated[str, typer.Option(help="recorder's address.")],
+    approver: Annotated[str, typer.Option(help="approver's gRPC address, when rules ask for approval.")] = "",
+    approver_http: Annotated[str, typer.Option(help="The address of approver's page.")] = "",
     admin: Annotated[str, typer.Option(help="Envoy's admin address; by default a Unix socket in --out.")] = "",
     access_log: Annotated[Path, typer.Option(help="Where Envoy logs accesses.")] = Path("/dev/stdout"),
 ) -> None:
@@ -53,10 +55,12 @@ def envoy_config(
             masker=masker,
             recorder=recorder,
             access_log=access_log,
+            approver=approver,
+            approver_http=approver_http,
             service_token=token,
         )
         files = EnvoyFiles.below(folder)
-        write_dynamic(loaded, files, token)
+        write_dynamic(loaded, wiring, files)
         write_bootstrap(loaded, wiring, files)
     except ConfigRefused as refused:
         print_problems(refused)
@@ -64,4 +68,6 @@ def envoy_config(
     except (SettingsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+    if loaded.asks_for_approval and not (approver and approver_http):
+        print("warning: rules ask for approval, which needs --approver and --approver-http", file=sys.stderr)
     print(f"{files.bootstrap}: written (policy version {loaded.version})")

@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(serve_app, name="serve")
 
 
-@serve_app.command(epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address).")
+@serve_app.command(
+    epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address), COUNTERSIGN_APPROVER (the approver's; where "
+    "it is not set, calls that need approval are refused)."
+)
 def authz() -> None:
     """Envoy's ext_authz: who is it, may they."""
     _run("authz")
@@ -39,6 +42,16 @@ def masker() -> None:
 def recorder() -> None:
     """Every session, durable before anything is released."""
     _run("recorder")
+
+
+@serve_app.command(
+    epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address), COUNTERSIGN_POSTGRES_DSN (unless "
+    "gateway.yaml names one), COUNTERSIGN_LISTEN_HTTP (where the page is served, HOST:PORT or unix:/path, default "
+    "127.0.0.1:9001)."
+)
+def approver() -> None:
+    """Asks people, keeps what they decided, and gives each agreement to one call."""
+    _run("approver")
 
 
 def _run(service: str) -> None:

@@ -12,7 +12,7 @@ from countersign.runtime.settings import ServiceSettings
 
 
 def run(service: str, settings: ServiceSettings) -> None:
-    """Serve ``authz``, ``masker`` or ``recorder`` until told to stop.
+    """Serve ``authz``, ``masker``, ``recorder`` or ``approver`` until told to stop.
 
     Raises ``ConfigRefused``, ``SettingsError``, and :class:`OSError` or :class:`RuntimeError` for what else keeps it
     from serving.
@@ -41,8 +41,14 @@ def _recorder(settings: ServiceSettings) -> None:
     run(settings)
 
 
+def _approver(settings: ServiceSettings) -> None:
+    from countersign.cli.wiring.approver import run
+
+    run(settings)
+
+
 _SERVICES: Mapping[str, Callable[[ServiceSettings], None]] = MappingProxyType(
-    {"authz": _authz, "masker": _masker, "recorder": _recorder}
+    {"authz": _authz, "masker": _masker, "recorder": _recorder, "approver": _approver}
 )
 
 

@@ -26,7 +26,7 @@ def up(
         ".countersign"
     ),
 ) -> None:
-    """Start Envoy, Postgres, recorder, authz and masker; stop them on Ctrl-C or SIGTERM.
+    """Start Envoy, Postgres, recorder, authz and masker, and approver when rules ask for approval; stop on Ctrl-C.
 
     Exit code 0: stopped as asked; 1: something cannot start, with the reason in one line.
     """

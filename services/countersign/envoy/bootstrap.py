@@ -20,9 +20,11 @@ from countersign.envoy.clusters import http_cluster, service_cluster, target_clu
 from countersign.envoy.listener import listener
 from countersign.envoy.routes import routes
 from countersign.envoy.wiring import (
+    APPROVER_CLUSTER,
     AUTHZ_CLUSTER,
     MASKER_CLUSTER,
     OTLP_CLUSTER,
+    PAGE_CLUSTER,
     RECORDER_CLUSTER,
     Wiring,
     address_of,
@@ -51,6 +53,10 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
         service_cluster(MASKER_CLUSTER, wiring.masker),
         service_cluster(RECORDER_CLUSTER, wiring.recorder),
     ]
+    if wiring.approver:
+        services.append(service_cluster(APPROVER_CLUSTER, wiring.approver))
+    if wiring.approver_http:
+        services.append(service_cluster(PAGE_CLUSTER, wiring.approver_http, grpc=False))
     if config.otlp_endpoint:
         services.append(http_cluster(OTLP_CLUSTER, config.otlp_endpoint))
     bootstrap = Bootstrap(
@@ -66,13 +72,10 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
     _replace(files.bootstrap, bootstrap)
 
 
-def write_dynamic(config: GatewayConfig, files: EnvoyFiles, service_token: str = "") -> None:
-    """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them.
-
-    ``service_token`` as in ``Wiring``.
-    """
+def write_dynamic(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) -> None:
+    """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them."""
     _replace(files.clusters, _discovery(config.version, [target_cluster(t) for t in config.targets.values()]))
-    _replace(files.routes, _discovery(config.version, [routes(config, service_token)]))
+    _replace(files.routes, _discovery(config.version, [routes(config, wiring)]))
 
 
 def _discovery(version: str, resources: Sequence[Message]) -> Message:

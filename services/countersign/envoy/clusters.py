@@ -11,7 +11,8 @@ import certifi
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.address_pb2 import Address
-from envoy.config.core.v3.base_pb2 import DataSource, TransportSocket
+from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, TransportSocket
+from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
@@ -24,30 +25,35 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import Target
 from countersign.envoy.wiring import address_of
+from countersign.runtime.trust import SERVICE_HEADER
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 # Envoy's default of 1,024 would refuse the 1,025th open stream of a busy gateway.
 _MANY = UInt32Value(value=65_536)
+_Explicit = HttpProtocolOptions.ExplicitHttpConfig
+_HTTP1 = HttpProtocolOptions(explicit_http_config=_Explicit(http_protocol_options=Http1ProtocolOptions()))
+_HTTP2 = HttpProtocolOptions(explicit_http_config=_Explicit(http2_protocol_options=Http2ProtocolOptions()))
 
 
-def service_cluster(name: str, address: str) -> Cluster:
-    """Return the cluster of one of our gRPC services (HTTP/2)."""
+def service_cluster(name: str, address: str, *, grpc: bool = True) -> Cluster:
+    """Return the cluster of one of our services: of gRPC (HTTP/2), or of a page (HTTP/1.1)."""
     return Cluster(
         name=name,
         type=Cluster.DiscoveryType.STATIC if address.startswith("unix:") else Cluster.DiscoveryType.STRICT_DNS,
         connect_timeout=_CONNECT_TIMEOUT,
         load_assignment=_assignment(name, address_of(address)),
         circuit_breakers=_many_streams(),
-        typed_extension_protocol_options={
-            _HTTP_OPTIONS: pack(
-                HttpProtocolOptions(
-                    explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(
-                        http2_protocol_options=Http2ProtocolOptions()
-                    )
-                )
-            )
-        },
+        typed_extension_protocol_options={_HTTP_OPTIONS: pack(_HTTP2 if grpc else _HTTP1)},
+    )
+
+
+def grpc_service(cluster: str, timeout: timedelta, service_token: str) -> GrpcService:
+    """Return how Envoy asks one of our gRPC services; ``service_token`` as in ``Wiring``."""
+    return GrpcService(
+        envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=cluster),
+        timeout=timeout,
+        initial_metadata=[HeaderValue(key=SERVICE_HEADER, value=service_token)] if service_token else [],
     )
 
 
@@ -79,15 +85,7 @@ def http_cluster(name: str, address: str) -> Cluster:
         load_assignment=_assignment(name, address_of(f"{host}:{port}")),
         circuit_breakers=_many_streams(),
         transport_socket=_tls(host) if url.scheme == "https" else None,
-        typed_extension_protocol_options={
-            _HTTP_OPTIONS: pack(
-                HttpProtocolOptions(
-                    explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(
-                        http_protocol_options=Http1ProtocolOptions()
-                    )
-                )
-            )
-        },
+        typed_extension_protocol_options={_HTTP_OPTIONS: pack(_HTTP1)},
     )
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, ExtensionFilter, ResponseFlagFilter
 from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutationRules
-from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.config.core.v3.config_source_pb2 import ApiVersion, ConfigSource, PathConfigSource
-from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.core.v3.http_service_pb2 import HttpService
 from envoy.config.core.v3.http_uri_pb2 import HttpUri
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, HttpProtocolOptions
@@ -21,6 +19,7 @@ from envoy.config.trace.v3.opentelemetry_pb2 import OpenTelemetryConfig
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
 from envoy.extensions.access_loggers.grpc.v3.als_pb2 import CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig
+from envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, ExtAuthz
 from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExternalProcessor, MetadataOptions
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
@@ -38,10 +37,18 @@ from google.protobuf.any import pack
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from countersign.config import GatewayConfig
-from countersign.envoy.routes import AUTHZ_FILTER, MASKER_FILTER, ROUTES, processing
+from countersign.envoy.clusters import grpc_service
+from countersign.envoy.routes import (
+    AUTHZ_FILTER,
+    BUFFER_FILTER,
+    IDLE_MARGIN_S,
+    MASKER_FILTER,
+    MAX_PAGE_REQUEST_BYTES,
+    ROUTES,
+    processing,
+)
 from countersign.envoy.wiring import AUTHZ_CLUSTER, MASKER_CLUSTER, OTLP_CLUSTER, Wiring, address_of
 from countersign.mcp import Failure
-from countersign.runtime.trust import SERVICE_HEADER
 
 _NEVER = timedelta(0)
 # Fields in which unset is not false.
@@ -61,9 +68,20 @@ _LOCAL_REPLIES = (
     ),
     # Before its head the masker answers in the target's place; after it Envoy does, with details of the inside.
     (
-        "response.code_details.startsWith('upstream_') || response.code_details.startsWith('stream_idle_timeout')",
+        "response.code_details.startsWith('upstream_')",
         Failure.BAD_GATEWAY,
         "the target broke off its answer, of which nothing is passed on",
+    ),
+    # Usually the target's silence; whoever waits for humans hears from authz before.
+    (
+        "response.code_details.startsWith('stream_idle_timeout')",
+        Failure.BAD_GATEWAY,
+        "nothing came for too long; whatever else comes is not passed on",
+    ),
+    (
+        "response.code_details.startsWith('request_overall_timeout')",
+        Failure.UNAVAILABLE,
+        "the request took too long and was broken off",
     ),
 )
 # Envoy calls the matched metadata by the name of the filter that made it.
@@ -82,6 +100,8 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
         http_filters=[
             HttpFilter(name=AUTHZ_FILTER, typed_config=pack(_authz(config, wiring))),
             HttpFilter(name=MASKER_FILTER, typed_config=pack(_masker(wiring))),
+            # Only routes that say so hold requests here: those that authz does not see, and so does not bound.
+            HttpFilter(name=BUFFER_FILTER, typed_config=pack(_buffer()), disabled=True),
             HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router(suppress_envoy_headers=True))),
         ],
         access_log=[_access_log(wiring.access_log), _unanswered_calls(wiring)],
@@ -104,7 +124,8 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
         ),
         max_request_headers_kb=UInt32Value(value=64),
         request_headers_timeout=timedelta(seconds=10),
-        request_timeout=timedelta(seconds=60),
+        # It runs on while authz holds a request without a body.
+        request_timeout=timedelta(seconds=max(60.0, config.approvals.hold_s + IDLE_MARGIN_S)),
         # Streams may be quiet for long; each route bounds how long (idle_timeout).
         stream_idle_timeout=_NEVER,
     )
@@ -119,7 +140,8 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
 
 def _authz(config: GatewayConfig, wiring: Wiring) -> ExtAuthz:
     return ExtAuthz(
-        grpc_service=_service(AUTHZ_CLUSTER, timedelta(seconds=wiring.check_timeout_s), wiring),
+        # Routes on which calls may wait for humans have a longer one.
+        grpc_service=grpc_service(AUTHZ_CLUSTER, timedelta(seconds=wiring.check_timeout_s), wiring.service_token),
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
         with_request_body=BufferSettings(
@@ -131,9 +153,13 @@ def _authz(config: GatewayConfig, wiring: Wiring) -> ExtAuthz:
     )
 
 
+def _buffer() -> Buffer:
+    return Buffer(max_request_bytes=UInt32Value(value=MAX_PAGE_REQUEST_BYTES))
+
+
 def _masker(wiring: Wiring) -> ExternalProcessor:
     return ExternalProcessor(
-        grpc_service=_service(MASKER_CLUSTER, _NEVER, wiring),
+        grpc_service=grpc_service(MASKER_CLUSTER, _NEVER, wiring.service_token),
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.BadGateway),
         processing_mode=processing(requests=False),
@@ -147,15 +173,6 @@ def _masker(wiring: Wiring) -> ExternalProcessor:
         disable_clear_route_cache=True,
         # By default Envoy quietly keeps a target's x-envoy-* and host headers, whatever the masker removes.
         mutation_rules=HeaderMutationRules(allow_envoy=_YES, allow_all_routing=_YES, disallow_is_error=_YES),
-    )
-
-
-def _service(cluster: str, timeout: timedelta, wiring: Wiring) -> GrpcService:
-    token = wiring.service_token
-    return GrpcService(
-        envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=cluster),
-        timeout=timeout,
-        initial_metadata=[HeaderValue(key=SERVICE_HEADER, value=token)] if token else [],
     )
 
 
@@ -177,13 +194,13 @@ def _unanswered_calls(wiring: Wiring) -> AccessLog:
     """Tell the masker of calls whose caller left before any answer: there is no response to ask it about."""
     common = CommonGrpcAccessLogConfig(
         log_name="unanswered",
-        grpc_service=_service(MASKER_CLUSTER, _NEVER, wiring),
+        grpc_service=grpc_service(MASKER_CLUSTER, _NEVER, wiring.service_token),
         transport_api_version=ApiVersion.V3,
         buffer_flush_interval=timedelta(milliseconds=100),
     )
     return AccessLog(
         name="envoy.access_loggers.http_grpc",
-        filter=AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=["DC"])),
+        filter=AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=["DC", "DR"])),
         typed_config=pack(HttpGrpcAccessLogConfig(common_config=common)),
     )
 

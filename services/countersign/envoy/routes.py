@@ -15,19 +15,24 @@ from envoy.config.route.v3.route_components_pb2 import (
     VirtualHost,
 )
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer, BufferPerRoute
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, CheckSettings, ExtAuthzPerRoute
 from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExtProcOverrides, ExtProcPerRoute
 from envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
 from google.protobuf.any import pack
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import GatewayConfig, Target
-from countersign.envoy.clusters import target_cluster_name
-from countersign.envoy.wiring import RECORDER_CLUSTER
+from countersign.envoy.clusters import grpc_service, target_cluster_name
+from countersign.envoy.wiring import APPROVER_CLUSTER, AUTHZ_CLUSTER, PAGE_CLUSTER, RECORDER_CLUSTER, Wiring
+from countersign.model.glob import GlobSet
+from countersign.model.rule import Effect
 from countersign.runtime.trust import SERVICE_HEADER
 
 ROUTES = "countersign_routes"
 AUTHZ_FILTER = "envoy.filters.http.ext_authz"
 MASKER_FILTER = "envoy.filters.http.ext_proc"
+BUFFER_FILTER = "envoy.filters.http.buffer"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
 MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
@@ -35,23 +40,35 @@ CHANGES_REQUESTS = "changes_requests"
 # Services of the recorder that auditors and operators reach; RecorderService and ToolPinService are not among them.
 _SESSIONS_PREFIX, _REFLECTION_PREFIX = "/countersign.api.recorder.v1.SessionService/", "/grpc.reflection."
 _TOOLS_PREFIX = "/countersign.api.access.v1.ToolReviewService/"
+_APPROVALS_PREFIX = "/countersign.api.approvals.v1.ApprovalService/"
+_PAGE_PREFIX = "/approvals"
+# Forms and what Slack sends; a page that would take more is not ours.
+MAX_PAGE_REQUEST_BYTES = 64 * 1024
+# Beyond the hold: to judge the call before it and after it, and to answer.
+CHECK_MARGIN_S = 10.0
+# Beyond that: whoever waits for authz must not give up before authz is given up.
+IDLE_MARGIN_S = 20.0
 _NEVER = timedelta(0)
 # Whoever asks what methods there are asks at once, and is done.
 _REFLECTION_IDLE = timedelta(seconds=30)
+# Whoever watches approvals hears something every ten seconds.
+_APPROVALS_IDLE = timedelta(seconds=60)
+_PAGE_TIMEOUT = timedelta(seconds=30)
+_COOKIE = "cookie"
 
 
-def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration:
-    """Return all routes of the gateway; whatever is not among them is answered 404 by Envoy itself.
-
-    ``service_token`` goes to the recorder, when it demands one.
-    """
+def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
+    """Return all routes of the gateway; whatever is not among them is answered 404 by Envoy itself."""
+    token = wiring.service_token
     listed = [
         *(_metadata_of_target(config, target) for target in config.targets.values()),
         _metadata(METADATA_PATH, config.url, config),
-        *(_mcp(config, target) for target in config.targets.values()),
-        _audit(_SESSIONS_PREFIX, _NEVER, service_token),
-        _audit(_TOOLS_PREFIX, _NEVER, service_token),
-        _audit(_REFLECTION_PREFIX, _REFLECTION_IDLE, service_token),
+        *(_mcp(config, target, token) for target in config.targets.values()),
+        _vouched(_SESSIONS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
+        _vouched(_TOOLS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
+        _vouched(_REFLECTION_PREFIX, RECORDER_CLUSTER, _REFLECTION_IDLE, token),
+        *([_vouched(_APPROVALS_PREFIX, APPROVER_CLUSTER, _APPROVALS_IDLE, token)] if wiring.approver else ()),
+        *([_page(token)] if wiring.approver_http else ()),
         _nothing_here(),
     ]
     return RouteConfiguration(
@@ -61,7 +78,7 @@ def routes(config: GatewayConfig, service_token: str = "") -> RouteConfiguration
                 name="countersign",
                 domains=["*"],
                 routes=listed,
-                request_headers_to_remove=["cookie", "proxy-authorization", "forwarded", "x-forwarded-host"],
+                request_headers_to_remove=["proxy-authorization", "forwarded", "x-forwarded-host"],
             )
         ],
     )
@@ -83,15 +100,27 @@ def processing(*, requests: bool) -> ProcessingMode:
     )
 
 
-def _mcp(config: GatewayConfig, target: Target) -> Route:
+def may_wait(config: GatewayConfig, target: Target) -> bool:
+    """Whether a rule in force may have calls of this target wait for humans."""
+    asking = (Effect.APPROVE, Effect.BREAK_GLASS)
+    chosen = [rule.selector.targets for rule in config.rules if rule.effect in asking and not rule.shadow]
+    return any(globs is None or GlobSet(globs).matches(target.name) for globs in chosen)
+
+
+def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
     url = urlsplit(target.mcp_url)
-    # Tokens may have to be turned back for any target; what is masked is said for each.
-    changes = bool(target.mask_request.mask) or any(rule.unmask_for for rule in config.rules)
+    waits, hold_s = may_wait(config, target), config.approvals.hold_s
+    # Tokens may have to be turned back for any target; what is masked is said for each. Whoever waited for humans comes
+    # back with what we had them keep, which is not for the target.
+    changes = waits or bool(target.mask_request.mask) or any(rule.unmask_for for rule in config.rules)
     extensions = {"route": MCP_ROUTE, "target": target.name, "upstream": target.mcp_url}
     if changes:
         extensions[CHANGES_REQUESTS] = "yes"
+    # Elsewhere an authz that hangs is given up sooner: see the listener.
+    patient = grpc_service(AUTHZ_CLUSTER, timedelta(seconds=hold_s + CHECK_MARGIN_S), service_token)
     check = CheckSettings(
         context_extensions=extensions,
+        grpc_service=patient if waits else None,
         with_request_body=BufferSettings(
             max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
         ),
@@ -108,24 +137,48 @@ def _mcp(config: GatewayConfig, target: Target) -> Route:
             prefix_rewrite=url.path or "/",
             host_rewrite_literal=url.netloc,
             timeout=_NEVER,
-            idle_timeout=timedelta(seconds=config.limits.upstream_timeout_s),
+            # It runs while authz holds the call, too.
+            idle_timeout=timedelta(
+                seconds=max(config.limits.upstream_timeout_s, hold_s + IDLE_MARGIN_S if waits else 0.0)
+            ),
         ),
+        request_headers_to_remove=[_COOKIE],
         typed_per_filter_config=filters,
     )
 
 
-def _audit(prefix: str, idle: timedelta, service_token: str) -> Route:
+def _vouched(prefix: str, cluster: str, idle: timedelta, service_token: str) -> Route:
+    """A gRPC service of ours that decides itself what its callers may; authz says who they are."""
     check = CheckSettings(context_extensions={"route": AUDIT_ROUTE}, disable_request_body_buffering=True)
     return Route(
         name=f"audit {prefix}",
         match=RouteMatch(prefix=prefix),
-        route=RouteAction(cluster=RECORDER_CLUSTER, timeout=_NEVER, idle_timeout=idle),
-        request_headers_to_remove=["authorization"],
+        route=RouteAction(cluster=cluster, timeout=_NEVER, idle_timeout=idle),
+        request_headers_to_remove=["authorization", _COOKIE],
         request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
         typed_per_filter_config={
             AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check)),
-            # The recorder holds only what is masked already, and its answers are gRPC.
+            # It holds only what is masked already, and its answers are gRPC.
             MASKER_FILTER: pack(ExtProcPerRoute(disabled=True)),
+        },
+    )
+
+
+def _page(service_token: str) -> Route:
+    """The page of approvals: who comes there signs in there, so authz is not asked, and its cookies are kept."""
+    return Route(
+        name="approvals page",
+        match=RouteMatch(path_separated_prefix=_PAGE_PREFIX),
+        route=RouteAction(cluster=PAGE_CLUSTER, timeout=_PAGE_TIMEOUT, idle_timeout=_PAGE_TIMEOUT),
+        request_headers_to_remove=["authorization"],
+        request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
+        typed_per_filter_config={
+            AUTHZ_FILTER: pack(ExtAuthzPerRoute(disabled=True)),
+            # What it shows is masked already.
+            MASKER_FILTER: pack(ExtProcPerRoute(disabled=True)),
+            BUFFER_FILTER: pack(
+                BufferPerRoute(buffer=Buffer(max_request_bytes=UInt32Value(value=MAX_PAGE_REQUEST_BYTES)))
+            ),
         },
     )
 

@@ -10,6 +10,8 @@ from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
 AUTHZ_CLUSTER = "countersign_authz"
 MASKER_CLUSTER = "countersign_masker"
 RECORDER_CLUSTER = "countersign_recorder"
+APPROVER_CLUSTER = "countersign_approver"
+PAGE_CLUSTER = "countersign_approver_page"
 OTLP_CLUSTER = "countersign_otlp"
 
 
@@ -17,6 +19,7 @@ OTLP_CLUSTER = "countersign_otlp"
 class Wiring:
     """Addresses of gRPC services (``HOST:PORT`` or ``unix:/path``), Envoy's own, and where it logs accesses.
 
+    ``approver`` and ``approver_http``, its page, are empty where there is none: then nothing is served in their place.
     ``service_token`` is what services on TCP demand (``countersign.runtime.trust``); those on Unix sockets need none.
     """
 
@@ -26,6 +29,8 @@ class Wiring:
     masker: str
     recorder: str
     access_log: Path
+    approver: str = ""
+    approver_http: str = ""
     check_timeout_s: float = 10.0
     service_token: str = field(default="", repr=False)
 

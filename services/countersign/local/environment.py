@@ -8,7 +8,16 @@ from types import MappingProxyType
 from countersign.config import GatewayConfig, SecretUse
 from countersign.runtime.settings import PREFIX
 
-_USES = MappingProxyType({"authz": SecretUse.TARGETS, "recorder": SecretUse.POSTGRES})
+USES = MappingProxyType(
+    {
+        "authz": frozenset({SecretUse.TARGETS}),
+        "masker": frozenset[SecretUse](),
+        "recorder": frozenset({SecretUse.POSTGRES}),
+        "approver": frozenset({SecretUse.POSTGRES, SecretUse.APPROVALS}),
+    }
+)
+"""Which credentials each service reads."""
+
 _NAMES = frozenset(
     {
         *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_CACHE_HOME"),
@@ -23,13 +32,12 @@ _DATABASE_NAMES = frozenset({PREFIX + "POSTGRES_DSN"})
 
 
 def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) -> dict[str, str]:
-    """Return what ``service`` (``authz``, ``masker`` or ``recorder``) is started with of ``env``.
+    """Return what ``service`` (a key of ``USES``) is started with of ``env``.
 
     That is what any program needs, and the variables that gateway.yaml names for credentials that this service uses.
     """
-    use = _USES.get(service)
-    named = config.variables.get(use, frozenset()) if use is not None else frozenset()
-    others = frozenset[str]().union(*(names for other, names in config.variables.items() if other is not use)) - named
+    named = variables_of(service, config)
+    others = frozenset[str]().union(*config.variables.values()) - named
 
     def wanted(name: str) -> bool:
         if name in named:
@@ -37,7 +45,12 @@ def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) 
         if name in others:
             return False
         if name in _DATABASE_NAMES or name.startswith(_DATABASE_PREFIXES):
-            return service == "recorder"
+            return SecretUse.POSTGRES in USES[service]
         return name.upper() in _NAMES or name.startswith(_PREFIXES)
 
     return {name: value for name, value in env.items() if wanted(name)}
+
+
+def variables_of(service: str, config: GatewayConfig) -> frozenset[str]:
+    """Return the variables that gateway.yaml names for credentials that ``service`` uses."""
+    return frozenset[str]().union(*(config.variables.get(use, frozenset()) for use in USES[service]))

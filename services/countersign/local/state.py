@@ -51,6 +51,10 @@ class StateDir:
         """Return the gRPC address of a part."""
         return f"unix:{self.sockets / name}.sock"
 
+    def forget_socket(self, name: str) -> None:
+        """Remove what a killed part left behind: of one that is not started, it looks like one that does not answer."""
+        (self.sockets / f"{name}.sock").unlink(missing_ok=True)
+
 
 def open_state(root: Path) -> StateDir:
     """Make and lock the state directory for this process's life. Raises ``StateError``."""

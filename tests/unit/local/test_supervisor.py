@@ -82,6 +82,24 @@ async def test_what_is_ready_is_stopped_when_the_start_of_others_is_cancelled(
     assert is_gone(pid)
 
 
+async def test_what_is_begun_later_is_tried_until_it_starts_and_stopped_with_the_others(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    flag = tmp_path / "now"
+    script = f"import pathlib, signal; pathlib.Path({str(flag)!r}).exists() or exit('not yet'); signal.pause()"
+    late = spec(tmp_path, "late", command=(sys.executable, "-c", script))
+
+    async def ready() -> bool:
+        return flag.exists()
+
+    supervisor.begin(replace(late, ready=ready))
+    assert "not yet" in await told.line("late", "late cannot start")
+    flag.touch()
+    pid = await told.pid("late")
+    await supervisor.stop()
+    assert is_gone(pid)
+
+
 async def test_what_is_ready_is_stopped_when_another_does_not_start(
     supervisor: Supervisor, told: Told, tmp_path: Path
 ) -> None:

@@ -25,9 +25,15 @@ def settings(**changed: str | None) -> ServiceSettings:
     return load_settings("authz", env)
 
 
+def test_where_nobody_can_be_asked_there_is_no_approver() -> None:
+    assert settings().approver == settings(APPROVER="").approver == ""
+    assert settings(APPROVER="approver:9000").approver == "approver:9000"
+
+
 def test_by_default_nobody_but_this_machine_can_connect() -> None:
     loaded = settings()
     assert loaded.listen == "127.0.0.1:9000"
+    assert loaded.listen_http == "127.0.0.1:9001"
     assert loaded.sealing_key == bytes(range(32))
     assert loaded.parent is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from countersign.cli.wiring import calls, serving
+from countersign.cli.wiring.recording import recorder_client
 from countersign.masker.part import MaskerPart
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.settings import ServiceSettings
@@ -11,7 +12,7 @@ from countersign.runtime.settings import ServiceSettings
 def run(settings: ServiceSettings) -> None:
     """Serve ext_proc until told to stop."""
     rulebook = calls.rulebook(settings, frozenset())
-    recorder = calls.recorder_client(settings, rulebook.current.config)
+    recorder = recorder_client(settings, rulebook.current.config)
     sealer, vault = Sealer(settings.sealing_key), calls.vault(settings)
     part = MaskerPart(rulebook, recorder, calls.pinned_tools(settings), sealer, vault)
     serving.run(
