@@ -31,6 +31,7 @@ from countersign.mcp import (
     AnswerRefused,
     Era,
     Unread,
+    advertise_tasks,
     check_answer,
     count_rows,
     filter_answer,
@@ -85,7 +86,8 @@ class _Said(NamedTuple):
 class ContentMasker:
     """Masks the answers to one request, as its handoff says. Raises ``Withheld``; never returns half-masked content.
 
-    What lists tools raises ``Unobserved`` until ``tools`` has observed the listing.
+    What lists tools raises ``Unobserved`` until ``tools`` has observed the listing. ``tasks`` says that calls may be
+    answered by a task of the gateway's own, which clients are then told.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class ContentMasker:
         *,
         max_depth: int,
         mint: Mint | None = None,
+        tasks: bool = False,
     ) -> None:
         try:
             self.for_caller = masks.select(handoff.masks)
@@ -116,6 +119,7 @@ class ContentMasker:
         self._declared = declared
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
+        self._tasks = tasks and Era(handoff.era) is Era.MODERN
         self._returned: Masker | None = None
         self._era = Era(handoff.era)
         self._asked = frozenset(call.method for call in handoff.calls)
@@ -242,6 +246,9 @@ class ContentMasker:
             for answer, method, page in zip(answers, methods, pages, strict=True)
             for edit in filter_answer(document, answer, method, self._offers, () if page is None else next(withheld))
         ]
+        if self._tasks:
+            for answer, method in zip(answers, methods, strict=True):
+                edits += advertise_tasks(document, answer, method)
         if not edits:
             return document
         return parse(apply_edits(document.text, edits), max_depth=self._max_depth)

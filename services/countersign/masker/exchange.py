@@ -147,7 +147,15 @@ class Exchange:
         depth = limits.json_depth
         declared = await Declared.of(handoff, self._pins, max_depth=depth)
         masker = ContentMasker(
-            handoff, in_force.policy, in_force.masks, gate, blobs, declared, max_depth=depth, mint=mint
+            handoff,
+            in_force.policy,
+            in_force.masks,
+            gate,
+            blobs,
+            declared,
+            max_depth=depth,
+            mint=mint,
+            tasks=in_force.config.asks_for_approval,
         )
         if self._handed is not None and self._handed.values:
             masker.put_tokens_back(self._handed.values)

@@ -1,6 +1,7 @@
 """MCP over HTTP, read strictly in both protocol eras, and the answers that the gateway itself gives. Pure."""
 
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
+from countersign.mcp.discovery import advertise_tasks
 from countersign.mcp.eras import Era
 from countersign.mcp.errors import DENIED, INVALID_PARAMS, WAITING, AnswerRefused, Failure, McpRefused
 from countersign.mcp.headers import moved_param_mirrors
@@ -53,6 +54,7 @@ __all__ = [
     "ToolPage",
     "Unread",
     "accepted_later",
+    "advertise_tasks",
     "check_answer",
     "classify",
     "count_rows",

@@ -33,6 +33,7 @@ identity: {oidc: [{issuer: "https://idp.test"}]}
 targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", binary: pass}}
 rules:
   - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query]}, mask: [pii]}
+  - {name: risky, approve: {groups: [analysts], targets: [orders], tools: [wipe]}, by: {groups: [owners]}}
 masks: {pii: {detect: [email]}}
 """
 JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain"
@@ -68,9 +69,10 @@ class Bench:
         method: str = "tools/call",
         handed: bool = True,
         id_json: str = "1",
+        era: str = "legacy",
     ) -> list[pb.ProcessingResponse]:
         calls = (HandedCall(id_json, method, "query"),)
-        handoff = Handoff(new_id(), new_id(), 0, "orders", "legacy", ALICE, calls, ("pii",), self.version)
+        handoff = Handoff(new_id(), new_id(), 0, "orders", era, ALICE, calls, ("pii",), self.version)
         message = pb.ProcessingRequest()
         for name, value in ((":status", str(status)), ("content-type", content_type), ("x-leak", MAIL)):
             if value:
@@ -244,6 +246,18 @@ async def test_a_listing_is_filtered_whatever_it_comes_as(bench: Bench, content_
     shown = released(await bench.body(data, ends=True))
     assert b"query" in shown
     assert b"export" not in shown
+
+
+@pytest.mark.parametrize(("era", "told"), [("modern", True), ("legacy", False)])
+async def test_clients_are_told_of_tasks_where_calls_may_wait(bench: Bench, era: str, told: bool) -> None:
+    await bench.head(method="server/discover", era=era)
+    said = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+    data = json.dumps({"jsonrpc": "2.0", "id": 1, "result": said}).encode()
+    sent = json.loads(released(await bench.body(data, ends=True)))
+    assert sent["result"]["supportedVersions"] == ["2026-07-28"]
+    tasks = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    assert sent["result"]["capabilities"] == {"tools": {}, **(tasks if told else {})}
+    assert (b"io.modelcontextprotocol/tasks" in bench.sink.durable[-1].body) is told
 
 
 @pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b'{"a": 1, "a": ', b"["])
