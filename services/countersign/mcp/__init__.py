@@ -13,7 +13,7 @@ from countersign.mcp.listing import (
     filter_listing,
     listed_tools,
 )
-from countersign.mcp.means import STATE_MEMBERS, Means, prefers_async, read_means, read_task_id
+from countersign.mcp.means import STATE_MEMBERS, Means, prefers_async, read_means, read_state, read_task_id
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
@@ -70,6 +70,7 @@ __all__ = [
     "prefers_async",
     "read_means",
     "read_request",
+    "read_state",
     "read_task_id",
     "refused",
     "task_acknowledged",

@@ -55,7 +55,6 @@ def read_means(message: Message) -> Means:
         return Means(message.era, has_progress=has_progress)
     can = _members(_members(params.get("_meta")).get(META_CAPABILITIES))
     takes_rounds = call.method in _ROUND_METHODS
-    state = params.get("requestState")
     return Means(
         message.era,
         takes_rounds=takes_rounds,
@@ -64,10 +63,21 @@ def read_means(message: Message) -> Means:
         # Whoever declares more than that it does declares another extension than we know (its schema is strict).
         takes_tasks=call.method == "tools/call" and _members(can.get("extensions")).get(TASKS_EXTENSION) == {},
         has_progress=has_progress,
-        state=state if isinstance(state, str) and not isinstance(state, Number) else "",
+        state=_text(params.get("requestState")),
         nested=_nested(document),
         link_action=_link_action(params),
     )
+
+
+def read_state(message: Message) -> str:
+    """Return ``Means.state`` and read nothing else: of most messages, only that there is none."""
+    call = message.call
+    if call is None or message.era is not Era.MODERN:
+        return ""
+    # The key, or what it says, may be spelt with escapes.
+    if "requestState" not in call.params_json and "\\u" not in call.params_json:
+        return ""
+    return _text(_members(parse(call.params_json, max_depth=_DEEPEST).root).get("requestState"))
 
 
 def read_task_id(message: Message) -> str:
@@ -75,8 +85,7 @@ def read_task_id(message: Message) -> str:
     call = message.call
     if call is None or not call.method.startswith("tasks/") or not call.params_json:
         return ""
-    task_id = _members(parse(call.params_json, max_depth=_DEEPEST).root).get("taskId")
-    return task_id if isinstance(task_id, str) and not isinstance(task_id, Number) else ""
+    return _text(_members(parse(call.params_json, max_depth=_DEEPEST).root).get("taskId"))
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:
@@ -87,6 +96,10 @@ def prefers_async(headers: Mapping[str, str]) -> bool:
 
 def _members(value: JsonValue) -> dict[str, JsonValue]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) and not isinstance(value, Number) else ""
 
 
 def _nested(document: Document) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from countersign.mcp import Era, HttpRequest, Means, prefers_async, read_means, read_task_id
+from countersign.mcp import Era, HttpRequest, Means, prefers_async, read_means, read_state, read_task_id
 from tests.unit.mcp.requests import CAPABILITIES_KEY, META, legacy, modern, notification, read, rpc
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -88,15 +88,19 @@ def test_tasks_are_for_clients_that_declare_them_on_this_request(extensions: Any
 def test_the_members_by_which_a_client_goes_on_are_kept_as_they_were_sent(
     members: dict[str, Any], state: str, nested: str
 ) -> None:
-    found = means(**members)
+    message = read(modern(rpc("tools/call", params(**members)))).messages[0]
+    found = read_means(message)
+    assert read_state(message) == state
     assert (found.state, found.nested) == (state, nested)
 
 
 def test_a_key_spelt_with_escapes_is_the_same_key() -> None:
     body = json.dumps(rpc("tools/call", params(requestState="s"))).replace("requestState", "request\\u0053tate")
     request = modern(rpc("tools/call", params(requestState="s")))
-    found = means_of(HttpRequest(request.verb, request.headers, body.encode()))
+    request = HttpRequest(request.verb, request.headers, body.encode())
+    found = means_of(request)
     assert (found.state, found.nested) == ("s", '{"requestState":"s"}')
+    assert read_state(read(request).messages[0]) == "s"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,7 @@ def test_a_legacy_client_can_nothing_whatever_it_says() -> None:
     can: dict[str, Any] = {"elicitation": {"url": {}}, "extensions": {TASKS: {}}}
     said = {"name": "query", "requestState": "s", "_meta": {CAPABILITIES_KEY: can}}
     assert means_of(legacy(rpc("tools/call", said))) == Means(Era.LEGACY)
+    assert read_state(read(legacy(rpc("tools/call", said))).messages[0]) == ""
 
 
 def test_a_progress_token_is_seen_in_both_eras() -> None:
@@ -140,6 +145,7 @@ def test_a_progress_token_is_seen_in_both_eras() -> None:
 )
 def test_what_says_nothing_can_nothing(request_: HttpRequest) -> None:
     assert means_of(request_) == Means(Era.LEGACY)
+    assert read_state(read(request_).messages[0]) == ""
 
 
 def test_a_modern_notification_cannot_be_made_again() -> None:
