@@ -8,7 +8,7 @@ from countersign.model.principal import Principal
 from countersign.model.rule import Window
 from countersign.model.situation import Usage
 from countersign.model.windows import Departure
-from countersign.runtime.pins import PinState
+from countersign.runtime.pins import Pin, PinState
 
 
 @dataclass
@@ -20,6 +20,9 @@ class Tools:
 
     def state(self, target: str, tool: str) -> PinState:
         return self.states.get(tool, self.otherwise)
+
+    def pin(self, target: str, tool: str) -> Pin | None:
+        return Pin(self.state(target, tool), b"seen", b"accepted")
 
 
 @dataclass

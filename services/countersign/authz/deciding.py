@@ -30,6 +30,7 @@ _PENDING = {
     PinState.HIDDEN: "something in the tool's definition is hidden, and no operator has accepted it",
     PinState.UNLISTED: "the target does not list such a tool",
 }
+_ALONE = "Send it by itself: nobody can be asked about a call in a batch."
 _WHATEVER_IS_NEW = frozenset({PinState.NEW, PinState.CHANGED, PinState.UNLISTED})
 
 
@@ -57,6 +58,11 @@ class Decided:
     undecidable: bool = False
 
     @property
+    def refused(self) -> bool:
+        """Whether nothing may be sent, whoever agrees."""
+        return self.verdict.outcome is Outcome.DENY
+
+    @property
     def unmask(self) -> bool:
         """Whether the tokens in all of them are to be turned into values."""
         return all(decision.unmask for decision in self.decisions)
@@ -79,6 +85,7 @@ class _Asked:
     calls: Sequence[Call]
     situation: Situation
     size_bytes: int
+    approved: Decision | None = None
 
     @property
     def counting(self) -> int:
@@ -113,13 +120,17 @@ class Decider:
         calls: Sequence[Call],
         situation: Situation,
         size_bytes: int,
+        *,
+        approved: Decision | None = None,
     ) -> Decided:
         """Decide about the calls of one request of this size. ``situation`` comes without usage.
 
         No two calls pass on one count: of those that rules judge by what a principal used of a target, each is counted
-        before the next is judged; limits are looked at again right before a call is counted. Raises ``Undecidable``.
+        before the next is judged; limits are looked at again right before a call is counted. ``approved`` is what was
+        decided of the one call for which people agreed: it passes if the very same is decided again.
+        Raises ``Undecidable``.
         """
-        asked = _Asked(in_force, target, principal, calls, situation, size_bytes)
+        asked = _Asked(in_force, target, principal, calls, situation, size_bytes, approved)
         if not asked.by_usage:
             return await self._decide(asked, by_usage=False)
         async with self._turns.turn((principal.issuer, principal.subject, target.name)):
@@ -135,7 +146,7 @@ class Decider:
             raise Undecidable(_USE_UNKNOWN)
         if limited and (late := self._limited(asked)):
             return late
-        decided = together(await self._judged(asked, situation))
+        decided = _with_approval(together(await self._judged(asked, situation)), asked.approved)
         if not decided.verdict.allowed:
             return decided
         # Meanwhile others may have passed, and what is known may have grown old.
@@ -197,7 +208,7 @@ class Decider:
     def _one(self, asked: _Asked, call: Call, situation: Situation) -> Decision:
         decision = asked.in_force.policy.decide(asked.principal, call, situation)
         if decision.outcome is not Outcome.DENY:
-            decision = _until_approvals(self._unless_pending(asked.target, call, decision))
+            decision = self._unless_pending(asked.target, call, decision)
         trial = asked.in_force.trial
         if trial is None:
             return decision
@@ -217,25 +228,42 @@ class Decider:
         return Decision(Outcome.DENY, (), (), pending, message, decision.policy_version)
 
 
-def _until_approvals(decision: Decision) -> Decision:
-    """Deny what needs approval: nobody can be asked yet."""
-    if decision.outcome is not Outcome.APPROVE:
-        return decision
-    message = f"{decision.message} This version of the gateway cannot ask for one yet."
-    return replace(decision, outcome=Outcome.DENY, masks=(), message=message)
+def _with_approval(decided: Decided, approved: Decision | None) -> Decided:
+    """Let pass what people agreed to: their agreement is to these rules' question, and to no other's."""
+    verdict = decided.verdict
+    if approved is None or verdict.outcome is not Outcome.APPROVE:
+        return decided
+    if (verdict.rules, verdict.glass, verdict.policy_version) != (
+        approved.rules,
+        approved.glass,
+        approved.policy_version,
+    ):
+        return decided
+    passing = replace(verdict, outcome=Outcome.ALLOW, message="")
+    return Decided((passing,), passing)
 
 
 def together(decisions: Sequence[Decision]) -> Decided:
-    """Return what becomes of a batch, which is one unit of bytes: when any of its calls is denied, none is sent."""
-    verdict = next((decision for decision in decisions if not decision.allowed), decisions[0])
-    if verdict.allowed:
-        return Decided(tuple(decisions), verdict)
+    """Return what becomes of a batch, which is one unit of bytes: when any of its calls is denied, none is sent.
+
+    Nobody can be asked about a batch: one that holds a call that needs approval is denied.
+    """
+    verdict = next((decision for decision in decisions if decision.outcome is Outcome.DENY), None)
+    waiting = next((decision for decision in decisions if not decision.allowed), None)
+    if verdict is None and waiting is not None:
+        if len(decisions) == 1:
+            return Decided(tuple(decisions), waiting)
+        verdict = replace(waiting, outcome=Outcome.DENY, masks=(), unmask=False, message=f"{waiting.message} {_ALONE}")
+    if verdict is None:
+        return Decided(tuple(decisions), decisions[0])
     return Decided(tuple(_kept_back(decision, verdict) for decision in decisions), verdict)
 
 
 def _kept_back(decision: Decision, verdict: Decision) -> Decision:
     """Return what to record of a call whose batch is not sent: the record must not say that it was allowed to run."""
-    if not decision.allowed:
+    if decision.outcome is Outcome.DENY:
         return decision
     reason = "another message of the same batch was denied, so none was sent"
-    return replace(decision, outcome=Outcome.DENY, rules=verdict.rules, masks=(), reason=reason)
+    if decision.outcome is Outcome.APPROVE:
+        reason = "nobody can be asked about a call in a batch"
+    return replace(decision, outcome=Outcome.DENY, rules=verdict.rules, masks=(), reason=reason, unmask=False, glass=())

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from countersign.authz.approving.followups import FollowUps
+from countersign.authz.approving.stage import ApprovalStage, Settled, StateAltered
 from countersign.authz.attempts import Attempts
-from countersign.authz.deciding import Decided, Decider, Undecidable, together
+from countersign.authz.deciding import Decided, Undecidable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
-from countersign.authz.outgoing import Outgoing, examine
-from countersign.authz.pairing import paired_all
+from countersign.authz.forwarding import call_of, forward
+from countersign.authz.outgoing import Outgoing
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.sessions import SessionOfCall, session_of
-from countersign.authz.values import with_both, with_values
-from countersign.config import RequestMasks, Target
+from countersign.authz.weighing import Weighed, Weigher
+from countersign.config import Target
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.masking import NotMaskable
 from countersign.mcp import (
@@ -31,42 +34,22 @@ from countersign.mcp import (
     read_request,
     refused,
 )
-from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
-from countersign.model.handoff import HandedCall, HandedColumns, Handoff
-from countersign.model.situation import Situation
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
-from countersign.runtime.sealing import Sealer, Unsealable
+from countersign.runtime.sealing import Sealer, Unsealable, WaitState
 from countersign.runtime.slices import record_all
-from countersign.runtime.token_keys import TokenOwner
-from countersign.runtime.tokens import NotPutBack, Vault
 
-# Headers of the caller that reach the target; whatever else it sends was not judged and is removed.
-_FORWARDED = frozenset(
-    {
-        "accept",
-        "content-length",
-        "content-type",
-        "host",
-        "mcp-method",
-        "mcp-name",
-        "mcp-protocol-version",
-        "transfer-encoding",
-        "x-forwarded-proto",
-    }
-)
-_FORWARDED_PREFIXES = (":", "mcp-param-")
-_SESSION_HEADER = "mcp-session-id"
-# Reading a larger body and masking it for the record would hold up the other calls of this process.
-_ASIDE_FROM_BYTES = 32 * 1024
-_ASIDE_AT_ONCE = 2
+_APPROVAL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Judge:
-    """Judges requests for targets. Nothing passes but by ``_forward``, after its event is durable."""
+    """Judges requests for targets. Nothing passes but by ``forward``, after its event is durable.
+
+    ``aside`` is where large bodies are read and masked for the record.
+    """
 
     def __init__(
         self,
@@ -74,22 +57,25 @@ class Judge:
         verifier: TokenVerifier,
         sink: EventSink,
         sealer: Sealer,
-        decider: Decider,
-        vault: Vault,
+        weigher: Weigher,
+        stage: ApprovalStage,
+        follow_ups: FollowUps,
+        aside: Aside,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
         self._rulebook = rulebook
-        self._vault = vault
         self._verifier = verifier
         self._sink = sink
         self._sealer = sealer
-        self._decider = decider
+        self._weigher = weigher
+        self._stage = stage
+        self._follow_ups = follow_ups
+        self._aside = aside
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
         self._attempts = Attempts(sink, now_us, new_id)
-        self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
 
     async def judge(self, inquiry: Inquiry) -> Forward | Answer:
         """Judge a request on an MCP route. Raises nothing but ``CancelledError``, when the caller went away."""
@@ -103,6 +89,31 @@ class Judge:
             principal = await self._verifier.verify(inquiry.authorization, target.resource)
             record = CallRecord("", self._new_id(), arrived_us, inquiry, principal)
             return await self._identified(in_force, target, record)
+        except Unidentified as error:
+            return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
+        except (IdentityUnavailable, NotRecorded, Undecidable) as error:
+            return unavailable(error)
+
+    async def status(self, inquiry: Inquiry) -> Answer:
+        """Answer how an approval stands to who asked for it: where a 202 pointed to."""
+        arrived_us = self._now_us()
+        in_force = self._rulebook.current
+        target = in_force.config.targets.get(inquiry.target)
+        if target is None:
+            return Answer(failed(Failure.UNAVAILABLE, "this target is not in force yet"), Summary())
+        try:
+            principal = await self._verifier.verify(inquiry.authorization, target.resource)
+            record = CallRecord("", self._new_id(), arrived_us, inquiry, principal)
+            record = _in_session(record, self._session_without_request(record))
+            approval_id = inquiry.path.rpartition("/")[2]
+            if inquiry.http.verb != "GET" or not _APPROVAL_ID.fullmatch(approval_id):
+                refusal = McpRefused(404, INVALID_PARAMS, "there is no such approval of yours")
+                return await self._refuse(in_force, record, refusal.message, refused(refusal))
+            reply = await self._follow_ups.status(principal, approval_id)
+            record = replace(record, approval_id=approval_id)
+            reason = f"asked about its own approval {approval_id}"
+            await self._sink.record(self._events.asked(record, reason, reply.status, in_force.config.version))
+            return Answer(reply, Summary(record.session_id, record.call_id, Outcome.ALLOW.value))
         except Unidentified as error:
             return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
         except (IdentityUnavailable, NotRecorded, Undecidable) as error:
@@ -137,10 +148,10 @@ class Judge:
 
     async def _identified(self, in_force: InForce, target: Target, record: CallRecord) -> Forward | Answer:
         inquiry, principal = record.inquiry, record.principal
+        depth = in_force.config.limits.json_depth
         try:
             if "?" in inquiry.path:
                 raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
-            depth = in_force.config.limits.json_depth
             request = await self._aside.run(
                 len(inquiry.http.body), lambda: read_request(target.name, inquiry.http, max_depth=depth)
             )
@@ -153,76 +164,88 @@ class Judge:
         if any(message.kind is MessageKind.RESPONSE for message in request.messages):
             reason = "answers to a server's requests are not passed on by this version"
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
-        calls: Sequence[Call] = [_call(message) for message in request.messages]
-        situation = Situation(record.arrived_us, inquiry.source_address)
-        size_bytes = len(inquiry.http.body)
-        decided = await self._decider.decide(in_force, target, principal, calls, situation, size_bytes)
-        outgoing = Outgoing(inquiry.http.body)
         try:
-            if decided.verdict.allowed and size_bytes and target.mask_request != RequestMasks():
-                outgoing = await self._examined(in_force, target, inquiry)
-                decided = _unless_refused(decided, outgoing)
-            if decided.verdict.allowed and (outgoing.masked or decided.unmask) and not inquiry.changes_requests:
-                raise Undecidable("what this target is sent is not masked yet")
-            if decided.verdict.allowed and decided.unmask:
-                calls, decided, outgoing = await self._with_values(
-                    in_force, target, record, calls, decided, outgoing, situation
-                )
-            decisions, verdict = decided.decisions, decided.verdict
-            reply = None if verdict.allowed else _denial(request, decided)
-            status = reply.status if reply else 0
-            events = await self._events_of(
-                in_force, record, request.messages, decisions, status, outgoing if verdict.allowed else None
-            )
-        except (NotRecordable, NotMaskable) as error:
+            resumed = self._stage.resume(target, record, request, max_depth=depth)
+            if resumed is not None:
+                request, record = resumed.request, resumed.record
+            asked = await self._follow_ups.task(request, principal, target.name)
+            if asked is not None:
+                return await self._answered(in_force, record, request, *asked)
+            if in_force.config.asks_for_approval:
+                await self._follow_ups.withdraw(request, principal, record.session_id)
+            state = None if resumed is None else resumed.state
+            settled = await self._settled(in_force, target, record, request, state)
+            return await self._recorded(in_force, target, record, request, session, settled)
+        except McpRefused as error:
+            return await self._refuse(in_force, record, error.message, refused(error))
+        except (NotRecordable, NotMaskable, StateAltered, Unsealable) as error:
             reason = str(error)
-            return await self._refuse(in_force, record, reason, refused(McpRefused(400, INVALID_PARAMS, reason)))
-        await self._record_all(events)
-        summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
-        if reply is not None:
-            return Answer(reply, summary)
-        columns = await self._paired(in_force, target, calls, outgoing)
-        return self._forward(target, record, request, session, decided, events, summary, outgoing, columns)
+            refusal = McpRefused(400, INVALID_PARAMS, reason)
+            refusal.id_json = "" if request.is_batch else request.messages[0].id_json
+            return await self._refuse(in_force, record, reason, refused(refusal))
 
-    async def _with_values(
+    async def _settled(
+        self, in_force: InForce, target: Target, record: CallRecord, request: Request, state: WaitState | None
+    ) -> Settled:
+        """Decide about a request, and have people agree to it where rules want that."""
+        calls = [call_of(message) for message in request.messages]
+        sent = Outgoing(record.inquiry.http.body, state=None if state is None else state.nested)
+        weighed = await self._weigher.weigh(in_force, target, record, calls, sent, record.arrived_us)
+        if weighed.decided.verdict.outcome is not Outcome.APPROVE:
+            return Settled(weighed)
+
+        async def again() -> Weighed | None:
+            # The token may have expired meanwhile, and the rules may be others.
+            principal = await self._verifier.verify(record.inquiry.authorization, target.resource)
+            if principal != record.principal or self._rulebook.current is not in_force:
+                return None
+            return await self._weigher.weigh(
+                in_force, target, record, calls, sent, self._now_us(), approved=weighed.said
+            )
+
+        return await self._stage.settle(in_force, target, record, request, weighed, state, again)
+
+    async def _recorded(
         self,
         in_force: InForce,
         target: Target,
         record: CallRecord,
-        calls: Sequence[Call],
-        decided: Decided,
-        outgoing: Outgoing,
-        situation: Situation,
-    ) -> tuple[Sequence[Call], Decided, Outgoing]:
-        """Return the calls with values for their tokens, what becomes of them, and what the target gets."""
-        principal, depth = record.principal, in_force.config.limits.json_depth
-        owner = TokenOwner(record.session_id, principal.issuer, principal.subject, target.name)
-        try:
-            found = await self._vault.put_back(owner, outgoing.body, max_depth=depth)
-        except NotPutBack as error:
-            return calls, decided.without(str(error)), outgoing
-        if not found.tokens:
-            decisions = tuple(replace(each, unmask=False) for each in decided.decisions)
-            return calls, replace(decided, decisions=decisions), outgoing
-        size_bytes = len(found.text)
-        meant = await self._aside.run(size_bytes, lambda: with_values(calls, found.text, max_depth=depth))
-        again = await self._decider.decide_again(in_force, target, principal, meant, situation, size_bytes)
-        both = together(with_both(decided.decisions, again))
-        if not both.unmask:
-            return calls, both, outgoing
-        return meant, both, replace(outgoing, body=found.text.encode(), put_back=True)
+        request: Request,
+        session: SessionOfCall,
+        settled: Settled,
+    ) -> Forward | Answer:
+        """Record what becomes of a request; only then let it pass, or answer."""
+        decided, outgoing = settled.weighed.decided, settled.weighed.outgoing
+        verdict = decided.verdict
+        reply = settled.reply
+        if reply is None and not verdict.allowed:
+            reply = _denial(request, decided)
+        events = await self._events_of(
+            in_force,
+            replace(record, approval_id=settled.approval_id),
+            request.messages,
+            decided.decisions,
+            0 if reply is None else reply.status,
+            outgoing if verdict.allowed else None,
+        )
+        await self._record_all(events)
+        summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
+        if reply is not None:
+            return Answer(reply, summary)
+        columns = await self._weigher.columns(in_force, target, settled.weighed.calls, outgoing)
+        return forward(target, record, request, session, decided, events, summary, outgoing, columns, self._sealer)
 
-    async def _paired(
-        self, in_force: InForce, target: Target, calls: Sequence[Call], outgoing: Outgoing
-    ) -> list[HandedColumns | None]:
-        def pair() -> list[HandedColumns | None]:
-            return paired_all(target, in_force.config.masks, calls, as_sent=not outgoing.masked)
-
-        return await self._aside.run(len(outgoing.body), pair)
-
-    async def _examined(self, in_force: InForce, target: Target, inquiry: Inquiry) -> Outgoing:
-        body = inquiry.http.body
-        return await self._aside.run(len(body), lambda: examine(target.mask_request, in_force.masks, body))
+    async def _answered(
+        self, in_force: InForce, record: CallRecord, request: Request, reply: Reply, approval_id: str
+    ) -> Answer:
+        """Record what a caller asked about its own approval, then answer it."""
+        reason = f"asked about its own approval {approval_id}"
+        decision = Decision(Outcome.ALLOW, (), (), reason, "", in_force.config.version)
+        record = replace(record, approval_id=approval_id)
+        await self._record_all(
+            await self._events_of(in_force, record, request.messages, [decision], reply.status, None)
+        )
+        return Answer(reply, Summary(record.session_id, record.call_id, decision.outcome.value))
 
     async def _events_of(
         self,
@@ -256,77 +279,9 @@ class Judge:
         unread = Request(era=Era.LEGACY, messages=(), protocol_version="", session_id="", wants_stream=False)
         return session_of(unread, record.principal, record.inquiry.target, self._sealer, self._new_id).session_id
 
-    def _forward(
-        self,
-        target: Target,
-        record: CallRecord,
-        request: Request,
-        session: SessionOfCall,
-        decided: Decided,
-        events: Sequence[Event],
-        summary: Summary,
-        outgoing: Outgoing,
-        columns: Sequence[HandedColumns | None],
-    ) -> Forward:
-        headers = {"accept-encoding": "identity"}
-        if target.credential is not None:
-            headers["authorization"] = f"Bearer {target.credential.reveal()}"
-        if session.target_session:
-            headers[_SESSION_HEADER] = session.target_session
-        inquiry = record.inquiry
-        if inquiry.source_address:
-            # Envoy only appends to it, and targets believe its first entry, which the caller may have written.
-            headers["x-forwarded-for"] = inquiry.source_address
-        passed = set(_FORWARDED)
-        if inquiry.http.verb == "GET" and session.target_session:
-            # Ids of events are the target's own: without a session they could resume another caller's stream.
-            passed.add("last-event-id")
-        if inquiry.traceparent:
-            passed.update(("traceparent", "tracestate"))
-        removed = tuple(
-            name
-            for name in inquiry.http.headers
-            if name not in passed and name not in headers and not name.startswith(_FORWARDED_PREFIXES)
-        )
-        handoff = Handoff(
-            session_id=record.session_id,
-            call_id=record.call_id,
-            arrived_us=record.arrived_us,
-            target=target.name,
-            era=request.era.value,
-            principal=record.principal,
-            calls=tuple(map(_handed, request.messages, events, columns)),
-            masks=tuple(sorted({mask for decision in decided.decisions for mask in decision.masks})),
-            policy_version=decided.verdict.policy_version,
-            traceparent=inquiry.traceparent,
-            mask_request=outgoing.masked,
-            unmask=outgoing.put_back,
-            sent_mark=self._sealer.mark_request(outgoing.body) if outgoing.changed else "",
-        )
-        return Forward(headers, removed, summary, handoff)
-
-
-def _unless_refused(decided: Decided, outgoing: Outgoing) -> Decided:
-    """Deny all messages of a request in which something was found that its target must not get."""
-    if not outgoing.refusal:
-        return decided
-    decisions = tuple(map(outgoing.denial, decided.decisions))
-    return Decided(decisions, decisions[0])
-
 
 def _in_session(record: CallRecord, session_id: str) -> CallRecord:
     return replace(record, session_id=session_id)
-
-
-def _call(message: Message) -> Call:
-    if message.call is None:
-        raise TypeError("a response is no call")
-    return message.call
-
-
-def _handed(message: Message, event: Event, columns: HandedColumns | None) -> HandedCall:
-    named = _call(message).name_kind is NameKind.TOOL
-    return HandedCall(message.id_json, event.method, event.name if named else "", columns)
 
 
 def _denial(request: Request, decided: Decided) -> Reply:

@@ -15,18 +15,20 @@ class Outgoing:
     """``refusal`` says which mask found what, never where or the value; empty when the request may be sent.
 
     ``body`` is what the target is to get, ``masked`` whether something in it was masked, ``put_back`` whether values
-    were put back in it for tokens.
+    were put back in it for tokens. ``state`` is what it holds in place of our own state that the caller handed back:
+    JSON text of the target's own members (``runtime.outgoing.restored``). ``None``: the caller handed none back.
     """
 
     body: bytes
     masked: bool = False
     put_back: bool = False
     refusal: str = ""
+    state: str | None = None
 
     @property
     def changed(self) -> bool:
         """Whether the target is to get something else than the caller sent."""
-        return self.masked or self.put_back
+        return self.masked or self.put_back or self.state is not None
 
     def denial(self, decision: Decision) -> Decision:
         """Return a decision as it is when the request is refused."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Protocol
 
 import grpc
 import httpx
 from envoy.service.auth.v3 import external_auth_pb2_grpc as pb_grpc
 
+from countersign.authz.assembling import judging
 from countersign.authz.audit import AuditDoor
-from countersign.authz.deciding import Decider
-from countersign.authz.judge import Judge
 from countersign.authz.server import AuthzService
 from countersign.config import GatewayConfig, NewTools
 from countersign.config.offered import unoffered
 from countersign.identity import TokenVerifier
+from countersign.runtime.approvals import Broker
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
@@ -34,6 +35,16 @@ _NOBODY_ACCEPTS = (
 SERVICE = "envoy.service.auth.v3.Authorization"
 
 
+class Approver(Broker, Protocol):
+    """The approver's client; see ``runtime.approvals``."""
+
+    async def start(self) -> None:
+        """Begin to connect."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
 class AuthzPart:
     """Authz in a process; see ``countersign.runtime.serving.Part``.
 
@@ -48,6 +59,8 @@ class AuthzPart:
         usage: UsageView,
         sealer: Sealer,
         vault: TokenVault,
+        approver: Approver,
+        key: bytes,
     ) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
@@ -60,7 +73,9 @@ class AuthzPart:
         config = rulebook.current.config
         self._client = httpx.AsyncClient()
         self._verifier = TokenVerifier(config.issuers, self._client, cached=config.limits.tokens_cached)
-        self._judge = Judge(rulebook, self._verifier, recorder, sealer, Decider(tools, usage), vault, now_us, new_id)
+        self._approver = approver
+        assembled = judging(rulebook, self._verifier, recorder, tools, usage, vault, approver, key, now_us, new_id)
+        self._judge, self._desk = assembled.judge, assembled.desk
         self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
 
     @property
@@ -79,6 +94,7 @@ class AuthzPart:
         await self._tools.start()
         await self._usage.start()
         await self._vault.start()
+        await self._approver.start()
         self._verifier.prefetch()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -96,6 +112,8 @@ class AuthzPart:
     async def close(self) -> None:
         """Record what is left to say, then let go of the recorder and of the issuers."""
         await self._judge.close()
+        await self._desk.close()
+        await self._approver.close()
         await self._vault.close()
         await self._usage.close()
         await self._tools.close()

@@ -29,13 +29,14 @@ class NotRecordable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """What all events of one request share."""
+    """What all events of one request share. ``approval_id`` is what it waits for, or by which it may pass."""
 
     session_id: str
     call_id: str
     arrived_us: int
     inquiry: Inquiry
     principal: Principal
+    approval_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class EventMaker:
             traceparent=record.inquiry.traceparent,
             values_put_back=sent is not None and sent.put_back,
             request_masked=sent is not None and sent.masked,
+            approval_id=record.approval_id,
         )
 
     def unreadable(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:
@@ -112,6 +114,14 @@ class EventMaker:
             status=status,
             size_bytes=len(record.inquiry.http.body),
             reason=reason,
+        )
+
+    def asked(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:
+        """Return the event of a caller who asked how their own approval stands, by a bare GET."""
+        return replace(
+            self.unreadable(record, "", status, policy_version),
+            decision=Decision(Outcome.ALLOW, (), (), reason, "", policy_version),
+            approval_id=record.approval_id,
         )
 
     def unidentified(self, inquiry: Inquiry, arrived_us: int, reason: str, status: int, policy_version: str) -> Event:

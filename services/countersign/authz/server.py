@@ -17,7 +17,7 @@ from countersign.runtime.logs import place_of
 
 log = logging.getLogger(__name__)
 
-MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
+MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE = "mcp", "audit", "approval"
 
 
 class AuthzService(pb_grpc.AuthorizationServicer):
@@ -49,4 +49,6 @@ class AuthzService(pb_grpc.AuthorizationServicer):
             return await self._judge.judge(inquiry)
         if inquiry.route == AUDIT_ROUTE:
             return await self._audit.admit(inquiry)
+        if inquiry.route == APPROVAL_ROUTE:
+            return await self._judge.status(inquiry)
         raise LookupError("Envoy asks about a route that authz does not know")

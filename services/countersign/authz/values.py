@@ -35,9 +35,16 @@ def with_both(said: Sequence[Decision], meant: Sequence[Decision]) -> tuple[Deci
 
 
 def _both(said: Decision, meant: Decision) -> Decision:
-    if not meant.allowed:
+    if meant.outcome is Outcome.DENY:
         reason = f"with the values of its tokens: {meant.reason}"
         return replace(
             said, outcome=Outcome.DENY, rules=meant.rules, masks=(), reason=reason, message=meant.message, unmask=False
         )
-    return replace(said, masks=tuple(sorted({*said.masks, *meant.masks})), unmask=said.unmask and meant.unmask)
+    masks, unmask = tuple(sorted({*said.masks, *meant.masks})), said.unmask and meant.unmask
+    asking = [each for each in (said, meant) if each.outcome is Outcome.APPROVE]
+    if not asking:
+        return replace(said, masks=masks, unmask=unmask)
+    # Whoever is asked about either must agree; alone its caller may only where both say so.
+    rules = tuple(sorted({name for each in asking for name in each.rules}))
+    glass = tuple(name for name in asking[0].glass if all(name in each.glass for each in asking))
+    return replace(asking[0], masks=masks, unmask=unmask, rules=rules, glass=glass)

@@ -16,8 +16,15 @@ from countersign.model.situation import Situation, Usage
 # Where the params of a call hold its name: what was masked there was masked in the name, too.
 _NAME_PLACES = frozenset({"$.name", "$.uri", "$.ref.name", "$.ref.uri", ""})
 _REFERENCES = {"ref/prompt": NameKind.PROMPT, "ref/resource": NameKind.RESOURCE}
-# How authz records what the rules did not decide (see countersign.authz.deciding and countersign.policy.wording).
-_APPROVAL = "needs approval by "
+# How authz records what the rules did not decide (see countersign.policy.wording and countersign.authz, there deciding
+# and approving).
+_APPROVAL = (
+    "needs approval by ",
+    "waits for approval by ",
+    "approved by ",
+    "its caller broke the glass ",
+    "its approval is ",
+)
 _BATCH = "another message of the same batch was denied"
 _RULES_SAY = ("no rule allows ", "its method, name or target is longer", "its name is not of the kind")
 
@@ -66,12 +73,13 @@ class RecordedCall:
             return None
         if decision.reason.startswith(_BATCH):
             return Aside.BATCH
-        return None if decision.rules or decision.reason.startswith(_RULES_SAY) else Aside.NOT_BY_RULES
+        by_rules = decision.rules or decision.reason.startswith((*_RULES_SAY, *_APPROVAL))
+        return None if by_rules else Aside.NOT_BY_RULES
 
     @property
     def outcome(self) -> Outcome:
-        """What the rules decided then: a call that needed approval was denied for want of one."""
-        if self.decision.outcome is Outcome.DENY and self.decision.reason.startswith(_APPROVAL):
+        """What the rules decided then: that it needed approval, whatever became of that."""
+        if self.decision.reason.startswith(_APPROVAL):
             return Outcome.APPROVE
         return self.decision.outcome
 

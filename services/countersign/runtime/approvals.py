@@ -101,8 +101,9 @@ class ApproverClient:
         self._channel: grpc.aio.Channel | None = None
 
     async def start(self) -> None:
-        """Connect, when first asked."""
-        self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
+        """Connect, when first asked. Without an address there is none, and whatever is asked, it is away."""
+        if self._address:
+            self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
 
     async def close(self) -> None:
         """Let go of the approver: whatever is asked from now on, it is away."""
@@ -178,7 +179,7 @@ class ApproverClient:
         pause_s = FIRST_PAUSE_S
         while True:
             if self._channel is None:
-                raise ApproverAway("the gateway is stopping")
+                raise ApproverAway("there is no approver, or the gateway is stopping")
             call = method(broker_pb2_grpc.ApprovalBrokerServiceStub(self._channel))
             left_s = up_to_s - (self._monotonic_s() - began_s)
             try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from countersign.authz.deciding import Decider
+from countersign.authz.assembling import judging
 from countersign.authz.envoy import Answer, Forward, Inquiry
-from countersign.authz.judge import Judge
 from countersign.identity import TokenVerifier
 from countersign.mcp import HttpRequest
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.approvals import ApproverClient, Broker
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -21,7 +21,8 @@ from tests.support.vaults import MemoryVault
 CREDENTIAL = "target-" + "credential"
 NOW_US = 1_790_000_000_000_000
 ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERSON, "t1")
-SEALER = Sealer(bytes(range(32)))
+KEY = bytes(range(32))
+SEALER = Sealer(KEY)
 GATEWAY = """
 version: 1
 gateway: {url: "https://gateway.test"}
@@ -49,11 +50,24 @@ class Verifier(TokenVerifier):
 class Bench:
     """A judge between a verifier and a sink that the test controls."""
 
-    def __init__(self, rulebook: Rulebook) -> None:
+    def __init__(
+        self, rulebook: Rulebook, *, broker: Broker | None = None, clock: Callable[[], int] | None = None
+    ) -> None:
         self.sink, self.verifier = Sink(), Verifier()
         self.tools, self.used, self.vault = Tools(), Used(), MemoryVault()
-        decider = Decider(self.tools, self.used)
-        self.judge = Judge(rulebook, self.verifier, self.sink, SEALER, decider, self.vault, lambda: NOW_US, new_id)
+        assembled = judging(
+            rulebook,
+            self.verifier,
+            self.sink,
+            self.tools,
+            self.used,
+            self.vault,
+            broker or ApproverClient(""),
+            KEY,
+            clock or (lambda: NOW_US),
+            new_id,
+        )
+        self.judge, self.desk = assembled.judge, assembled.desk
 
     async def ask(self, inquiry: Inquiry) -> Forward | Answer:
         return await self.judge.judge(inquiry)

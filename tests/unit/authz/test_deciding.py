@@ -12,7 +12,7 @@ import pytest
 
 from countersign.authz.deciding import Decided, Decider, Undecidable
 from countersign.model.call import Call, NameKind
-from countersign.model.decision import Outcome
+from countersign.model.decision import Decision, Outcome
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.model.rule import Window
 from countersign.model.situation import Situation, Usage
@@ -63,10 +63,12 @@ async def decide(
     tools: Tools | None = None,
     used: Used | None = None,
     size_bytes: int = 100,
+    approved: Decision | None = None,
 ) -> Decided:
     asked = calls or (QUERY,)
     target = now.config.targets[asked[0].target]
-    return await Decider(tools or Tools(), used or Used()).decide(now, target, ALICE, asked, NOW, size_bytes)
+    decider = Decider(tools or Tools(), used or Used())
+    return await decider.decide(now, target, ALICE, asked, NOW, size_bytes, approved=approved)
 
 
 @pytest.mark.parametrize("state", PENDING)
@@ -244,12 +246,35 @@ async def test_a_batch_that_no_wait_lets_pass_is_denied_without_one(in_force: Co
     assert "never lets 4 calls pass" in never.verdict.message
 
 
-async def test_needing_approval_is_denied_while_nobody_can_be_asked(in_force: Compile) -> None:
-    now = in_force(READ + "  - {name: ask first, approve: {groups: [analysts], tools: [query]}}\n")
-    verdict = (await decide(now)).verdict
-    assert (verdict.outcome, verdict.rules, verdict.masks) == (Outcome.DENY, ("ask first",), ())
-    assert "approval" in verdict.reason
-    assert "approval" in verdict.message
+ASK = READ + "  - {name: ask first, approve: {groups: [analysts], tools: [query]}, by: {groups: [owners]}}\n"
+
+
+async def test_what_needs_approval_passes_only_once_people_agreed_to_this_very_question(in_force: Compile) -> None:
+    now, used = in_force(ASK, LIMIT), Used()
+    verdict = (await decide(now, used=used)).verdict
+    assert (verdict.outcome, verdict.rules, used.usage.calls_1m) == (Outcome.APPROVE, ("ask first",), 0)
+    others = (replace(verdict, rules=("x",)), replace(verdict, policy_version="0"), replace(verdict, glass=("g",)))
+    for other in others:
+        assert (await decide(now, used=used, approved=other)).verdict.outcome is Outcome.APPROVE
+    assert (await decide(now, used=used, approved=verdict)).verdict.allowed
+    assert used.usage.calls_1m == 1
+
+
+async def test_what_people_agreed_to_is_still_denied_and_limited(in_force: Compile) -> None:
+    verdict = (await decide(in_force(ASK))).verdict
+    denying = in_force(ASK + '  - {name: never, deny: {tools: [query]}, when: "usage.rows_1h < 9"}\n')
+    assert (await decide(denying, approved=verdict)).verdict.outcome is Outcome.DENY
+    limited = in_force(ASK, LIMIT)
+    asked = (await decide(limited)).verdict
+    assert (await decide(limited, used=Used(Usage(calls_1m=3)), approved=asked)).retry_after_s
+
+
+async def test_nobody_is_asked_about_a_call_in_a_batch(in_force: Compile) -> None:
+    decided = await decide(in_force(ASK), QUERY, replace(QUERY, name="other_tool"))
+    assert {decision.outcome for decision in decided.decisions} == {Outcome.DENY}
+    decided = await decide(in_force(ASK), QUERY, QUERY)
+    assert {decision.outcome for decision in decided.decisions} == {Outcome.DENY}
+    assert "batch" in decided.verdict.message
 
 
 async def test_rules_on_trial_say_their_say_and_bind_nobody(in_force: Compile) -> None:

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from countersign.approver import states
 from countersign.authz import deciding
+from countersign.authz.approving import words
 from countersign.model.call import NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.situation import Situation
 from countersign.policy import NAME_LIMIT
 from countersign.rehearsal.record import Aside
+from tests.support.approvals import NOON, question
 from tests.support.events import ALICE
 from tests.unit.rehearsal.policies import ALLOWED, READ, call, decided, ruling
 
+ASK = {"name": "ask", "approve": {"principals": ["alice"], "tools": ["query"]}, "by": {"groups": ["owners"]}}
 NO_RULE = decided(Outcome.DENY)
 
 
@@ -31,11 +35,18 @@ def test_a_tool_that_was_not_accepted_says_nothing_of_the_rules(reason: str) -> 
 
 
 def test_what_needed_approval_is_not_taken_for_denied(tmp_path: Path) -> None:
-    asking = ruling(tmp_path, READ, {"name": "ask", "approve": {"principals": ["alice"], "tools": ["query"]}})
+    asking = ruling(tmp_path, READ, ASK)
     decision = asking.decide(ALICE, call().call, Situation(0))
     assert decision.outcome is Outcome.APPROVE
-    recorded = call(decision=deciding._until_approvals(decision))
-    assert (recorded.decision.outcome, recorded.outcome, recorded.aside) == (Outcome.DENY, Outcome.APPROVE, None)
+    approval = states.asked(question(), "a1", NOON).approval
+    reasons = {
+        Outcome.APPROVE: f"waits for approval by {words.whom(approval)}",
+        Outcome.ALLOW: words.agreed(approval),
+        Outcome.DENY: f"its approval is {approval.state.value}",
+    }
+    for outcome, reason in reasons.items():
+        recorded = call(decision=replace(decision, outcome=outcome, reason=reason))
+        assert (recorded.outcome, recorded.aside) == (Outcome.APPROVE, None)
 
 
 def test_denials_for_want_of_a_rule_are_the_rules_own(tmp_path: Path) -> None:

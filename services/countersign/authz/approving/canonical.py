@@ -6,7 +6,7 @@ from countersign.jsontext import JsonValue, Number, parse, quote
 
 DEEPEST = 1_000
 """Containers in one another, more than gateway.yaml can permit."""
-_META = "_meta"
+META = "_meta"
 
 
 def canonical_params(params_json: str) -> bytes:
@@ -22,7 +22,7 @@ def canonical_params(params_json: str) -> bytes:
         return b""
     root = parse(params_json, max_depth=DEEPEST).root
     if isinstance(root, dict):
-        root.pop(_META, None)
+        root.pop(META, None)
     return _written(root).encode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from countersign.authz.approving.canonical import DEEPEST, is_left_out
+from countersign.authz.approving.canonical import DEEPEST, META
 from countersign.authz.approving.understood import stated, statements_of
 from countersign.authz.approving.written import shortened, written
 from countersign.authz.records import NotRecordable
@@ -108,7 +108,7 @@ def _arguments(params: JsonValue, kind: NameKind) -> JsonValue:
     """What there is to show of the params: all that the approval binds, without a name that is shown anyway."""
     if not isinstance(params, dict):
         return {} if params is None else params
-    bound = {key: value for key, value in params.items() if not is_left_out(key, value)}
+    bound = {key: value for key, value in params.items() if key != META}
     if kind in (NameKind.TOOL, NameKind.PROMPT) and bound.keys() <= {"name", "arguments"}:
         return bound.get("arguments", {})
     return bound

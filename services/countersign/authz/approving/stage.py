@@ -1,0 +1,271 @@
+"""The stage between the decision on a call and its record: people agree to it first, or it is not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from countersign.authz.approving import telling, words
+from countersign.authz.approving.desk import Claim, Desk, Stand
+from countersign.authz.approving.digest import CallDigests, digests_of
+from countersign.authz.approving.summary import name_of, summary_of
+from countersign.authz.approving.telling import Telling
+from countersign.authz.approving.terms import NoTerms, Terms, policy_of, terms_of
+from countersign.authz.deciding import Decided, Undecidable
+from countersign.authz.records import CallRecord
+from countersign.authz.values import with_values
+from countersign.authz.weighing import Weighed
+from countersign.config import Target
+from countersign.mcp import (
+    Era,
+    Failure,
+    Message,
+    MessageKind,
+    Reply,
+    Request,
+    denied,
+    failed,
+    prefers_async,
+    read_means,
+    read_request,
+    read_state,
+)
+from countersign.model.approval import ApprovalState, ApprovalSummary
+from countersign.model.call import Call, NameKind
+from countersign.model.decision import Decision, Outcome
+from countersign.runtime.approvals import ApproverAway, TooManyAsked
+from countersign.runtime.aside import Aside
+from countersign.runtime.outgoing import restored
+from countersign.runtime.rulebook import InForce
+from countersign.runtime.sealing import Sealer, WaitState, is_wait
+
+_SECOND_US = 1_000_000
+
+
+class StateAltered(ValueError):
+    """The state that came back belongs to another call. The message is safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A request whose client came back: as its target would get it, and what it handed back."""
+
+    request: Request
+    record: CallRecord
+    state: WaitState
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What becomes of a call that wants approval. ``reply`` is empty where the decision says what to answer."""
+
+    weighed: Weighed
+    reply: Reply | None = None
+    approval_id: str = ""
+
+
+class ApprovalStage:
+    """Settles calls. ``key`` is the deployment's; ``pin_of`` says what a target's tool was accepted to be."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        sealer: Sealer,
+        key: bytes,
+        pin_of: Callable[[str, str], bytes],
+        aside: Aside,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._desk = desk
+        self._sealer = sealer
+        self._key = key
+        self._pin_of = pin_of
+        self._aside = aside
+        self._now_us = now_us
+
+    def resume(self, target: Target, record: CallRecord, request: Request, *, max_depth: int) -> Resumed | None:
+        """Return the request without what its client hands back of ours, if it does.
+
+        Raises ``Unsealable`` for what only looks like ours, or is over.
+        """
+        state = read_state(request.messages[0])
+        if not is_wait(state):
+            return None
+        opened = self._sealer.open_wait(record.principal, target.name, state, self._now_us())
+        http = record.inquiry.http
+        http = replace(http, body=restored(http.body, opened.nested))
+        record = replace(record, inquiry=replace(record.inquiry, http=http))
+        return Resumed(read_request(target.name, http, max_depth=max_depth), record, opened)
+
+    async def settle(
+        self,
+        in_force: InForce,
+        target: Target,
+        record: CallRecord,
+        request: Request,
+        weighed: Weighed,
+        resumed: WaitState | None,
+        again: Callable[[], Awaitable[Weighed | None]],
+    ) -> Settled:
+        """Have people asked about the one call of a request, hold it, and say what becomes of it.
+
+        ``again`` weighs the request anew, once people agreed; ``None`` when the rules are no longer those. Raises
+        ``StateAltered``, ``Undecidable``, ``NotRecordable`` and ``NotMaskable``, with nothing sent.
+        """
+        message, decision = request.messages[0], weighed.decided.verdict
+        if message.kind is not MessageKind.REQUEST or message.call is None:
+            return _not_sent(weighed, "nobody can be asked about what awaits no answer")
+        now_us = self._now_us()
+        try:
+            terms = terms_of(decision, in_force.config.rules_by_name, now_us)
+        except NoTerms as error:
+            return _not_sent(weighed, str(error))
+        if terms.closed:
+            return _not_sent(weighed, f"approval for it is given only at {terms.closed}")
+        digests = self._digests(record, weighed, max_depth=in_force.config.limits.json_depth)
+        if resumed is not None and resumed.what != digests.what:
+            raise StateAltered("the requestState belongs to another call than the one that it came with")
+        claim = await self._claim(in_force, target, record, message, weighed, terms, digests, resumed)
+        tells = self._telling(in_force, target, record, message, digests, resumed)
+        latest = [weighed]
+
+        async def still() -> bool:
+            found = await again()
+            if found is None:
+                return False
+            latest[0] = found
+            same = found.decided.verdict.outcome is Outcome.APPROVE
+            return same and self._digests(record, found, max_depth=in_force.config.limits.json_depth) == digests
+
+        try:
+            stand = await self._desk.settle(claim, still)
+        except ApproverAway as error:
+            raise Undecidable(f"nobody can be asked to approve it: {error}") from None
+        except TooManyAsked:
+            return _too_many(weighed, message, in_force.config.approvals.pending_per_principal)
+        return self._settled(stand, latest[0], message, replace(tells, now_us=self._now_us()))
+
+    def _settled(self, stand: Stand, weighed: Weighed, message: Message, tells: Telling) -> Settled:
+        approval = stand.approval
+        decision = weighed.decided.verdict
+        if stand.granted:
+            passing = replace(decision, outcome=Outcome.ALLOW, reason=words.agreed(approval), message="", glass=())
+            return Settled(_with(weighed, passing), approval_id=approval.id)
+        if decision.outcome is Outcome.DENY:
+            # What was decided anew, once people had agreed.
+            return Settled(weighed, approval_id=approval.id)
+        if approval.state is ApprovalState.PENDING:
+            waiting = replace(decision, reason=f"waits for approval by {words.whom(approval)} (approval {approval.id})")
+            told = telling.pending(tells, approval, self._sealer)
+            self._desk.expect_back(stand, told.back_by_us)
+            return Settled(_with(weighed, waiting), told.reply, approval.id)
+        if approval.state is ApprovalState.APPROVED:
+            text = "the rules changed while the call waited for approval: call again to ask anew"
+        else:
+            text = words.over(approval)
+        reason = f"its approval is {approval.state.value} (approval {approval.id})"
+        over = replace(decision, outcome=Outcome.DENY, masks=(), reason=reason, message=text, unmask=False, glass=())
+        return Settled(_with(weighed, over), denied(message, text), approval.id)
+
+    def _digests(self, record: CallRecord, weighed: Weighed, *, max_depth: int) -> CallDigests:
+        call = _as_sent(weighed, max_depth)
+        pin = self._pin_of(call.target, call.name) if call.name_kind is NameKind.TOOL else b""
+        return digests_of(self._key, record.principal, call, call.params_json, pin, policy_of(weighed.decided.verdict))
+
+    async def _claim(
+        self,
+        in_force: InForce,
+        target: Target,
+        record: CallRecord,
+        message: Message,
+        weighed: Weighed,
+        terms: Terms,
+        digests: CallDigests,
+        resumed: WaitState | None,
+    ) -> Claim:
+        config, call, decision = in_force.config, weighed.calls[0], weighed.decided.verdict
+        said = message.call.params_json if message.call is not None else ""
+        masker = in_force.masks.for_records()
+
+        def summary() -> tuple[str, ApprovalSummary]:
+            return name_of(call, masker), summary_of(
+                call, said, decision, config.rules_by_name, masker, target, described=""
+            )
+
+        name, summarised = await self._aside.run(len(record.inquiry.http.body), summary)
+        inquiry = record.inquiry
+        modern = message.era is Era.MODERN
+        hold_us = 0 if prefers_async(inquiry.http.headers) else int(config.approvals.hold_s * _SECOND_US)
+        return Claim(
+            principal=record.principal,
+            call=call,
+            name=name,
+            session_id=record.session_id,
+            call_id=record.call_id,
+            rpc_id="" if modern else message.id_json,
+            source_address=inquiry.source_address,
+            traceparent=inquiry.traceparent,
+            policy_version=config.version,
+            terms=terms,
+            digests=digests,
+            summary=summarised,
+            most_pending=config.approvals.pending_per_principal,
+            held_until_us=record.arrived_us + hold_us,
+            leaves=modern,
+            resumed=resumed,
+        )
+
+    def _telling(
+        self,
+        in_force: InForce,
+        target: Target,
+        record: CallRecord,
+        message: Message,
+        digests: CallDigests,
+        resumed: WaitState | None,
+    ) -> Telling:
+        config = in_force.config
+        return Telling(
+            message=message,
+            means=read_means(message),
+            principal=record.principal,
+            target=target.name,
+            session_id=record.session_id,
+            what=digests.what,
+            digest=digests.digest,
+            resumed=resumed,
+            prefers_async=prefers_async(record.inquiry.http.headers),
+            location=f"{target.resource}/approvals/",
+            page=f"{config.url}/approvals/" if config.approvals.sign_in is not None else "",
+            now_us=self._now_us(),
+        )
+
+
+def _as_sent(weighed: Weighed, max_depth: int) -> Call:
+    """Return the call as its target gets it: what is approved is that, and not what it was made of."""
+    call, outgoing = weighed.calls[0], weighed.outgoing
+    if not outgoing.masked:
+        return call
+    return with_values((call,), outgoing.body.decode(), max_depth=max_depth)[0]
+
+
+def _with(weighed: Weighed, decision: Decision) -> Weighed:
+    return replace(weighed, decided=Decided((decision,), decision))
+
+
+def _not_sent(weighed: Weighed, reason: str) -> Settled:
+    decision = weighed.decided.verdict
+    message = f"{decision.message} Nothing was sent: {reason}."
+    return Settled(
+        _with(
+            weighed,
+            replace(decision, outcome=Outcome.DENY, masks=(), reason=reason, message=message, unmask=False, glass=()),
+        )
+    )
+
+
+def _too_many(weighed: Weighed, message: Message, most: int) -> Settled:
+    text = f"{most} calls of yours wait for approval already, and no more may: wait, or cancel some"
+    settled = _not_sent(weighed, "its caller waits for as many approvals as one may")
+    reply = replace(failed(Failure.RATE_LIMITED, text, message.id_json), headers=(("retry-after", "30"),))
+    return replace(settled, reply=reply)
