@@ -175,10 +175,12 @@ def running_rig(
     limits: Mapping[str, object] | None = None,
     rules: tuple[Mapping[str, object], ...] = RULES,
     beside: Mapping[str, Mapping[str, object]] | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> Iterator[Rig]:
     """A rig with these limits; fails at its end when what it holds was kept anywhere.
 
-    ``beside`` are more targets, with more keys, in the same place: see ``Rig.name``.
+    ``beside`` are more targets, with more keys, in the same place: see ``Rig.name``. ``extra`` are more keys of
+    gateway.yaml, such as ``approvals``.
     """
     port, credential = free_port(), secrets.token_urlsafe(24)
     targets = {TARGET: {}, **(beside or {})}
@@ -187,7 +189,7 @@ def running_rig(
             issuer.url,
             {name: Upstream(f"http://127.0.0.1:{port}/mcp", credential, extra) for name, extra in targets.items()},
             rules,
-            extra={"limits": dict(limits or {})},
+            extra={"limits": dict(limits or {}), **(extra or {})},
         )
         with running_gateway(setup) as gateway:
             rig = Rig(gateway, issuer, port, credential, [credential])

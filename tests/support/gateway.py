@@ -26,6 +26,7 @@ _PARTS: Mapping[str, Callable[[list[str]], bool]] = {
     "authz": lambda line: line[-2:] == ["serve", "authz"],
     "masker": lambda line: line[-2:] == ["serve", "masker"],
     "recorder": lambda line: line[-2:] == ["serve", "recorder"],
+    "approver": lambda line: line[-2:] == ["serve", "approver"],
     "envoy": lambda line: bool(line) and Path(line[0]).name.startswith("envoy"),
     "postgres": lambda line: bool(line) and Path(line[0]).name == "postgres",
 }
@@ -170,7 +171,7 @@ class Gateway:
         setup.write(self.folder, self.url)
 
     def part(self, name: str) -> psutil.Process:
-        """The process of a part: authz, masker, recorder, envoy or postgres (its postmaster).
+        """The process of a part: authz, masker, recorder, approver, envoy or postgres (its postmaster).
 
         Raises:
             LookupError: when it does not run.
