@@ -1,0 +1,134 @@
+"""The page as a web server in the approver's process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from countersign.approver.deciding import Deciding
+from countersign.approver.page.app import Pages
+from countersign.approver.page.used_links import PostgresUsedLinks
+from countersign.config import GatewayConfig
+
+_BACKLOG = 128
+_DRAIN_S = 3
+_AT_ONCE = 200
+
+
+class CannotListen(RuntimeError):
+    """The address is taken or not ours."""
+
+
+class _Server(uvicorn.Server):
+    """One among others in its process: the signals are not its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take no signals."""
+        yield
+
+
+class PageRoom:
+    """Serves the page on ``listen`` (``HOST:PORT`` or ``unix:/path``) while it runs; see ``countersign.approver.part``.
+
+    ``key`` is the deployment's; ``config`` returns the version in force, which may change. Raises ``CannotListen``
+    from ``run``.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        *,
+        key: bytes,
+        config: Callable[[], GatewayConfig],
+        deciding: Deciding,
+        dsn: str,
+        clock_us: Callable[[], int],
+    ) -> None:
+        self._listen = listen
+        self._client = httpx.AsyncClient()
+        self._used = PostgresUsedLinks(dsn)
+        self._pages = Pages(
+            key=key,
+            config=config,
+            deciding=deciding,
+            used=self._used,
+            client=self._client,
+            now_us=clock_us,
+            monotonic=time.monotonic,
+            random=lambda: secrets.token_urlsafe(32),
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled, then let what is under way end."""
+        listener = listening(self._listen)
+        server = _Server(
+            uvicorn.Config(
+                self._pages.app(),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=_AT_ONCE,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=_DRAIN_S,
+                h11_max_incomplete_event_size=32 * 1024,
+            )
+        )
+        serving = asyncio.ensure_future(server.serve([listener]))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            with suppress(asyncio.CancelledError):
+                await serving
+            raise
+        finally:
+            listener.close()
+
+    async def close(self) -> None:
+        """Let go of the database and of the issuer."""
+        await self._client.aclose()
+        await self._used.close()
+
+
+def listening(address: str) -> socket.socket:
+    """Listen on ``HOST:PORT`` or ``unix:/path``, where only this user connects. Raises ``CannotListen``."""
+    try:
+        if address.startswith("unix:"):
+            return _unix(Path(address.removeprefix("unix:")))
+        host, _, port = address.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+    except (OSError, ValueError, OverflowError):
+        raise CannotListen(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
+
+
+def _unix(path: Path) -> socket.socket:
+    # One that a killed process left behind would refuse us for ever.
+    path.unlink(missing_ok=True)
+    before = os.umask(0o077)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    return listener

@@ -1,0 +1,84 @@
+"""What Slack says when somebody presses a button: acknowledged, and nothing more.
+
+The buttons lead to the page, where people sign in. Slack still tells of each press and shows an error unless it is
+answered within three seconds; who is who in Slack decides nothing here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from slack_sdk.signature import Clock, SignatureVerifier
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from countersign.approver.page.forms import BadBody, body_of
+from countersign.config.types import SlackChannel
+
+log = logging.getLogger(__name__)
+
+_MOST_BYTES = 256 * 1024
+_SAY_EVERY_S = 60.0
+
+
+class _At(Clock):
+    """The clock by which signatures are young enough."""
+
+    def __init__(self, now_s: float) -> None:
+        self._now_s = now_s
+
+    def now(self) -> float:
+        return self._now_s
+
+
+class Interactions:
+    """Answers 200 to what any of ``channels()`` signed in the last five minutes, else 401."""
+
+    def __init__(
+        self,
+        channels: Callable[[], Sequence[SlackChannel]],
+        now_us: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._channels = channels
+        self._now_us = now_us
+        self._monotonic = monotonic
+        self._refused = 0
+        self._said_at_s = -_SAY_EVERY_S
+
+    async def answer(self, request: Request) -> Response:
+        """Acknowledge what Slack signed."""
+        try:
+            body = await body_of(request, _MOST_BYTES)
+        except BadBody as error:
+            return PlainTextResponse(f"{error}\n", error.status)
+        if self._is_signed(request, body):
+            return Response(status_code=200)
+        self._count_refused()
+        return PlainTextResponse("not signed by Slack for this gateway, or too long ago\n", 401)
+
+    def _is_signed(self, request: Request, body: bytes) -> bool:
+        signature = request.headers.get("x-slack-signature", "")
+        timestamp = request.headers.get("x-slack-request-timestamp", "")
+        # The library takes anything for a number, a text or ASCII, and raises where it is none.
+        if not (signature.isascii() and timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+            return False
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            return False
+        clock = _At(self._now_us() / 1_000_000)
+        return any(
+            SignatureVerifier(channel.signing_secret.reveal(), clock).is_valid(text, timestamp, signature)
+            for channel in self._channels()
+        )
+
+    def _count_refused(self) -> None:
+        """Anybody can send these: say how many there were, now and then."""
+        self._refused += 1
+        now_s = self._monotonic()
+        if now_s - self._said_at_s >= _SAY_EVERY_S:
+            log.warning("requests in Slack's name without its signature were refused", extra={"count": self._refused})
+            self._refused, self._said_at_s = 0, now_s
