@@ -15,7 +15,7 @@ from countersign.cli.replayed import visible
 _OPTIONS = (("grpc.max_receive_message_length", 80 * 1024 * 1024),)
 
 Remedies = Mapping[grpc.StatusCode, tuple[int, str]]
-"""By status: the exit code, and what to do; ``{url}`` stands for the gateway's."""
+"""By status: the exit code, and what to do; ``{url}`` stands for the gateway's, ``{details}`` for what it says."""
 
 REMEDIES: Remedies = {
     grpc.StatusCode.UNAUTHENTICATED: (REFUSED, "the gateway does not accept the token: get a new one"),
@@ -47,7 +47,8 @@ def gateway_channel(url: str, remedies: Remedies = REMEDIES, refused: int = REFU
         if status is grpc.StatusCode.INVALID_ARGUMENT and isinstance(call, grpc.Call):
             raise stop(f"the gateway refuses the request: {visible(call.details())}", USAGE) from None
         code, remedy = remedies.get(status, (REFUSED, f"the gateway answered {status.name}: see its logs"))
-        raise stop(remedy.format(url=url), refused if code == REFUSED else code) from None
+        details = visible(call.details() or "") if isinstance(call, grpc.Call) else ""
+        raise stop(remedy.format(url=url, details=details), refused if code == REFUSED else code) from None
 
 
 def _channel(url: str) -> grpc.Channel:

@@ -24,6 +24,7 @@ _ROOMS: Final = {
     "mask": "mask",
     "serve": "serve",
     "tools": "tools",
+    "approvals": "approvals",
     "policy": "policy",
 }
 """Each command and the module of this room that registers it, in the order of the help."""
