@@ -35,7 +35,7 @@ MASKER_FILTER = "envoy.filters.http.ext_proc"
 BUFFER_FILTER = "envoy.filters.http.buffer"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
-MCP_ROUTE, AUDIT_ROUTE = "mcp", "audit"
+MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE = "mcp", "audit", "approval"
 CHANGES_REQUESTS = "changes_requests"
 # Services of the recorder that auditors and operators reach; RecorderService and ToolPinService are not among them.
 _SESSIONS_PREFIX, _REFLECTION_PREFIX = "/countersign.api.recorder.v1.SessionService/", "/grpc.reflection."
@@ -55,6 +55,7 @@ _REFLECTION_IDLE = timedelta(seconds=30)
 _APPROVALS_IDLE = timedelta(seconds=60)
 _PAGE_TIMEOUT = timedelta(seconds=30)
 _COOKIE = "cookie"
+_NOTHING = json.dumps({"error": "nothing is served at this path"})
 
 
 def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
@@ -64,6 +65,7 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
         *(_metadata_of_target(config, target) for target in config.targets.values()),
         _metadata(METADATA_PATH, config.url, config),
         *(_mcp(config, target, token) for target in config.targets.values()),
+        *(_approval_state(target) for target in config.targets.values() if may_wait(config, target)),
         _vouched(_SESSIONS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
         _vouched(_TOOLS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
         _vouched(_REFLECTION_PREFIX, RECORDER_CLUSTER, _REFLECTION_IDLE, token),
@@ -147,6 +149,16 @@ def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
     )
 
 
+def _approval_state(target: Target) -> Route:
+    """Where plain HTTP clients ask how their call stands that waits for humans: authz answers, whatever comes."""
+    extensions = {"route": APPROVAL_ROUTE, "target": target.name}
+    check = CheckSettings(context_extensions=extensions, disable_request_body_buffering=True)
+    route = _direct(RouteMatch(path_separated_prefix=f"/{target.name}/mcp/approvals"), 404, _NOTHING)
+    route.name = f"approval of {target.name}"
+    route.typed_per_filter_config[AUTHZ_FILTER].Pack(ExtAuthzPerRoute(check_settings=check))
+    return route
+
+
 def _vouched(prefix: str, cluster: str, idle: timedelta, service_token: str) -> Route:
     """A gRPC service of ours that decides itself what its callers may; authz says who they are."""
     check = CheckSettings(context_extensions={"route": AUDIT_ROUTE}, disable_request_body_buffering=True)
@@ -198,7 +210,7 @@ def _metadata(path: str, resource: str, config: GatewayConfig) -> Route:
 
 
 def _nothing_here() -> Route:
-    return _direct(RouteMatch(prefix="/"), 404, json.dumps({"error": "nothing is served at this path"}))
+    return _direct(RouteMatch(prefix="/"), 404, _NOTHING)
 
 
 def _direct(match: RouteMatch, status: int, body: str) -> Route:

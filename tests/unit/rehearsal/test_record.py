@@ -19,7 +19,11 @@ from tests.support.approvals import NOON, question
 from tests.support.events import ALICE
 from tests.unit.rehearsal.policies import ALLOWED, READ, call, decided, ruling
 
-ASK = {"name": "ask", "approve": {"principals": ["alice"], "tools": ["query"]}, "by": {"groups": ["owners"]}}
+ASK: dict[str, object] = {
+    "name": "ask",
+    "approve": {"principals": ["alice"], "tools": ["query"]},
+    "by": {"groups": ["owners"]},
+}
 NO_RULE = decided(Outcome.DENY)
 
 
