@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import h2.connection
+import h2.errors
 import pytest
 
 from tests.fault.rig import Rig, eventually, new_marker, question
@@ -29,6 +31,30 @@ async def test_a_caller_that_hangs_up_is_on_the_record(rig: Rig, era: str) -> No
     assert (request.kind, request.outcome) == ("request", "allow")
     assert (end.kind, end.status, end.session, end.method) == ("response", 0, request.session, "tools/call")
     assert "hung up" in end.reason
+
+
+async def test_a_caller_that_resets_its_stream_is_on_the_record(rig: Rig) -> None:
+    marker = new_marker()
+    rpc: Rpc = question(marker)
+    http2 = h2.connection.H2Connection()
+    async with rig.target(never_answers()) as target:
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.gateway.port)
+        try:
+            http2.initiate_connection()
+            head = {":method": "POST", ":scheme": "http", ":authority": "gateway", ":path": f"/{rig.name}/mcp"}
+            sent = {**head, **rpc.headers(MODERN), "authorization": f"Bearer {rig.token()}"}
+            http2.send_headers(1, list(sent.items()))
+            http2.send_data(1, rpc.body(MODERN), end_stream=True)
+            writer.write(http2.data_to_send())
+            await eventually(lambda: len(target.received) == 1)
+            # The connection lives on, as that of a client with other calls under way.
+            http2.reset_stream(1, h2.errors.ErrorCodes.CANCEL)
+            writer.write(http2.data_to_send())
+            await eventually(lambda: len(rig.record.call(marker)) == 2, 5, "the end on the record")
+            assert not reader.at_eof()
+        finally:
+            writer.close()
+    assert "hung up" in rig.record.call(marker)[-1].reason
 
 
 async def test_a_listening_stream_that_never_began_is_on_the_record(rig: Rig) -> None:
