@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from countersign.cli.wiring.recording import recorder_client, token_for
+from countersign.cli.wiring.recording import token_for
 from countersign.cli.wiring.serving import watch_refusals
 from countersign.config import SecretUse
 from countersign.runtime.pins import PinnedTools
@@ -12,8 +12,6 @@ from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import hash_key
 from countersign.runtime.settings import ServiceSettings
 from countersign.runtime.tokens import TokenVault
-
-__all__ = ["pinned_tools", "recorder_client", "rulebook", "token_for_recorder", "vault"]
 
 
 def rulebook(settings: ServiceSettings, reads: Collection[SecretUse]) -> Rulebook:
@@ -37,8 +35,3 @@ def vault(settings: ServiceSettings) -> TokenVault:
 def pinned_tools(settings: ServiceSettings) -> PinnedTools:
     """The recorder, for the tools' definitions."""
     return PinnedTools(settings.recorder, service_token=token_for(settings.recorder, settings))
-
-
-def token_for_recorder(settings: ServiceSettings) -> str:
-    """What to show the recorder; empty where its socket is ours alone."""
-    return token_for(settings.recorder, settings)
