@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from countersign.api.approvals.v1 import approval_pb2, approvals_pb2, broker_pb2
+from countersign.approver.ports import ApprovalError
 from countersign.model.approval import ApprovalState, Person
 from countersign.model.principal import PrincipalKind
 from countersign.runtime.approval_messages import STATES_BACK, person_of
@@ -34,7 +35,7 @@ _ID_LENGTH = 36
 _T = TypeVar("_T")
 
 
-class BadQuestion(ValueError):
+class BadQuestion(ApprovalError):
     """A field of a request is wrong; the message begins with the field's name."""
 
 

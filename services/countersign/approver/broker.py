@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import TypeVar
+from collections.abc import Callable
 
 from countersign.api.approvals.v1 import broker_pb2, broker_pb2_grpc
 from countersign.approver import asked
 from countersign.approver.asked import BadQuestion
+from countersign.approver.finishing import finished
 from countersign.approver.following import Following
 from countersign.approver.outbox import Outbox
 from countersign.approver.ports import ApprovalStore, NoSuchApproval, NotOpen, Taken
 from countersign.approver.refusals import REFUSALS, Context, abort
 from countersign.model.approval import Approval, ApprovalState
 from countersign.runtime.approval_messages import approval_message, question_of, waiter_of
-
-_T = TypeVar("_T")
 
 
 class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
@@ -33,7 +29,7 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
         """See broker.proto."""
         try:
             asked.question(request)
-            done = await _finished(self._store.ask(question_of(request), self._clock_us()))
+            done = await finished(self._store.ask(question_of(request), self._clock_us()))
         except REFUSALS as error:
             await abort(context, error)
         self._changed(done.approval)
@@ -47,7 +43,7 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
             if request.HasField("waiter"):
                 asked.waiter(request.waiter)
                 waiter = waiter_of(request.waiter)
-            approval = await _finished(self._store.rejoin(approval_id, caller, waiter, self._clock_us()))
+            approval = await finished(self._store.rejoin(approval_id, caller, waiter, self._clock_us()))
         except REFUSALS as error:
             await abort(context, error)
         return broker_pb2.RejoinResponse(approval=approval_message(approval))
@@ -75,7 +71,7 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
                 until_us=request.until_us,
                 now_us=self._clock_us(),
             )
-            self._changed(await _finished(left))
+            self._changed(await finished(left))
         except REFUSALS as error:
             await abort(context, error)
         return broker_pb2.LeaveResponse()
@@ -86,7 +82,7 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
             caller = asked.person(request.caller, "caller")
             session_id = asked.uuid(request.session_id, "session_id")
             rpc_id = asked.text(request.rpc_id, asked.NAME_CHARACTERS, "rpc_id")
-            withdrawn = await _finished(self._store.withdraw(caller, session_id, rpc_id, self._clock_us()))
+            withdrawn = await finished(self._store.withdraw(caller, session_id, rpc_id, self._clock_us()))
         except REFUSALS as error:
             await abort(context, error)
         for approval in withdrawn:
@@ -109,7 +105,7 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
         try:
             approval_id, caller = asked.uuid(request.approval_id, "approval_id"), asked.person(request.caller, "caller")
             reason = asked.text(request.reason, asked.NOTE_CHARACTERS, "reason")
-            approval = await _finished(self._store.cancel(approval_id, caller, reason, self._clock_us()))
+            approval = await finished(self._store.cancel(approval_id, caller, reason, self._clock_us()))
         except NotOpen as error:
             approval = error.approval
         except REFUSALS as error:
@@ -126,20 +122,9 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
             return Taken(False, approval)
         # No record, no call: nobody gets the grant before it is recorded who agreed.
         await self._outbox.flush(approval_id)
-        return await _finished(self._store.consume(approval_id, digest, call_id, self._clock_us()))
+        return await finished(self._store.consume(approval_id, digest, call_id, self._clock_us()))
 
     def _changed(self, approval: Approval) -> None:
         """Tell who waits here at once, and have it recorded."""
         self._following.hint(approval.id)
         self._outbox.soon()
-
-
-async def _finished(work: Awaitable[_T]) -> _T:
-    """Do ``work`` to its end, also when who waits for it is gone: half a transaction would be none."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await task
-        raise

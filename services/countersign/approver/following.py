@@ -124,7 +124,7 @@ class Following:
         finally:
             self._watches.discard(watch)
 
-    def hint(self, approval_id: str) -> None:
+    def hint(self, approval_id: str, _version: int = 0) -> None:
         """Wake who waits for this approval, and who watches."""
         for changed in self._waits.get(approval_id, ()):
             changed.set()

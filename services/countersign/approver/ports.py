@@ -46,6 +46,10 @@ class Stale(ApprovalError):
         self.approval = approval
 
 
+class NotRecordedYet(ApprovalError):
+    """What was done stands, or what was refused is refused; the record cannot be told now, and hears of it later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Came:
     """Where a request came from, for the record: both as ``Event`` states them."""

@@ -14,6 +14,7 @@ from countersign.approver.ports import (
     NoSuchApproval,
     NoteMissing,
     NotOpen,
+    NotRecordedYet,
     Stale,
     TooManyPending,
 )
@@ -24,8 +25,6 @@ Context = grpc.aio.ServicerContext[object, object]
 
 REFUSALS = (BadQuestion, ApprovalError, NoRoom, NotRecorded, DatabaseError)
 """What ``abort`` has a status for."""
-
-_NOT_RECORDED = "what was asked cannot be recorded now: try again. What is decided stays decided"
 
 
 async def abort(context: Context, error: Exception) -> NoReturn:
@@ -49,8 +48,8 @@ def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
             return code.ABORTED, str(error)
         case TooManyPending():
             return code.RESOURCE_EXHAUSTED, str(error)
-        case NotRecorded():
-            return code.UNAVAILABLE, _NOT_RECORDED
+        case NotRecordedYet():
+            return code.UNAVAILABLE, str(error)
         case NoRoom():
             return code.UNAVAILABLE, "too many wait here already, or it is stopping: try again"
         case _:
