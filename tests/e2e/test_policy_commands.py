@@ -129,7 +129,8 @@ async def test_use_is_counted_again_as_it_was(world: World, tmp_path: Path) -> N
 
 async def test_two_files_are_compared_on_recorded_calls(world: World, tmp_path: Path) -> None:
     selected = await bounds(world)
-    new = edited(world, tmp_path, ask_first={"approve": {"principals": ["alice"], "tools": ["query"]}})
+    ask = {"approve": {"principals": ["alice"], "tools": ["query"]}, "by": {"groups": ["owners"]}}
+    new = edited(world, tmp_path, ask_first=ask)
     done = await policy(world, "backtest", new, "-c", world.gateway.config, *selected, "--json")
     assert (done.code, done.err) == (0, "")
     told = json.loads(done.out)

@@ -26,7 +26,7 @@ RULES: tuple[Mapping[str, object], ...] = (
         "allow": {**ANALYSTS, "tools": ["page"]},
         "args": {"limit": {"max": 100}, "region": ["eu", "us"]},
     },
-    {"name": "wipes wait", "approve": {**ANALYSTS, "tools": ["wipe"]}},
+    {"name": "wipes wait", "approve": {**ANALYSTS, "tools": ["wipe"]}, "by": {"groups": ["owners"]}},
     {"name": "tools", "allow": {**ANALYSTS, "tools": ["wipe", "deploy", "look"]}, "mask": ["pii"]},
     {"name": "no agents deploy", "deny": {"kind": ["agent", "machine"], "tools": ["deploy"]}},
     {"name": "from here", "deny": {"tools": ["look"]}, "when": '!in_network(request.source_address, "127.0.0.0/8")'},

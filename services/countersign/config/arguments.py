@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from countersign.config.document import Node, kind_of
 from countersign.config.problem import Place, Problems
-from countersign.config.shape import GLOB_LIMIT, TEXT_LIMIT, VALUES_LIMIT
+from countersign.config.shape_base import GLOB_LIMIT, TEXT_LIMIT
+from countersign.config.shape_rules import VALUES_LIMIT
 from countersign.config.wording import nearest
 from countersign.model.glob import Glob
 from countersign.model.rule import ArgConstraint, Scalar

@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import detectors, masks, prose, rates, secrets, targets, urls
+from countersign.config import approvals, detectors, masks, prose, rates, secrets, targets, urls
+from countersign.config.credentials import Credentials
 from countersign.config.document import Node, Path
 from countersign.config.names import Names
 from countersign.config.problem import Problems
-from countersign.config.rules import Rules
-from countersign.config.shape import File, SecretSource, TargetShape
+from countersign.config.rules import Known, Rules
+from countersign.config.shape import File, TargetShape
 from countersign.config.shaped import Shaped
-from countersign.config.types import Candidate, GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
-from countersign.config.wording import NEVER_LITERAL
-from countersign.model.rule import Mask
+from countersign.config.types import Approvals, Candidate, GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
+from countersign.model.rule import Mask, Rule
 
 
 class Assembly:
@@ -26,9 +26,8 @@ class Assembly:
     ) -> None:
         self._root = root
         self._folder = folder
-        self._env = env
-        self._reads = reads
         self._problems = problems
+        self._credentials = Credentials(root, folder, env, reads, problems)
 
     def config(self, shaped: Shaped, version: str, candidate: Candidate | None) -> GatewayConfig:
         """The whole configuration; to be used only if ``problems`` stayed empty."""
@@ -39,7 +38,8 @@ class Assembly:
         made = masks.read(file.masks, declared.detectors, self._root, self._problems)
         known = {name: made.get(name) for name in declared.masks}
         indexed = list(zip(declared.rules, file.rules, strict=False))  # none where a stand-in took the rules' place
-        rules = Rules(self._root, declared.targets, known, names, self._problems).check(indexed)
+        known_here = Known(declared.targets, known, declared.channels)
+        rules = Rules(self._root, known_here, names, self._problems).check(indexed)
         if declared.all_rules and not any(
             (shape.allow or shape.approve) and shape.mode != "shadow" for shape in file.rules
         ):
@@ -64,8 +64,15 @@ class Assembly:
             postgres_dsn=self._postgres(file),
             limits=Limits(**file.limits.model_dump()),
             otlp_endpoint=self._url(("telemetry", "otlp"), file.telemetry.otlp, urls.otlp) if file.telemetry else None,
+            approvals=self._approvals(shaped, rules),
             variables=_variables(file),
         )
+
+    def _approvals(self, shaped: Shaped, rules: tuple[Rule, ...]) -> Approvals:
+        issuers = [issuer.issuer for issuer in shaped.file.identity.oidc]
+        asked = {group for rule in rules if rule.by for group in rule.by.groups}
+        known = asked if shaped.declared.all_rules else None
+        return approvals.Section(self._credentials, issuers, known).read(shaped.file.approvals)
 
     def _add(self, path: Path, what: str, remedy: str) -> None:
         self._problems.add(self._root.find(path).place, what, remedy)
@@ -99,7 +106,7 @@ class Assembly:
         if _same_origin(shape.mcp, gateway):
             self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
         credential = (*path, "credential", "bearer")
-        secret = self._secret(credential, bearer, secrets.header_safe, SecretUse.TARGETS) if bearer else None
+        secret = self._credentials.read(credential, bearer, secrets.header_safe, SecretUse.TARGETS) if bearer else None
         says = targets.Says(shape, self._root.find(path), self._problems)
         return Target(
             name=name,
@@ -125,25 +132,8 @@ class Assembly:
         if file.recording.mode != "required":
             remedy = "write `mode: required`: what is not on record does not happen, and nothing switches that off"
             self._add(("recording", "mode"), "recording has no other mode", remedy)
-        source = file.recording.postgres
-        return self._secret(("recording", "postgres"), source, secrets.dsn, SecretUse.POSTGRES) if source else None
-
-    def _secret(
-        self, path: Path, source: SecretSource, check: Callable[[str], Secret], use: SecretUse
-    ) -> Secret | None:
-        if (source.env is None) == (source.file is None):
-            self._add(path, "one of `env` and `file` is needed, and not both", NEVER_LITERAL)
-            return None
-        if use not in self._reads:
-            return Secret.unread()
-        try:
-            if source.env is not None:
-                return check(secrets.from_env(source.env, self._env))
-            return check(secrets.from_file(self._folder / str(source.file)))
-        except secrets.Unreadable as error:
-            self._problems.elsewhere = True
-            self._add((*path, "env" if source.env is not None else "file"), error.what, error.remedy)
-            return None
+        path, source = ("recording", "postgres"), file.recording.postgres
+        return self._credentials.read(path, source, secrets.dsn, SecretUse.POSTGRES) if source else None
 
 
 def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
@@ -153,6 +143,7 @@ def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
         {
             SecretUse.TARGETS: frozenset(each.bearer.env for each in credentials if each.bearer.env),
             SecretUse.POSTGRES: frozenset((database.env,) if database and database.env else ()),
+            SecretUse.APPROVALS: approvals.variables(file.approvals),
         }
     )
 

@@ -15,9 +15,12 @@ _SECONDS = {Window.MINUTE: 60, Window.HOUR: 3_600, Window.DAY: 86_400}
 _OVERRULES = {
     Effect.ALLOW: (Effect.DENY, Effect.APPROVE),
     Effect.APPROVE: (Effect.DENY,),
-    Effect.BREAK_GLASS: (Effect.DENY,),
+    Effect.BREAK_GLASS: (Effect.DENY, Effect.ALLOW),
     Effect.DENY: (),
 }
+
+
+_DOES = {Effect.ALLOW: "allow", Effect.APPROVE: "approve", Effect.BREAK_GLASS: "let the glass be broken"}
 
 
 def refuse_idle_rules(rules: Sequence[tuple[Place, Rule]], targets: Collection[str], out: Problems) -> None:
@@ -32,7 +35,7 @@ def refuse_idle_rules(rules: Sequence[tuple[Place, Rule]], targets: Collection[s
         for effect in _OVERRULES[rule.effect]:
             others = ((other, wider) for other, wider in overruling if other.effect is effect)
             wide = next((other for other, wider in others if wider.covers(reach)), None)
-            if wide is not None:
+            if wide is not None and not (wide.effect is Effect.ALLOW and _may_wait(rules, reaches, reach)):
                 out.add(place, *_overruled(rule, wide))
                 break
     seen: dict[str, str] = {}
@@ -62,8 +65,18 @@ def refuse_idle_limits(limits: Sequence[tuple[Place, RateLimit]], targets: Colle
             break
 
 
+def _may_wait(rules: Sequence[tuple[Place, Rule]], reaches: Sequence[_Reach], glass: _Reach) -> bool:
+    """Whether some call of those may need an approval, on trial or not: to break the glass is of use then."""
+    return any(
+        rule.effect is Effect.APPROVE and reach.may_meet(glass) for (_, rule), reach in zip(rules, reaches, strict=True)
+    )
+
+
 def _overruled(rule: Rule, wide: Rule) -> tuple[str, str]:
-    does = "allow" if rule.effect is Effect.ALLOW else "approve"
+    does = _DOES[rule.effect]
+    if wide.effect is Effect.ALLOW:
+        what = f"the rule `{rule.name}` can never {does}, for `{wide.name}` allows all that it selects"
+        return what, "remove it, or narrow the rule that allows"
     if wide.effect is Effect.DENY:
         what = f"the rule `{rule.name}` can never {does}, for `{wide.name}` denies all that it selects"
         return what, "remove one of them, or narrow the denial"
@@ -117,6 +130,10 @@ class _Reach:
             other.entries is None or (wide.entries is not None and wide.covers(other))
             for wide, other in zip(self._names, narrow._names, strict=True)
         )
+
+    def may_meet(self, other: _Reach) -> bool:
+        """Whether some call may be in both. May say yes where it is hard to see that none is."""
+        return bool(self._targets & other._targets and self.kinds & other.kinds)
 
 
 class _Field:

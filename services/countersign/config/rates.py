@@ -8,7 +8,7 @@ from countersign.config import coverage, selectors
 from countersign.config.document import Node
 from countersign.config.names import Names
 from countersign.config.problem import Place, Problems
-from countersign.config.shape import RateLimitShape
+from countersign.config.shape_rules import RateLimitShape
 from countersign.model.rule import RateLimit, Window
 
 

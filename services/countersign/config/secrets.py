@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from countersign.config import files
+from countersign.config import files, urls
 from countersign.config.types import KIB, Secret
 
 FILE_LIMIT_BYTES = 16 * KIB
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAINLY_A_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+_WEBHOOK_PREFIX = "whsec_"
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -67,6 +69,37 @@ def dsn(value: str) -> Secret:
         raise Unreadable("the DSN holds line ends or unprintable characters", "store one line")
     if not value.startswith(("postgresql://", "postgres://")) and "=" not in value:
         raise Unreadable("this is no DSN of PostgreSQL", "store one, such as postgresql://USER:PASSWORD@HOST/DATABASE")
+    return Secret(value)
+
+
+def webhook_secret(value: str) -> Secret:
+    """A key by which webhooks are signed (Standard Webhooks, "signature scheme"). Raises ``Unreadable``."""
+    remedy = 'make one: echo "whsec_$(openssl rand -base64 32)"'
+    prefix, written = value[: len(_WEBHOOK_PREFIX)], value[len(_WEBHOOK_PREFIX) :]
+    if prefix != _WEBHOOK_PREFIX:
+        raise Unreadable(f"the secret does not start with {_WEBHOOK_PREFIX}", remedy)
+    try:
+        key = base64.b64decode(written, validate=True)
+    except ValueError:
+        raise Unreadable(f"the secret is no base64 after {_WEBHOOK_PREFIX}", remedy) from None
+    if not 24 <= len(key) <= 64:
+        raise Unreadable("the secret has fewer than 24 or more than 64 bytes", remedy)
+    return Secret(value)
+
+
+def protected_url(value: str) -> Secret:
+    """A URL that is a credential itself, so that it is never sent in clear. Raises ``Unreadable``."""
+    try:
+        urls.secret(value)
+    except urls.BadUrl as error:
+        raise Unreadable(error.what, error.remedy) from None
+    return Secret(value)
+
+
+def plain(value: str) -> Secret:
+    """A password. Raises ``Unreadable``."""
+    if not value.isprintable():
+        raise Unreadable("the credential holds line ends or unprintable characters", "store one line")
     return Secret(value)
 
 

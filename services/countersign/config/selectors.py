@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from countersign.config.document import Node
 from countersign.config.problem import Problems
-from countersign.config.shape import PeopleShape
+from countersign.config.shape_rules import PeopleShape
 from countersign.config.wording import nearest
 from countersign.model.call import NameKind
 from countersign.model.glob import Glob, GlobSet

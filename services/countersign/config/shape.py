@@ -7,34 +7,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 
+from countersign.config.shape_approvals import ApprovalsShape
+from countersign.config.shape_base import TEXT_LIMIT, Groups, MaskNames, Name, SecretSource, Shape, Text, Url
+from countersign.config.shape_rules import RateLimitShape, RuleShape
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
-from countersign.model.principal import PrincipalKind
 from countersign.model.rule import (
     DETECTOR_SETS,
     DETECTORS,
     NAMES_IN_PROSE,
     VALIDATORS,
-    Effect,
     ProseModel,
     ReplacementKind,
-    Window,
 )
 from countersign.statements.classify import SQL_DIALECTS
 
 TARGET_NAME = "[a-z0-9][a-z0-9-]{0,62}"
 MASK_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 OWN_DETECTOR_NAME = "[a-z][a-z0-9_]{0,62}"
-TEXT_LIMIT = 1_000
-GLOB_LIMIT = 256
-CONDITION_LIMIT = 4_096
-VALUES_LIMIT = 1_000
 
-Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
-Url = Annotated[str, Field(min_length=1, max_length=2_048)]
-Glob = Annotated[str, Field(min_length=1, max_length=GLOB_LIMIT)]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
 BUILT_IN = (*DETECTOR_SETS, *DETECTORS, NAMES_IN_PROSE)
 """The names in `detect` that no file states."""
 
@@ -51,67 +43,9 @@ Detector = Annotated[
         }
     ),
 ]
-Globs = Annotated[list[Glob], Field(min_length=1, max_length=1_000)]
-MaskNames = Annotated[list[Text], Field(min_length=1, max_length=100)]
-Groups = Annotated[list[Text], Field(min_length=1, max_length=1_000)]
-Kind = Annotated[Text, Field(json_schema_extra={"enum": list(PrincipalKind)})]
-Kinds = Annotated[
-    list[Kind],
-    BeforeValidator(
-        lambda kinds: [kinds] if isinstance(kinds, str) else kinds, json_schema_input_type=Kind | list[Kind]
-    ),
-    Field(min_length=1, max_length=len(PrincipalKind)),
-]
-
-
-_SCALAR: dict[str, object] = {"type": ["string", "number", "boolean"]}
-_SCALARS: dict[str, object] = {"type": "array", "items": _SCALAR, "minItems": 1, "maxItems": VALUES_LIMIT}
-_BOUND: dict[str, object] = {"type": "number"}
-_CONSTRAINT: dict[str, object] = {
-    "type": "object",
-    "minProperties": 1,
-    "additionalProperties": False,
-    "properties": {
-        "min": _BOUND | {"description": "the least number that it may be"},
-        "max": _BOUND | {"description": "the greatest number that it may be"},
-        "in": _SCALARS | {"description": "the values that it may be"},
-        "not_in": _SCALARS | {"description": "the values that it may not be"},
-        "glob": {"type": "string", "minLength": 1, "description": "what the whole of its text must fit (* and ?)"},
-        "max_length": {"type": "integer", "minimum": 0, "description": "how many characters or elements it may have"},
-        "present": {"type": "boolean", "description": "whether it must be there, or must not"},
-    },
-}
-# Read by ``arguments``, which can say more of a wrong one than a choice between shapes could.
-Arguments = Annotated[
-    dict[str, object],
-    Field(min_length=1, max_length=100),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 100,
-            "additionalProperties": {"anyOf": [_SCALAR, _SCALARS, _CONSTRAINT]},
-        }
-    ),
-]
 
 _DEFAULT = Limits()
 _PROSE = ProseModel("")
-
-
-class Shape(BaseModel):
-    """Nothing is converted, and no key is let through that has no meaning."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class SecretSource(Shape):
-    """Where a credential is read from: exactly one of the two."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-
-    env: Text | None = Field(default=None, description="the name of an environment variable")
-    file: Text | None = Field(default=None, description="a file, relative to the folder of gateway.yaml")
 
 
 class Gateway(Shape):
@@ -184,68 +118,6 @@ class TargetShape(Shape):
         default=None,
         description="tools that take SQL, such as {query: {argument: sql, dialect: postgres}}: "
         "what a statement makes of a masked column is masked, too",
-    )
-
-
-class PeopleShape(Shape):
-    """Whom and where: every key given must match. Entries are globs (* and ?)."""
-
-    groups: Globs | None = Field(default=None, description='groups of the principal; ["*"] is everyone verified')
-    principals: Globs | None = Field(default=None, description="subjects of principals, as their tokens name them")
-    kind: Kinds | None = Field(default=None, description=f"one or several of {', '.join(PrincipalKind)}")
-    targets: Globs | None = Field(default=None, description="names under `targets:`")
-
-
-class SelectorShape(PeopleShape):
-    """Which calls a rule is about: every key given must match. Entries are globs (* and ?)."""
-
-    methods: Globs | None = Field(default=None, description="MCP methods, such as tools/call")
-    tools: Globs | None = Field(default=None, description="names of tools")
-    prompts: Globs | None = Field(default=None, description="names of prompts")
-    resources: Globs | None = Field(default=None, description="URIs of resources")
-
-
-class RuleShape(Shape):
-    """One rule. Any deny beats any approve, any approve beats any allow, what nothing matches is denied."""
-
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [effect]} for effect in Effect]})
-
-    name: Name = Field(description="a name of its own, for the record")
-    allow: SelectorShape | None = Field(default=None, description="the calls that are allowed")
-    approve: SelectorShape | None = Field(default=None, description="the calls that need somebody's approval")
-    break_glass: SelectorShape | None = Field(
-        default=None, description="the calls to which a caller may agree alone, with a reason, and loudly"
-    )
-    deny: SelectorShape | None = Field(default=None, description="the calls that are denied")
-    args: Arguments | None = Field(
-        default=None,
-        description="what arguments must be, by their paths, such as {limit: {max: 100}, region: [eu, us]}",
-    )
-    when: Annotated[str, Field(min_length=1, max_length=CONDITION_LIMIT)] | None = Field(
-        default=None, description="a condition in CEL that must hold, such as usage.rows_1h < 10000"
-    )
-    mask: MaskNames | None = Field(
-        default=None, description="names under `masks:`, applied to what the allowed calls answer"
-    )
-    unmask_for: Globs | None = Field(
-        default=None, description="tools (globs) that get the real values behind the tokens of a mask that tokenizes"
-    )
-    message: Text | None = Field(default=None, description="what a caller reads whom the rule denies")
-    mode: Text = Field(
-        default="enforce",
-        description="`enforce`, or `shadow`: what it would change is recorded, and never done",
-        json_schema_extra={"enum": ["enforce", "shadow"]},
-    )
-
-
-class RateLimitShape(PeopleShape):
-    """How many calls each principal that is selected may make, at each target that is selected."""
-
-    name: Name = Field(description="a name of its own, which no rule has, for the record")
-    calls: int = Field(ge=1, le=10_000_000, description="how many calls, such as 60")
-    per: Text = Field(
-        description=f"in any stretch of time of this length: {', '.join(Window)}",
-        json_schema_extra={"enum": list(Window)},
     )
 
 
@@ -395,6 +267,9 @@ class File(Shape):
     shadow: Text | None = Field(
         default=None,
         description="a whole gateway.yaml on trial, relative to the folder of this one: recorded, and never enforced",
+    )
+    approvals: ApprovalsShape = Field(
+        default_factory=ApprovalsShape, description="how calls wait for people, and how people hear of it"
     )
     recording: Recording = Field(default_factory=Recording, description="how calls are recorded")
     auditors: Auditors | None = Field(default=None, description="who may read the record; without it, nobody")

@@ -30,6 +30,7 @@ class Declared:
     targets: Collection[str]
     masks: Collection[str]
     detectors: Collection[str]
+    channels: Collection[str]
     rules: tuple[int, ...]
     rate_limits: tuple[int, ...]
     all_rules: bool
@@ -103,6 +104,7 @@ def _declared(plain: dict[str, Plain], broken: list[Path]) -> Declared:
         targets=_names(plain, "targets"),
         masks=_names(plain, "masks"),
         detectors=_names(plain, "detectors"),
+        channels=_channels(plain),
         rules=_sound(plain, "rules", broken),
         rate_limits=_sound(plain, "rate_limits", broken),
         all_rules=not any(path[0] == "rules" for path in broken),
@@ -112,6 +114,14 @@ def _declared(plain: dict[str, Plain], broken: list[Path]) -> Declared:
 def _names(plain: dict[str, Plain], key: str) -> tuple[str, ...]:
     entries = plain.get(key)
     return tuple(entries) if isinstance(entries, dict) else ()
+
+
+def _channels(plain: dict[str, Plain]) -> tuple[str, ...]:
+    approvals = plain.get("approvals")
+    channels = approvals.get("channels") if isinstance(approvals, dict) else None
+    entries = channels if isinstance(channels, list) else []
+    names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def _sound(plain: dict[str, Plain], key: str, broken: list[Path]) -> tuple[int, ...]:

@@ -19,6 +19,10 @@ def check(title: str, rule: Rule, node: Node, masks: Mapping[str, Mask | None], 
     if rule.effect is Effect.DENY:
         out.add(key, f"{title} denies, so there is nothing to unmask", "remove `unmask_for`")
         return
+    if rule.effect is Effect.BREAK_GLASS:
+        what = f"{title} lets the glass be broken, which hands nobody real values"
+        out.add(key, what, "remove `unmask_for`, or give it to a rule that allows or approves")
+        return
     if not any(mask is None or mask.how is ReplacementKind.TOKENIZE for mask in masks.values()):
         out.add(key, f"{title} unmasks, but no mask tokenizes", "give a mask `replace: tokenize`, or remove this")
     selector = rule.selector

@@ -56,6 +56,23 @@ def otlp(url: str) -> str:
     return url
 
 
+def endpoint(url: str) -> str:
+    """Where notifications go: they never travel in clear, except on this machine. Raises ``BadUrl``."""
+    _protected(url)
+    return url
+
+
+def secret(url: str) -> str:
+    """A URL that is a credential itself, by its query or its path. Raises ``BadUrl``."""
+    _encrypted(_split(url))
+    return url
+
+
+def is_host(host: str) -> bool:
+    """Whether this is a host name or an address."""
+    return _is_host(host.lower())
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host can only be this machine."""
     if host == "localhost":
@@ -80,9 +97,13 @@ def _protected(url: str) -> SplitResult:
     parts = _split(url)
     if "?" in url:
         raise BadUrl("the URL has a query", "remove it")
+    _encrypted(parts)
+    return parts
+
+
+def _encrypted(parts: SplitResult) -> None:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise BadUrl("http:// is for hosts on this machine only", "use https://")
-    return parts
 
 
 def _split(url: str) -> SplitResult:

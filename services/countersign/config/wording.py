@@ -13,7 +13,8 @@ from pydantic_core import ErrorDetails
 
 from countersign.config.document import Node, Path, kind_of
 from countersign.config.problem import Place, Problems
-from countersign.config.shape import Credential, File, SecretSource
+from countersign.config.shape import Credential, File
+from countersign.config.shape_base import SecretSource
 
 NEVER_LITERAL = "never a literal: use {env: NAME} or {file: path}"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from countersign.config.shape import Shape, Text
+from countersign.config.shape_base import Shape, Text
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=4_096)]

@@ -8,22 +8,30 @@ from pathlib import Path
 import pytest
 
 from countersign.config import load
-from countersign.config.shape import (
-    File,
-    NerShape,
-    OwnDetectorShape,
-    RateLimitShape,
-    RuleShape,
-    SelectorShape,
-    TargetShape,
+from countersign.config.shape import File, NerShape, OwnDetectorShape, TargetShape
+from countersign.config.shape_approvals import (
+    ApprovalsShape,
+    ApproversShape,
+    ChannelShape,
+    EmailShape,
+    SignInShape,
+    SlackShape,
+    WebhookShape,
 )
+from countersign.config.shape_rules import RateLimitShape, RuleShape, SelectorShape
 from countersign.model.rule import VALIDATORS, Window
 from countersign.policy import VOCABULARY, compile_condition
 from countersign.statements import StatementClass
 
 TEXT = (Path(__file__).parents[3] / "docs" / "gateway-yaml.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-ENV = {"ORDERS_TOKEN": "orders-" + "token", "RECORD_DSN": "postgresql://" + "somewhere/record"}
+ENV = {
+    "ORDERS_TOKEN": "orders-" + "token",
+    "RECORD_DSN": "postgresql://" + "somewhere/record",
+    **dict.fromkeys(("SIGN_IN_SECRET", "SLACK_TOKEN", "SLACK_SIGNING_SECRET"), "made-" + "up"),
+    "PAGER_SECRET": "whsec_" + "A" * 44,
+    "TEAMS_URL": "https://teams.example/" + "workflow?sig=1",
+}
 BASE = """\
 version: 1
 gateway: {url: "https://mcp.example.com"}
@@ -47,7 +55,9 @@ def test_every_word_of_conditions_is_explained_and_no_other() -> None:
 
 
 def test_every_key_and_word_of_a_list_is_named() -> None:
-    shapes = (File, RuleShape, SelectorShape, RateLimitShape, TargetShape, OwnDetectorShape, NerShape)
+    rules = (RuleShape, SelectorShape, RateLimitShape, ApproversShape)
+    approvals = (ApprovalsShape, SignInShape, ChannelShape, WebhookShape, SlackShape, EmailShape)
+    shapes = (File, TargetShape, OwnDetectorShape, NerShape, *rules, *approvals)
     keys = {field.alias or name for shape in shapes for name, field in shape.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
     assert {word for word in (*StatementClass, *Window, *VALIDATORS) if f"`{word}`" not in TEXT} == set()

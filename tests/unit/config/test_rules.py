@@ -8,7 +8,7 @@ import pytest
 
 from countersign.config import ConfigRefused, NewTools
 from countersign.model.principal import PrincipalKind
-from countersign.model.rule import ArgConstraint, Effect, Rule, Selector
+from countersign.model.rule import Approvers, ArgConstraint, Effect, Rule, Selector
 from tests.unit.config.files import GOOD, loaded, pointed_at, refused
 
 HEAD = """\
@@ -22,6 +22,9 @@ rules:
 """
 
 
+BY = "by: {groups: [owners]}"
+
+
 def with_rules(*rules: str) -> str:
     return HEAD + "".join(f"  - {{{rule}}}\n" for rule in rules)
 
@@ -30,6 +33,7 @@ def test_a_rule_may_say_all_of_this(tmp_path: Path) -> None:
     text = HEAD + (
         "  - name: large reads\n"
         "    approve: {groups: [analysts], principals: ['alice@*'], kind: [agent, person], tools: [query]}\n"
+        "    by: {groups: [owners]}\n"
         "    args: {limit: {max: 100}}\n"
         "    when: usage.rows_1h > 1000\n"
         "    mask: [pii]\n"
@@ -48,6 +52,7 @@ def test_a_rule_may_say_all_of_this(tmp_path: Path) -> None:
         args=(ArgConstraint("limit", at_most=100),),
         when="usage.rows_1h > 1000",
         shadow=True,
+        by=Approvers(("owners",)),
     )
 
 
@@ -132,7 +137,7 @@ def test_a_rule_that_would_not_do_what_it_says_is_refused(tmp_path: Path, rule: 
         "name: x, deny: {groups: [base], methods: [tools/list]}, when: usage.calls_1h > 5",
         "name: x, allow: {groups: [a], methods: [tools/list, tools/call]}, args: {a: b}",
         "name: x, allow: {groups: [a], methods: ['*']}, args: {a: b}",
-        "name: x, approve: {principals: ['*'], tools: [x]}",
+        f"name: x, approve: {{principals: ['*'], tools: [x]}}, {BY}",
         "name: x, allow: {principals: ['auth0|1[2]']}",
     ],
 )
@@ -149,9 +154,21 @@ def test_a_rule_that_does_something_is_taken(tmp_path: Path, rule: str) -> None:
             "allow: {principals: [b], groups: [a]}",
             "`narrow` can never allow, for `wide` denies",
         ),
-        ("deny: {principals: ['a*', b]}", "approve: {principals: [b]}", "`narrow` can never approve, for `wide` den"),
-        ("deny: {groups: [a]}", "approve: {groups: [a]}, args: {x: y}", "`narrow` can never approve, for `wide` den"),
-        ("approve: {groups: [a]}", "allow: {groups: [a], tools: [x]}", "`narrow` can never allow, for `wide` wants"),
+        (
+            "deny: {principals: ['a*', b]}",
+            f"approve: {{principals: [b]}}, {BY}",
+            "`narrow` can never approve, for `wide` den",
+        ),
+        (
+            "deny: {groups: [a]}",
+            f"approve: {{groups: [a]}}, args: {{x: y}}, {BY}",
+            "`narrow` can never approve, for `wide` den",
+        ),
+        (
+            f"approve: {{groups: [a]}}, {BY}",
+            "allow: {groups: [a], tools: [x]}",
+            "`narrow` can never allow, for `wide` wants",
+        ),
         (
             "deny: {groups: [a]}",
             "allow: {groups: [a]}, mode: shadow",
@@ -172,9 +189,9 @@ def test_a_rule_that_another_overrules_whatever_comes_is_refused(
         ("deny: {groups: [a]}, args: {limit: {min: 5}}", "allow: {groups: [a]}"),
         ("deny: {groups: [a]}, when: usage.rows_1h > 5", "allow: {groups: [a]}"),
         ("deny: {groups: [a]}, mode: shadow", "allow: {groups: [a]}"),
-        ("deny: {groups: [a]}, mode: shadow", "approve: {groups: [a]}"),
-        ("approve: {groups: [a]}, when: usage.rows_1h > 5", "allow: {groups: [a]}"),
-        ("allow: {groups: [a]}", "approve: {groups: [a], tools: [x]}"),
+        ("deny: {groups: [a]}, mode: shadow", f"approve: {{groups: [a]}}, {BY}"),
+        (f"approve: {{groups: [a]}}, when: usage.rows_1h > 5, {BY}", "allow: {groups: [a]}"),
+        ("allow: {groups: [a]}", f"approve: {{groups: [a], tools: [x]}}, {BY}"),
         ("deny: {kind: agent}", "allow: {groups: [a]}"),
         ("deny: {kind: agent}", "allow: {kind: [agent, person]}"),
         ("deny: {principals: [a]}", "allow: {groups: [a]}"),
@@ -208,7 +225,7 @@ def test_rules_on_trial_alone_allow_nothing(tmp_path: Path) -> None:
 
 
 def test_approvals_alone_are_enough(tmp_path: Path) -> None:
-    assert loaded(tmp_path, HEAD.replace("allow:", "approve:")).rules[0].effect is Effect.APPROVE
+    assert loaded(tmp_path, HEAD.replace("allow:", f"{BY}, approve:")).rules[0].effect is Effect.APPROVE
 
 
 def test_ten_problems_are_shown_and_all_are_kept(tmp_path: Path) -> None:

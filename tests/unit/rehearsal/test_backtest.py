@@ -42,7 +42,11 @@ def test_same_rules_change_nothing(tmp_path: Path) -> None:
     assert (findings.judged, findings.changed, findings.changes) == (3, 0, [])
 
 
-APPROVE: Rule = {"name": "approve reads", "approve": {"groups": ["analysts"], "tools": ["query"]}}
+APPROVE: Rule = {
+    "name": "approve reads",
+    "approve": {"groups": ["analysts"], "tools": ["query"]},
+    "by": {"groups": ["owners"]},
+}
 SECRETS: Rule = {**READ, "mask": ["pii", "secrets"]}
 SILENT: Rule = {"name": "silence", "deny": {"principals": ["alice"], "tools": ["query"]}}
 NEEDED = decided(Outcome.DENY, "approve reads", reason='needs approval by "approve reads"')
