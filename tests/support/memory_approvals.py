@@ -24,6 +24,7 @@ class MemoryApprovalStore:
         self._approvals: dict[str, Approval] = {}
         self._questions: dict[str, Question] = {}
         self._waiters: dict[str, dict[str, Waiter]] = {}
+        self._expected_back: set[str] = set()
         self._uses: set[tuple[str, str]] = set()
         self._outbox: dict[str, Transition] = {}
 
@@ -75,6 +76,7 @@ class MemoryApprovalStore:
         if hung_up:
             return self._abandon(approval, now_us)
         waiters[waiter_id] = Waiter(known.id, known.session_id, known.rpc_id, until_us)
+        self._expected_back.add(waiter_id)
         return approval
 
     async def withdraw(self, caller: Person, session_id: str, rpc_id: str, now_us: int) -> Sequence[Approval]:
@@ -216,9 +218,12 @@ class MemoryApprovalStore:
 
     def _wait(self, approval: Approval, waiter: Waiter, now_us: int) -> None:
         waiters = self._waiters.setdefault(approval.id, {})
-        for past in [one.id for one in waiters.values() if one.until_us <= now_us]:
-            del waiters[past]
+        for one in list(waiters.values()):
+            is_back = one.session_id == waiter.session_id and one.id in self._expected_back
+            if one.until_us <= now_us or is_back:
+                del waiters[one.id]
         waiters[waiter.id] = waiter
+        self._expected_back.discard(waiter.id)
 
     def _abandon(self, approval: Approval, now_us: int) -> Approval:
         if any(one.until_us > now_us for one in self._waiters.get(approval.id, {}).values()):

@@ -108,6 +108,9 @@ class ApprovalStore(Protocol):
     What is over by ``now_us`` is never acted upon: every method that would change it writes down first that it has
     expired, and that stands also when it then raises. Of ``NotOpen``, ``MayNot`` and ``Stale`` the first that holds is
     raised.
+
+    Who waits anew, by ``ask`` or ``rejoin``, is who was expected back of the same session: only who is held, or still
+    expected, keeps an approval from being abandoned.
     """
 
     async def open(self) -> None:

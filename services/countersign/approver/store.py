@@ -82,8 +82,9 @@ _USE = b"INSERT INTO countersign_approvals.uses (approval_id, call_id, at_us) VA
 _WAIT = b"""
     INSERT INTO countersign_approvals.waiters (approval_id, waiter_id, session_id, rpc_id, until_us)
     VALUES (%s, %s, %s, %s, %s)
-    ON CONFLICT (approval_id, waiter_id) DO UPDATE SET until_us = excluded.until_us"""
-_EXPECT_BACK = b"UPDATE countersign_approvals.waiters SET until_us = %s WHERE approval_id = %s AND waiter_id = %s"
+    ON CONFLICT (approval_id, waiter_id) DO UPDATE SET until_us = excluded.until_us, held = true"""
+_EXPECT_BACK = b"""
+    UPDATE countersign_approvals.waiters SET until_us = %s, held = false WHERE approval_id = %s AND waiter_id = %s"""
 _LEAVE = b"DELETE FROM countersign_approvals.waiters WHERE approval_id = %s AND waiter_id = %s"
 _LEAVE_SESSION = b"""
     DELETE FROM countersign_approvals.waiters
@@ -91,7 +92,9 @@ _LEAVE_SESSION = b"""
 _AWAITED = (
     b"SELECT DISTINCT approval_id FROM countersign_approvals.waiters WHERE approval_id = ANY(%s) AND until_us > %s"
 )
-_FORGET_PAST = b"DELETE FROM countersign_approvals.waiters WHERE approval_id = %s AND until_us <= %s"
+_FORGET_PAST = b"""
+    DELETE FROM countersign_approvals.waiters
+    WHERE approval_id = %s AND (until_us <= %s OR (session_id = %s AND NOT held))"""
 _FORGET_ALL = b"DELETE FROM countersign_approvals.waiters WHERE approval_id = %s"
 
 _RECORD = b"""
@@ -365,10 +368,10 @@ class _Change:
         return count
 
     async def wait(self, approval: Approval, waiter: Waiter, now_us: int) -> None:
-        """Write down that somebody waits, and forget whom nobody expects any more."""
+        """Write down that somebody waits, and forget whom nobody expects any more, or who came back with them."""
         fields = (waiter.id, waiter.session_id, waiter.rpc_id)
         async with self.connection.pipeline():
-            await self.connection.execute(_FORGET_PAST, (approval.id, now_us))
+            await self.connection.execute(_FORGET_PAST, (approval.id, now_us, text(waiter.session_id)))
             await self.connection.execute(_WAIT, (approval.id, *map(text, fields), waiter.until_us))
 
     async def abandon(self, kept: Kept, now_us: int) -> Approval:

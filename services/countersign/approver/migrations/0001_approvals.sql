@@ -66,6 +66,8 @@ CREATE TABLE countersign_approvals.waiters (
     rpc_id      text   COLLATE "C" NOT NULL,
     -- Until then it counts, whatever is heard of it.
     until_us    bigint NOT NULL,
+    -- Whether it is held; else its caller is expected back.
+    held        boolean NOT NULL DEFAULT true,
     PRIMARY KEY (approval_id, waiter_id)
 );
 
