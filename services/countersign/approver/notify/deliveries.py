@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
-from importlib.resources import files
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
-import psycopg
-from psycopg import AsyncConnection
-
 from countersign.approver.notify.ports import Delivery, DeliveryState, News
-from countersign.runtime.migrations import load_migrations, migrate
-from countersign.runtime.postgres import DatabaseUnavailable, connect_writer, safe_reason
-
-SCHEMA = "countersign_approvals"
+from countersign.runtime.postgres import Writers
 
 _NEWS = b"""
     SELECT event_id::text, approval_id, version, what, at_us FROM countersign_approvals.notices
@@ -83,18 +74,14 @@ _PAGE = (
 
 
 class PostgresDeliveryStore:
-    """See :class:`countersign.approver.notify.ports.DeliveryStore`. One connection, made when it is first used."""
+    """See :class:`countersign.approver.notify.ports.DeliveryStore`. The store of approvals makes the tables."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._migrations = load_migrations(files("countersign.approver") / "migrations")
-        self._connection: AsyncConnection | None = None
-        self._turn = asyncio.Lock()
+        self._writers = Writers(dsn, application_name="countersign-notifier", size=2)
 
     async def close(self) -> None:
         """See the port."""
-        async with self._turn:
-            await self._disconnect()
+        await self._writers.close()
 
     async def news(self, limit: int) -> Sequence[News]:
         """See the port."""
@@ -103,7 +90,7 @@ class PostgresDeliveryStore:
     async def address(self, news: News, channels: Collection[str], now_us: int) -> None:
         """See the port."""
         about = (news.event_id, news.approval_id, news.version, news.what, news.at_us)
-        async with self._transaction() as connection:
+        async with self._writers.transaction() as connection:
             if (await connection.execute(_TAKE_NEWS, (news.event_id,))).rowcount == 0:
                 return
             for channel in channels:
@@ -150,43 +137,12 @@ class PostgresDeliveryStore:
         return [_delivery(row) for row in await self._rows(_PAGE, bounds)]
 
     async def _rows(self, query: bytes, parameters: Any) -> list[tuple[Any, ...]]:
-        async with self._transaction() as connection:
+        async with self._writers.transaction() as connection:
             return await (await connection.execute(query, parameters)).fetchall()
 
     async def _change(self, query: bytes, parameters: Any) -> int:
-        async with self._transaction() as connection:
+        async with self._writers.transaction() as connection:
             return (await connection.execute(query, parameters)).rowcount
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self._turn:
-            try:
-                connection = await self._connected()
-                async with connection.transaction():
-                    yield connection
-            except psycopg.Error as error:
-                await self._disconnect()
-                raise DatabaseUnavailable(f"the database did not answer ({safe_reason(error)})") from None
-            except BaseException:
-                # Also when cancelled in the middle of a statement: nobody knows what the connection is at.
-                await self._disconnect()
-                raise
-
-    async def _connected(self) -> AsyncConnection:
-        if self._connection is None or self._connection.closed:
-            connection = await connect_writer(self._dsn, application_name="countersign-notifier")
-            try:
-                await migrate(connection, SCHEMA, self._migrations)
-            except BaseException:
-                await connection.close()
-                raise
-            self._connection = connection
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

@@ -32,7 +32,8 @@ class Pace:
     """How often, how long and how much at once; in seconds where the name says so.
 
     A failed attempt waits ``first_s``, each further one twice as long, at most ``most_s``; of each wait a random half
-    is left away. ``lease_s`` must be longer than ``send_s``.
+    is left away. ``lease_s`` must be longer than ``send_s``. What is being sent when it is told to stop has
+    ``stop_s`` left.
     """
 
     attempts: int = 10
@@ -41,6 +42,7 @@ class Pace:
     send_s: float = 20.0
     lease_s: float = 60.0
     poll_s: float = 1.0
+    stop_s: float = 1.0
     at_once: int = 16
     at_once_each: int = 4
 
@@ -118,6 +120,8 @@ class Notifier:
         self._woken.clear()
 
     async def _stop(self) -> None:
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=self._pace.stop_s)
         tasks = list(self._running)
         for task in tasks:
             task.cancel()
