@@ -22,6 +22,7 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from countersign.runtime.trust import SERVICE_HEADER
+from tests.support.approvers import approval_service
 from tests.support.auditors import session_service
 from tests.support.clients import call, post
 from tests.support.gateway import Setup, Upstream, free_port, short_folder, wait_until
@@ -29,7 +30,7 @@ from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.postgres import running_postgres
 from tests.support.targets import answers, scripted_target, tool_text
 
-SERVICES = ("authz", "masker", "recorder")
+SERVICES = ("authz", "masker", "recorder", "approver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,14 @@ def deployment() -> Iterator[Deployment]:
         targets = {"orders": Upstream(f"http://127.0.0.1:{target_port}/mcp", credential)}
         config = Setup(issuer.url, targets, rules).write(folder, url)
         ports = {name: free_port() for name in SERVICES}
+        page = f"127.0.0.1:{free_port()}"
         env = {
             **os.environ,
             "COUNTERSIGN_CONFIG": str(config),
             "COUNTERSIGN_KEY": base64.b64encode(os.urandom(32)).decode(),
             "COUNTERSIGN_RECORDER": f"127.0.0.1:{ports['recorder']}",
+            "COUNTERSIGN_APPROVER": f"127.0.0.1:{ports['approver']}",
+            "COUNTERSIGN_LISTEN_HTTP": page,
             "COUNTERSIGN_POSTGRES_DSN": postgres.dsn(),
         }
         countersign = [sys.executable, "-m", "countersign.cli.main"]
@@ -111,6 +115,7 @@ def deployment() -> Iterator[Deployment]:
             stack.enter_context(process([*countersign, "serve", name], folder / f"{name}.log", own))
         files = folder / "envoy"
         parts = [word for name in SERVICES for word in (f"--{name}", f"127.0.0.1:{ports[name]}")]
+        parts += ["--approver-http", page]
         write = [*countersign, "envoy-config", "-c", str(config), "--out", str(files), *parts]
         subprocess.run(
             [*write, "--listen", f"127.0.0.1:{listen}", "--access-log", str(folder / "access.log")], env=env, check=True
@@ -132,6 +137,15 @@ async def test_a_call_goes_the_whole_way_and_is_on_the_record(deployment: Deploy
     async with session_service(deployment.url, deployment.issuer.token("carol", deployment.url)) as sessions:
         listed = await sessions.list_sessions()
         assert "orders" in [session.target for session in listed if session.allowed_count]
+
+
+async def test_people_reach_the_approver_and_its_page(deployment: Deployment) -> None:
+    token = deployment.issuer.token("alice", deployment.url)
+    async with approval_service(deployment.url, token) as approvals:
+        assert await approvals.list() == []
+    async with httpx.AsyncClient(base_url=deployment.url) as http:
+        assert "sign_in" in (await http.get("/approvals/")).text, "what the page says while nobody can sign in"
+        assert (await http.post("/approvals/slack/interactions", content=bytes(65 * 1024))).status_code == 413
 
 
 @pytest.mark.parametrize("name", ["authz", "masker"])
@@ -179,6 +193,7 @@ async def test_no_service_on_tcp_answers_a_stranger(deployment: Deployment, name
             "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
             "/countersign.api.recorder.v1.RecorderService/Append",
             "/countersign.api.recorder.v1.SessionService/ListSessions",
+            "/countersign.api.approvals.v1.ApprovalBrokerService/Consume",
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         ):
             stranger: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)(timeout=10)
