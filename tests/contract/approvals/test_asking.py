@@ -151,10 +151,10 @@ async def test_who_is_expected_back_is_waited_for_until_then_and_not_longer(stor
     asking = question(waiting=waiter(waiter_id="a"))
     asked = (await store.ask(asking, NOON)).approval
     await store.leave(asked.id, "a", hung_up=False, until_us=BACK, now_us=LATER)
-    await store.rejoin(asked.id, asking.caller, waiter(waiter_id="b", until_us=BACK), LATER)
+    await store.rejoin(asked.id, asking.caller, waiter("other", waiter_id="b", until_us=BACK), LATER)
     left = await store.leave(asked.id, "b", hung_up=True, until_us=0, now_us=BACK - 1)
     assert left.state is ApprovalState.PENDING
-    await store.rejoin(asked.id, asking.caller, waiter(waiter_id="c", until_us=BACK + 1), BACK - 1)
+    await store.rejoin(asked.id, asking.caller, waiter("other", waiter_id="c", until_us=BACK + 1), BACK - 1)
     left = await store.leave(asked.id, "c", hung_up=True, until_us=0, now_us=BACK)
     assert left.state is ApprovalState.ABANDONED
 
