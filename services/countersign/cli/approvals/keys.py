@@ -58,11 +58,20 @@ def single_keys() -> Iterator[None]:
         termios.tcsetattr(fd, termios.TCSAFLUSH, before)
 
 
-def pressed(wait_s: float) -> Key | None:
-    """Return the key that is pressed within that time, if it means anything. Only within :func:`single_keys`."""
+def pressed(wait_s: float) -> list[Key]:
+    """Return the keys that are pressed within that time and mean something. Only within :func:`single_keys`."""
     fd = sys.stdin.fileno()
     if not select.select([fd], [], [], wait_s)[0]:
-        return None
-    data = os.read(fd, 16)
+        return []
+    data = os.read(fd, 64)
     # Nothing comes any more once the terminal is gone.
-    return _KEYS.get(data) if data else Key.QUIT
+    return list(_read(data)) if data else [Key.QUIT]
+
+
+def _read(data: bytes) -> Iterator[Key]:
+    at = 0
+    while at < len(data):
+        written = next((each for each in _KEYS if data.startswith(each, at)), data[at : at + 1])
+        if written in _KEYS:
+            yield _KEYS[written]
+        at += len(written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -26,6 +27,7 @@ from countersign.runtime.approval_messages import approval_of
 
 _KEY_WAIT_S = 0.25
 _NEWS_WAIT_S = 5.0
+_REDRAWN_S = 1.0
 _HELP = "up/down: choose   enter: show   a: approve   d: deny   q: quit"
 
 
@@ -115,16 +117,23 @@ class _Screen:
 
     def _until_key(self, live: Live) -> Key:
         """Keep the view up to date until a key wants more than another choice."""
+        drawn_s = 0.0
         while True:
             self._feed.check()
+            changed = time.monotonic() - drawn_s >= _REDRAWN_S
             while (news := self._feed.next(0)) is not None:
                 self._hear(news)
-            live.update(self._view(), refresh=True)
-            key = pressed(_KEY_WAIT_S)
-            if key in (Key.UP, Key.DOWN):
-                self._choose(1 if key is Key.DOWN else -1)
-            elif key is not None and (key is Key.QUIT or self._board.rows()):
-                return key
+                changed = True
+            if changed:
+                live.update(self._view(), refresh=True)
+                drawn_s = time.monotonic()
+            for key in pressed(_KEY_WAIT_S):
+                drawn_s = 0.0
+                if key in (Key.UP, Key.DOWN):
+                    self._choose(1 if key is Key.DOWN else -1)
+                elif key is Key.QUIT or self._board.rows():
+                    # What was hit after it, before its question was seen, answers nothing.
+                    return key
 
     def _hear(self, news: News) -> None:
         _taken(self._board, news)
