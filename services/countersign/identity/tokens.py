@@ -22,6 +22,7 @@ MAX_TOKEN_BYTES = 16 * 1024
 _LEEWAY_S = 10
 _MAX_GROUPS = 500
 _MAX_TEXT = 512
+_MAX_ACTORS = 4
 _OF_ACCESS_TOKENS = ("iss", "aud", "exp", "nbf", "sub")
 # OpenID Connect Core 1.0, section 2: nothing says from when they are good.
 _OF_ID_TOKENS = ("iss", "aud", "exp", "iat", "sub", "nonce")
@@ -239,13 +240,36 @@ def _principal(claims: Mapping[str, object], issuer: Issuer, digest: bytes) -> P
         token_id = f"sha256:{digest.hex()[:32]}"
     # A client that is its own subject authenticated by itself (RFC 9068 section 2.2): no person is behind it.
     own = subject in (claims.get("client_id"), claims.get("azp"))
+    actors = _actors(claims, issuer.issuer)
     return Principal(
         issuer=issuer.issuer,
         subject=subject,
         groups=_groups(claims.get(issuer.groups_claim)),
-        kind=PrincipalKind.MACHINE if own else PrincipalKind.PERSON,
+        kind=PrincipalKind.AGENT if actors else PrincipalKind.MACHINE if own else PrincipalKind.PERSON,
         token_id=token_id,
+        actors=actors,
     )
+
+
+def _actors(claims: Mapping[str, object], issuer: str) -> tuple[str, ...]:
+    """Return who acts for the subject, the one that acts now first (RFC 8693, section 4.1)."""
+    found: list[str] = []
+    holder: Mapping[str, object] = claims
+    while "act" in holder:
+        actor = holder["act"]
+        if not isinstance(actor, dict):
+            raise Unidentified("the token's actor is not a set of claims")
+        subject = actor.get("sub")
+        if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_TEXT:
+            raise Unidentified("the subject of the token's actor is missing or too long")
+        # Actors are told apart by their subjects alone, which mean something else elsewhere.
+        if actor.get("iss", issuer) != issuer:
+            raise Unidentified("the token's actor is of another issuer")
+        if len(found) == _MAX_ACTORS:
+            raise Unidentified(f"the token names more than {_MAX_ACTORS} actors")
+        found.append(subject)
+        holder = actor
+    return tuple(found)
 
 
 def _groups(claim: object) -> tuple[str, ...]:

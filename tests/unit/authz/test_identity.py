@@ -65,6 +65,56 @@ async def test_a_client_that_is_its_own_subject_is_a_machine(world: World) -> No
     assert (await world.verifier.verify(f"Bearer {token}", RESOURCE)).kind is PrincipalKind.MACHINE
 
 
+@pytest.mark.parametrize(
+    ("act", "actors"),
+    [
+        ({"sub": "bot"}, ("bot",)),
+        ({"sub": "bot", "iss": ISSUER_URL, "client_id": "x"}, ("bot",)),
+        ({"sub": "bot", "act": {"sub": "planner", "act": {"sub": "desk"}}}, ("bot", "planner", "desk")),
+    ],
+)
+async def test_whoever_acts_for_the_subject_is_an_agent_and_is_named(
+    world: World, act: object, actors: tuple[str, ...]
+) -> None:
+    token = world.mint.token("alice", RESOURCE, act=act)
+    principal = await world.verifier.verify(f"Bearer {token}", RESOURCE)
+    assert (principal.subject, principal.kind, principal.actors) == ("alice", PrincipalKind.AGENT, actors)
+    by_itself = await world.verifier.verify(f"Bearer {world.mint.token('alice', RESOURCE)}", RESOURCE)
+    assert by_itself.actors == ()
+
+
+async def test_a_machine_through_which_an_agent_acts_is_an_agent(world: World) -> None:
+    token = world.mint.token("alice", RESOURCE, client_id="alice", act={"sub": "bot"})
+    assert (await world.verifier.verify(f"Bearer {token}", RESOURCE)).kind is PrincipalKind.AGENT
+
+
+def acting(depth: int) -> dict[str, object]:
+    return {"sub": f"bot{depth}"} | ({"act": acting(depth - 1)} if depth > 1 else {})
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("bot", "not a set of claims"),
+        ([{"sub": "bot"}], "not a set of claims"),
+        (False, "not a set of claims"),
+        ({}, "subject of the token's actor"),
+        ({"sub": ""}, "subject of the token's actor"),
+        ({"sub": 7}, "subject of the token's actor"),
+        ({"sub": "x" * 513}, "subject of the token's actor"),
+        ({"sub": "bot", "iss": "https://other.test"}, "of another issuer"),
+        ({"sub": "bot", "iss": None}, "of another issuer"),
+        ({"sub": "bot", "act": None}, "not a set of claims"),
+        ({"sub": "bot", "act": {"client_id": "x"}}, "subject of the token's actor"),
+        (acting(5), "more than 4 actors"),
+    ],
+)
+async def test_a_token_that_does_not_plainly_say_who_acts_is_refused(world: World, act: object, told: str) -> None:
+    with pytest.raises(Unidentified) as refused:
+        await world.verify(world.mint.token("alice", RESOURCE, act=act))
+    assert told in refused.value.description
+
+
 async def test_a_token_without_an_id_is_named_by_a_digest_and_never_by_itself(world: World) -> None:
     token = world.mint.token("alice", RESOURCE, jti=None)
     principal = await world.verifier.verify(f"Bearer {token}", RESOURCE)
