@@ -1,0 +1,221 @@
+"""A risky call waits until the right people agree, for every kind of client, and what they agreed to runs once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import grpc
+import httpx
+import pytest
+from mcp.types import CallToolResult, TextContent
+
+from countersign.api.approvals.v1 import approval_pb2
+from tests.fault.rig import eventually
+from tests.support.approvers import ApprovalClient, approval_service
+from tests.support.clients import LEGACY, MODERN, MODES, call, mcp_client, messages, post
+from tests.support.counting import Ledger, counting_server
+from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
+from tests.support.issuer import RunningIssuer, running_issuer
+
+# A fiftieth of what people are used to: a minute is 1.2 s here.
+HOLD_S = 0.9
+RULES = (
+    {"name": "everybody looks", "allow": {"groups": ["analysts"], "targets": ["db"], "tools": ["*"]}},
+    {
+        "name": "owners agree",
+        "approve": {"groups": ["analysts"], "targets": ["db"], "tools": ["drop_*"]},
+        "by": {"groups": ["data-owners"], "within": "10m"},
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A gateway with an approver, before a server that counts."""
+
+    gateway: Gateway
+    issuer: RunningIssuer
+    ledger: Ledger
+
+    @property
+    def url(self) -> str:
+        return self.gateway.endpoint("db")
+
+    def token(self, person: str = "alice", **claims: object) -> str:
+        return self.issuer.token(person, self.url, **claims)
+
+    def owner(self, subject: str = "dora") -> str:
+        return self.issuer.token("alice", self.gateway.url, sub=subject, groups=["data-owners"])
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    port = free_port()
+    with running_issuer() as issuer, counting_server(port) as ledger:
+        extra = {"approvals": {"hold": f"{HOLD_S}s", "pending_per_principal": 50}}
+        target = Upstream(f"http://127.0.0.1:{port}/mcp", extra={"new_tools": "allow"})
+        with running_gateway(Setup(issuer.url, {"db": target}, RULES, extra=extra)) as gateway:
+            yield Place(gateway, issuer, ledger)
+
+
+@pytest.fixture
+async def owner(place: Place) -> AsyncIterator[ApprovalClient]:
+    async with approval_service(place.gateway.url, place.owner()) as service:
+        yield service
+
+
+def table() -> str:
+    """A table that nobody else drops."""
+    return f"t{uuid4().hex}"
+
+
+def text_of(result: object) -> str:
+    assert isinstance(result, CallToolResult), result
+    return " ".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+async def agreed(owner: ApprovalClient, name: str, after_s: float = 0.0) -> approval_pb2.Approval:
+    """Agree to what is asked about a table, this long after it was asked."""
+    asked = await owner.wait_for(lambda approval: name in approval.summary.arguments)
+    await asyncio.sleep(after_s)
+    # Somebody may have come back meanwhile, which changes nothing about what is asked.
+    return await owner.decide((await owner.get(asked.id)).approval)
+
+
+@pytest.mark.parametrize("after_s", [0.1, 1.4, 4.0], ids=["five-seconds", "seventy-seconds", "two-hundred-seconds"])
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_call_that_waits_runs_once(place: Place, owner: ApprovalClient, mode: str, after_s: float) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), mode) as client:
+        agreeing = asyncio.ensure_future(agreed(owner, name, after_s))
+        result = await client.call_tool("drop_table", {"table": name})
+        while mode == LEGACY and "waiting for approval by data-owners" in text_of(result):
+            assert place.ledger.times(table=name) == 0
+            result = await client.call_tool("drop_table", {"table": name})
+        approval = await agreeing
+    assert text_of(result) == f"dropped {name}"
+    assert place.ledger.times(table=name) == 1
+    ended = (await owner.get(approval.id)).approval
+    assert (ended.state, ended.uses) == (approval_pb2.APPROVAL_STATE_CONSUMED, 1)
+
+
+async def test_what_needs_no_approval_waits_for_nobody(place: Place) -> None:
+    async with mcp_client(place.url, place.token()) as client:
+        assert text_of(await client.call_tool("look", {"table": "a"})) == "a is there"
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_denial_and_its_note_reach_the_caller_and_nothing_the_target(
+    place: Place, owner: ApprovalClient, mode: str
+) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), mode) as client:
+        calling = asyncio.ensure_future(client.call_tool("drop_table", {"table": name}))
+        asked = await owner.wait_for(lambda approval: name in approval.summary.arguments)
+        await owner.decide(asked, agrees=False, note="not on a Friday")
+        result = await calling
+    assert "not on a Friday" in text_of(result)
+    assert place.ledger.times(table=name) == 0
+
+
+async def test_another_argument_is_another_question(place: Place, owner: ApprovalClient) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), LEGACY) as client:
+        await client.call_tool("drop_table", {"table": name})
+        await agreed(owner, name)
+        changed = await client.call_tool("drop_table", {"table": name, "reason": "because"})
+        assert "waiting for approval" in text_of(changed)
+        assert place.ledger.times(table=name, reason="because") == 0
+        assert text_of(await client.call_tool("drop_table", {"table": name})) == f"dropped {name}"
+
+
+async def test_another_caller_does_not_run_what_was_agreed_to(place: Place, owner: ApprovalClient) -> None:
+    name, foreign = table(), place.token(sub="mallory")
+    async with mcp_client(place.url, place.token(), LEGACY) as client, mcp_client(place.url, foreign, LEGACY) as other:
+        await client.call_tool("drop_table", {"table": name})
+        await agreed(owner, name)
+        assert "waiting for approval" in text_of(await other.call_tool("drop_table", {"table": name}))
+        assert place.ledger.times(table=name) == 0
+        assert text_of(await client.call_tool("drop_table", {"table": name})) == f"dropped {name}"
+
+
+async def test_a_legacy_client_that_leaves_takes_back_what_it_waits_for(place: Place, owner: ApprovalClient) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), LEGACY) as client:
+        await client.call_tool("drop_table", {"table": name})
+        asked = await owner.wait_for(lambda approval: name in approval.summary.arguments)
+    assert (await owner.get(asked.id)).approval.state == approval_pb2.APPROVAL_STATE_ABANDONED
+
+
+async def test_a_modern_client_that_hangs_up_takes_back_what_it_waits_for(place: Place, owner: ApprovalClient) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), MODERN) as client:
+        calling = asyncio.ensure_future(client.call_tool("drop_table", {"table": name}))
+        asked = await owner.wait_for(lambda approval: name in approval.summary.arguments)
+        calling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await calling
+
+    async def abandoned() -> bool:
+        return (await owner.get(asked.id)).approval.state == approval_pb2.APPROVAL_STATE_ABANDONED
+
+    await eventually(abandoned, what="that it is abandoned")
+
+
+async def test_nobody_agrees_to_their_own_call_or_without_the_group(place: Place) -> None:
+    name = table()
+    answer = await post(place.url, place.token(), call("drop_table", {"table": name}), era=LEGACY)
+    assert "waiting" in answer.text
+    own = place.issuer.token("alice", place.gateway.url, groups=["data-owners", "analysts"])
+    other = place.issuer.token("alice", place.gateway.url, sub="erik", groups=["auditors"])
+    for token in (own, other):
+        async with approval_service(place.gateway.url, token) as service:
+            (asked,) = [one for one in await service.list() if name in one.summary.arguments]
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await service.decide(asked)
+            assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert place.ledger.times(table=name) == 0
+
+
+async def test_a_plain_client_is_told_where_to_look_and_calls_again(place: Place, owner: ApprovalClient) -> None:
+    name, token = table(), place.token()
+    rpc = call("drop_table", {"table": name})
+    accepted = await post(place.url, token, rpc, era=LEGACY, headers={"prefer": "respond-async"})
+    assert (accepted.status_code, accepted.headers["retry-after"]) == (202, "5")
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as http:
+        assert (await http.get(accepted.headers["location"])).json()["state"] == "pending"
+        await agreed(owner, name)
+        assert (await http.get(accepted.headers["location"])).json()["state"] == "approved"
+        foreign = {"authorization": f"Bearer {place.token(sub='mallory')}"}
+        assert (await http.get(accepted.headers["location"], headers=foreign)).status_code == 404
+    ran = await post(place.url, token, rpc, headers={"prefer": "respond-async"})
+    assert ran.status_code == 200
+    assert place.ledger.times(table=name) == 1
+
+
+async def test_forged_and_foreign_states_are_refused_and_recorded(place: Place) -> None:
+    name = table()
+    rpc = call("drop_table", {"table": name})
+    (waiting,) = messages(await post(place.url, place.token(), rpc))
+    result = waiting["result"]
+    assert isinstance(result, dict)
+    state = result["requestState"]
+    assert isinstance(state, str)
+
+    async def resumed(state: str, table: str = name, subject: str = "alice") -> int:
+        params = {"name": "drop_table", "arguments": {"table": table}, "requestState": state}
+        bent = json.loads(rpc.body(MODERN))
+        bent["params"] |= params
+        return (await post(place.url, place.token(sub=subject), rpc, body=json.dumps(bent).encode())).status_code
+
+    assert await resumed(state + "A") == 400
+    assert await resumed(state[:-2]) == 400
+    assert await resumed(state, table()) == 400
+    assert await resumed(state, subject="mallory") == 400
+    assert await resumed(state) == 200
+    assert place.ledger.times(table=name) == 0
