@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
@@ -58,7 +57,9 @@ async def tell(channel: EmailChannel, telling: Telling) -> str:
 def render(channel: EmailChannel, telling: Telling) -> EmailMessage:
     """Return the message, as text and as HTML. Raises ``ValueError`` for addresses that are none."""
     notice = shortened(telling.notice, TEXT_CHARACTERS)
-    domain = Address(addr_spec=parseaddr(channel.sender)[1]).domain or "localhost"
+    name, _, domain = parseaddr(channel.sender)[1].rpartition("@")
+    if not (name and domain):
+        raise ValueError("a sender without an address")
     # The policy refuses line breaks in every header.
     message = EmailMessage(policy=SMTP)
     message["Subject"] = notice.title[:SUBJECT_CHARACTERS]

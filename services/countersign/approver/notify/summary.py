@@ -21,7 +21,7 @@ from countersign.model.approval import (
 )
 
 MOST_LISTED = 5
-"""Of persons, demands and decisions no more are told: the page shows all."""
+"""Of persons, demands, statements and decisions no more are told: the page shows all."""
 LINE_CHARACTERS = 200
 TEXT_CHARACTERS = 600
 
@@ -170,9 +170,11 @@ def _need(requirement: Requirement, lacking: int) -> str:
 def _body(approval: Approval, standing: str, now_us: int) -> list[Quote | Said]:
     pending = approval.state is ApprovalState.PENDING
     body: list[Quote | Said] = [] if pending else [Said(standing)]
-    for statement in approval.summary.statements:
+    for statement in approval.summary.statements[:MOST_LISTED]:
         body.append(Quote(_label(statement), lines(statement.text)))
         body += [Said(said) for said in _understood(statement)]
+    if (more := len(approval.summary.statements) - MOST_LISTED) > 0:
+        body.append(Said(f"{more} more statements, open to see"))
     if approval.summary.arguments:
         body.append(Quote("arguments", lines(approval.summary.arguments)))
     if approval.summary.tool:
