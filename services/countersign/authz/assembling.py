@@ -58,7 +58,8 @@ def judging(
 
     def pin_of(target: str, tool: str) -> bytes:
         pin = tools.pin(target, tool)
-        return b"" if pin is None else pin.accepted
+        # What it is now: a target whose new tools are allowed may list another than was accepted.
+        return b"" if pin is None else pin.seen
 
     sealer = Sealer(key)
     aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)

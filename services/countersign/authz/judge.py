@@ -165,7 +165,7 @@ class Judge:
             reason = "answers to a server's requests are not passed on by this version"
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
         try:
-            resumed = self._stage.resume(target, record, request, max_depth=depth)
+            resumed = await self._stage.resume(target, record, request, max_depth=depth)
             if resumed is not None:
                 request, record = resumed.request, resumed.record
             asked = await self._follow_ups.task(request, principal, target.name)

@@ -98,9 +98,12 @@ class Desk:
             raise
         return Stand(approval, waiter)
 
-    def expect_back(self, stand: Stand, until_us: int) -> None:
-        """Say that the caller was told to come back, and until when (microseconds since the epoch) it may."""
-        self._soon(self._leave(stand.approval, stand.waiter, hung_up=False, until_us=until_us))
+    async def expect_back(self, stand: Stand, until_us: int) -> None:
+        """Say that the caller is told to come back, and until when (microseconds since the epoch) it may.
+
+        Call it before the caller is told: who came back already must not be expected once more.
+        """
+        await asyncio.shield(self._soon(self._leave(stand.approval, stand.waiter, hung_up=False, until_us=until_us)))
 
     async def stand(self, approval_id: str, principal: Principal) -> Approval:
         """Return how an approval stands that this principal asked for. Raises ``ApproverAway``, ``UnknownApproval``."""
@@ -166,7 +169,7 @@ class Desk:
     async def _leave(self, approval: Approval, waiter: Waiter, *, hung_up: bool, until_us: int = 0) -> None:
         await self._broker.leave(approval.id, waiter.id, hung_up=hung_up, until_us=until_us or approval.expires_at_us)
 
-    def _soon(self, work: Coroutine[None, None, None]) -> None:
+    def _soon(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do it in a task of its own: the call that it is about has ended, or is being cancelled."""
 
         async def done() -> None:
@@ -178,6 +181,7 @@ class Desk:
         task = asyncio.ensure_future(done())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _question(claim: Claim, waiter: Waiter) -> Question:

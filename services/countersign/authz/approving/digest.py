@@ -31,8 +31,8 @@ def digests_of(
     """Return the digests (HMAC-SHA-256) of a call that is to be sent with these params.
 
     ``params_json`` is the text of ``params`` as the target is to get it (see ``runtime.outgoing``), empty when there
-    are none. ``pin`` says what the called tool was accepted to be; empty when that is not known, or for what is no
-    tool. ``key`` is the deployment's. Raises ``JsonRefused`` for params that are not JSON.
+    are none. ``pin`` says what the called tool is; empty when that is not known, or for what is no tool. ``key`` is the
+    deployment's. Raises ``JsonRefused`` for params that are not JSON.
     """
     own_key = derived(key, _PURPOSE, 32)
     who = (principal.issuer, principal.subject, str(len(principal.actors)), *principal.actors)

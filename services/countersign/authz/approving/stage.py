@@ -19,6 +19,7 @@ from countersign.config import Target
 from countersign.mcp import (
     Era,
     Failure,
+    Means,
     Message,
     MessageKind,
     Reply,
@@ -65,7 +66,7 @@ class Settled:
 
 
 class ApprovalStage:
-    """Settles calls. ``key`` is the deployment's; ``pin_of`` says what a target's tool was accepted to be."""
+    """Settles calls. ``key`` is the deployment's; ``pin_of`` says what a target's tool is."""
 
     def __init__(
         self,
@@ -83,11 +84,15 @@ class ApprovalStage:
         self._aside = aside
         self._now_us = now_us
 
-    def resume(self, target: Target, record: CallRecord, request: Request, *, max_depth: int) -> Resumed | None:
+    async def resume(self, target: Target, record: CallRecord, request: Request, *, max_depth: int) -> Resumed | None:
         """Return the request without what its client hands back of ours, if it does.
 
         Raises ``Unsealable`` for what only looks like ours, or is over.
         """
+        size_bytes = len(record.inquiry.http.body)
+        return await self._aside.run(size_bytes, lambda: self._resumed(target, record, request, max_depth))
+
+    def _resumed(self, target: Target, record: CallRecord, request: Request, max_depth: int) -> Resumed | None:
         state = read_state(request.messages[0])
         if not is_wait(state):
             return None
@@ -122,11 +127,13 @@ class ApprovalStage:
             return _not_sent(weighed, str(error))
         if terms.closed:
             return _not_sent(weighed, f"approval for it is given only at {terms.closed}")
-        digests = self._digests(record, weighed, max_depth=in_force.config.limits.json_depth)
+        depth, size_bytes = in_force.config.limits.json_depth, len(record.inquiry.http.body)
+        digests = await self._aside.run(size_bytes, lambda: self._digests(record, weighed, max_depth=depth))
         if resumed is not None and resumed.what != digests.what:
             raise StateAltered("the requestState belongs to another call than the one that it came with")
         claim = await self._claim(in_force, target, record, message, weighed, terms, digests, resumed)
-        tells = self._telling(in_force, target, record, message, digests, resumed)
+        means = await self._aside.run(size_bytes, lambda: read_means(message))
+        tells = self._telling(in_force, target, record, message, means, digests, resumed)
         latest = [weighed]
 
         async def still() -> bool:
@@ -134,8 +141,9 @@ class ApprovalStage:
             if found is None:
                 return False
             latest[0] = found
-            same = found.decided.verdict.outcome is Outcome.APPROVE
-            return same and self._digests(record, found, max_depth=in_force.config.limits.json_depth) == digests
+            if found.decided.verdict.outcome is not Outcome.APPROVE:
+                return False
+            return digests == await self._aside.run(size_bytes, lambda: self._digests(record, found, max_depth=depth))
 
         try:
             stand = await self._desk.settle(claim, still)
@@ -143,9 +151,9 @@ class ApprovalStage:
             raise Undecidable(f"nobody can be asked to approve it: {error}") from None
         except TooManyAsked:
             return _too_many(weighed, message, in_force.config.approvals.pending_per_principal)
-        return self._settled(stand, latest[0], message, replace(tells, now_us=self._now_us()))
+        return await self._settled(stand, latest[0], message, replace(tells, now_us=self._now_us()))
 
-    def _settled(self, stand: Stand, weighed: Weighed, message: Message, tells: Telling) -> Settled:
+    async def _settled(self, stand: Stand, weighed: Weighed, message: Message, tells: Telling) -> Settled:
         approval = stand.approval
         decision = weighed.decided.verdict
         if stand.granted:
@@ -157,7 +165,7 @@ class ApprovalStage:
         if approval.state is ApprovalState.PENDING:
             waiting = replace(decision, reason=f"waits for approval by {words.whom(approval)} (approval {approval.id})")
             told = telling.pending(tells, approval, self._sealer)
-            self._desk.expect_back(stand, told.back_by_us)
+            await self._desk.expect_back(stand, told.back_by_us)
             return Settled(_with(weighed, waiting), told.reply, approval.id)
         if approval.state is ApprovalState.APPROVED:
             text = "the rules changed while the call waited for approval: call again to ask anew"
@@ -221,13 +229,14 @@ class ApprovalStage:
         target: Target,
         record: CallRecord,
         message: Message,
+        means: Means,
         digests: CallDigests,
         resumed: WaitState | None,
     ) -> Telling:
         config = in_force.config
         return Telling(
             message=message,
-            means=read_means(message),
+            means=means,
             principal=record.principal,
             target=target.name,
             session_id=record.session_id,

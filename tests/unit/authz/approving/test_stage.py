@@ -33,6 +33,7 @@ rules:
 OWNER = Principal("https://idp.test", "olga", ("owners",), PrincipalKind.PERSON, "o1")
 VERSION = "2026-07-28"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+META = {"io.modelcontextprotocol/protocolVersion": VERSION, CAPABILITIES: {}}
 
 
 def now_us() -> int:
@@ -226,6 +227,33 @@ async def test_a_modern_caller_who_hangs_up_abandons_it_and_a_legacy_one_does_no
         await waiting.bench.desk.close()
         assert (await waiting.store.get(approval.id)).state is left
         waiting.broker.waiting.clear()
+
+
+async def test_a_caller_who_came_back_and_hangs_up_then_has_left(waiting: Waiting) -> None:
+    asked = result(await waiting.modern({"table": "a"}))
+    approval = await waiting.pending()
+    waiting.broker.waiting.clear()
+    call = asyncio.ensure_future(waiting.modern({"table": "a"}, {"requestState": asked["requestState"]}))
+    await waiting.pending()
+    call.cancel()
+    await asyncio.wait({call})
+    await waiting.bench.desk.close()
+    assert (await waiting.store.get(approval.id)).state is ApprovalState.ABANDONED
+
+
+async def test_a_state_of_ours_is_known_however_it_is_spelt(waiting: Waiting) -> None:
+    asked = result(await waiting.modern({"table": "a"}))
+    params = {"name": "drop_table", "arguments": {"table": "a"}, "requestState": asked["requestState"], "_meta": META}
+    body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})
+    spelt = body.replace("cs-wait1", "\\u0063s-wait1").replace("requestState", "request\\u0053tate")
+    headers = {"mcp_protocol_version": VERSION, "mcp_method": "tools/call", "mcp_name": "drop_table"}
+    await waiting.decide(await waiting.pending())
+    asked_again = inquiry(verb="POST", **headers)
+    http = replace(asked_again.http, body=spelt.encode())
+    passed = await waiting.bench.ask(replace(asked_again, http=http, changes_requests=True))
+    assert isinstance(passed, Forward)
+    assert passed.handoff is not None
+    assert passed.handoff.state == "{}"
 
 
 async def test_a_legacy_caller_cancels_what_it_named(waiting: Waiting) -> None:
