@@ -144,7 +144,7 @@ class Acting:
         now_us = self._clock_us()
         why_not = states.why_not(approval, who, now_us)
         glass = tuple(one.rule for one in states.glass_for(approval, who, now_us))
-        return Seen(approval, not why_not, why_not, glass)
+        return Seen(approval, not why_not, why_not, glass, states.may_deny(approval, who, now_us))
 
     async def decide(
         self, who: Principal, approval_id: str, *, version: int, agrees: bool, note: str, came: Came

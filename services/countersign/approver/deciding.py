@@ -13,12 +13,16 @@ from countersign.model.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An approval as one person sees it: ``may_decide`` now, or ``why_not``; ``glass`` are the rules they may break."""
+    """An approval as one person sees it: ``may_decide`` now, or ``why_not``; ``glass`` are the rules they may break.
+
+    ``may_deny`` says whether they may disagree, also where it is too late, or not the hour, to agree.
+    """
 
     approval: Approval
     may_decide: bool
     why_not: str = ""
     glass: tuple[str, ...] = ()
+    may_deny: bool = False
 
 
 class Deciding(Protocol):

@@ -113,6 +113,12 @@ def why_not(approval: Approval, by: Principal, now_us: int, token_id: str = "") 
     return _never(approval, by, token_id) or _not_now(approval, by, now_us)
 
 
+def may_deny(approval: Approval, by: Principal, now_us: int, token_id: str = "") -> bool:
+    """Whether somebody may disagree now: whoever is asked may until it is decided, whatever the hour."""
+    is_pending = approval.state is ApprovalState.PENDING and not expired(approval, now_us)
+    return is_pending and not _never(approval, by, token_id)
+
+
 def glass_for(approval: Approval, by: Principal, now_us: int) -> tuple[BreakGlass, ...]:
     """Return the rules by which somebody may agree alone now: none, unless they ask for themself."""
     if expired(approval, now_us) or approval.state is not ApprovalState.PENDING or _why_no_glass(approval, by):

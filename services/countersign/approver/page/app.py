@@ -26,6 +26,7 @@ from countersign.approver.page.rendering import Guarded, Rendering
 from countersign.approver.page.shown import line
 from countersign.approver.page.signing_in import SigningIn
 from countersign.approver.page.slack import Interactions
+from countersign.approver.ports import NotRecordedYet
 from countersign.config import GatewayConfig, Issuer
 from countersign.config.types import SlackChannel
 from countersign.identity import TokenVerifier
@@ -111,6 +112,8 @@ class Pages:
                 return await handler(request)
             except Told as told:
                 return told.response
+            except NotRecordedYet as error:
+                return self._desk.rendering.message("Not now", f"{error}.", 503)
             except DatabaseUnavailable:
                 text = "The database does not answer. Nothing is lost: try again."
                 return self._desk.rendering.message("Not now", text, 503)

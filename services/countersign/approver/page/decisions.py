@@ -110,7 +110,7 @@ class Decisions:
         except NoSuchApproval:
             return self._none(session)
         except ApprovalError as error:
-            status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 400)
+            status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 503)
             return await self._page(session, approval_id, status=status, problem=_sentence(str(error)), words=words)
         # Reloading what comes now decides nothing again.
         return RedirectResponse(f"{self._desk.url}/approvals/{approval_id}", 303)
@@ -132,7 +132,7 @@ class Decisions:
         if seen is None:
             return self._none(session)
         # Who may still write something must not lose it.
-        waits = seen.approval.state is ApprovalState.PENDING and not (seen.may_decide or seen.glass)
+        waits = seen.approval.state is ApprovalState.PENDING and not (seen.may_decide or seen.may_deny or seen.glass)
         return self._desk.rendering.page(
             "approval",
             status,

@@ -83,6 +83,7 @@ class ShownApproval:
     digest: str
     policy_version: str
     may_decide: bool
+    may_deny: bool
     why_not: str
     glass: tuple[str, ...]
     may_cancel: bool
@@ -133,6 +134,7 @@ def shown(seen: Seen, who: Principal, now_us: int) -> ShownApproval:
         digest=approval.digest.hex()[:16],
         policy_version=visible(approval.policy_version),
         may_decide=seen.may_decide,
+        may_deny=seen.may_deny,
         why_not=visible(seen.why_not),
         glass=tuple(map(visible, seen.glass)),
         may_cancel=mine and approval.state.is_open,
