@@ -79,7 +79,7 @@ class Handoff:
                 self.arrived_us,
                 self.target,
                 self.era,
-                [p.issuer, p.subject, p.groups, p.kind.value, p.token_id],
+                [p.issuer, p.subject, p.groups, p.kind.value, p.token_id, p.actors],
                 [[c.id_json, c.method, c.name, _written(c.columns)] for c in self.calls],
                 self.masks,
                 self.policy_version,
@@ -98,14 +98,14 @@ class Handoff:
         try:
             session, call, arrived, target, era, principal, calls, masks, version, *more = json.loads(text)
             traceparent, mask_request, unmask, sent_mark, state = more
-            issuer, subject, groups, kind, token_id = principal
+            issuer, subject, groups, kind, token_id, actors = principal
             return cls(
                 session_id=session,
                 call_id=call,
                 arrived_us=arrived,
                 target=target,
                 era=era,
-                principal=Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id),
+                principal=Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id, tuple(actors)),
                 calls=tuple(HandedCall(id_json, method, name, _read(found)) for id_json, method, name, found in calls),
                 masks=tuple(masks),
                 policy_version=version,

@@ -34,6 +34,7 @@ handoffs = st.builds(
         groups=st.lists(_TEXT, max_size=3).map(tuple),
         kind=st.sampled_from(PrincipalKind),
         token_id=_TEXT,
+        actors=st.lists(_TEXT, max_size=2).map(tuple),
     ),
     calls=st.lists(
         st.builds(HandedCall, id_json=_TEXT, method=_TEXT, name=_TEXT, columns=st.none() | columns), max_size=3
