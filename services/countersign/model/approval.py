@@ -74,7 +74,7 @@ class PersonDecision:
 class StatementSummary:
     """A statement in the arguments, laid out for reading and masked, and what the gateway understands of it.
 
-    ``bound`` is how many rows it can touch at most, in words; empty when nothing bounds it.
+    ``bound`` is how many rows it can touch ("at most 100 rows", "no bound"); empty when that is not known.
     """
 
     argument: str

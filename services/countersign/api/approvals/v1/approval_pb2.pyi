@@ -219,7 +219,7 @@ class Statement(_message.Message):
     text: _builtins.str
     """The statement laid out for reading, masked."""
     bound: _builtins.str
-    """How many rows it can touch at most, for reading; empty when nothing bounds it."""
+    """How many rows it can touch ("at most 100 rows", "no bound"); empty when that is not known."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it does: "read", "write" and so on."""
