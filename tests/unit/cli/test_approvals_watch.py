@@ -9,15 +9,17 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
 
+from countersign.api.approvals.v1 import approvals_pb2
 from countersign.cli.approvals.board import Board
 from countersign.cli.approvals.feed import Connecting, Feed, Lost, News
 from countersign.cli.approvals.service import Approvals
-from countersign.model.approval import ApprovalState
+from countersign.model.approval import Approval, ApprovalState
+from countersign.runtime.approval_messages import approval_message
 from tests.support.gateway import free_port
 from tests.unit.cli.approving import FIRST, NOW_US, SECOND, Scripted, approval, serving
 
@@ -79,6 +81,29 @@ def test_a_lost_connection_is_made_again() -> None:
         with serving(service, port):
             until(feed, lambda news: not isinstance(news, Lost | Connecting))
             feed.close()
+
+
+def test_a_stream_that_is_ended_in_order_begins_anew_at_once() -> None:
+    streams = [Ending(approval()), Ending(approval(version=2)), Ending()]
+    feed = Feed(lambda: streams.pop(0))
+    feed.start()
+    heard = [type(feed.next(WAIT_S)) for _ in range(6)]
+    told = approvals_pb2.WatchApprovalsResponse
+    assert heard == [Connecting, told, Connecting, told, Connecting, Lost]
+    feed.close()
+
+
+class Ending:
+    """A stream that tells of some approvals and ends."""
+
+    def __init__(self, *some: Approval) -> None:
+        self._some = some
+
+    def __iter__(self) -> Iterator[approvals_pb2.WatchApprovalsResponse]:
+        return (approvals_pb2.WatchApprovalsResponse(approvals=[approval_message(one)]) for one in self._some)
+
+    def cancel(self) -> None:
+        """End it, as it would anyhow."""
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from countersign.cli.approvals.service import Stream
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 8.0
 # Something comes at least every ten seconds.
-SILENCE_S: Final = 30.0
+_SILENCE_S: Final = 30.0
 _PASSING: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -62,7 +62,7 @@ class Feed:
         self._connect = connect
         self._over = threading.Event()
         self._stream: Stream | None = None
-        self._heard_s = time.monotonic()
+        self._heard_s = self._opened_s = 0.0
         self._thread = threading.Thread(target=self._run, name="approvals", daemon=True)
 
     def start(self) -> None:
@@ -77,7 +77,7 @@ class Feed:
 
     def check(self) -> None:
         """Give up a connection on which nothing was heard for long: whatever it led to is gone."""
-        if time.monotonic() - self._heard_s > SILENCE_S:
+        if self._opened_s and time.monotonic() - max(self._heard_s, self._opened_s) > _SILENCE_S:
             self._hang_up()
 
     def next(self, wait_s: float) -> News | None:
@@ -88,28 +88,40 @@ class Feed:
             return None
 
     def _run(self) -> None:
-        wait_s, heard = _FIRST_WAIT_S, False
+        wait_s = _FIRST_WAIT_S
         while not self._over.is_set():
+            before_s, ended_well = self._heard_s, False
             try:
-                self.news.put(Connecting())
-                self._heard_s = time.monotonic()
-                self._stream = self._connect()
-                for told in self._stream:
-                    self._heard_s = time.monotonic()
-                    wait_s, heard = _FIRST_WAIT_S, True
-                    self.news.put(told)
+                self._follow()
+                ended_well = True
             except grpc.RpcError as error:
-                # Every error of a call is both, which the types do not say.
-                call: object = error
-                # What never answered is the wrong address rather than one that is away for a moment.
-                if not isinstance(call, grpc.Call) or call.code() not in _PASSING or not heard:
+                if not self._may_pass(error):
                     self.news.put(Refused(error))
                     return
+            if self._heard_s > before_s:
+                wait_s = _FIRST_WAIT_S
+                if ended_well:
+                    continue
             # Many that watch lose their connections together.
             pause_s = wait_s * (500 + secrets.randbelow(501)) / 1000
             self.news.put(Lost(pause_s))
             self._over.wait(pause_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _follow(self) -> None:
+        """Follow one stream until the gateway ends it, as it does now and then to identify everybody again."""
+        self.news.put(Connecting())
+        self._opened_s = time.monotonic()
+        self._stream = self._connect()
+        for told in self._stream:
+            self._heard_s = time.monotonic()
+            self.news.put(told)
+
+    def _may_pass(self, error: grpc.RpcError) -> bool:
+        # Every error of a call is both, which the types do not say.
+        call: object = error
+        # What never answered is the wrong address rather than one that is away for a moment.
+        return isinstance(call, grpc.Call) and call.code() in _PASSING and self._heard_s > 0
 
     def _hang_up(self) -> None:
         if self._stream is not None:
