@@ -13,12 +13,11 @@ from typing import Final
 
 import aiosmtplib
 
-from countersign.approver.notify.summary import Notice, Quote
+from countersign.approver.notify.summary import QUOTE_CHARACTERS, Notice, Quote
 from countersign.approver.notify.telling import NotTold, Telling, shortened
 from countersign.config.types import EmailChannel
 
 STEP_S: Final = 10.0
-TEXT_CHARACTERS: Final = 30_000
 SUBJECT_CHARACTERS: Final = 200
 
 _log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ async def tell(channel: EmailChannel, telling: Telling) -> str:
 
 def render(channel: EmailChannel, telling: Telling) -> EmailMessage:
     """Return the message, as text and as HTML. Raises ``ValueError`` for addresses that are none."""
-    notice = shortened(telling.notice, TEXT_CHARACTERS)
+    notice = shortened(telling.notice, QUOTE_CHARACTERS)
     name, _, domain = parseaddr(channel.sender)[1].rpartition("@")
     if not (name and domain):
         raise ValueError("a sender without an address")

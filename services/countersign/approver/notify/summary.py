@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from countersign.approver.notify.ports import News
-from countersign.approver.notify.wording import clipped, enumeration, line, lines, moment, relative
+from countersign.approver.notify.wording import enumeration, line, lines, moment, relative, words
 from countersign.model.approval import (
     Approval,
     ApprovalState,
@@ -24,16 +24,18 @@ MOST_LISTED = 5
 """Of persons, demands, statements and decisions no more are told: the page shows all."""
 LINE_CHARACTERS = 200
 TEXT_CHARACTERS = 600
+QUOTE_CHARACTERS = 30_000
 
 _DOING = {"tools/call": "call", "prompts/get": "get the prompt", "resources/read": "read"}
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A text of the caller's, line by line, and in words what it is."""
+    """A text of the caller's, line by line, and in words what it is; ``more`` characters of it are left away."""
 
     label: str
     text: str
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def _agreement(approval: Approval) -> str:
     agreeing = [one for one in approval.decisions if one.agrees]
     broken = [one for one in agreeing if one.glass]
     if broken:
-        reason = clipped(line(broken[0].note), TEXT_CHARACTERS)
+        reason = words(broken[0].note, TEXT_CHARACTERS)
         return f"Approved by its own caller, who broke the glass (rule {line(broken[0].glass, 60)}): {reason}"
     return f"Approved by {_names([one.by for one in agreeing])} at {moment(approval.decided_at_us)}"
 
@@ -171,16 +173,16 @@ def _body(approval: Approval, standing: str, now_us: int) -> list[Quote | Said]:
     pending = approval.state is ApprovalState.PENDING
     body: list[Quote | Said] = [] if pending else [Said(standing)]
     for statement in approval.summary.statements[:MOST_LISTED]:
-        body.append(Quote(_label(statement), lines(statement.text)))
+        body.append(_quote(_label(statement), statement.text))
         body += [Said(said) for said in _understood(statement)]
     if (more := len(approval.summary.statements) - MOST_LISTED) > 0:
         body.append(Said(f"{more} more statements, open to see"))
     if approval.summary.arguments:
-        body.append(Quote("arguments", lines(approval.summary.arguments)))
+        body.append(_quote("arguments", approval.summary.arguments))
     if approval.summary.tool:
-        body.append(Said(f"Its target says of it: {clipped(line(approval.summary.tool), TEXT_CHARACTERS)}"))
+        body.append(Said(f"Its target says of it: {words(approval.summary.tool, TEXT_CHARACTERS)}"))
     if approval.summary.why:
-        body.append(Said(f"Why: {clipped(line(approval.summary.why), TEXT_CHARACTERS)}"))
+        body.append(Said(f"Why: {words(approval.summary.why, TEXT_CHARACTERS)}"))
     decided = approval.decisions if pending else [one for one in approval.decisions if one.note]
     body += [Said(_decision(one)) for one in decided[:MOST_LISTED]]
     if pending:
@@ -192,6 +194,11 @@ def _body(approval: Approval, standing: str, now_us: int) -> list[Quote | Said]:
     return body
 
 
+def _quote(label: str, text: str) -> Quote:
+    # More than any channel takes need not be looked at, character by character.
+    return Quote(label, lines(text[:QUOTE_CHARACTERS]), max(0, len(text) - QUOTE_CHARACTERS))
+
+
 def _label(statement: StatementSummary) -> str:
     return f"{line(statement.argument, 80)} ({line(statement.dialect, 40)})"
 
@@ -199,9 +206,9 @@ def _label(statement: StatementSummary) -> str:
 def _understood(statement: StatementSummary) -> list[str]:
     found = []
     if statement.classes:
-        found.append(f"It does: {clipped(line(', '.join(statement.classes)), LINE_CHARACTERS)}")
+        found.append(f"It does: {words(', '.join(statement.classes), LINE_CHARACTERS)}")
     if statement.relations:
-        found.append(f"It touches: {clipped(line(', '.join(statement.relations)), LINE_CHARACTERS)}")
+        found.append(f"It touches: {words(', '.join(statement.relations), LINE_CHARACTERS)}")
     if statement.bound:
         found.append(f"It can touch at most: {line(statement.bound, LINE_CHARACTERS)}")
     return found
@@ -211,7 +218,7 @@ def _decision(decision: PersonDecision) -> str:
     did = "agreed" if decision.agrees else "denied it"
     if decision.glass:
         did = "broke the glass"
-    note = f": {clipped(line(decision.note), TEXT_CHARACTERS)}" if decision.note else ""
+    note = f": {words(decision.note, TEXT_CHARACTERS)}" if decision.note else ""
     return f"{line(decision.by.subject, 80)} {did} at {moment(decision.at_us)}{note}"
 
 

@@ -81,7 +81,7 @@ def shortened(notice: Notice, characters: int) -> Notice:
     body: list[Quote | Said] = []
     for part in notice.body:
         if isinstance(part, Quote):
-            body.append(Quote(part.label, clipped(part.text, characters)))
+            body.append(Quote(part.label, clipped(part.text, characters, part.more)))
             characters = max(0, characters - len(part.text))
         else:
             body.append(part)

@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from countersign.approver.notify.summary import Notice, Quote
 from countersign.approver.notify.telling import NotTold, Telling, check, fitting, post
-from countersign.approver.notify.wording import clipped, instant, line
+from countersign.approver.notify.wording import instant, line, words
 from countersign.config.types import WebhookChannel
 from countersign.model.approval import Approval, Person
 
@@ -51,8 +51,8 @@ def render(notice: Notice) -> bytes:
         "approval": _approval(approval),
         "requirements": _requirements(approval),
         "decisions": _decisions(approval),
-        "why": clipped(line(approval.summary.why), _NOTE_CHARACTERS),
-        "tool": clipped(line(approval.summary.tool), _NOTE_CHARACTERS),
+        "why": words(approval.summary.why, _NOTE_CHARACTERS),
+        "tool": words(approval.summary.tool, _NOTE_CHARACTERS),
         "texts": [{"label": one.label, "text": one.text} for one in notice.body if isinstance(one, Quote)],
         "statements": _statements(approval),
         "link": notice.link or None,
@@ -80,7 +80,7 @@ def _approval(approval: Approval) -> dict[str, Any]:
         "grant_until": instant(approval.grant_until_us) or None,
         "reuse_s": approval.reuse_us // 1_000_000,
         "uses": approval.uses,
-        "reason": clipped(line(approval.reason), _NOTE_CHARACTERS),
+        "reason": words(approval.reason, _NOTE_CHARACTERS),
     }
 
 
@@ -104,7 +104,7 @@ def _decisions(approval: Approval) -> list[dict[str, Any]]:
         {
             "by": _person(one.by),
             "agrees": one.agrees,
-            "note": clipped(line(one.note), _NOTE_CHARACTERS),
+            "note": words(one.note, _NOTE_CHARACTERS),
             "at": instant(one.at_us),
             "rules": [_text(rule) for rule in one.rules[:_MOST]],
             "glass": _text(one.glass) or None,

@@ -11,11 +11,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def line(text: str, characters: int = 0) -> str:
-    """Return a text of others as one visible line, cut after ``characters`` unless that is 0."""
-    # Cut first: what nobody will read need not be looked at. Each character has ten in writing at most.
-    if not characters:
-        return visible(text)
+def line(text: str, characters: int) -> str:
+    """Return a short text of others as one visible line of at most so many characters."""
+    # Cut first: what nobody will read need not be looked at.
     shown = visible(text[:characters])
     return shown if len(text) <= characters and len(shown) <= characters else f"{shown[: characters - 1]}…"
 
@@ -25,11 +23,16 @@ def lines(text: str) -> str:
     return visible(text.replace("\t", "    "), keep="\n")
 
 
-def clipped(text: str, characters: int) -> str:
-    """Return the beginning of ``text``, and how much more there is."""
-    if len(text) <= characters:
-        return text
-    return f"{text[:characters]}… ({len(text) - characters:,} more characters, open to see)"
+def clipped(text: str, characters: int, more: int = 0) -> str:
+    """Return the beginning of ``text``, and how much more there is; ``more`` characters were left away before."""
+    more += max(0, len(text) - characters)
+    return f"{text[:characters]}… ({more:,} more characters, open to see)" if more else text
+
+
+def words(text: str, characters: int) -> str:
+    """Return a text of others as one visible line; of a long one the beginning, and how much more there is."""
+    # Its lines become one: of our own words nobody else begins a line.
+    return clipped(visible(text[:characters].replace("\n", " ")), characters, max(0, len(text) - characters))
 
 
 def enumeration(names: Sequence[str], last: str, at_most: int) -> str:

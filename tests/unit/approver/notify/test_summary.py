@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from countersign.approver.notify import webhook
 from countersign.approver.notify.summary import Quote, Said
 from countersign.approver.notify.wording import clipped, enumeration, instant, line, moment, relative
 from countersign.model.approval import ApprovalState, BreakGlass
+from tests.support.cost import cpu_s
 from tests.unit.approver.notify.samples import HIDDEN, HOSTILE, LINK, MINUTE, NOON, agreed, approval, notice
 
 
@@ -109,6 +111,12 @@ def test_long_lists_and_texts_end_somewhere_and_say_so() -> None:
     statements = notice(replace(asked, summary=replace(asked.summary, statements=asked.summary.statements * 100)))
     assert Said("95 more statements, open to see") in statements.body
     assert len(statements.body) < 40
+
+
+def test_texts_of_any_length_are_told_in_an_instant() -> None:
+    asked = approval("\u202e" * 300_000, size=3)
+    assert sum(len(part.text) for part in notice(asked).body) < 300_000
+    assert cpu_s(lambda: webhook.render(notice(asked))) < 1
 
 
 def test_the_small_words() -> None:
