@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 # How much longer than its hold a call counts as waiting when nothing more is heard of it.
 _SLACK_US = 15_000_000
 _SECOND_US = 1_000_000
+# A caller whose time is up is not kept for the approver's sake.
+_TOLD_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ class Desk:
 
         Call it before the caller is told: who came back already must not be expected once more.
         """
-        await asyncio.shield(self._soon(self._leave(stand.approval, stand.waiter, hung_up=False, until_us=until_us)))
+        telling = self._soon(self._leave(stand.approval, stand.waiter, hung_up=False, until_us=until_us))
+        await asyncio.wait({telling}, timeout=_TOLD_WITHIN_S)
 
     async def stand(self, approval_id: str, principal: Principal) -> Approval:
         """Return how an approval stands that this principal asked for. Raises ``ApproverAway``, ``UnknownApproval``."""

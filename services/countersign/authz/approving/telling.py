@@ -65,8 +65,9 @@ def pending(telling: Telling, approval: Approval, sealer: Sealer) -> Told:
     left_us = approval.expires_at_us - telling.now_us
     if telling.prefers_async:
         return Told(accepted_later(f"{telling.location}{approval.id}", RETRY_AFTER_S, text), approval.expires_at_us)
-    rounds = resumed.rounds if resumed is not None else 0
     nested = resumed.nested if resumed is not None else means.nested
+    # Its client counts the rounds of the target as well; who goes on with one has had one at least.
+    rounds = resumed.rounds if resumed is not None else int(nested != "{}")
     if means.takes_tasks and rounds == 0 and nested == "{}" and left_us > _TASK_FROM_US:
         task_id = sealer.seal_task(telling.principal, telling.target, TaskState(approval.id, telling.session_id))
         return Told(task_started(message, task_of(task_id, approval)), approval.expires_at_us)
