@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from countersign.config import GatewayConfig
 _BACKLOG = 128
 _DRAIN_S = 3
 _AT_ONCE = 200
+_HEAD_BYTES = 32 * 1024
 
 
 class CannotListen(RuntimeError):
@@ -35,6 +36,10 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Take no signals."""
         yield
+
+    def end(self) -> None:
+        """Have it end once what is under way is done, or after some seconds."""
+        self.should_exit = True
 
 
 class PageRoom:
@@ -55,6 +60,8 @@ class PageRoom:
         clock_us: Callable[[], int],
     ) -> None:
         self._listen = listen
+        self._serving: asyncio.Task[None] | None = None
+        self._end: Callable[[], None] = lambda: None
         self._client = httpx.AsyncClient()
         self._used = PostgresUsedLinks(dsn)
         self._pages = Pages(
@@ -69,7 +76,7 @@ class PageRoom:
         )
 
     async def run(self) -> None:
-        """Serve until cancelled, then let what is under way end."""
+        """Serve until closed or cancelled."""
         listener = listening(self._listen)
         server = _Server(
             uvicorn.Config(
@@ -85,22 +92,22 @@ class PageRoom:
                 limit_concurrency=_AT_ONCE,
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=_DRAIN_S,
-                h11_max_incomplete_event_size=32 * 1024,
+                h11_max_incomplete_event_size=_HEAD_BYTES,
             )
         )
-        serving = asyncio.ensure_future(server.serve([listener]))
+        self._serving = asyncio.ensure_future(server.serve([listener]))
+        self._end = server.end
         try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            with suppress(asyncio.CancelledError):
-                await serving
-            raise
+            await asyncio.shield(self._serving)
         finally:
+            server.end()
             listener.close()
 
     async def close(self) -> None:
-        """Let go of the database and of the issuer."""
+        """Take no more requests, let those under way end, and let go of the database and of the issuer."""
+        self._end()
+        if self._serving is not None:
+            await asyncio.wait({self._serving})
         await self._client.aclose()
         await self._used.close()
 

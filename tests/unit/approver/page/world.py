@@ -13,7 +13,7 @@ from countersign.approver.acting import Acting
 from countersign.approver.following import Following
 from countersign.approver.outbox import Outbox
 from countersign.approver.page.app import Pages
-from countersign.approver.page.links import Link, Links
+from countersign.approver.page.links import Links
 from countersign.config import GatewayConfig
 from countersign.config import Issuer as ConfiguredIssuer
 from countersign.config.types import Approvals, Channel, Secret, SignIn, SlackChannel
@@ -23,6 +23,7 @@ from countersign.demo.people import Person as Somebody
 from countersign.model.approval import Approval, Person, Question
 from tests.support.approvals import OWNERS, question
 from tests.support.memory_approvals import MemoryApprovalStore
+from tests.support.memory_links import MemoryUsedLinks
 from tests.support.sinks import Sink
 
 GATEWAY, ISSUER = "https://gateway.test", "https://issuer.test"
@@ -36,19 +37,6 @@ PEOPLE = (
     Somebody("olga", ("data-owners",)),
     Somebody("mallory", ()),
 )
-
-
-class MemoryUsedLinks:
-    """See ``UsedLinks``."""
-
-    def __init__(self) -> None:
-        self.used: dict[str, Person] = {}
-
-    async def use(self, link: Link, by: Person, now_us: int) -> bool:
-        return self.used.setdefault(link.id, by) is by
-
-    async def is_used(self, link: Link) -> bool:
-        return link.id in self.used
 
 
 class World:
