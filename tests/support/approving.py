@@ -15,7 +15,7 @@ from countersign.api.approvals.v1 import approval_pb2, approvals_pb2, approvals_
 from countersign.approver.acting import Acting
 from countersign.approver.broker import BrokerServer
 from countersign.approver.following import Following
-from countersign.approver.notify.ports import DeliveryStore
+from countersign.approver.notify.ports import Delivery, DeliveryState
 from countersign.approver.outbox import Outbox
 from countersign.approver.part import ApproverPart
 from countersign.approver.people import PRINCIPAL_METADATA, PeopleServer
@@ -68,6 +68,25 @@ def vouched(who: Principal) -> tuple[tuple[str, str], ...]:
     return ((PRINCIPAL_METADATA, SEALER.seal_principal(who)),)
 
 
+class Told:
+    """Notifications that were sent, the newest first."""
+
+    def __init__(self) -> None:
+        self.all: list[Delivery] = []
+
+    async def page(
+        self, *, approval_id: str = "", dead: bool = False, after: tuple[int, str] | None = None, limit: int
+    ) -> list[Delivery]:
+        """See ``DeliveryStore.page``."""
+        return [
+            one
+            for one in self.all
+            if approval_id in ("", one.news.approval_id)
+            and (not dead or one.state is DeliveryState.DEAD)
+            and (after is None or (one.created_us, one.id) < after)
+        ][:limit]
+
+
 @dataclass(slots=True)
 class Bench:
     """An approver over gRPC whose database is a dict and whose recorder is a lever, and who asks it."""
@@ -78,20 +97,22 @@ class Bench:
     outbox: Outbox
     broker: ApproverClient
     people: People
+    told: Told
+    address: str
     now_us: int = NOON
 
 
 @asynccontextmanager
-async def bench(deliveries: DeliveryStore, *, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator[Bench]:
+async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator[Bench]:
     """Everything but what goes on in the background."""
-    sink, store = Sink(), MemoryApprovalStore()
+    sink, store, told = Sink(), MemoryApprovalStore(), Told()
     following, outbox = Following(store, most_waits=most_waits), Outbox(store, sink)
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        broker = ApproverClient(f"127.0.0.1:{port}", timeout_s=2.0)
+        broker = ApproverClient(f"127.0.0.1:{port}", timeout_s=0.5)
         people = People(approvals_pb2_grpc.ApprovalServiceStub(channel))
-        made = Bench(store, sink, following, outbox, broker, people)
+        made = Bench(store, sink, following, outbox, broker, people, told, f"127.0.0.1:{port}")
         acting = Acting(
             store,
             outbox,
@@ -107,7 +128,7 @@ async def bench(deliveries: DeliveryStore, *, beat_s: float = 10.0, most_waits: 
             BrokerServer(store, outbox, following, lambda: made.now_us), server
         )
         approvals_pb2_grpc.add_ApprovalServiceServicer_to_server(
-            PeopleServer(acting, watching, deliveries, open_principal=SEALER.open_principal), server
+            PeopleServer(acting, watching, told, open_principal=SEALER.open_principal), server
         )
         await server.start()
         await broker.start()

@@ -156,9 +156,13 @@ class ApproverPart:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         ours = (self._sweeper.run(), self._listener.run(), self._following.run(), self._outbox.run())
-        async with asyncio.TaskGroup() as group:
-            for one in (*ours, *(room.run() for room in self._rooms)):
-                group.create_task(one)
+        work = [asyncio.ensure_future(one) for one in (*ours, *(room.run() for room in self._rooms))]
+        try:
+            await asyncio.gather(*work)
+        finally:
+            for one in work:
+                one.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
 
     async def _migrate(self) -> bool:
         if not self._migrated:

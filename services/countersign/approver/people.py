@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
+from typing import Protocol
 
 import grpc
 
@@ -12,7 +13,7 @@ from countersign.api.approvals.v1 import approval_pb2, approvals_pb2, approvals_
 from countersign.approver import asked
 from countersign.approver.acting import Acting, Wanted
 from countersign.approver.asked import BadQuestion
-from countersign.approver.notify.ports import Delivery, DeliveryState, DeliveryStore
+from countersign.approver.notify.ports import Delivery, DeliveryState
 from countersign.approver.ports import Came, MayNot
 from countersign.approver.refusals import REFUSALS, Context, abort
 from countersign.approver.watching import Watching
@@ -46,6 +47,15 @@ _DELIVERY_STATES = MappingProxyType(
 )
 
 
+class Deliveries(Protocol):
+    """What became of notifications; see ``DeliveryStore``."""
+
+    async def page(
+        self, *, approval_id: str = "", dead: bool = False, after: tuple[int, str] | None = None, limit: int
+    ) -> Sequence[Delivery]:
+        """See ``DeliveryStore.page``."""
+
+
 class PeopleServer(approvals_pb2_grpc.ApprovalServiceServicer):
     """Every method: who asks, is the question well formed, then what ``Acting`` says. See approvals.proto."""
 
@@ -53,7 +63,7 @@ class PeopleServer(approvals_pb2_grpc.ApprovalServiceServicer):
         self,
         acting: Acting,
         watching: Watching,
-        deliveries: DeliveryStore,
+        deliveries: Deliveries,
         *,
         open_principal: Callable[[str], Principal],
     ) -> None:

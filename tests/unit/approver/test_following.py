@@ -39,15 +39,17 @@ async def test_a_hint_wakes_who_waits_and_no_other() -> None:
     assert following.waiting == 0
 
 
-async def test_a_change_that_no_hint_told_of_is_found() -> None:
+async def test_a_change_that_no_hint_told_of_is_found_also_after_the_database_was_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = MemoryApprovalStore()
     following = Following(store, poll_s=0.01)
     one = await asked(store)
     waiting = asyncio.ensure_future(following.wait(one.id, one.version, 30))
-    running = asyncio.ensure_future(following.run())
     await until(lambda: following.waiting == 1)
     store.away = True
-    await asyncio.sleep(0)
+    running = asyncio.ensure_future(following.run())
+    await until(lambda: "cannot be told" in caplog.text)
     store.away = False
     await agree(store, one)
     assert (await waiting).state is ApprovalState.APPROVED
