@@ -210,7 +210,7 @@ def _understood(statement: StatementSummary) -> list[str]:
     if statement.relations:
         found.append(f"It touches: {words(', '.join(statement.relations), LINE_CHARACTERS)}")
     if statement.bound:
-        found.append(f"It can touch at most: {line(statement.bound, LINE_CHARACTERS)}")
+        found.append(f"Rows that it can touch: {line(statement.bound, LINE_CHARACTERS)}")
     return found
 
 

@@ -21,7 +21,7 @@ def test_a_question_says_everything_in_the_order_in_which_people_read() -> None:
         Quote("sql (postgres)", "delete\n    from orders"),
         Said("It does: delete"),
         Said("It touches: public.orders"),
-        Said("It can touch at most: 1 row"),
+        Said("Rows that it can touch: 1 row"),
         Quote("arguments", '{\n  "a": ""\n}'),
         Said("Its target says of it: Runs SQL."),
         Said("Why: deleting asks"),
