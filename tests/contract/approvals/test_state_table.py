@@ -1,0 +1,282 @@
+"""Whatever is done in whatever order, the real store does as the one in memory does, and both keep the state table.
+
+The table is written down here once more, in other words than the code's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+from uuid import UUID, uuid4
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from countersign.approver.ports import ApprovalError, ApprovalStore, Asked, NotOpen, Stale, Taken, Transition
+from countersign.approver.store import PostgresApprovalStore
+from countersign.model.approval import Approval, ApprovalState, Person, Question, Requirement, Waiter
+from countersign.model.principal import PrincipalKind
+from tests.support.approvals import (
+    GLASS,
+    ISSUER,
+    MINUTE,
+    NOON,
+    OWNERS,
+    REASON,
+    SECURITY,
+    TWO_OWNERS,
+    owner,
+    person,
+    question,
+    waiter,
+)
+from tests.support.memory_approvals import MemoryApprovalStore
+
+Given = TypeVar("Given")
+
+BOSS = Person(ISSUER, "boss")
+NOTED = replace(SECURITY, note_required=True)
+SHORT_HOURS = replace(OWNERS, window="Fri 10:00-10:20 UTC")
+DEMANDS = ((OWNERS,), (TWO_OWNERS,), (TWO_OWNERS, NOTED), (SHORT_HOURS,), ())
+LEADS_TO = {
+    None: {"pending"},
+    "pending": {"pending", "approved", "denied", "expired", "abandoned", "cancelled"},
+    "approved": {"approved", "expired", "cancelled", "consumed"},
+}
+OPERATOR = person("operator")
+EXAMPLES = 40
+STEPS = 25
+
+pick = st.integers(0, 11)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was raised instead of an answer."""
+
+    error: type[ApprovalError]
+    stands: Approval | None = None
+
+
+class Machine(RuleBasedStateMachine):
+    """One example: two callers, what they ask, and all who can do something about it."""
+
+    runner: ClassVar[asyncio.Runner]
+    dsn: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Examples share a database.
+        self.name = str(uuid4())
+        base = uuid4().int & ~0xFFFF
+        self.real = PostgresApprovalStore(self.dsn, new_id=_counting(base))
+        self.stores: tuple[ApprovalStore, ApprovalStore] = (self.real, MemoryApprovalStore(new_id=_counting(base)))
+        self.now_us = NOON
+        self.asking: dict[tuple[int, int], Question] = {}
+        self.ids: list[str] = []
+        self.stands: dict[str, Approval] = {}
+        self.ran: dict[str, set[str]] = {}
+        self.waits = 0
+
+    def teardown(self) -> None:
+        real, fake = self.stores
+        for approval_id in self.ids:
+            assert self._run(real.get(approval_id)) == self._run(fake.get(approval_id))
+            told = self._run(real.outbox(1_000, approval_id))
+            assert told == self._run(fake.outbox(1_000, approval_id))
+            _check_told(told)
+        self._run(self.real.close())
+
+    @rule(caller=st.integers(0, 1), call=st.integers(0, 2), demand=st.sampled_from(DEMANDS), more=st.data())
+    def ask(self, caller: int, call: int, demand: tuple[Requirement, ...], more: st.DataObject) -> None:
+        if (caller, call) not in self.asking:
+            asking = question(
+                caller=f"{caller} of {self.name}",
+                glass=more.draw(st.sampled_from([(), (GLASS,)])),
+                acts_for=more.draw(st.sampled_from([(), (BOSS,)])),
+                reuse_us=more.draw(st.sampled_from([0, 0, 5 * MINUTE])),
+                most_pending=2,
+            )
+            self.asking[caller, call] = replace(asking, requirements=demand)
+        asked = replace(self.asking[caller, call], waiter=self._waiter(), call_id=str(self.waits))
+        answer = self._do(lambda store: store.ask(asked, self.now_us))
+        if isinstance(answer, Asked):
+            assert answer.approval.state.is_open
+            assert answer.joined == (answer.approval.id in self.ids)
+            if not answer.joined:
+                self.ids.append(answer.approval.id)
+                self._saw(answer.approval)
+            pending = [one for one in self.stands.values() if self._is_pending(one, asked.caller)]
+            assert len(pending) <= 2
+
+    @rule(minutes=st.sampled_from([1, 4, 15]))
+    def time_passes(self, minutes: int) -> None:
+        self.now_us += minutes * MINUTE
+
+    @precondition(lambda self: self.ids)
+    @rule(one=pick, who=pick, agrees=st.booleans(), behind=st.sampled_from([0, 0, 0, 1]), noted=st.booleans())
+    def decide(self, one: int, who: int, agrees: bool, behind: int, noted: bool) -> None:
+        approval = self._picked(one)
+        caller = approval.asked_by.subject
+        everybody = [
+            *(owner(1), owner(2), owner(3), person("guard", "security"), person("both", "auditors", "data-owners")),
+            *(person(caller, "data-owners"), person("boss", "data-owners"), person("nobody")),
+            *(person("bot", "data-owners", kind=PrincipalKind.AGENT), person("x", "security", actors=("bot",))),
+        ]
+        by, note = everybody[who % len(everybody)], "because" if noted else ""
+        version = approval.version - behind
+        self._do(
+            lambda store: store.decide(approval.id, by, version=version, agrees=agrees, note=note, now_us=self.now_us)
+        )
+
+    @precondition(lambda self: self.ids)
+    @rule(one=pick, reason=st.sampled_from([REASON, "short"]), kind=st.sampled_from(PrincipalKind))
+    def break_glass(self, one: int, reason: str, kind: PrincipalKind) -> None:
+        approval = self._picked(one)
+        by = person(approval.asked_by.subject, kind=kind)
+        self._do(
+            lambda store: store.break_glass(
+                approval.id, by, version=approval.version, reason=reason, now_us=self.now_us
+            )
+        )
+
+    @precondition(lambda self: self.ids)
+    @rule(one=pick, call=st.integers(0, 2))
+    def consume(self, one: int, call: int) -> None:
+        approval = self._picked(one)
+        answer = self._do(lambda store: store.consume(approval.id, approval.digest, f"call {call}", self.now_us))
+        assert isinstance(answer, Taken)
+        calls = self.ran.setdefault(approval.id, set())
+        if answer.granted and f"call {call}" not in calls:
+            before = approval
+            assert before.state is ApprovalState.APPROVED
+            assert self.now_us < before.grant_until_us
+            assert before.reuse_us or not calls
+            calls.add(f"call {call}")
+        assert answer.approval.uses == len(calls)
+
+    @precondition(lambda self: self.ids)
+    @rule(one=pick, way=st.sampled_from(["rejoin", "hang up", "end of hold", "withdraw", "cancel", "revoke"]))
+    def come_and_go(self, one: int, way: str) -> None:
+        approval, now_us = self._picked(one), self.now_us
+        last = str(self.waits)
+        until_us = now_us + 2 * MINUTE
+        if way == "rejoin":
+            waiting = self._waiter()
+            self._do(lambda store: store.rejoin(approval.id, approval.asked_by, waiting, now_us))
+        elif way in ("hang up", "end of hold"):
+            gone = way == "hang up"
+            self._do(lambda store: store.leave(approval.id, last, hung_up=gone, until_us=until_us, now_us=now_us))
+        elif way == "withdraw":
+            self._do(lambda store: store.withdraw(approval.asked_by, "session", "", now_us))
+        elif way == "cancel":
+            self._do(lambda store: store.cancel(approval.id, approval.asked_by, "no more", now_us))
+        else:
+            self._do(lambda store: store.revoke(approval.asked_by, OPERATOR, "left", now_us))
+
+    @rule()
+    def sweep(self) -> None:
+        swept = [self._run(store.expire(100_000, self.now_us)) for store in self.stores]
+        real, fake = ({one.id: one for one in found if one.id in self.ids} for found in swept)
+        assert real == fake
+        for one in real.values():
+            assert one.state is ApprovalState.EXPIRED
+            self._saw(one)
+
+    @invariant()
+    def table_is_kept(self) -> None:
+        for one in self.stands.values():
+            agreed = {said.by for said in one.decisions if said.agrees and not said.glass}
+            assert not agreed & {one.asked_by, *one.acts_for}
+            assert len({said.by for said in one.decisions}) == len(one.decisions)
+            assert all(one.asked_at_us <= said.at_us < one.expires_at_us for said in one.decisions)
+            if one.state in (ApprovalState.APPROVED, ApprovalState.CONSUMED):
+                broken = [said for said in one.decisions if said.glass]
+                assert broken or (one.requirements and self._is_met(one))
+                assert all(said.by == one.asked_by and one.break_glass for said in broken)
+            if one.state is ApprovalState.DENIED:
+                assert not one.decisions[-1].agrees
+            if one.state is ApprovalState.CONSUMED:
+                assert (one.uses, one.reuse_us) == (1, 0)
+
+    def _is_met(self, one: Approval) -> bool:
+        groups = {
+            "owner 1": {"data-owners"},
+            "owner 2": {"data-owners"},
+            "owner 3": {"data-owners"},
+            "guard": {"security"},
+            "both": {"auditors", "data-owners"},
+        }
+        people = [groups.get(said.by.subject, set()) for said in one.decisions]
+        return all(
+            sum(not mine.isdisjoint(demand.groups) for mine in people) >= demand.count for demand in one.requirements
+        )
+
+    def _is_pending(self, one: Approval, caller: Person) -> bool:
+        return (one.asked_by, one.state) == (caller, ApprovalState.PENDING) and one.expires_at_us > self.now_us
+
+    def _picked(self, number: int) -> Approval:
+        return self.stands[self.ids[-1 - number % len(self.ids)]]
+
+    def _waiter(self) -> Waiter:
+        self.waits += 1
+        return waiter(waiter_id=str(self.waits), until_us=self.now_us + MINUTE)
+
+    def _run(self, work: Awaitable[Given]) -> Given:
+        async def done() -> Given:
+            return await work
+
+        return self.runner.run(done())
+
+    def _do(self, work: Callable[[ApprovalStore], Awaitable[Given]]) -> Given | Refused:
+        """Do the same in both stores, and see that it is the same that they answer."""
+        real, fake = (self._run(_outcome(work(store))) for store in self.stores)
+        assert real == fake
+        # Also what no answer showed: time may have ended it before something else was refused.
+        for approval_id in self.ids:
+            self._saw(self._run(self.stores[1].get(approval_id)))
+        return real
+
+    def _saw(self, now: Approval) -> None:
+        before = self.stands.get(now.id)
+        if before != now:
+            assert now.state in LEADS_TO.get(before.state if before else None, set())
+            assert now.version == (before.version + 1 if before else 1)
+            self.stands[now.id] = now
+
+
+def _check_told(told: Sequence[Transition]) -> None:
+    changes = [one for one in told if one.what != "joined"]
+    assert [one.approval.version for one in changes] == [*range(1, len(changes) + 1)]
+    assert len({one.event_id for one in told}) == len(told)
+
+
+async def _outcome(work: Awaitable[Given]) -> Given | Refused:
+    try:
+        return await work
+    except (NotOpen, Stale) as error:
+        return Refused(type(error), error.approval)
+    except ApprovalError as error:
+        return Refused(type(error))
+
+
+def _counting(base: int) -> Callable[[], str]:
+    numbers = itertools.count(base)
+    return lambda: str(UUID(int=next(numbers)))
+
+
+def test_both_stores_keep_the_state_table(dsn: str) -> None:
+    with asyncio.Runner() as runner:
+
+        class Here(Machine):
+            pass
+
+        Here.runner, Here.dsn = runner, dsn
+        first = PostgresApprovalStore(dsn)
+        runner.run(first.open())
+        runner.run(first.close())
+        run_state_machine_as_test(Here, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))
