@@ -96,7 +96,7 @@ def test_all_that_matters_is_shown(bench: Bench) -> None:
 
 
 def test_whoever_may_not_decide_is_told_why(bench: Bench) -> None:
-    bench.service.why_not = "you asked for it\x1b[2J"
+    bench.service.why_not = "you may not decide about it: you asked for it\x1b[2J"
     assert r"You may not decide: you asked for it\x1b[2J." in bench.run("show", FIRST).stdout
     result = bench.run("approve", FIRST, "--yes")
     assert result.exit_code == 1
@@ -184,7 +184,9 @@ def test_the_glass_is_broken_with_a_reason_and_where_a_rule_allows_it(bench: Ben
     assert "no rule lets" in bench.run("break-glass", FIRST, "--reason", "orders are down", "--yes").stderr
     bench.service.put(approval(break_glass=GLASS))
     assert bench.run("break-glass", FIRST, "--yes").exit_code == 2
-    assert bench.run("break-glass", FIRST, typed="orders are down\nn\n").exit_code == 1
+    asked = bench.run("break-glass", FIRST, typed="orders are down\nn\n")
+    assert asked.exit_code == 1
+    assert "by rule `night`, with a reason, and ops would be alerted" in asked.stdout
     assert not bench.service.broken
     assert bench.run("break-glass", FIRST, typed="orders are down\ny\n").exit_code == 0
     assert (bench.service.broken[0].reason, bench.service.broken[0].version) == ("orders are down", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from countersign.cli.access import DEFAULT_GATEWAY, REFUSED, USAGE, GatewayUrl, 
 from countersign.cli.approvals.documents import approval_document
 from countersign.cli.approvals.seeing import now_us, print_approval
 from countersign.cli.approvals.service import CHANGED, ApprovalId, Approvals, AsJson, Seen, approvals
-from countersign.cli.approvals.shown import outcome
+from countersign.cli.approvals.shown import outcome, why_not
 from countersign.model.approval import Approval
 
 Note = Annotated[str, typer.Option("--note", "-n", help="Why; the caller reads it, and it is recorded.")]
@@ -82,7 +83,8 @@ def break_glass(
         if not seen.approval.break_glass:
             raise stop("no rule lets the caller of this approval break the glass", REFUSED)
         if not as_json:
-            print_approval(seen)
+            # Of one's own call it need not be said that one may not decide in the ordinary way.
+            print_approval(replace(seen, why_not=""))
         if not reason and not yes:
             reason = _asked("Why can this not wait? (10 characters or more)")
         if not reason:
@@ -105,7 +107,7 @@ def decide(
     if not as_json:
         print_approval(seen)
     if not seen.may_decide:
-        raise stop(f"you may not decide: {seen.why_not}" if as_json else "nothing was decided", REFUSED)
+        raise stop(f"you may not decide: {why_not(seen)}" if as_json else "nothing was decided", REFUSED)
     if not yes:
         verb = "Approve" if agrees else "Deny"
         if not _agreed(f"{verb} this call?"):

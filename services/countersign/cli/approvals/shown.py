@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from countersign.cli.approvals.service import Seen
-from countersign.model.approval import Approval, ApprovalState, PersonDecision, StatementSummary
+from countersign.model.approval import Approval, ApprovalState, BreakGlass, PersonDecision, StatementSummary
 from countersign.model.visible import visible
 
 SHORTEST_ID = 8
@@ -123,7 +123,12 @@ def approval_lines(seen: Seen, now_us: int) -> Iterator[Text]:
     if seen.may_decide:
         yield Text("You may decide.", "bold green")
     elif seen.why_not:
-        yield Text(f"You may not decide: {visible(seen.why_not)}.".replace("..", "."), "yellow")
+        yield Text(f"You may not decide: {why_not(seen)}.", "yellow")
+
+
+def why_not(seen: Seen) -> str:
+    """Why the caller may not decide, without saying twice that they may not."""
+    return visible(seen.why_not.removeprefix("you may not decide about it: "))
 
 
 def outcome(approval: Approval, now_us: int) -> str:
@@ -179,6 +184,7 @@ def _fact_lines(approval: Approval, now_us: int) -> Iterator[Text]:
         ("why", approval.summary.why),
         ("state", state.value + (f" ({approval.reason})" if approval.reason else "")),
         ("needs", needs(approval)),
+        *(("glass", _glass(one)) for one in approval.break_glass if state is ApprovalState.PENDING),
         *(("decided", _decision(one)) for one in approval.decisions),
         ("asked", f"{moment(approval.asked_at_us)} by {caller.subject}, {approval.asked_by_kind} of {caller.issuer}"),
         ("expires", _until(approval.expires_at_us, now_us) if state is ApprovalState.PENDING else ""),
@@ -201,6 +207,11 @@ def _runs(approval: Approval) -> str:
     if not approval.uses:
         return ""
     return f"{'once' if approval.uses == 1 else f'{approval.uses} times'}, last as call {approval.used_by}"
+
+
+def _glass(glass: BreakGlass) -> str:
+    alerted = f", and {', '.join(glass.alert)} would be alerted" if glass.alert else ""
+    return f"its caller may agree alone by rule `{glass.rule}`, with a reason{alerted}"
 
 
 def _decision(decision: PersonDecision) -> str:
