@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from countersign.model.decision import Decision, Outcome
-from countersign.model.situation import Usage
+from countersign.model.call import Call
+from countersign.model.decision import Outcome
+from countersign.model.principal import Principal
+from countersign.model.situation import Situation, Usage
 from countersign.rehearsal.record import Aside, RecordedAnswer, RecordedCall
 from countersign.rehearsal.ruling import Ruling
 from countersign.rehearsal.usage import UsageHistory
@@ -41,12 +43,22 @@ _EFFECTS = {Outcome.DENY: Effect.DENIED, Outcome.ALLOW: Effect.ALLOWED, Outcome.
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ruled:
-    """What was decided of a call. ``masks`` is ``None`` where that is not known."""
+    """What was decided of a call. ``masks`` is ``None`` where that is not known.
+
+    ``glass`` are the rules by which its caller may agree alone, and ``needs`` says who must agree: neither is recorded.
+    """
 
     outcome: str
     rules: tuple[str, ...]
     masks: tuple[str, ...] | None
     reason: str = field(compare=False, default="")
+    glass: tuple[str, ...] = field(compare=False, default=())
+    needs: tuple[str, ...] = field(compare=False, default=())
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """The rules that decided."""
+        return self.rules or self.glass or (NO_RULE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +169,9 @@ class Backtest:
         if aside is not None:
             self._found.set_aside[aside] = self._found.set_aside.get(aside, 0) + 1
             return
-        would_be = _ruled(self._candidate.decide(principal, call, situation))
-        if self._baseline is not None:
-            was = _ruled(self._baseline.decide(principal, call, situation))
-        else:
-            was = _recorded(recorded)
+        would_be = _ruled(self._candidate, principal, call, situation)
+        before = self._baseline
+        was = _recorded(recorded) if before is None else _ruled(before, principal, call, situation)
         on_masked = bool(recorded.findings) and (asks or recorded.name_masked)
         self._found.judged += 1
         self._found.on_masked_arguments += on_masked
@@ -197,9 +207,9 @@ class Backtest:
 
     def _tally(self, of: About, was: Ruled, would_be: Ruled, effect: Effect) -> None:
         found = self._found
-        for rule in was.rules or (NO_RULE,):
+        for rule in was.decided_by:
             found.by_rule.setdefault(_room(found.by_rule, rule, OTHERS), RuleShare()).was += 1
-        for rule in would_be.rules or (NO_RULE,):
+        for rule in would_be.decided_by:
             found.by_rule.setdefault(_room(found.by_rule, rule, OTHERS), RuleShare()).would_be += 1
         who = _room(found.by_principal, (of.subject, of.issuer), (OTHERS, ""))
         found.by_principal.setdefault(who, Effects()).counts[effect] += 1
@@ -212,8 +222,16 @@ def _room(held: Mapping[_Key, object], key: _Key, others: _Key) -> _Key:
     return key if key in held or len(held) < MAX_ROWS else others
 
 
-def _ruled(decision: Decision) -> Ruled:
-    return Ruled(decision.outcome.value, decision.rules, decision.masks, decision.reason)
+def _ruled(ruling: Ruling, principal: Principal, call: Call, situation: Situation) -> Ruled:
+    decision = ruling.decide(principal, call, situation)
+    return Ruled(
+        decision.outcome.value,
+        decision.rules,
+        decision.masks,
+        decision.reason,
+        decision.glass,
+        ruling.needs(decision),
+    )
 
 
 def _recorded(recorded: RecordedCall) -> Ruled:

@@ -40,6 +40,7 @@ class Expected:
     outcome: Outcome
     rules: tuple[str, ...] | None
     masks: tuple[str, ...] | None
+    glass: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +173,14 @@ class _Reading:
         for index, rule in enumerate(rules or ()):
             where: Path = (*path, "rule") if given.rule is not None else (*path, "rules", index)
             self._known(where, rule, sorted(self._ruling.names), "rule or rate limit")
+        for index, rule in enumerate(given.break_glass or ()):
+            self._known((*path, "break_glass", index), rule, sorted(self._ruling.names), "rule")
         for index, mask in enumerate(given.masks or ()):
             self._known((*path, "masks", index), mask, sorted(self._ruling.masks), "mask")
         if given.masks and given.outcome == Outcome.DENY:
             self._add((*path, "masks"), "a denied call has no answer to mask", "remove `masks`")
-        return Expected(_OUTCOMES.get(given.outcome, Outcome.DENY), _sorted(rules), _sorted(given.masks))
+        outcome = _OUTCOMES.get(given.outcome, Outcome.DENY)
+        return Expected(outcome, _sorted(rules), _sorted(given.masks), _sorted(given.break_glass))
 
     def _known(self, path: Path, name: str, known: Collection[str], what: str) -> None:
         if name not in known:

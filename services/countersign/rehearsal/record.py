@@ -22,10 +22,11 @@ _APPROVAL = (
     "needs approval by ",
     "waits for approval by ",
     "approved by ",
+    "its caller may break the glass ",
     "its caller broke the glass ",
     "its approval is ",
 )
-_BATCH = "another message of the same batch was denied"
+_BATCH = ("another message of the same batch was denied", "nobody can be asked about a call in a batch")
 _RULES_SAY = ("no rule allows ", "its method, name or target is longer", "its name is not of the kind")
 
 

@@ -42,11 +42,13 @@ class Asked:
     masks_redefined: tuple[str, ...] = ()
 
 
-def decision_json(decision: Decision) -> Json:
-    """A decision, for people who read JSON."""
+def decision_json(decision: Decision, needs: Sequence[str] = ()) -> Json:
+    """A decision, for people who read JSON; ``needs`` says who must agree first."""
     return {
         "outcome": decision.outcome.value,
         "rules": list(decision.rules),
+        "break_glass": list(decision.glass),
+        "needs": list(needs),
         "masks": list(decision.masks),
         "reason": decision.reason,
         "message": decision.message,
@@ -54,9 +56,10 @@ def decision_json(decision: Decision) -> Json:
     }
 
 
-def explanation_json(explanation: Explanation) -> Json:
+def explanation_json(explanation: Explanation, needs: Sequence[str] = ()) -> Json:
     """A decision and what each rule made of the call."""
-    return {"decision": decision_json(explanation.decision), "rules": [_trace(trace) for trace in explanation.rules]}
+    decision = decision_json(explanation.decision, needs)
+    return {"decision": decision, "rules": [_trace(trace) for trace in explanation.rules]}
 
 
 def cases_json(results: Sequence[CaseResult], policy: PolicyFile) -> str:
@@ -93,6 +96,7 @@ def failure_lines(result: CaseResult) -> list[str]:
     for difference in result.differences:
         lines += [f"- {difference.field}: {difference.expected}", f"+ {difference.field}: {difference.got}"]
     lines.append(f"because: {result.decision.reason}")
+    lines += [f"needs: {line}" for line in result.needs]
     lines += [f'rule "{trace.name}" {said(trace)}' for trace in result.why]
     return lines
 
@@ -157,7 +161,7 @@ def _result(result: CaseResult) -> Json:
         "name": result.case.name,
         "line": result.case.line,
         "passed": result.passed,
-        "decision": decision_json(result.decision),
+        "decision": decision_json(result.decision, result.needs),
         "differences": [{"field": one.field, "expected": one.expected, "got": one.got} for one in result.differences],
         "why": [_trace(trace) for trace in result.why],
     }
@@ -181,7 +185,14 @@ def _change(change: Change) -> Json:
 
 def _ruled(ruled: Ruled) -> Json:
     masks = None if ruled.masks is None else list(ruled.masks)
-    return {"outcome": ruled.outcome, "rules": list(ruled.rules), "masks": masks, "reason": ruled.reason}
+    return {
+        "outcome": ruled.outcome,
+        "rules": list(ruled.rules),
+        "break_glass": list(ruled.glass),
+        "needs": list(ruled.needs),
+        "masks": masks,
+        "reason": ruled.reason,
+    }
 
 
 def _effects(effects: Effects) -> dict[str, int]:

@@ -13,6 +13,7 @@ from countersign.model.rule import Mask, OwnDetector, Rule
 from countersign.model.situation import Situation
 from countersign.policy import Explanation, Policy, RuleTrace, compile_condition
 from countersign.policy.rates import RateLimits, describe
+from countersign.rehearsal.needs import needs
 
 # How the failure of an argument or of a condition begins, in contrast to that of a selector.
 _PAST_SELECTION = ("args", "when")
@@ -35,7 +36,8 @@ class Ruling:
         self.needs_usage = bool(config.rate_limits) or any(_reads(rule, "usage") for rule in rules)
         self._limits = RateLimits(config.rate_limits)
         self._policy = Policy(rules, version=self.version, trial=trial)
-        self.names = frozenset(rule.name for rule in rules) | {limit.name for limit in config.rate_limits}
+        self._rules = {rule.name: rule for rule in rules}
+        self.names = frozenset(self._rules) | {limit.name for limit in config.rate_limits}
         self._with_arguments = frozenset(rule.name for rule in rules if rule.args or _reads(rule, "args"))
 
     def decide(self, principal: Principal, call: Call, situation: Situation) -> Decision:
@@ -47,6 +49,10 @@ class Ruling:
         told = self._policy.explain(principal, call, situation)
         earlier = self._before_rules(principal, call, situation)
         return Explanation(earlier, told.rules) if earlier else told
+
+    def needs(self, decision: Decision) -> tuple[str, ...]:
+        """Say who must agree before a call may run that was so decided here; nothing when nobody must."""
+        return needs(decision, self._rules)
 
     def asks_arguments(self, principal: Principal, call: Call, situation: Situation) -> bool:
         """Whether the arguments of the call have a say in how it is judged."""

@@ -57,6 +57,9 @@ class ExpectShape(Shape):
     rules: Annotated[list[Text], Field(max_length=100)] | None = Field(
         default=None, description="all rules that decide; [] when no rule matches"
     )
+    break_glass: Annotated[list[Text], Field(max_length=100)] | None = Field(
+        default=None, description="all rules by which the caller may agree alone; [] when there are none"
+    )
     masks: Annotated[list[Text], Field(max_length=100)] | None = Field(
         default=None, description="all masks that apply to the answer; [] for none"
     )

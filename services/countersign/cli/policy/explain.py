@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -107,14 +107,17 @@ def explain(
     else:
         question = described.question(loaded, now_us())
     explanation = ruling.explain(question.principal, question.call, question.situation)
+    needs = ruling.needs(explanation.decision)
     notes = question.notes(ruling)
     if as_json:
-        typer.echo(json.dumps(_document(question, explanation, notes, config), indent=2))
+        typer.echo(json.dumps(_document(question, explanation, needs, notes, config), indent=2))
     else:
-        _show(console(), question, explanation, notes, config)
+        _show(console(), question, explanation, needs, notes, config)
 
 
-def _document(question: Question, explanation: Explanation, notes: list[str], config: Path) -> Mapping[str, object]:
+def _document(
+    question: Question, explanation: Explanation, needs: Sequence[str], notes: list[str], config: Path
+) -> Mapping[str, object]:
     who, call, situation, recorded = question.principal, question.call, question.situation, question.recorded
     return {
         "file": str(config),
@@ -131,11 +134,13 @@ def _document(question: Question, explanation: Explanation, notes: list[str], co
         "event": recorded.event_id if recorded else None,
         "recorded_decision": decision_json(recorded.decision) if recorded else None,
         "notes": notes,
-        **explanation_json(explanation),
+        **explanation_json(explanation, needs),
     }
 
 
-def _show(out: Console, question: Question, explanation: Explanation, notes: list[str], config: Path) -> None:
+def _show(
+    out: Console, question: Question, explanation: Explanation, needs: Sequence[str], notes: list[str], config: Path
+) -> None:
     for line in _lines(question, explanation, config):
         out.print(visible(line), markup=False, soft_wrap=True)
     if question.recorded is not None:
@@ -145,7 +150,7 @@ def _show(out: Console, question: Question, explanation: Explanation, notes: lis
     for note in notes:
         out.print(f"note: {visible(note)}", style="yellow", markup=False, soft_wrap=True)
     out.print()
-    show_explanation(out, explanation)
+    show_explanation(out, explanation, needs)
 
 
 def _lines(question: Question, explanation: Explanation, config: Path) -> Iterator[str]:

@@ -34,14 +34,16 @@ def decision_text(decision: Decision) -> Text:
     return text
 
 
-def show_explanation(out: Console, explanation: Explanation) -> None:
-    """Print what each rule made of the call, and what came of it."""
+def show_explanation(out: Console, explanation: Explanation, needs: Sequence[str]) -> None:
+    """Print what each rule made of the call, what came of it, and who must agree first."""
     table = _table("RULE", "EFFECT", "MATCHES", "WHY NOT")
     for trace in explanation.rules:
         table.add_row(Text(visible(trace.name)), _effect(trace), *_matched(trace))
     out.print(table)
     out.print()
     out.print(decision_text(explanation.decision), soft_wrap=True)
+    for line in needs:
+        out.print(f"needs: {visible(line)}", style="yellow", markup=False, soft_wrap=True)
     if explanation.decision.message:
         out.print(f"the caller reads: {visible(explanation.decision.message)}", markup=False, soft_wrap=True)
 
@@ -99,6 +101,8 @@ def _show_change(out: Console, change: Change) -> None:
     line.append_text(_ruled(change.was)).append(" -> ").append_text(_ruled(change.would_be))
     out.print(line, soft_wrap=True)
     out.print(Text(f"        because: {visible(change.would_be.reason)}", "dim"), soft_wrap=True)
+    for needed in change.would_be.needs:
+        out.print(Text(f"        needs: {visible(needed)}", "dim"), soft_wrap=True)
     if change.on_masked_arguments:
         out.print(Text(f"        {change.on_masked_arguments} judged on masked arguments", "magenta"), soft_wrap=True)
     out.print(Text(f"        such as {', '.join(visible(event) for event in change.examples)}", "dim"), soft_wrap=True)
@@ -106,8 +110,8 @@ def _show_change(out: Console, change: Change) -> None:
 
 def _ruled(ruled: Ruled) -> Text:
     text = Text(ruled.outcome, _STYLES.get(ruled.outcome, ""))
-    if ruled.rules:
-        text.append(f" ({visible(', '.join(ruled.rules))})")
+    if ruled.rules or ruled.glass:
+        text.append(f" ({visible(', '.join(ruled.rules or ruled.glass))})")
     if ruled.masks:
         text.append(f" masks {visible(', '.join(ruled.masks))}", "magenta")
     return text
