@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -25,12 +27,30 @@ from tests.support.issuer import RunningIssuer, running_issuer
 # A fiftieth of what people are used to: a minute is 1.2 s here.
 HOLD_S = 0.9
 RULES = (
-    {"name": "everybody looks", "allow": {"groups": ["analysts"], "targets": ["db"], "tools": ["*"]}},
+    {"name": "everybody looks", "allow": {"groups": ["analysts"], "targets": ["db"], "tools": ["look", "drop_*"]}},
     {
         "name": "owners agree",
         "approve": {"groups": ["analysts"], "targets": ["db"], "tools": ["drop_*"]},
         "by": {"groups": ["data-owners"], "within": "10m"},
     },
+    {
+        "name": "two agree",
+        "approve": {"groups": ["analysts"], "targets": ["db"], "tools": ["wipe_*"]},
+        "by": {"groups": ["data-owners", "security"], "count": 2, "note_required": True},
+    },
+    {
+        "name": "again and again",
+        "approve": {"groups": ["analysts"], "targets": ["db"], "tools": ["move_*"]},
+        "by": {"groups": ["data-owners"], "reuse": "30m"},
+    },
+    {
+        "name": "fire exit",
+        "break_glass": {"groups": ["analysts"], "targets": ["db"], "tools": ["wipe_*", "burn_*"]},
+        "within": "10m",
+        "alert": ["pager"],
+    },
+    {"name": "nobody burns", "deny": {"principals": ["bob"], "tools": ["burn_*"]}},
+    {"name": "some burn", "allow": {"principals": ["carol"], "targets": ["db"], "tools": ["burn_*"]}},
 )
 
 
@@ -54,10 +74,17 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer, counting_server(port) as ledger:
-        extra = {"approvals": {"hold": f"{HOLD_S}s", "pending_per_principal": 50}}
+        secret = tmp_path_factory.mktemp("pager") / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(f"whsec_{base64.b64encode(os.urandom(32)).decode()}")
+        pager = {
+            "name": "pager",
+            "webhook": {"url": f"http://127.0.0.1:{free_port()}/", "secret": {"file": str(secret)}},
+        }
+        extra = {"approvals": {"hold": f"{HOLD_S}s", "pending_per_principal": 50, "channels": [pager]}}
         target = Upstream(f"http://127.0.0.1:{port}/mcp", extra={"new_tools": "allow"})
         with running_gateway(Setup(issuer.url, {"db": target}, RULES, extra=extra)) as gateway:
             yield Place(gateway, issuer, ledger)
@@ -98,7 +125,7 @@ async def test_a_call_that_waits_runs_once(place: Place, owner: ApprovalClient, 
             assert place.ledger.times(table=name) == 0
             result = await client.call_tool("drop_table", {"table": name})
         approval = await agreeing
-    assert text_of(result) == f"dropped {name}"
+    assert text_of(result) == f"drop_table {name}: done"
     assert place.ledger.times(table=name) == 1
     ended = (await owner.get(approval.id)).approval
     assert (ended.state, ended.uses) == (approval_pb2.APPROVAL_STATE_CONSUMED, 1)
@@ -131,7 +158,7 @@ async def test_another_argument_is_another_question(place: Place, owner: Approva
         changed = await client.call_tool("drop_table", {"table": name, "reason": "because"})
         assert "waiting for approval" in text_of(changed)
         assert place.ledger.times(table=name, reason="because") == 0
-        assert text_of(await client.call_tool("drop_table", {"table": name})) == f"dropped {name}"
+        assert text_of(await client.call_tool("drop_table", {"table": name})) == f"drop_table {name}: done"
 
 
 async def test_another_caller_does_not_run_what_was_agreed_to(place: Place, owner: ApprovalClient) -> None:
@@ -141,7 +168,7 @@ async def test_another_caller_does_not_run_what_was_agreed_to(place: Place, owne
         await agreed(owner, name)
         assert "waiting for approval" in text_of(await other.call_tool("drop_table", {"table": name}))
         assert place.ledger.times(table=name) == 0
-        assert text_of(await client.call_tool("drop_table", {"table": name})) == f"dropped {name}"
+        assert text_of(await client.call_tool("drop_table", {"table": name})) == f"drop_table {name}: done"
 
 
 async def test_a_legacy_client_that_leaves_takes_back_what_it_waits_for(place: Place, owner: ApprovalClient) -> None:
@@ -219,3 +246,77 @@ async def test_forged_and_foreign_states_are_refused_and_recorded(place: Place) 
     assert await resumed(state, subject="mallory") == 400
     assert await resumed(state) == 200
     assert place.ledger.times(table=name) == 0
+
+
+async def test_two_different_people_with_notes_must_agree(place: Place, owner: ApprovalClient) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), MODERN) as client:
+        calling = asyncio.ensure_future(client.call_tool("wipe_table", {"table": name}))
+        asked = await owner.wait_for(lambda approval: name in approval.summary.arguments)
+        with pytest.raises(grpc.aio.AioRpcError) as no_note:
+            await owner.decide(asked)
+        assert no_note.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        half = await owner.decide(asked, note="seen")
+        with pytest.raises(grpc.aio.AioRpcError) as twice:
+            await owner.decide(half, note="seen again")
+        assert twice.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert half.state == approval_pb2.APPROVAL_STATE_PENDING
+        async with approval_service(place.gateway.url, place.owner("emil")) as other:
+            with pytest.raises(grpc.aio.AioRpcError) as stale:
+                await other.decide(asked, note="late")
+            assert stale.value.code() is grpc.StatusCode.ABORTED
+            await other.decide(half, note="me too")
+        assert text_of(await calling) == f"wipe_table {name}: done"
+    with pytest.raises(grpc.aio.AioRpcError) as over:
+        await owner.decide((await owner.get(asked.id)).approval, note="too late")
+    assert over.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert place.ledger.times("wipe_table", table=name) == 1
+
+
+async def test_what_may_be_repeated_is_asked_once(place: Place, owner: ApprovalClient) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), MODERN) as client:
+        agreeing = asyncio.ensure_future(agreed(owner, name))
+        for _ in range(3):
+            assert text_of(await client.call_tool("move_table", {"table": name})) == f"move_table {name}: done"
+        approval = (await owner.get((await agreeing).id)).approval
+    assert (approval.state, approval.uses) == (approval_pb2.APPROVAL_STATE_APPROVED, 3)
+
+
+@pytest.mark.parametrize("tool", ["burn_table", "wipe_table"], ids=["only-way", "beside-approvers"])
+async def test_the_glass_is_broken_by_the_caller_alone_and_with_a_reason(
+    place: Place, owner: ApprovalClient, tool: str
+) -> None:
+    name = table()
+    own = place.issuer.token("alice", place.gateway.url)
+    async with mcp_client(place.url, place.token(), MODERN) as client, approval_service(place.gateway.url, own) as me:
+        calling = asyncio.ensure_future(client.call_tool(tool, {"table": name}))
+
+        async def mine() -> list[approval_pb2.Approval]:
+            return [one for one in await me.list(mine=True) if name in one.summary.arguments]
+
+        await eventually(lambda: _some(mine), what="what was asked")
+        (asked,) = await mine()
+        with pytest.raises(grpc.aio.AioRpcError) as foreign:
+            await owner.break_glass(asked, "because I can, and I say so")
+        assert foreign.value.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND)
+        with pytest.raises(grpc.aio.AioRpcError) as no_reason:
+            await me.break_glass(asked, "")
+        assert no_reason.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        await me.break_glass(asked, "the shop is down and nobody answers")
+        assert text_of(await calling) == f"{tool} {name}: done"
+        (decision,) = (await me.get(asked.id)).approval.decisions
+    assert (decision.glass, decision.by.subject) == ("fire exit", "alice")
+    assert place.ledger.times(tool, table=name) == 1
+
+
+async def test_no_glass_helps_against_a_denial_and_none_is_needed_where_calls_are_allowed(place: Place) -> None:
+    name = table()
+    for subject, times in (("bob", 0), ("carol", 1)):
+        async with mcp_client(place.url, place.token(sub=subject), MODERN) as client:
+            await client.call_tool("burn_table", {"table": name})
+        assert place.ledger.times("burn_table", table=name) == times
+
+
+async def _some(found: Callable[[], Awaitable[list[approval_pb2.Approval]]]) -> bool:
+    return bool(await found())
