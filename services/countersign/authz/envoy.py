@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Inquiry:
 
     ``traceparent`` is the W3C trace context of the call; empty when it is not traced, or not well formed: it is
     recorded as it stands, so it must not be a way to put other text there. ``changes_requests`` says that the masker is
-    asked about requests on this route.
+    asked about requests on this route. ``patience_s`` is for how long Envoy waits for what authz says.
     """
 
     route: str
@@ -34,6 +35,7 @@ class Inquiry:
     traceparent: str
     upstream: str = ""
     changes_requests: bool = False
+    patience_s: float = math.inf
 
     @property
     def authorization(self) -> str | None:
@@ -69,7 +71,7 @@ class Answer:
     summary: Summary
 
 
-def read_inquiry(request: pb.CheckRequest, traceparent: str) -> Inquiry:
+def read_inquiry(request: pb.CheckRequest, traceparent: str, patience_s: float = math.inf) -> Inquiry:
     """Read a CheckRequest; ``traceparent`` is Envoy's for this check, in its absence the caller's own is taken.
 
     Headers that come twice are joined by a comma, so that they can be told from one.
@@ -91,6 +93,7 @@ def read_inquiry(request: pb.CheckRequest, traceparent: str) -> Inquiry:
         traceparent=_trace_of(traceparent or headers.get("traceparent", "")),
         upstream=extensions.get("upstream", ""),
         changes_requests="changes_requests" in extensions,
+        patience_s=patience_s,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 import grpc
@@ -33,9 +34,10 @@ class AuthzService(pb_grpc.AuthorizationServicer):
         """Say whether the request may pass, and with which changes."""
         began = time.perf_counter()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
+        left_s = context.time_remaining()
         try:
             with telemetry.span("authz.check", traceparent):
-                result = await self._result(read_inquiry(request, traceparent))
+                result = await self._result(read_inquiry(request, traceparent, math.inf if left_s is None else left_s))
             telemetry.decisions.add(1, {"outcome": result.summary.decision, "rule": result.summary.rules})
             telemetry.check_seconds.record(time.perf_counter() - began)
             return respond(result)

@@ -41,6 +41,8 @@ from countersign.runtime.rulebook import InForce
 from countersign.runtime.sealing import Sealer, WaitState, is_wait
 
 _SECOND_US = 1_000_000
+# What is done once a hold is over takes less, and must be said before Envoy gives up.
+_TO_ANSWER_S = 5.0
 
 
 class StateAltered(ValueError):
@@ -203,7 +205,9 @@ class ApprovalStage:
         name, summarised = await self._aside.run(len(record.inquiry.http.body), summary)
         inquiry = record.inquiry
         modern = message.era is Era.MODERN
-        hold_us = 0 if prefers_async(inquiry.http.headers) else int(config.approvals.hold_s * _SECOND_US)
+        # An Envoy whose files are older than this policy waits less: what it gave up would look like a hang-up.
+        hold_s = max(0.0, min(config.approvals.hold_s, inquiry.patience_s - _TO_ANSWER_S))
+        hold_us = 0 if prefers_async(inquiry.http.headers) else int(hold_s * _SECOND_US)
         return Claim(
             principal=record.principal,
             call=call,

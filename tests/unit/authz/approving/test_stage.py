@@ -120,6 +120,16 @@ async def test_a_call_is_held_until_people_agree_and_then_runs_once(waiting: Wai
     assert (await waiting.store.get(approval.id)).state is ApprovalState.CONSUMED
 
 
+async def test_a_call_is_answered_before_an_impatient_envoy_gives_it_up(waiting: Waiting) -> None:
+    waiting.path.write_text(GATEWAY.replace("hold: 0.2s", "hold: 250s"))
+    waiting.rulebook.poll()
+    assert waiting.rulebook.current.config.approvals.hold_s == 250
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "drop_table", "arguments": {}}}
+    impatient = replace(inquiry(body), changes_requests=True, patience_s=5.1)
+    assert "call again" in text(await asyncio.wait_for(waiting.bench.ask(impatient), 5.1))
+    assert (await waiting.pending()).state is ApprovalState.PENDING
+
+
 async def test_what_was_agreed_to_is_no_leave_for_another_call(waiting: Waiting) -> None:
     first = await waiting.legacy({"table": "a"})
     approval = await waiting.pending()
