@@ -60,8 +60,8 @@ class PageRoom:
         clock_us: Callable[[], int],
     ) -> None:
         self._listen = listen
-        self._serving: asyncio.Task[None] | None = None
-        self._end: Callable[[], None] = lambda: None
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient()
         self._used = PostgresUsedLinks(dsn)
         self._pages = Pages(
@@ -74,6 +74,11 @@ class PageRoom:
             monotonic=time.monotonic,
             random=lambda: secrets.token_urlsafe(32),
         )
+
+    @property
+    def serving(self) -> bool:
+        """Whether it takes requests."""
+        return self._server is not None and self._server.started and not self._server.should_exit
 
     async def run(self) -> None:
         """Serve until closed or cancelled."""
@@ -95,19 +100,19 @@ class PageRoom:
                 h11_max_incomplete_event_size=_HEAD_BYTES,
             )
         )
-        self._serving = asyncio.ensure_future(server.serve([listener]))
-        self._end = server.end
+        self._server = server
+        self._task = asyncio.ensure_future(server.serve([listener]))
         try:
-            await asyncio.shield(self._serving)
+            await asyncio.shield(self._task)
         finally:
             server.end()
             listener.close()
 
     async def close(self) -> None:
         """Take no more requests, let those under way end, and let go of the database and of the issuer."""
-        self._end()
-        if self._serving is not None:
-            await asyncio.wait({self._serving})
+        if self._server is not None and self._task is not None:
+            self._server.end()
+            await asyncio.wait({self._task})
         await self._client.aclose()
         await self._used.close()
 
@@ -120,8 +125,10 @@ def listening(address: str) -> socket.socket:
         host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        if not 0 < int(port) < 1 << 16:
+            raise ValueError("no port")
         return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
-    except (OSError, ValueError, OverflowError):
+    except (OSError, ValueError):
         raise CannotListen(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
 
 

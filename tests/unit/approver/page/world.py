@@ -64,14 +64,7 @@ class World:
         )
         self.store, self.sink, self.used = MemoryApprovalStore(), Sink(), MemoryUsedLinks()
         self.links = Links(KEY, lambda: GATEWAY)
-        self.issuer_app = httpx.ASGITransport(self.issuer.app())
-        self.page_app = httpx.ASGITransport(self._pages().app())
-
-    def now_us(self) -> int:
-        return int((time.time() + self.later_s) * SECOND)
-
-    def _pages(self) -> Pages:
-        acting = Acting(
+        self.acting = Acting(
             self.store,
             Outbox(self.store, self.sink),
             self.sink,
@@ -81,11 +74,18 @@ class World:
             clock_us=self.now_us,
             new_id=lambda: str(uuid4()),
         )
+        self.issuer_app = httpx.ASGITransport(self.issuer.app())
+        self.page_app = httpx.ASGITransport(self._pages().app())
+
+    def now_us(self) -> int:
+        return int((time.time() + self.later_s) * SECOND)
+
+    def _pages(self) -> Pages:
         ids = iter(range(10**6))
         return Pages(
             key=KEY,
             config=lambda: self.config,
-            deciding=acting,
+            deciding=self.acting,
             used=self.used,
             client=httpx.AsyncClient(transport=self.issuer_app),
             now_us=self.now_us,
