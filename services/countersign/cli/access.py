@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from countersign.cli.replayed import visible
+from countersign.model.visible import visible
 
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 """Exit codes: the gateway said no, or there is no such thing; the command line is wrong; nobody answered."""

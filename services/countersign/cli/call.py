@@ -22,7 +22,7 @@ from countersign.cli.access import (
     bearer,
     stop,
 )
-from countersign.cli.replayed import visible
+from countersign.model.visible import visible
 
 if TYPE_CHECKING:
     from mcp import Client

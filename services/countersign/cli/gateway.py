@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import grpc
 
 from countersign.cli.access import REFUSED, UNREACHABLE, USAGE, stop
-from countersign.cli.replayed import visible
+from countersign.model.visible import visible
 
 # A recorded body may be 64 MiB.
 _OPTIONS = (("grpc.max_receive_message_length", 80 * 1024 * 1024),)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from countersign.api.access.v1 import tools_pb2
-from countersign.cli.replayed import visible
+from countersign.model.visible import visible
 
 _STATES = {
     tools_pb2.TOOL_STATE_ACCEPTED: "accepted",

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2
+from countersign.model.visible import visible
 
 BEGINNING_CHARACTERS = 300
 _OUTCOMES = {
@@ -83,13 +84,6 @@ def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Ite
     yield line
     if event.body:
         yield _body(event, whole_bodies, indent=" " * (21 if begins else 25))
-
-
-def visible(text: str) -> str:
-    r"""Return ``text`` with everything that a terminal might obey written out (``\x1b``)."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _append_call(line: Text, event: event_pb2.Event) -> None:

@@ -18,7 +18,7 @@ from countersign.cli.access import DEFAULT_GATEWAY, REFUSED, USAGE, GatewayUrl, 
 from countersign.cli.call import list_tools
 from countersign.cli.gateway import REMEDIES, gateway_channel
 from countersign.cli.pinned import as_document, tool_lines
-from countersign.cli.replayed import visible
+from countersign.model.visible import visible
 
 _TIMEOUT_S = 30.0
 _CHOSEN_AT_ONCE = 1_000

@@ -20,8 +20,8 @@ from countersign.cli.policy.options import AsJson, Trial, load_policy
 from countersign.cli.policy.questions import Question, recorded_question
 from countersign.cli.policy.record import Record
 from countersign.cli.policy.shown import console, decision_text, show_explanation
-from countersign.cli.replayed import visible
 from countersign.model.principal import PrincipalKind
+from countersign.model.visible import visible
 from countersign.policy import Explanation
 from countersign.rehearsal.moments import write_moment
 from countersign.rehearsal.reports import decision_json, explanation_json

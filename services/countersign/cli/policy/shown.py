@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from countersign.cli.replayed import visible
 from countersign.model.decision import Decision
+from countersign.model.visible import visible
 from countersign.policy import Explanation, RuleTrace
 from countersign.rehearsal.backtest import Change, Effects, Findings, Ruled
 from countersign.rehearsal.moments import write_moment

@@ -12,8 +12,8 @@ from countersign.cli.access import REFUSED, USAGE, stop
 from countersign.cli.check import print_problems
 from countersign.cli.policy.options import AsJson, Trial, load_policy, policy_file
 from countersign.cli.policy.shown import console
-from countersign.cli.replayed import visible
 from countersign.config import ConfigRefused
+from countersign.model.visible import visible
 from countersign.rehearsal.cases import CaseFile
 from countersign.rehearsal.reports import cases_json, cases_junit, failure_lines
 from countersign.rehearsal.ruling import Ruling
