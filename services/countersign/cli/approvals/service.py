@@ -29,7 +29,7 @@ _REMEDIES = {
     grpc.StatusCode.ABORTED: (REFUSED, CHANGED),
     grpc.StatusCode.NOT_FOUND: (REFUSED, "{details}: `countersign approvals list` lists what you may see"),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (REFUSED, "{details}"),
-    grpc.StatusCode.UNAVAILABLE: (UNREACHABLE, "{url} does not answer: are the gateway and its approver up?"),
+    grpc.StatusCode.UNAVAILABLE: (UNREACHABLE, "{url}, or its approver, cannot do it now: {details}"),
 }
 
 

@@ -85,9 +85,10 @@ class ListApprovalsResponse(_message.Message):
     APPROVALS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Empty after the last page."""
     @_builtins.property
     def approvals(self) -> _containers.RepeatedCompositeFieldContainer[_approval_pb2.Approval]:
-        """The newest first."""
+        """The newest first. A page may hold fewer than were asked for, or none, and still have a next one."""
 
     def __init__(
         self,

@@ -99,7 +99,8 @@ class ApprovalServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchApprovals(self, request, context):
-        """Sends what ListApprovals would, then each approval that changes.
+        """Sends what ListApprovals would, then each approval that changes, also when it ends. The stream ends after 15 minutes,
+        or when the approver stops: begin again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,8 @@ class ApprovalServiceServicer(object):
 
     def DecideApproval(self, request, context):
         """PERMISSION_DENIED for who may not decide, FAILED_PRECONDITION when it is decided or over, ABORTED when it changed
-        since the given version, INVALID_ARGUMENT when a note is missing.
+        since the given version, INVALID_ARGUMENT when a note is missing. UNAVAILABLE may say that the decision stands, but
+        cannot be recorded now: the same decision again is answered once it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,10 +40,13 @@ class ApprovalServiceStub:
     GetApproval: _grpc.UnaryUnaryMultiCallable[_approvals_pb2.GetApprovalRequest, _approvals_pb2.GetApprovalResponse]
     """NOT_FOUND for an approval that the caller may not see."""
     WatchApprovals: _grpc.UnaryStreamMultiCallable[_approvals_pb2.WatchApprovalsRequest, _approvals_pb2.WatchApprovalsResponse]
-    """Sends what ListApprovals would, then each approval that changes."""
+    """Sends what ListApprovals would, then each approval that changes, also when it ends. The stream ends after 15 minutes,
+    or when the approver stops: begin again.
+    """
     DecideApproval: _grpc.UnaryUnaryMultiCallable[_approvals_pb2.DecideApprovalRequest, _approvals_pb2.DecideApprovalResponse]
     """PERMISSION_DENIED for who may not decide, FAILED_PRECONDITION when it is decided or over, ABORTED when it changed
-    since the given version, INVALID_ARGUMENT when a note is missing.
+    since the given version, INVALID_ARGUMENT when a note is missing. UNAVAILABLE may say that the decision stands, but
+    cannot be recorded now: the same decision again is answered once it is.
     """
     BreakGlass: _grpc.UnaryUnaryMultiCallable[_approvals_pb2.BreakGlassRequest, _approvals_pb2.BreakGlassResponse]
     """Agrees to the caller's own call, where a rule says so."""
@@ -66,10 +69,13 @@ class ApprovalServiceAsyncStub(ApprovalServiceStub):
     GetApproval: _aio.UnaryUnaryMultiCallable[_approvals_pb2.GetApprovalRequest, _approvals_pb2.GetApprovalResponse]  # type: ignore[assignment]
     """NOT_FOUND for an approval that the caller may not see."""
     WatchApprovals: _aio.UnaryStreamMultiCallable[_approvals_pb2.WatchApprovalsRequest, _approvals_pb2.WatchApprovalsResponse]  # type: ignore[assignment]
-    """Sends what ListApprovals would, then each approval that changes."""
+    """Sends what ListApprovals would, then each approval that changes, also when it ends. The stream ends after 15 minutes,
+    or when the approver stops: begin again.
+    """
     DecideApproval: _aio.UnaryUnaryMultiCallable[_approvals_pb2.DecideApprovalRequest, _approvals_pb2.DecideApprovalResponse]  # type: ignore[assignment]
     """PERMISSION_DENIED for who may not decide, FAILED_PRECONDITION when it is decided or over, ABORTED when it changed
-    since the given version, INVALID_ARGUMENT when a note is missing.
+    since the given version, INVALID_ARGUMENT when a note is missing. UNAVAILABLE may say that the decision stands, but
+    cannot be recorded now: the same decision again is answered once it is.
     """
     BreakGlass: _aio.UnaryUnaryMultiCallable[_approvals_pb2.BreakGlassRequest, _approvals_pb2.BreakGlassResponse]  # type: ignore[assignment]
     """Agrees to the caller's own call, where a rule says so."""
@@ -107,7 +113,9 @@ class ApprovalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _approvals_pb2.WatchApprovalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_approvals_pb2.WatchApprovalsResponse], _abc.AsyncIterator[_approvals_pb2.WatchApprovalsResponse]]:
-        """Sends what ListApprovals would, then each approval that changes."""
+        """Sends what ListApprovals would, then each approval that changes, also when it ends. The stream ends after 15 minutes,
+        or when the approver stops: begin again.
+        """
 
     @_abc_1.abstractmethod
     def DecideApproval(
@@ -116,7 +124,8 @@ class ApprovalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_approvals_pb2.DecideApprovalResponse, _abc.Awaitable[_approvals_pb2.DecideApprovalResponse]]:
         """PERMISSION_DENIED for who may not decide, FAILED_PRECONDITION when it is decided or over, ABORTED when it changed
-        since the given version, INVALID_ARGUMENT when a note is missing.
+        since the given version, INVALID_ARGUMENT when a note is missing. UNAVAILABLE may say that the decision stands, but
+        cannot be recorded now: the same decision again is answered once it is.
         """
 
     @_abc_1.abstractmethod
