@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 
 import jinja2
 from starlette.datastructures import MutableHeaders
@@ -31,25 +32,22 @@ HEADERS = {
 }
 
 
-class Rendering:
-    """The templates."""
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("countersign.approver.page"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
 
-    def __init__(self) -> None:
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("countersign.approver.page"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=False,
-        )
+
+class Rendering:
+    """The templates, each compiled at its first use in a process."""
 
     def page(
         self, name: str, status: int = 200, *, session: Session | None = None, refresh_s: int = 0, **values: object
     ) -> HTMLResponse:
         """Render the template ``name``.html for whoever is signed in."""
         who = visible(session.principal.subject) if session else ""
-        text = self._templates.get_template(f"{name}.html").render(
-            session=session, who=who, refresh_s=refresh_s, **values
-        )
+        text = _templates().get_template(f"{name}.html").render(session=session, who=who, refresh_s=refresh_s, **values)
         return HTMLResponse(text, status)
 
     def message(
