@@ -70,7 +70,8 @@ class Place:
 def place() -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer:
-        setup = Setup(issuer.url, {"db": Upstream(f"http://127.0.0.1:{port}/mcp")}, RULES)
+        hold = {"approvals": {"hold": "0.2s"}}
+        setup = Setup(issuer.url, {"db": Upstream(f"http://127.0.0.1:{port}/mcp")}, RULES, extra=hold)
         with running_gateway(setup) as gateway:
             yield Place(gateway, issuer, port)
 
@@ -102,7 +103,6 @@ def denied(answer: httpx.Response) -> str:
         (call("page", {"region": "eu"}), "no rule"),
         (call("page", {"limit": "10", "region": "eu"}), "pages"),
         (call("page", {"limit": True, "region": "eu"}), "pages"),
-        (call("wipe"), "wipes wait"),
         (call("deploy"), ""),
         (call("look", {"where": {"path": "/srv"}}), ""),
         (call("look", {"where": {"path": "/etc/shadow"}}), "no secrets"),
@@ -129,11 +129,21 @@ async def test_each_rule_does_what_it_says(place: Place, era: str, rpc: Rpc, rul
     assert "etc" not in text + decision.reason
 
 
-async def test_what_needs_approval_is_denied_and_says_so(place: Place) -> None:
+@pytest.mark.parametrize("era", [MODERN, LEGACY])
+async def test_what_needs_approval_waits_and_reaches_no_target(place: Place, era: str) -> None:
     async with place.standing() as target:
-        text = denied(await place.ask(call("wipe")))
+        answer = await place.ask(call("wipe"), era=era)
         assert target.received == []
-    assert "approval" in text
+    if era == LEGACY:
+        assert "waiting for approval by owners" in denied(answer)
+    else:
+        (message,) = messages(answer)
+        result = message["result"]
+        assert isinstance(result, dict)
+        assert (result["resultType"], bool(result["requestState"])) == ("input_required", True)
+    decision = (await place.decisions())[-1]
+    assert decision.outcome == event_pb2.OUTCOME_APPROVE
+    assert list(decision.rules) == ["wipes wait"]
 
 
 async def test_subjects_are_told_apart(place: Place) -> None:
