@@ -86,7 +86,7 @@ async def until(deliveries: PostgresDeliveryStore, condition: Callable[[list[Del
             found = await deliveries.page(limit=100)
             if condition(list(found)):
                 return sorted(found, key=lambda one: (one.created_us, one.news.version))
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
 
 async def settled(deliveries: PostgresDeliveryStore, count: int) -> list[Delivery]:
