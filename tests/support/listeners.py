@@ -157,9 +157,14 @@ def _texts(value: object) -> list[str]:
 
 @dataclass(slots=True)
 class Mailbox:
-    """An SMTP server (RFC 5321) that takes everything, or answers ``refusals`` to the first messages."""
+    """An SMTP server (RFC 5321) that takes everything, or answers ``refusals`` to the first messages.
+
+    ``login`` is what it answers to AUTH, which it offers when that is not empty; ``lines`` are all commands.
+    """
 
     port: int = 0
+    login: bytes = b""
+    lines: list[str] = field(default_factory=list)
     refusals: list[bytes] = field(default_factory=list)
     envelopes: list[list[str]] = field(default_factory=list)
     messages: list[EmailMessage] = field(default_factory=list)
@@ -177,8 +182,13 @@ class Mailbox:
         try:
             while line := (await reader.readline()).decode().strip():
                 verb = line[:4].upper()
+                self.lines.append(line)
                 reply = b"250 ok"
-                if verb in ("MAIL", "RCPT"):
+                if verb == "EHLO" and self.login:
+                    reply = b"250-here\r\n250 AUTH PLAIN"
+                elif verb == "AUTH":
+                    reply = self.login
+                elif verb in ("MAIL", "RCPT"):
                     envelope.append(line)
                 elif verb == "DATA" and self.refusals:
                     reply = self.refusals.pop(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +27,7 @@ async def tell(channel: WebhookChannel, telling: Telling, client: httpx.AsyncCli
     when = datetime.fromtimestamp(telling.now_us // 1_000_000, UTC)
     try:
         signature = Webhook(channel.secret.reveal()).sign(msg_id=telling.id, timestamp=when, data=body.decode())
-    except (binascii.Error, EmptyWebhookSecretError):
+    except (ValueError, EmptyWebhookSecretError):
         raise NotTold("its secret is not whsec_ and base64") from None
     headers = {
         "webhook-id": telling.id,
