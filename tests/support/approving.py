@@ -151,7 +151,7 @@ class Replica:
 
 @asynccontextmanager
 async def running_approver(
-    dsn: str, recorder: str, port: int = 0, *, timeout_s: float = 5.0, record_s: float = 1.0
+    dsn: str, recorder: str, port: int = 0, *, timeout_s: float = 5.0, record_s: float = 1.0, poll_s: float = 2.0
 ) -> AsyncIterator[Replica]:
     """An approver with a database and a recorder of its own choosing."""
     part = ApproverPart(
@@ -160,6 +160,7 @@ async def running_approver(
         sealer=SEALER,
         is_auditor=lambda who: "auditors" in who.groups,
         is_operator=lambda who: "operators" in who.groups,
+        poll_s=poll_s,
     )
     await part.open()
     server = grpc.aio.server()

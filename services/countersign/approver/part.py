@@ -14,7 +14,7 @@ from countersign.api.approvals.v1 import approvals_pb2, approvals_pb2_grpc, brok
 from countersign.approver.acting import Acting
 from countersign.approver.broker import BrokerServer
 from countersign.approver.deciding import Deciding
-from countersign.approver.following import Following
+from countersign.approver.following import POLL_S, Following
 from countersign.approver.listening import Listener
 from countersign.approver.notify.deliveries import PostgresDeliveryStore
 from countersign.approver.outbox import Outbox
@@ -60,6 +60,7 @@ class ApproverPart:
 
     ``rooms`` make what else it does (notifications, the page) of what they share with it; they run beside it.
     ``is_auditor`` and ``is_operator`` are asked on every call. Any number of replicas share one database.
+    ``poll_s`` is how often those who wait look by themselves, should nothing have told them of a change.
     """
 
     def __init__(
@@ -72,11 +73,12 @@ class ApproverPart:
         is_operator: Callable[[Principal], bool],
         rooms: Sequence[Callable[[Shared], Room]] = (),
         clock_us: Callable[[], int] = now_us,
+        poll_s: float = POLL_S,
     ) -> None:
         self._recorder = recorder
         self._store = store = PostgresApprovalStore(dsn)
         self._deliveries = PostgresDeliveryStore(dsn)
-        self._following = Following(store)
+        self._following = Following(store, poll_s=poll_s)
         self._outbox = Outbox(store, recorder)
         self._sweeper = Sweeper(store, self._outbox, self._following, clock_us)
         self._listener = Listener(dsn, hint=self._following.hint, look=self._following.look)

@@ -28,7 +28,11 @@ async def recorder(dsn: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def replicas(dsn: str, recorder: str) -> AsyncIterator[tuple[Replica, Replica]]:
-    async with running_approver(dsn, recorder) as one, running_approver(dsn, recorder) as other:
+    """Two that do not look by themselves: what wakes anybody is what they hear, and that they hear again."""
+    async with (
+        running_approver(dsn, recorder, poll_s=3_600) as one,
+        running_approver(dsn, recorder, poll_s=3_600) as other,
+    ):
         yield one, other
 
 
@@ -53,11 +57,8 @@ async def test_a_decision_at_one_approver_wakes_who_waits_at_the_other_and_is_re
     asked, joined = await one.broker.ask(asking())
     assert not joined
     waiting = await waited(other, asked)
-    began = asyncio.get_running_loop().time()
     decided = await one.people.decide(owner(), asked.id, asked.version)
     approved = await waiting
-    # Long before any poll.
-    assert asyncio.get_running_loop().time() - began < 1.5
     assert (approved.state, approved.version) == (ApprovalState.APPROVED, decided.version)
     assert await events_of(dsn, asked.id) == ["asked", "approved"]
     call_id = str(uuid4())
