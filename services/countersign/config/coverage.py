@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from countersign.config.hours import Meetings
 from countersign.config.problem import Place, Problems
 from countersign.config.selectors import is_wild
 from countersign.model.glob import GlobSet
@@ -38,6 +39,7 @@ def refuse_idle_rules(rules: Sequence[tuple[Place, Rule]], targets: Collection[s
             if wide is not None and not (wide.effect is Effect.ALLOW and _may_wait(rules, reaches, reach)):
                 out.add(place, *_overruled(rule, wide))
                 break
+    _refuse_hours_that_never_meet(rules, reaches, overruling, out)
     seen: dict[str, str] = {}
     for place, rule in rules:
         bare = replace(rule, name="", message="", masks=_sorted(rule.masks), selector=_normal(rule.selector))
@@ -63,6 +65,25 @@ def refuse_idle_limits(limits: Sequence[tuple[Place, RateLimit]], targets: Colle
             what = f"the limit `{limit.name}` is never reached, for `{other.name}` is at least as strict"
             out.add(place, what, "remove one of them, or narrow the stricter one")
             break
+
+
+def _refuse_hours_that_never_meet(
+    rules: Sequence[tuple[Place, Rule]],
+    reaches: Sequence[_Reach],
+    unconditional: Sequence[tuple[Rule, _Reach]],
+    out: Problems,
+) -> None:
+    """All approve rules that select a call must be satisfied, and each only within its own hours."""
+    meetings = Meetings()
+    asking = [(rule, rule.by.window, reach) for rule, reach in unconditional if rule.by and rule.by.window]
+    for (place, rule), reach in zip(rules, reaches, strict=True):
+        if rule.by is None or rule.by.window is None:
+            continue
+        for other, window, wider in asking:
+            if other is not rule and wider.covers(reach) and not meetings.ever(rule.by.window, window):
+                what = f"nobody could satisfy `{rule.name}`, for `{other.name}` asks about all that it selects"
+                out.add(place, f"{what}, at hours that never meet", "let their `window` overlap, or make one a denial")
+                break
 
 
 def _may_wait(rules: Sequence[tuple[Place, Rule]], reaches: Sequence[_Reach], glass: _Reach) -> bool:

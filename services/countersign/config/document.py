@@ -26,7 +26,7 @@ from ruamel.yaml.events import (
 from countersign.config.problem import START, Place, Problems
 
 DEPTH_LIMIT = 16
-"""Levels of nesting; the deepest key that gateway.yaml knows is at six."""
+"""Levels of nesting; the deepest key that gateway.yaml knows is at seven."""
 
 Scalar = str | int | float | bool | None
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]

@@ -183,6 +183,34 @@ def test_glass_that_may_be_needed_is_taken(tmp_path: Path, others: tuple[str, ..
     assert take(tmp_path, f"{HEAD}{rules}{glass}approvals: {{channels: [{PAGER}]}}\n").asks_for_approval
 
 
+ASK = "{{name: {}, approve: {{groups: [a]{}}}, by: {{groups: [owners], window: '{}'}}}}"
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "taken"),
+    [
+        ("Mon-Fri 08:00-18:00 UTC", "Sat-Sun 08:00-18:00 UTC", False),
+        ("Mon-Sun 09:00-17:00 Europe/Berlin", "Mon-Sun 09:00-17:00 Pacific/Auckland", False),
+        ("Mon-Fri 08:00-12:00 UTC", "Mon-Fri 12:00-18:00 UTC", False),
+        ("Mon-Fri 08:00-18:00 UTC", "Fri-Sat 17:59-24:00 UTC", True),
+        ("Fri 22:00-06:00 UTC", "Sat 05:00-08:00 UTC", True),
+        # They meet in summer only.
+        ("Mon 08:00-09:00 Europe/Berlin", "Mon 06:30-06:50 UTC", True),
+    ],
+)
+def test_rules_that_must_both_be_satisfied_ask_at_hours_that_meet(
+    tmp_path: Path, wide: str, narrow: str, taken: bool
+) -> None:
+    text = f"{HEAD}  - {ASK.format('wide', '', wide)}\n  - {ASK.format('narrow', ', tools: [x]', narrow)}\n"
+    if taken:
+        assert len(take(tmp_path, text).rules) == 3
+        return
+    (problem,) = refused(tmp_path, text, ENV)
+    assert problem.what.startswith("nobody could satisfy `narrow`")
+    apart = text.replace("approve: {groups: [a]}", "approve: {groups: [b]}")
+    assert len(take(tmp_path, apart).rules) == 3
+
+
 def test_without_the_section_there_are_defaults(tmp_path: Path) -> None:
     config = take(tmp_path, HEAD)
     assert config.approvals == Approvals(45.0, 20, None, ())
