@@ -67,8 +67,8 @@ class Pages:
         self._interactions = Interactions(self._slack_channels, now_us, monotonic)
         self._style = (files("countersign.approver.page") / "templates" / "style.css").read_text("utf-8")
 
-    def app(self) -> ASGIApp:
-        """Return the application (ASGI 3.0)."""
+    def app(self, token: str = "") -> ASGIApp:
+        """Return the application (ASGI 3.0), for those who bring the service ``token`` unless that is empty."""
         one = "/approvals/{approval_id}"
         routes = [
             Route("/approvals", self._home),
@@ -85,7 +85,7 @@ class Pages:
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _plain})
         app.router.redirect_slashes = False
-        return Guarded(app, self._is_open)
+        return Guarded(app, self._is_open, token)
 
     async def _list(self, request: Request) -> Response:
         session = self._desk.session(request)

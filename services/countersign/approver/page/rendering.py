@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from countersign.approver.page.cookies import Session
 from countersign.model.visible import visible
+from countersign.runtime.trust import SERVICE_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +62,14 @@ class Rendering:
 class Guarded:
     """An application whose every answer has ``HEADERS``; while not ``is_open()`` it answers 404 and a hint.
 
-    An error in it is an answer 500 that tells nothing; what went wrong is logged by its kind alone.
+    Where there is a ``token`` (see ``countersign.runtime.trust``) it answers nobody who does not bring it. An error in
+    it is an answer 500 that tells nothing; what went wrong is logged by its kind alone.
     """
 
-    def __init__(self, app: ASGIApp, is_open: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, is_open: Callable[[], bool], token: str) -> None:
         self._app = app
         self._is_open = is_open
+        self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI 3.0."""
@@ -82,9 +86,8 @@ class Guarded:
                     headers[name] = value
             await send(message)
 
-        app = self._app if self._is_open() else PlainTextResponse(HINT, 404)
         try:
-            await app(scope, receive, send_guarded)
+            await self._chosen(scope)(scope, receive, send_guarded)
         except Exception as error:
             # What it says may hold what nobody may read.
             failed = type(error).__name__
@@ -93,3 +96,9 @@ class Guarded:
         log.error("the page failed: %s", failed)
         if not began:
             await PlainTextResponse("The page failed; try again.\n", 500)(scope, receive, send_guarded)
+
+    def _chosen(self, scope: Scope) -> ASGIApp:
+        sent = [value for name, value in scope["headers"] if name == SERVICE_HEADER.encode()]
+        if self._token and not (len(sent) == 1 and hmac.compare_digest(sent[0], self._token)):
+            return PlainTextResponse("Come through the gateway.\n", 403)
+        return self._app if self._is_open() else PlainTextResponse(HINT, 404)

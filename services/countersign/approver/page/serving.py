@@ -18,6 +18,8 @@ from countersign.approver.deciding import Deciding
 from countersign.approver.page.app import Pages
 from countersign.approver.page.used_links import PostgresUsedLinks
 from countersign.config import GatewayConfig
+from countersign.runtime.sealing import service_token
+from countersign.runtime.trust import is_private
 
 _BACKLOG = 128
 _DRAIN_S = 3
@@ -45,8 +47,8 @@ class _Server(uvicorn.Server):
 class PageRoom:
     """Serves the page on ``listen`` (``HOST:PORT`` or ``unix:/path``) while it runs; see ``countersign.approver.part``.
 
-    ``key`` is the deployment's; ``config`` returns the version in force, which may change. Raises ``CannotListen``
-    from ``run``.
+    ``key`` is the deployment's; ``config`` returns the version in force, which may change. On TCP it answers nobody but
+    Envoy. Raises ``CannotListen`` from ``run``.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class PageRoom:
         clock_us: Callable[[], int],
     ) -> None:
         self._listen = listen
+        self._token = "" if is_private(listen) else service_token(key)
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient()
@@ -85,7 +88,7 @@ class PageRoom:
         listener = listening(self._listen)
         server = _Server(
             uvicorn.Config(
-                self._pages.app(),
+                self._pages.app(self._token),
                 http="h11",
                 ws="none",
                 lifespan="off",

@@ -14,6 +14,8 @@ import pytest
 import uvloop
 
 from countersign.approver.page.serving import CannotListen, PageRoom, listening
+from countersign.runtime.sealing import service_token
+from countersign.runtime.trust import SERVICE_HEADER
 from tests.support.recorders import until
 from tests.unit.approver.page.world import GATEWAY, KEY, World
 
@@ -62,12 +64,17 @@ async def _serves(kind: str, tmp_path: Path) -> None:
     address = f"unix:{path}" if kind == "unix" else f"127.0.0.1:{free_port()}"
     transport = httpx.AsyncHTTPTransport(uds=str(path) if kind == "unix" else None)
     base = GATEWAY.replace("https", "http") if kind == "unix" else f"http://{address}"
-    async with served(address, world), httpx.AsyncClient(transport=transport, base_url=base) as browser:
+    # As Envoy sends it.
+    sent = {} if kind == "unix" else {SERVICE_HEADER: service_token(KEY)}
+    async with served(address, world), httpx.AsyncClient(transport=transport, base_url=base, headers=sent) as browser:
         answer = await browser.get("/approvals/")
         assert (answer.status_code, "Sign in" in answer.text) == (403, True)
         assert "server" not in answer.headers
         late = await browser.post("/approvals/slack/interactions", content=b"x" * (1 << 20))
         assert late.status_code == 413
+        for token in ("guess", "", "\u00e9"):
+            passed = await browser.get("/approvals/", headers={SERVICE_HEADER.encode(): token.encode()})
+            assert ("Come through the gateway" in passed.text) == (kind == "tcp")
         if kind == "unix":
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
     transport = httpx.AsyncHTTPTransport(uds=str(path) if kind == "unix" else None)
