@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import grpc
 from countersign.cli.access import REFUSED, UNREACHABLE, USAGE, stop
 from countersign.model.visible import visible
 
+_SAID_CHARACTERS = 500
 # A recorded body may be 64 MiB.
 _OPTIONS = (("grpc.max_receive_message_length", 80 * 1024 * 1024),)
 
@@ -47,8 +49,18 @@ def gateway_channel(url: str, remedies: Remedies = REMEDIES, refused: int = REFU
         if status is grpc.StatusCode.INVALID_ARGUMENT and isinstance(call, grpc.Call):
             raise stop(f"the gateway refuses the request: {visible(call.details())}", USAGE) from None
         code, remedy = remedies.get(status, (REFUSED, f"the gateway answered {status.name}: see its logs"))
-        details = visible(call.details() or "") if isinstance(call, grpc.Call) else ""
+        details = _said(call.details() or "") if isinstance(call, grpc.Call) else ""
         raise stop(remedy.format(url=url, details=details), refused if code == REFUSED else code) from None
+
+
+def _said(details: str) -> str:
+    """What the other side says, in a line; where nobody is behind Envoy, it answers in JSON as it does to callers."""
+    try:
+        document = json.loads(details)
+        details = document["error"]["message"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        pass
+    return visible(str(details)[:_SAID_CHARACTERS])
 
 
 def _channel(url: str) -> grpc.Channel:

@@ -68,6 +68,7 @@ class Scripted(approvals_pb2_grpc.ApprovalServiceServicer):
 
     approvals: dict[str, Approval] = field(default_factory=dict)
     status: grpc.StatusCode | None = None
+    said: str = "the server's own words\x1b[2J"
     why_not: str = ""
     decided: list[approvals_pb2.DecideApprovalRequest] = field(default_factory=list)
     broken: list[approvals_pb2.BreakGlassRequest] = field(default_factory=list)
@@ -96,7 +97,7 @@ class Scripted(approvals_pb2_grpc.ApprovalServiceServicer):
     def _change(self, approval_id: str, context: grpc.ServicerContext, **changes: Any) -> Approval:
         before = self._found(approval_id, context)
         if self.status is not None:
-            context.abort(self.status, "the server's own words\x1b[2J")
+            context.abort(self.status, self.said)
         after = replace(before, version=before.version + 1, **changes)
         self.put(after)
         return after

@@ -164,6 +164,14 @@ def test_what_nobody_may_see_is_not_found(bench: Bench) -> None:
     assert "there is no such approval" in result.stderr
 
 
+def test_what_envoy_says_for_nobody_is_read(bench: Bench) -> None:
+    bench.service.status, bench.service.said = (
+        grpc.StatusCode.UNAVAILABLE,
+        '{"error":{"message":"nobody\\u001b is in"}}',
+    )
+    assert r"cannot do it now: nobody\x1b is in" in bench.run("deny", FIRST, "--yes").stderr
+
+
 def test_nobody_answers(bench: Bench) -> None:
     bench.options[1] = f"http://127.0.0.1:{free_port()}"
     for command in (["list"], ["watch"]):
