@@ -100,7 +100,7 @@ def _asker(approval: Approval) -> str:
     name = line(approval.asked_by.subject, 80)
     notes = [] if approval.asked_by_kind == "person" else [line(approval.asked_by_kind, 20)]
     if approval.acts_for:
-        notes.append(f"acting for {_names(approval.acts_for)}")
+        notes.append(f"through {_names(approval.acts_for)}")
     return f"{name} ({', '.join(notes)})" if notes else name
 
 

@@ -175,7 +175,7 @@ def _who(approval: Approval) -> str:
     subject = approval.asked_by.subject
     if not approval.acts_for:
         return subject
-    return f"{subject} (for {', '.join(person.subject for person in approval.acts_for)})"
+    return f"{subject} (through {', '.join(person.subject for person in approval.acts_for)})"
 
 
 def _person(person: Person) -> str:

@@ -16,7 +16,7 @@ from tests.unit.approver.notify.samples import HIDDEN, HOSTILE, LINK, MINUTE, NO
 
 def test_a_question_says_everything_in_the_order_in_which_people_read() -> None:
     told = notice(approval(decisions=(agreed("carol"),), glass=(BreakGlass("on call"),)))
-    assert told.title == "ann (agent, acting for bob) wants to call query on orders-db"
+    assert told.title == "ann (agent, through bob) wants to call query on orders-db"
     assert told.body == (
         Quote("sql (postgres)", "delete\n    from orders"),
         Said("It does: delete"),
