@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
@@ -23,6 +21,7 @@ from tests.support.clients import LEGACY, MODERN, MODES, call, mcp_client, messa
 from tests.support.counting import Ledger, counting_server
 from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
 from tests.support.issuer import RunningIssuer, running_issuer
+from tests.support.pager import Pager, running_pager
 
 # A fiftieth of what people are used to: a minute is 1.2 s here.
 HOLD_S = 0.9
@@ -61,6 +60,7 @@ class Place:
     gateway: Gateway
     issuer: RunningIssuer
     ledger: Ledger
+    pager: Pager
 
     @property
     def url(self) -> str:
@@ -76,18 +76,15 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     port = free_port()
-    with running_issuer() as issuer, counting_server(port) as ledger:
+    with running_issuer() as issuer, counting_server(port) as ledger, running_pager() as pager:
         secret = tmp_path_factory.mktemp("pager") / "secret"
         secret.touch(mode=0o600)
-        secret.write_text(f"whsec_{base64.b64encode(os.urandom(32)).decode()}")
-        pager = {
-            "name": "pager",
-            "webhook": {"url": f"http://127.0.0.1:{free_port()}/", "secret": {"file": str(secret)}},
-        }
-        extra = {"approvals": {"hold": f"{HOLD_S}s", "pending_per_principal": 50, "channels": [pager]}}
+        secret.write_text(pager.secret)
+        channel = {"name": "pager", "webhook": {"url": pager.url, "secret": {"file": str(secret)}}}
+        extra = {"approvals": {"hold": f"{HOLD_S}s", "pending_per_principal": 50, "channels": [channel]}}
         target = Upstream(f"http://127.0.0.1:{port}/mcp", extra={"new_tools": "allow"})
         with running_gateway(Setup(issuer.url, {"db": target}, RULES, extra=extra)) as gateway:
-            yield Place(gateway, issuer, ledger)
+            yield Place(gateway, issuer, ledger, pager)
 
 
 @pytest.fixture
@@ -308,6 +305,8 @@ async def test_the_glass_is_broken_by_the_caller_alone_and_with_a_reason(
         (decision,) = (await me.get(asked.id)).approval.decisions
     assert (decision.glass, decision.by.subject) == ("fire exit", "alice")
     assert place.ledger.times(tool, table=name) == 1
+    told = ["approval.asked", "approval.glass_broken", "approval.consumed"]
+    await eventually(lambda: place.pager.heard(asked.id) == told, what="the alert")
 
 
 async def test_no_glass_helps_against_a_denial_and_none_is_needed_where_calls_are_allowed(place: Place) -> None:
