@@ -65,8 +65,8 @@ class Notice:
 
     @property
     def asks(self) -> bool:
-        """Whether people are asked to decide."""
-        return self.approval.state is ApprovalState.PENDING
+        """Whether people are asked to decide: nobody is where the caller alone may, by breaking the glass."""
+        return self.approval.state is ApprovalState.PENDING and bool(self.approval.lacking())
 
 
 def notice_of(approval: Approval, news: News, now_us: int, link: str) -> Notice:

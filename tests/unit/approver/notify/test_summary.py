@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from countersign.approver.notify import webhook
+from countersign.approver.notify import slack, webhook
 from countersign.approver.notify.summary import Quote, Said
 from countersign.approver.notify.wording import clipped, enumeration, instant, line, moment, relative
 from countersign.model.approval import ApprovalState, BreakGlass
@@ -31,6 +31,12 @@ def test_a_question_says_everything_in_the_order_in_which_people_read() -> None:
         Said("Its caller may break the glass (rule on call)"),
     )
     assert (told.link, told.command, told.asks) == (LINK, "countersign approvals show a1", True)
+
+
+def test_where_only_the_caller_may_agree_nobody_is_asked() -> None:
+    told = notice(replace(approval(glass=(BreakGlass("on call"),)), requirements=()))
+    assert (told.asks, told.standing) == (False, "Waiting: nobody else is asked")
+    assert "actions" not in [block["type"] for block in slack.render(told)["blocks"]]
 
 
 BOTH = (agreed("carol"), agreed("dan"))
