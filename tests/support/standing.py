@@ -24,6 +24,9 @@ class Tools:
     def pin(self, target: str, tool: str) -> Pin | None:
         return Pin(self.state(target, tool), b"seen", b"accepted")
 
+    async def description(self, target: str, tool: str) -> str:
+        return f"What {tool} does."
+
 
 @dataclass
 class Used:

@@ -8,14 +8,13 @@ from typing import Protocol
 
 from countersign.authz.approving.desk import Desk
 from countersign.authz.approving.followups import FollowUps
-from countersign.authz.approving.stage import ApprovalStage
+from countersign.authz.approving.stage import AcceptedTools, ApprovalStage
 from countersign.authz.deciding import Decider, ToolStates
 from countersign.authz.judge import Judge
 from countersign.authz.weighing import Weigher
 from countersign.identity import TokenVerifier
 from countersign.runtime.approvals import Broker
 from countersign.runtime.aside import Aside
-from countersign.runtime.pins import Pin
 from countersign.runtime.recording import EventSink
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -27,11 +26,8 @@ _ASIDE_FROM_BYTES = 32 * 1024
 _ASIDE_AT_ONCE = 2
 
 
-class Tools(ToolStates, Protocol):
+class Tools(ToolStates, AcceptedTools, Protocol):
     """What is known of targets' tools; see ``runtime.pins.PinnedTools``."""
-
-    def pin(self, target: str, tool: str) -> Pin | None:
-        """Return what is freshly known of a tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ def judging(
         sink,
         sealer,
         Weigher(Decider(tools, usage), vault, aside),
-        ApprovalStage(desk, sealer, key, pin_of, aside, now_us),
+        ApprovalStage(desk, sealer, key, tools, aside, now_us),
         FollowUps(desk, sealer),
         aside,
         now_us,

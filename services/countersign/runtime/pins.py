@@ -14,7 +14,7 @@ from enum import StrEnum
 import grpc
 
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
-from countersign.jsontext import JsonRefused, JsonValue, parse
+from countersign.jsontext import JsonRefused, JsonValue, Number, parse
 from countersign.pins import Flag
 from countersign.runtime.moments import now_us
 from countersign.runtime.trust import SERVICE_HEADER
@@ -93,6 +93,14 @@ class NotObserved(Exception):
     """The page is not known to be recorded, so nobody may see it. The message is safe to show."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an accepted tool says of itself."""
+
+    output_schema: JsonValue = None
+    description: str = ""
+
+
 @dataclass(slots=True)
 class _Known:
     """A target: when its first listing is over (microseconds since the epoch; 0 when it is), and its tools."""
@@ -123,7 +131,7 @@ class PinnedTools:
         self._targets: dict[str, _Known] = {}
         self._told_s: float | None = None
         # Of tools as they were accepted; with the length of their definitions.
-        self._schemas: OrderedDict[tuple[str, str, bytes], tuple[int, JsonValue]] = OrderedDict()
+        self._said: OrderedDict[tuple[str, str, bytes], tuple[int, _Said]] = OrderedDict()
         self._callbacks: list[Callable[[frozenset[str]], None]] = []
         self._channel: grpc.aio.Channel | None = None
         self._task: asyncio.Task[None] | None = None
@@ -202,24 +210,31 @@ class PinnedTools:
 
     async def output_schema(self, target: str, tool: str) -> JsonValue:
         """Return what an accepted tool declares of its structured output; ``None`` when nothing is known of that."""
+        return (await self._accepted(target, tool)).output_schema
+
+    async def description(self, target: str, tool: str) -> str:
+        """Return what an accepted tool says that it does, masked; empty when nothing is known of that."""
+        return (await self._accepted(target, tool)).description
+
+    async def _accepted(self, target: str, tool: str) -> _Said:
         pin = self.pin(target, tool)
         if pin is None or not pin.accepted or self._channel is None:
-            return None
+            return _Said()
         key = (target, tool, pin.accepted)
-        if key not in self._schemas:
+        if key not in self._said:
             request = tools_pb2.DescribeToolRequest(target=target, name=tool)
             stub = tools_pb2_grpc.ToolPinServiceStub(self._channel)
             try:
                 told = await stub.DescribeTool(request, metadata=self._metadata, timeout=DESCRIBE_TIMEOUT_S)
             except grpc.aio.AioRpcError as error:
-                log.warning("a tool's output schema could not be asked for: %s", error.code().name)
-                return None
+                log.warning("an accepted tool could not be asked for: %s", error.code().name)
+                return _Said()
             if told.accepted_digest != pin.accepted:
-                return None
-            self._schemas[key] = len(told.definition), _schema_in(told.definition)
-            while len(self._schemas) > 1 and sum(size for size, _ in self._schemas.values()) > _MOST_DESCRIBED:
-                self._schemas.popitem(last=False)
-        return self._schemas[key][1]
+                return _Said()
+            self._said[key] = len(told.definition), _said_in(told.definition)
+            while len(self._said) > 1 and sum(size for size, _ in self._said.values()) > _MOST_DESCRIBED:
+                self._said.popitem(last=False)
+        return self._said[key][1]
 
     async def _follow(self, channel: grpc.aio.Channel) -> None:
         wait_s = FIRST_WAIT_S
@@ -270,14 +285,17 @@ class PinnedTools:
                 log.error("what follows the targets' tools failed: %s", type(error).__name__)  # noqa: TRY400
 
 
-def _schema_in(definition: str) -> JsonValue:
+def _said_in(definition: str) -> _Said:
     if len(definition) > _LONGEST_DESCRIBED:
-        return None
+        return _Said()
     try:
         root = parse(definition).root
     except JsonRefused:
-        return None
-    return root.get("outputSchema") if isinstance(root, dict) else None
+        return _Said()
+    members = root if isinstance(root, dict) else {}
+    description = members.get("description")
+    is_text = isinstance(description, str) and not isinstance(description, Number)
+    return _Said(members.get("outputSchema"), str(description) if is_text else "")
 
 
 def _take_in(targets: dict[str, _Known], told: tools_pb2.WatchToolsResponse) -> set[str]:

@@ -81,6 +81,7 @@ class Desk:
         self._most_held = most_held
         self._held: Counter[Person] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
 
     async def settle(self, claim: Claim, still: Callable[[], Awaitable[bool]]) -> Stand:
         """Ask, or join what was asked, and hold the call until it is decided, or may be held no longer.
@@ -96,7 +97,7 @@ class Desk:
                 granted, approval = await self._broker.consume(approval.id, claim.digests.digest, claim.call_id)
                 return Stand(approval, waiter, granted)
         except asyncio.CancelledError:
-            self._soon(self._leave(approval, waiter, hung_up=claim.leaves))
+            self._soon(self._leave(approval, waiter, hung_up=claim.leaves and not self._draining.is_set()))
             raise
         return Stand(approval, waiter)
 
@@ -120,6 +121,10 @@ class Desk:
         """Take back what waits in a session: all, or what has this JSON-RPC id (JSON text). Raises ``ApproverAway``."""
         await self._broker.withdraw(Person(principal.issuer, principal.subject), session_id, rpc_id)
 
+    def drain(self) -> None:
+        """Hold no call any longer: whoever is held is told to come back, and comes to another process."""
+        self._draining.set()
+
     async def close(self) -> None:
         """Tell the approver who left, as far as that can be done at once."""
         if self._tasks:
@@ -131,7 +136,7 @@ class Desk:
         try:
             return await asyncio.shield(began)
         except asyncio.CancelledError:
-            self._soon(self._leave_when_known(began, waiter, hung_up=claim.leaves))
+            self._soon(self._leave_when_known(began, waiter, hung_up=claim.leaves and not self._draining.is_set()))
             raise
 
     async def _asked(self, claim: Claim, waiter: Waiter) -> Approval:
@@ -152,11 +157,11 @@ class Desk:
             return approval
         self._held[claim.person] += 1
         try:
-            while approval.state is ApprovalState.PENDING:
+            while approval.state is ApprovalState.PENDING and not self._draining.is_set():
                 left_us = min(claim.held_until_us, approval.expires_at_us + _SECOND_US) - self._now_us()
                 if left_us <= 0:
                     break
-                approval = await self._broker.wait(approval.id, approval.version, left_us / _SECOND_US)
+                approval = await self._changed(approval, left_us / _SECOND_US)
         except (ApproverAway, UnknownApproval) as error:
             # What was asked is kept: the caller is told to come back, and may then find it decided.
             log.warning("an approval cannot be followed now: %s", type(error).__name__)
@@ -165,6 +170,17 @@ class Desk:
             if not self._held[claim.person]:
                 del self._held[claim.person]
         return approval
+
+    async def _changed(self, approval: Approval, up_to_s: float) -> Approval:
+        """Return it once it changed, as it is when this process drains, or when the time is over."""
+        changed = asyncio.ensure_future(self._broker.wait(approval.id, approval.version, up_to_s))
+        draining = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait({changed, draining}, return_when=asyncio.FIRST_COMPLETED)
+            return changed.result() if changed.done() else approval
+        finally:
+            changed.cancel()
+            draining.cancel()
 
     async def _leave_when_known(self, began: asyncio.Future[Approval], waiter: Waiter, *, hung_up: bool) -> None:
         await self._leave(await began, waiter, hung_up=hung_up)

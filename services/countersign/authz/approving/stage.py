@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from countersign.authz.approving import telling, words
 from countersign.authz.approving.desk import Claim, Desk, Stand
@@ -37,12 +38,23 @@ from countersign.model.decision import Decision, Outcome
 from countersign.runtime.approvals import ApproverAway, TooManyAsked
 from countersign.runtime.aside import Aside
 from countersign.runtime.outgoing import restored
+from countersign.runtime.pins import Pin
 from countersign.runtime.rulebook import InForce
 from countersign.runtime.sealing import Sealer, WaitState, is_wait
 
 _SECOND_US = 1_000_000
 # What is done once a hold is over takes less, and must be said before Envoy gives up.
 _TO_ANSWER_S = 5.0
+
+
+class AcceptedTools(Protocol):
+    """What targets' tools were accepted to be; see ``runtime.pins.PinnedTools``."""
+
+    def pin(self, target: str, tool: str) -> Pin | None:
+        """Return what is freshly known of a tool."""
+
+    async def description(self, target: str, tool: str) -> str:
+        """Return what an accepted tool says that it does, masked; empty when nothing is known of that."""
 
 
 class StateAltered(ValueError):
@@ -75,14 +87,14 @@ class ApprovalStage:
         desk: Desk,
         sealer: Sealer,
         key: bytes,
-        pin_of: Callable[[str, str], bytes],
+        tools: AcceptedTools,
         aside: Aside,
         now_us: Callable[[], int],
     ) -> None:
         self._desk = desk
         self._sealer = sealer
         self._key = key
-        self._pin_of = pin_of
+        self._tools = tools
         self._aside = aside
         self._now_us = now_us
 
@@ -179,8 +191,10 @@ class ApprovalStage:
 
     def _digests(self, record: CallRecord, weighed: Weighed, *, max_depth: int) -> CallDigests:
         call = _as_sent(weighed, max_depth)
-        pin = self._pin_of(call.target, call.name) if call.name_kind is NameKind.TOOL else b""
-        return digests_of(self._key, record.principal, call, call.params_json, pin, policy_of(weighed.decided.verdict))
+        pin = self._tools.pin(call.target, call.name) if call.name_kind is NameKind.TOOL else None
+        accepted = b"" if pin is None else pin.accepted
+        policy = policy_of(weighed.decided.verdict)
+        return digests_of(self._key, record.principal, call, call.params_json, accepted, policy)
 
     async def _claim(
         self,
@@ -196,10 +210,12 @@ class ApprovalStage:
         config, call, decision = in_force.config, weighed.calls[0], weighed.decided.verdict
         said = message.call.params_json if message.call is not None else ""
         masker = in_force.masks.for_records()
+        is_tool = call.name_kind is NameKind.TOOL
+        described = await self._tools.description(call.target, call.name) if is_tool else ""
 
         def summary() -> tuple[str, ApprovalSummary]:
             return name_of(call, masker), summary_of(
-                call, said, decision, config.rules_by_name, masker, target, described=""
+                call, said, decision, config.rules_by_name, masker, target, described
             )
 
         name, summarised = await self._aside.run(len(record.inquiry.http.body), summary)
