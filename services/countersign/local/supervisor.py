@@ -78,11 +78,13 @@ class Supervisor:
                 if kept.child is not None:
                     await kept.child.stop(within_s=STOP_WITHIN_S)
 
-    async def stop(self) -> None:
-        """Stop all, the last started first, within ``STOP_WITHIN_S`` altogether."""
+    async def stop(self, first: str = "") -> None:
+        """Stop all, the one named ``first`` and then the last started first, within ``STOP_WITHIN_S`` altogether."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STOP_WITHIN_S
-        for kept in reversed(self._kept):
+        order = [kept for kept in self._kept if kept.spec.name != first]
+        order += [kept for kept in self._kept if kept.spec.name == first]
+        for kept in reversed(order):
             kept.keeper.cancel()
             await asyncio.wait({kept.keeper})
             if kept.child is not None:

@@ -56,7 +56,8 @@ class Up:
             main.cancel()
             stopped.cancel()
             await asyncio.wait({main, stopped})
-            await supervisor.stop()
+            # Before Envoy, whose end looks as if all callers hung up: those who wait for humans are told to come back.
+            await supervisor.stop("authz")
 
     async def _start_and_follow(self, supervisor: Supervisor) -> None:
         config = self.watcher.current

@@ -100,6 +100,15 @@ async def test_what_is_begun_later_is_tried_until_it_starts_and_stopped_with_the
     assert is_gone(pid)
 
 
+async def test_the_last_started_is_stopped_first_but_for_the_one_that_is_named(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    await supervisor.start(spec(tmp_path, "one"), spec(tmp_path, "two"))
+    await supervisor.start(spec(tmp_path, "three"))
+    await supervisor.stop("one")
+    assert [name for name, what in told.lines if what == "stopped"] == ["one", "three", "two"]
+
+
 async def test_what_is_ready_is_stopped_when_another_does_not_start(
     supervisor: Supervisor, told: Told, tmp_path: Path
 ) -> None:

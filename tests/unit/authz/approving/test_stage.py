@@ -130,6 +130,16 @@ async def test_a_call_is_answered_before_an_impatient_envoy_gives_it_up(waiting:
     assert (await waiting.pending()).state is ApprovalState.PENDING
 
 
+async def test_whoever_is_held_when_authz_stops_is_sent_away_to_come_back(waiting: Waiting) -> None:
+    waiting.path.write_text(GATEWAY.replace("hold: 0.2s", "hold: 250s"))
+    waiting.rulebook.poll()
+    call = asyncio.ensure_future(waiting.modern({"table": "a"}))
+    approval = await waiting.pending()
+    waiting.bench.desk.drain()
+    assert result(await asyncio.wait_for(call, 5)).keys() == {"resultType", "requestState"}
+    assert (await waiting.store.get(approval.id)).state is ApprovalState.PENDING
+
+
 async def test_what_was_agreed_to_is_no_leave_for_another_call(waiting: Waiting) -> None:
     first = await waiting.legacy({"table": "a"})
     approval = await waiting.pending()
