@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +16,14 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 
 from countersign.api.approvals.v1 import approval_pb2
+from countersign.demo.codes import Client
+from countersign.demo.issuer import PAGE_CLIENT
+from countersign.demo.people import PEOPLE, Person
 from tests.fault.rig import eventually
 from tests.support.approvers import ApprovalClient, approval_service
 from tests.support.clients import LEGACY, MODERN, MODES, call, mcp_client, messages, post
 from tests.support.counting import Ledger, counting_server
+from tests.support.forms import Forms
 from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
 from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.pager import Pager, running_pager
@@ -52,6 +57,8 @@ RULES = (
     {"name": "some burn", "allow": {"principals": ["carol"], "targets": ["db"], "tools": ["burn_*"]}},
 )
 
+DORA = Person("dora", ("data-owners",))
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -76,14 +83,18 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     port = free_port()
-    with running_issuer() as issuer, counting_server(port) as ledger, running_pager() as pager:
+    with running_issuer((*PEOPLE, DORA)) as issuer, counting_server(port) as ledger, running_pager() as pager:
         secret = tmp_path_factory.mktemp("pager") / "secret"
         secret.touch(mode=0o600)
         secret.write_text(pager.secret)
         channel = {"name": "pager", "webhook": {"url": pager.url, "secret": {"file": str(secret)}}}
-        extra = {"approvals": {"hold": f"{HOLD_S}s", "pending_per_principal": 50, "channels": [channel]}}
+        sign_in = {"issuer": issuer.url, "client_id": PAGE_CLIENT}
+        waits = {"hold": f"{HOLD_S}s", "pending_per_principal": 50}
+        extra = {"approvals": {**waits, "sign_in": sign_in, "channels": [channel]}}
         target = Upstream(f"http://127.0.0.1:{port}/mcp", extra={"new_tools": "allow"})
         with running_gateway(Setup(issuer.url, {"db": target}, RULES, extra=extra)) as gateway:
+            back = f"{gateway.url}/approvals/signed-in"
+            issuer.issuer.codes.clients[PAGE_CLIENT] = Client(PAGE_CLIENT, (back,))
             yield Place(gateway, issuer, ledger, pager)
 
 
@@ -315,6 +326,40 @@ async def test_no_glass_helps_against_a_denial_and_none_is_needed_where_calls_ar
         async with mcp_client(place.url, place.token(sub=subject), MODERN) as client:
             await client.call_tool("burn_table", {"table": name})
         assert place.ledger.times("burn_table", table=name) == times
+
+
+async def test_a_person_agrees_on_the_page_to_which_a_message_led_them(place: Place, owner: ApprovalClient) -> None:
+    name = table()
+    async with mcp_client(place.url, place.token(), MODERN) as client:
+        calling = asyncio.ensure_future(client.call_tool("drop_table", {"table": name}))
+        asked = await owner.wait_for(lambda approval: name in approval.summary.arguments)
+        await eventually(lambda: place.pager.heard(asked.id) == ["approval.asked"], what="the message")
+        link = place.pager.link(asked.id)
+        async with httpx.AsyncClient(base_url=place.gateway.url) as browser:
+            sign_in = await browser.get(link)
+            assert (sign_in.status_code, name in sign_in.text) == (403, False)
+            issuer = (await browser.get(_href(sign_in.text))).headers["location"]
+            back = (await browser.get(f"{issuer}&login_hint=dora")).headers["location"]
+            page = await browser.get((await browser.get(back)).headers["location"])
+            assert name in page.text
+            form = Forms.of(page.text)[f"/approvals/{asked.id}/decide"]
+            decided = await browser.post(f"/approvals/{asked.id}/decide", data={**form, "decision": "approve"})
+            assert decided.status_code == 303
+            assert text_of(await calling) == f"drop_table {name}: done"
+            await eventually(
+                lambda: _says(browser, decided.headers["location"], "and it ran"), what="what became of it"
+            )
+            assert (await browser.get(link)).status_code == 403
+    assert place.ledger.times(table=name) == 1
+
+
+async def _says(browser: httpx.AsyncClient, path: str, words: str) -> bool:
+    return words in (await browser.get(path)).text
+
+
+def _href(page: str) -> str:
+    """Where the button of a page leads."""
+    return html.unescape(page.partition('class="button" href="')[2].partition('"')[0])
 
 
 async def _some(found: Callable[[], Awaitable[list[approval_pb2.Approval]]]) -> bool:

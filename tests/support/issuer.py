@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives import serialization
 
 from countersign.demo.issuer import Issuer, SigningKey
+from countersign.demo.people import PEOPLE, Person
 from countersign.demo.serving import ThreadedServer
 
 
@@ -74,9 +75,9 @@ FORGERIES = (
 
 
 @contextmanager
-def running_issuer() -> Iterator[RunningIssuer]:
+def running_issuer(people: Sequence[Person] = PEOPLE) -> Iterator[RunningIssuer]:
     """An issuer at a free port of 127.0.0.1, on a thread of its own."""
-    issuer = Issuer("")
+    issuer = Issuer("", people)
     with ThreadedServer(issuer.app()) as server:
         issuer.url = server.url
         yield RunningIssuer(issuer, server)

@@ -26,6 +26,11 @@ class Pager:
         """The types of what came about an approval."""
         return [event["type"] for event in self.events if event["data"]["approval"]["id"] == approval_id]
 
+    def link(self, approval_id: str) -> str:
+        """Where the first message about an approval leads."""
+        links = [one["data"]["link"] for one in self.events if one["data"]["approval"]["id"] == approval_id]
+        return str(links[0])
+
 
 @contextmanager
 def running_pager() -> Iterator[Pager]:

@@ -11,7 +11,8 @@ from countersign.approver.page.cookies import SESSION_S
 from countersign.approver.page.rendering import HEADERS
 from countersign.model.approval import ApprovalSummary, Person, StatementSummary
 from tests.support.approvals import GLASS, OWNERS, TWO_OWNERS, question
-from tests.unit.approver.page.world import Forms, World
+from tests.support.forms import Forms
+from tests.unit.approver.page.world import World
 
 STRANGE_ID = "0d0f6f0b-6c55-4b0d-8f0a-2f6b1f1c9a57"
 TAGS = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from html.parser import HTMLParser
 from uuid import uuid4
 
 import httpx
@@ -22,6 +21,7 @@ from countersign.demo.issuer import Issuer
 from countersign.demo.people import Person as Somebody
 from countersign.model.approval import Approval, Person, Question
 from tests.support.approvals import OWNERS, question
+from tests.support.forms import Forms
 from tests.support.memory_approvals import MemoryApprovalStore
 from tests.support.memory_links import MemoryUsedLinks
 from tests.support.sinks import Sink
@@ -154,38 +154,3 @@ class Browser:
         path = f"/approvals/{approval.id}"
         form = await self.form(link or path, f"{path}/decide")
         return await self.http.post(f"{path}/decide", data={**form, "decision": decision, **fields})
-
-
-class Forms(HTMLParser):
-    """The forms of a page, by their actions; every tag, every attribute's name, and all text between."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: dict[str, dict[str, str]] = {}
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self._fields: dict[str, str] = {}
-
-    @classmethod
-    def of(cls, page: str) -> dict[str, dict[str, str]]:
-        return cls.read(page).forms
-
-    @classmethod
-    def read(cls, page: str) -> Forms:
-        reader = cls()
-        reader.feed(page)
-        reader.close()
-        return reader
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        said = {name: value or "" for name, value in attrs}
-        self.attributes.update(said)
-        if tag == "form":
-            self._fields = self.forms.setdefault(said["action"], {})
-        elif tag in ("input", "textarea"):
-            self._fields[said["name"]] = said.get("value", "")
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
