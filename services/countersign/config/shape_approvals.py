@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from countersign.config.shape_base import Duration, Name, SecretSource, Shape, Text, Url
+from countersign.config.shape_base import Duration, Name, Reuse, SecretSource, Shape, Text, Url
 from countersign.config.types import Approvals
 from countersign.model.opening import EXAMPLE
 
@@ -28,9 +28,7 @@ class ApproversShape(Shape):
     groups: _FullGroups = Field(description="names of groups in full, such as [data-owners]: who may agree")
     count: int = Field(default=1, ge=1, le=MAX_APPROVERS, description="how many different people must agree")
     within: Duration = Field(default="15m", description="how long they have, and then how long the call has to run")
-    reuse: Duration = Field(
-        default="once", description="`once`, or how long the same call may be repeated, such as 30m"
-    )
+    reuse: Reuse = Field(default="once", description="`once`, or how long the same call may be repeated, such as 30m")
     window: Text | None = Field(
         default=None, description=f"when it may be asked, agreed to and run, such as {EXAMPLE}; without it, always"
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from countersign.config.shape_approvals import AlertNames, ApproversShape
-from countersign.config.shape_base import Duration, Globs, MaskNames, Name, Shape, Text
+from countersign.config.shape_base import Duration, Globs, MaskNames, Name, Reuse, Shape, Text
 from countersign.model.principal import PrincipalKind
 from countersign.model.rule import Effect, Window
 
@@ -102,7 +102,7 @@ class RuleShape(Shape):
     within: Duration | None = Field(
         default=None, description="for `break_glass`: how long it may take until the call runs, such as 15m"
     )
-    reuse: Duration | None = Field(
+    reuse: Reuse | None = Field(
         default=None, description="for `break_glass`: how long the same call may be repeated, such as 30m, or `once`"
     )
     reason_required: bool = Field(
