@@ -13,6 +13,7 @@ from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision
 from countersign.model.rule import Rule
 from countersign.model.visible import visible
+from countersign.pins.hidden import looks_like_another
 from countersign.policy import compile_condition
 from countersign.statements import READING, StatementClass, Verdict, classify, unparsable
 from countersign.statements.postgres.layout import lay_out, shape
@@ -26,9 +27,12 @@ MOST_BYTES: Final = 8 * 1024
 """Of each statement's text."""
 
 _MOST_RELATIONS: Final = 50
+# Of a longer one only the beginning is shown, whose looks are not worth the time.
+_LONGEST_LAID_OUT: Final = 2 * MOST_BYTES
 _UNBOUNDED: Final = frozenset({StatementClass.BULK_READ, StatementClass.MASS_WRITE})
 _ROWS: Final = READING | {StatementClass.WRITE}
 _HIDDEN: Final = "[masked]"
+_DISGUISED: Final = " (has letters that look like others)"
 
 
 def stated(call: Call, decision: Decision, rules: Mapping[str, Rule], target: Target) -> dict[Path, str]:
@@ -55,11 +59,11 @@ def statements_of(
     what it raises.
     """
     found = [
-        _summary(".".join(path), language, text, masked, mask)
+        (".".join(path), language, text, masked)
         for path, language in sorted(paths.items())
         for text, masked in _pairs(_texts(judged, path), _texts(shown, path))
     ]
-    kept = found[:MOST_STATEMENTS]
+    kept = [_summary(*each, mask) for each in found[:MOST_STATEMENTS]]
     if len(found) > len(kept):
         kept.append(StatementSummary("", "", f"… {len(found) - len(kept)} more statements are not shown"))
     return tuple(kept)
@@ -107,7 +111,7 @@ def _summary(argument: str, language: str, text: str | None, masked: str, mask: 
 
 def _readable(language: str, text: str | None, masked: str) -> str:
     """Lay a statement out that is still one of the same parts once it is masked; write others as they are."""
-    if language == "postgres" and text is not None:
+    if language == "postgres" and text is not None and len(masked) <= _LONGEST_LAID_OUT:
         try:
             if text == masked or shape(text) == shape(masked):
                 return lay_out(masked)
@@ -122,7 +126,7 @@ def _relations(relations: Iterable[str], text: str | None, masked: str, mask: Ma
     left = masked.casefold()
     for name in names[:_MOST_RELATIONS]:
         if text == masked or all(part in left for part in name.casefold().split(".")):
-            yield visible(mask(name))
+            yield visible(mask(name)) + (_DISGUISED if looks_like_another(name) else "")
         else:
             yield _HIDDEN
     if len(names) > _MOST_RELATIONS:

@@ -19,14 +19,12 @@ def written(value: JsonValue) -> str:
 
     What says so stands outside of all quotes, so that no string can say it of itself.
     """
-    text = ""
     for longest in _LONGEST_STRINGS:
-        writer = _Writer(longest)
-        writer.write(value, "\n")
-        text = "".join(writer.pieces)
-        if len(text.encode()) <= MOST_BYTES:
+        text = _Writer(longest, MOST_BYTES).written(value)
+        if text is not None and len(text.encode()) <= MOST_BYTES:
             return text
-    return shortened(text, MOST_BYTES)
+    whole = _Writer(_LONGEST_STRINGS[-1], None).written(value)
+    return shortened(whole or "", MOST_BYTES)
 
 
 def shortened(text: str, most_bytes: int) -> str:
@@ -39,29 +37,43 @@ def shortened(text: str, most_bytes: int) -> str:
 
 
 class _Writer:
-    """Writes values as indented JSON; ``longest`` is how many characters of a string are shown."""
+    """Writes values as indented JSON.
 
-    def __init__(self, longest: int) -> None:
-        self.pieces: list[str] = []
+    ``longest`` is how many characters of a string are shown, ``most_pieces`` of how many pieces it may be at most.
+    """
+
+    def __init__(self, longest: int, most_pieces: int | None) -> None:
         self._longest = longest
+        self._most_pieces = most_pieces
+        self._pieces: list[str] = []
 
-    def write(self, value: JsonValue, line: str) -> None:
+    def written(self, value: JsonValue) -> str | None:
+        """Return a value's text, or nothing when it is of too many pieces."""
+        self._write(value, "\n")
+        return None if self._is_full() else "".join(self._pieces)
+
+    def _is_full(self) -> bool:
+        return self._most_pieces is not None and len(self._pieces) > self._most_pieces
+
+    def _write(self, value: JsonValue, line: str) -> None:
         """Write a value; ``line`` begins the line that it stands on."""
         if isinstance(value, dict) and value:
             self._write_members([(f"{self._text(key)}: ", each) for key, each in value.items()], line, "{}")
         elif isinstance(value, list) and value:
             self._write_members([("", each) for each in value], line, "[]")
         else:
-            self.pieces.append(self._scalar(value))
+            self._pieces.append(self._scalar(value))
 
     def _write_members(self, members: list[tuple[str, JsonValue]], line: str, brackets: str) -> None:
         inner = f"{line}  "
         separator = brackets[0]
         for key, value in members:
-            self.pieces += (separator, inner, key)
-            self.write(value, inner)
+            if self._is_full():
+                return
+            self._pieces += (separator, inner, key)
+            self._write(value, inner)
             separator = ","
-        self.pieces += (line, brackets[1])
+        self._pieces += (line, brackets[1])
 
     def _scalar(self, value: JsonValue) -> str:
         match value:

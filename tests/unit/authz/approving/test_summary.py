@@ -20,6 +20,7 @@ from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.opening import parse_opening
 from countersign.model.rule import Approvers, Effect, Glass, Mask, Rule, Selector
+from tests.support.cost import cpu_s
 
 MAIL = "ann.smith" + "@" + "example.org"
 KEY = "AK" + "IA" + "QWERTYUIOPASDF34"
@@ -167,6 +168,17 @@ def test_what_is_too_long_is_cut_and_says_so(masks: MaskCatalog) -> None:
     assert one.text.endswith("more characters are not shown")
     listed = summary(masks, {"sql": ["select 1"] * 12}).statements
     assert listed[-1].text == "… 2 more statements are not shown"
+
+
+def test_a_relation_that_looks_like_another_is_said_to(masks: MaskCatalog) -> None:
+    (one,) = summary(masks, {"sql": "select 1 from \u043erders, orders"}).statements
+    assert one.relations == ("orders", "\u043erders (has letters that look like others)")
+
+
+def test_what_is_not_shown_costs_little(masks: MaskCatalog) -> None:
+    columns = ",".join(f"c{number}" for number in range(5_000))
+    arguments = {"sql": [f"select {columns} from t"] * 25, "ids": list(range(50_000))}
+    assert cpu_s(lambda: summary(masks, arguments)) < 2.0
 
 
 def test_what_is_no_tool_is_shown_whole(masks: MaskCatalog) -> None:
