@@ -14,12 +14,19 @@ from uuid import UUID, uuid4
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from countersign.approver.ports import ApprovalError, ApprovalStore, Asked, NotOpen, Stale, Taken, Transition
 from countersign.approver.store import PostgresApprovalStore
 from countersign.model.approval import Approval, ApprovalState, Person, Question, Requirement, Waiter
-from countersign.model.principal import PrincipalKind
+from countersign.model.principal import Principal, PrincipalKind
 from tests.support.approvals import (
     GLASS,
     ISSUER,
@@ -41,17 +48,29 @@ Given = TypeVar("Given")
 BOSS = Person(ISSUER, "boss")
 NOTED = replace(SECURITY, note_required=True)
 SHORT_HOURS = replace(OWNERS, window="Fri 10:00-10:20 UTC")
-DEMANDS = ((OWNERS,), (TWO_OWNERS,), (TWO_OWNERS, NOTED), (SHORT_HOURS,), ())
+DEMANDS = ((TWO_OWNERS,), (OWNERS,), (TWO_OWNERS, NOTED), (TWO_OWNERS,), (SHORT_HOURS,), ())
 LEADS_TO = {
     None: {"pending"},
     "pending": {"pending", "approved", "denied", "expired", "abandoned", "cancelled"},
     "approved": {"approved", "expired", "cancelled", "consumed"},
 }
 OPERATOR = person("operator")
-EXAMPLES = 40
+APPROVERS = (
+    *(owner(1), owner(2), person("guard", "security"), person("both", "auditors", "data-owners")),
+    # Unless it was asked for them.
+    person("boss", "data-owners"),
+)
+STRANGERS = (
+    # None is the caller.
+    *(None, owner(1), owner(3), person("nobody")),
+    *(person("bot", "data-owners", kind=PrincipalKind.AGENT), person("x", "security", actors=("bot",))),
+)
+EXAMPLES = 30
 STEPS = 25
 
-pick = st.integers(0, 11)
+# Mostly the newest: what is begun should come to an end.
+newest = st.sampled_from([0, 0, 0, 0, 1, 2])
+mostly = st.sampled_from([True, True, True, False])
 
 
 @dataclass(frozen=True)
@@ -91,8 +110,15 @@ class Machine(RuleBasedStateMachine):
             _check_told(told)
         self._run(self.real.close())
 
+    @initialize(demand=st.sampled_from(DEMANDS), more=st.data())
+    def ask_first(self, demand: tuple[Requirement, ...], more: st.DataObject) -> None:
+        self._ask(0, 0, demand, more)
+
     @rule(caller=st.integers(0, 1), call=st.integers(0, 2), demand=st.sampled_from(DEMANDS), more=st.data())
     def ask(self, caller: int, call: int, demand: tuple[Requirement, ...], more: st.DataObject) -> None:
+        self._ask(caller, call, demand, more)
+
+    def _ask(self, caller: int, call: int, demand: tuple[Requirement, ...], more: st.DataObject) -> None:
         if (caller, call) not in self.asking:
             asking = question(
                 caller=f"{caller} of {self.name}",
@@ -113,28 +139,32 @@ class Machine(RuleBasedStateMachine):
             pending = [one for one in self.stands.values() if self._is_pending(one, asked.caller)]
             assert len(pending) <= 2
 
-    @rule(minutes=st.sampled_from([1, 4, 15]))
-    def time_passes(self, minutes: int) -> None:
+    @rule(minutes=st.sampled_from([1, 1, 1, 4, 4, 15]), swept=st.booleans())
+    def time_passes(self, minutes: int, swept: bool) -> None:
         self.now_us += minutes * MINUTE
+        if swept:
+            self._sweep()
 
     @precondition(lambda self: self.ids)
-    @rule(one=pick, who=pick, agrees=st.booleans(), behind=st.sampled_from([0, 0, 0, 1]), noted=st.booleans())
-    def decide(self, one: int, who: int, agrees: bool, behind: int, noted: bool) -> None:
+    @rule(one=newest, by=st.sampled_from(APPROVERS), note=st.sampled_from(["because", "as I said"]))
+    def agree(self, one: int, by: Principal, note: str) -> None:
+        self._decide(self._picked(one), by, agrees=True, current=True, note=note)
+
+    @precondition(lambda self: self.ids)
+    @rule(one=newest, by=st.sampled_from(STRANGERS), agrees=mostly, current=mostly, noted=mostly)
+    def decide(self, one: int, by: Principal | None, agrees: bool, current: bool, noted: bool) -> None:
         approval = self._picked(one)
-        caller = approval.asked_by.subject
-        everybody = [
-            *(owner(1), owner(2), owner(3), person("guard", "security"), person("both", "auditors", "data-owners")),
-            *(person(caller, "data-owners"), person("boss", "data-owners"), person("nobody")),
-            *(person("bot", "data-owners", kind=PrincipalKind.AGENT), person("x", "security", actors=("bot",))),
-        ]
-        by, note = everybody[who % len(everybody)], "because" if noted else ""
-        version = approval.version - behind
+        by = by or person(approval.asked_by.subject, "data-owners")
+        self._decide(approval, by, agrees=agrees, current=current, note="why not" if noted else "")
+
+    def _decide(self, approval: Approval, by: Principal, *, agrees: bool, current: bool, note: str) -> None:
+        version = approval.version if current else approval.version - 1
         self._do(
             lambda store: store.decide(approval.id, by, version=version, agrees=agrees, note=note, now_us=self.now_us)
         )
 
     @precondition(lambda self: self.ids)
-    @rule(one=pick, reason=st.sampled_from([REASON, "short"]), kind=st.sampled_from(PrincipalKind))
+    @rule(one=newest, reason=st.sampled_from([REASON, "short"]), kind=st.sampled_from(PrincipalKind))
     def break_glass(self, one: int, reason: str, kind: PrincipalKind) -> None:
         approval = self._picked(one)
         by = person(approval.asked_by.subject, kind=kind)
@@ -145,7 +175,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.ids)
-    @rule(one=pick, call=st.integers(0, 2))
+    @rule(one=newest, call=st.integers(0, 2))
     def consume(self, one: int, call: int) -> None:
         approval = self._picked(one)
         answer = self._do(lambda store: store.consume(approval.id, approval.digest, f"call {call}", self.now_us))
@@ -160,7 +190,7 @@ class Machine(RuleBasedStateMachine):
         assert answer.approval.uses == len(calls)
 
     @precondition(lambda self: self.ids)
-    @rule(one=pick, way=st.sampled_from(["rejoin", "hang up", "end of hold", "withdraw", "cancel", "revoke"]))
+    @rule(one=newest, way=st.sampled_from(["rejoin", "hang up", "end of hold", "withdraw", "cancel", "revoke"]))
     def come_and_go(self, one: int, way: str) -> None:
         approval, now_us = self._picked(one), self.now_us
         last = str(self.waits)
@@ -178,8 +208,7 @@ class Machine(RuleBasedStateMachine):
         else:
             self._do(lambda store: store.revoke(approval.asked_by, OPERATOR, "left", now_us))
 
-    @rule()
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         swept = [self._run(store.expire(100_000, self.now_us)) for store in self.stores]
         real, fake = ({one.id: one for one in found if one.id in self.ids} for found in swept)
         assert real == fake
@@ -210,6 +239,7 @@ class Machine(RuleBasedStateMachine):
             "owner 3": {"data-owners"},
             "guard": {"security"},
             "both": {"auditors", "data-owners"},
+            "boss": {"data-owners"},
         }
         people = [groups.get(said.by.subject, set()) for said in one.decisions]
         return all(
@@ -220,7 +250,7 @@ class Machine(RuleBasedStateMachine):
         return (one.asked_by, one.state) == (caller, ApprovalState.PENDING) and one.expires_at_us > self.now_us
 
     def _picked(self, number: int) -> Approval:
-        return self.stands[self.ids[-1 - number % len(self.ids)]]
+        return self.stands[self.ids[-1 - min(number, len(self.ids) - 1)]]
 
     def _waiter(self) -> Waiter:
         self.waits += 1
