@@ -98,10 +98,10 @@ async def test_a_grant_is_for_one_digest_only(bench: Bench) -> None:
 async def test_the_last_who_hangs_up_abandons_it_and_who_waits_hears_of_it(bench: Bench) -> None:
     question = asking()
     asked, _ = await bench.broker.ask(question)
-    waiting = asyncio.ensure_future(bench.broker.wait(asked.id, asked.version, 30))
+    waiting = asyncio.ensure_future(bench.broker.wait(asked.id, asked.version, 300))
     await until(lambda: bench.following.waiting == 1)
     await bench.broker.leave(asked.id, question.waiter.id, hung_up=True)
-    assert (await waiting).state is ApprovalState.ABANDONED
+    assert (await asyncio.wait_for(waiting, 20)).state is ApprovalState.ABANDONED
     await bench.broker.leave(str(uuid4()), question.waiter.id, hung_up=True)
 
 
@@ -132,11 +132,11 @@ async def test_a_database_that_is_away_is_an_approver_that_is_away(bench: Bench)
 async def test_a_wait_outlives_a_database_that_is_away_for_a_while(bench: Bench) -> None:
     asked = await approved(bench)
     bench.store.away = True
-    waiting = asyncio.ensure_future(bench.broker.wait(asked.id, 1, 30))
+    waiting = asyncio.ensure_future(bench.broker.wait(asked.id, 1, 300))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(waiting), 0.2)
     bench.store.away = False
-    assert (await waiting).state is ApprovalState.APPROVED
+    assert (await asyncio.wait_for(waiting, 20)).state is ApprovalState.APPROVED
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ async def test_a_hint_wakes_who_waits_and_no_other() -> None:
     store = MemoryApprovalStore()
     following = Following(store)
     one, other = await asked(store), await asked(store)
-    waits = [asyncio.ensure_future(following.wait(each.id, each.version, 30)) for each in (one, other)]
+    waits = [asyncio.ensure_future(following.wait(each.id, each.version, 300)) for each in (one, other)]
     await until(lambda: following.waiting == 2)
     await agree(store, one)
     following.hint(one.id)
-    assert (await waits[0]).state is ApprovalState.APPROVED
+    assert (await asyncio.wait_for(waits[0], 20)).state is ApprovalState.APPROVED
     assert not waits[1].done()
     waits[1].cancel()
     await asyncio.gather(waits[1], return_exceptions=True)
@@ -45,14 +45,14 @@ async def test_a_change_that_no_hint_told_of_is_found_also_after_the_database_wa
     store = MemoryApprovalStore()
     following = Following(store, poll_s=0.01)
     one = await asked(store)
-    waiting = asyncio.ensure_future(following.wait(one.id, one.version, 30))
+    waiting = asyncio.ensure_future(following.wait(one.id, one.version, 300))
     await until(lambda: following.waiting == 1)
     store.away = True
     running = asyncio.ensure_future(following.run())
     await until(lambda: "cannot be told" in caplog.text)
     store.away = False
     await agree(store, one)
-    assert (await waiting).state is ApprovalState.APPROVED
+    assert (await asyncio.wait_for(waiting, 20)).state is ApprovalState.APPROVED
     running.cancel()
 
 
@@ -73,7 +73,7 @@ async def test_what_changed_before_the_wait_began_is_told_at_once() -> None:
     store = MemoryApprovalStore()
     one = await asked(store)
     await agree(store, one)
-    assert (await Following(store).wait(one.id, one.version, 30)).version == 2
+    assert (await Following(store).wait(one.id, one.version, 300)).version == 2
 
 
 async def test_a_wait_ends_with_its_time_and_without_one_asks_only() -> None:
@@ -87,15 +87,15 @@ async def test_no_more_wait_than_there_is_room_for() -> None:
     store = MemoryApprovalStore()
     following = Following(store, most_waits=1, most_watches=1)
     one = await asked(store)
-    waiting = asyncio.ensure_future(following.wait(one.id, one.version, 30))
+    waiting = asyncio.ensure_future(following.wait(one.id, one.version, 300))
     await until(lambda: following.waiting == 1)
     with pytest.raises(NoRoom):
-        await following.wait(one.id, one.version, 30)
+        await asyncio.wait_for(following.wait(one.id, one.version, 300), 20)
     with following.watching(), pytest.raises(NoRoom), following.watching():
         pass
     following.drain()
     with pytest.raises(NoRoom):
-        await waiting
+        await asyncio.wait_for(waiting, 20)
 
 
 async def test_who_waits_for_what_is_not_there_or_cannot_be_read_is_told() -> None:

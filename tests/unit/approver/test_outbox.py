@@ -63,7 +63,11 @@ async def test_two_who_wait_for_the_same_record_send_it_once() -> None:
     store, sink = MemoryApprovalStore(), Sink()
     approval_id = await approved(store)
     outbox = Outbox(store, sink)
-    await asyncio.gather(outbox.flush(approval_id), outbox.flush(approval_id))
+    sink.open.clear()
+    both = [asyncio.ensure_future(outbox.flush(approval_id)) for _ in range(2)]
+    await sink.asked.wait()
+    sink.open.set()
+    await asyncio.gather(*both)
     assert len(sink.handed_in) == 3
 
 

@@ -113,6 +113,9 @@ async def test_who_may_not_is_told_why_once_that_is_recorded(bench: Bench) -> No
         code, words = await refused(bench, who, one)
         assert (code, why in words) == (grpc.StatusCode.PERMISSION_DENIED, True)
         assert refusals(bench)[-1] == (who.subject, words)
+    await bench.people.decide(owner(), one.id, one.version)
+    # They see nothing of it, not even that it is decided.
+    assert (await refused(bench, STRANGER, one))[0] is grpc.StatusCode.PERMISSION_DENIED
     bench.sink.refuse = lambda event: event.method == "decision_refused"
     code, words = await refused(bench, STRANGER, one)
     assert (code, "stands" in words) == (grpc.StatusCode.UNAVAILABLE, False)
@@ -180,7 +183,8 @@ async def test_only_operators_revoke_and_whatever_waited_for_them_ends(bench: Be
 async def test_pages_show_everything_once_and_none_is_larger_than_a_client_takes(bench: Bench) -> None:
     large = ApprovalSummary("x" * 1_500_000, "")
     asked = [await ask(bench) for _ in range(3)]
-    asked += [(await bench.store.ask(replace(asking(), summary=large), NOON)).approval for _ in range(3)]
+    bench.now_us += MINUTE
+    asked += [(await bench.store.ask(replace(asking(), summary=large), bench.now_us)).approval for _ in range(3)]
     seen: list[str] = []
     token = ""
     while True:
