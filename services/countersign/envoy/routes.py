@@ -43,7 +43,7 @@ _TOOLS_PREFIX = "/countersign.api.access.v1.ToolReviewService/"
 _APPROVALS_PREFIX = "/countersign.api.approvals.v1.ApprovalService/"
 _PAGE_PREFIX = "/approvals"
 # Forms and what Slack sends; a page that would take more is not ours.
-MAX_PAGE_REQUEST_BYTES = 64 * 1024
+MAX_PAGE_REQUEST_BYTES = 256 * 1024
 # Beyond the hold: to judge the call before it and after it, and to answer.
 CHECK_MARGIN_S = 10.0
 # Beyond that: whoever waits for authz must not give up before authz is given up.

@@ -209,7 +209,7 @@ def test_cookies_reach_the_page_of_approvals_and_nobody_else(files: EnvoyFiles) 
     filters = page["typed_per_filter_config"]
     assert filters[AUTHZ]["disabled"]
     assert filters[MASKER]["disabled"]
-    assert filters[BUFFER]["buffer"]["max_request_bytes"] == 64 * 1024
+    assert filters[BUFFER]["buffer"]["max_request_bytes"] == 256 * 1024
 
 
 def test_of_the_approver_only_what_people_ask_is_reached(files: EnvoyFiles) -> None:
