@@ -25,6 +25,8 @@ _APPROVAL = (
     "its caller may break the glass ",
     "its caller broke the glass ",
     "its approval is ",
+    "approval for it is given only at ",
+    "its caller waits for as many approvals ",
 )
 _BATCH = ("another message of the same batch was denied", "nobody can be asked about a call in a batch")
 _RULES_SAY = ("no rule allows ", "its method, name or target is longer", "its name is not of the kind")

@@ -76,8 +76,16 @@ def test_a_backtest_says_who_would_be_asked_and_by_which_glass(ruled: Ruling, tm
     assert set(findings.by_rule) == {"analysts read", "exports", "(no rule)", "glass"}
 
 
-def test_what_was_recorded_of_glass_that_nobody_broke_is_no_denial(ruled: Ruling) -> None:
-    recorded = call("wipe", decision=decided(Outcome.DENY, reason='its caller may break the glass by "glass"'))
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'its caller may break the glass by "glass"',
+        "approval for it is given only at Mon-Fri 08:00-18:00 UTC",
+        "its caller waits for as many approvals as one may",
+    ],
+)
+def test_what_was_not_asked_or_not_granted_is_no_denial(ruled: Ruling, reason: str) -> None:
+    recorded = call("wipe", decision=decided(Outcome.DENY, reason=reason))
     assert (recorded.outcome, recorded.aside) == (Outcome.APPROVE, None)
     backtest = Backtest(ruled, None, START_US)
     backtest.add(recorded)
