@@ -2,6 +2,7 @@
 
 Whoever changes an approval holds its row, so that what :mod:`countersign.approver.states` makes of it is written over
 nothing newer. Rows of several approvals are locked in the order of their ids; a caller's advisory lock comes before.
+The locks leave alone who only refers to an approval, such as a delivery.
 """
 
 from __future__ import annotations
@@ -48,17 +49,17 @@ _READ_OPEN = _READ + b"a.state IN ('pending', 'approved') ORDER BY a.id"
 _VERSIONS = b"SELECT id, version FROM countersign_approvals.approvals WHERE id = ANY(%s)"
 
 _LOCK_CALLER = b"SELECT pg_advisory_xact_lock(%s)"
-_LOCK_ONE = b"SELECT FROM countersign_approvals.approvals WHERE id = %s FOR UPDATE"
-_LOCK_SOME = b"SELECT FROM countersign_approvals.approvals WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+_LOCK_ONE = b"SELECT FROM countersign_approvals.approvals WHERE id = %s FOR NO KEY UPDATE"
+_LOCK_SOME = b"SELECT FROM countersign_approvals.approvals WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 _LOCK_OPEN = b"""
     SELECT id FROM countersign_approvals.approvals
-    WHERE digest = %s AND state IN ('pending', 'approved') FOR UPDATE"""
+    WHERE digest = %s AND state IN ('pending', 'approved') FOR NO KEY UPDATE"""
 _LOCK_OVER = b"""
-    SELECT id FROM countersign_approvals.approvals WHERE over_at_us <= %s LIMIT %s FOR UPDATE SKIP LOCKED"""
+    SELECT id FROM countersign_approvals.approvals WHERE over_at_us <= %s LIMIT %s FOR NO KEY UPDATE SKIP LOCKED"""
 _LOCK_AWAITED = b"""
     SELECT id FROM countersign_approvals.approvals AS a WHERE issuer = %s AND subject = %s AND id IN (
         SELECT approval_id FROM countersign_approvals.waiters WHERE session_id = %s AND (%s = '' OR rpc_id = %s))
-    ORDER BY id FOR UPDATE"""
+    ORDER BY id FOR NO KEY UPDATE"""
 
 _COUNT_PENDING = b"""
     SELECT count(*) FROM countersign_approvals.approvals

@@ -98,6 +98,16 @@ async def test_nobody_waits_for_what_is_over(kept: PostgresApprovalStore, sql: p
     assert left.rowcount == 0
 
 
+async def test_who_only_refers_to_an_approval_holds_up_nobody_who_changes_it(
+    dsn: str, kept: PostgresApprovalStore
+) -> None:
+    asked = (await kept.ask(question(), NOON)).approval
+    with psycopg.connect(dsn) as other:
+        other.execute(b"SELECT FROM countersign_approvals.approvals WHERE id = %s FOR KEY SHARE", (asked.id,))
+        async with asyncio.timeout(5):
+            await agree(kept, asked)
+
+
 async def test_a_change_that_is_cancelled_in_the_middle_leaves_no_lock_and_no_trace(
     dsn: str, kept: PostgresApprovalStore, sql: psycopg.Connection
 ) -> None:
