@@ -14,8 +14,10 @@ import grpc
 import httpx
 import pytest
 from mcp.types import CallToolResult, TextContent
+from typer.testing import CliRunner, Result
 
 from countersign.api.approvals.v1 import approval_pb2
+from countersign.cli.main import app
 from countersign.demo.codes import Client
 from countersign.demo.issuer import PAGE_CLIENT
 from countersign.demo.people import PEOPLE, Person
@@ -351,6 +353,31 @@ async def test_a_person_agrees_on_the_page_to_which_a_message_led_them(place: Pl
             )
             assert (await browser.get(link)).status_code == 403
     assert place.ledger.times(table=name) == 1
+
+
+async def test_by_the_command_only_whoever_may_agrees_and_to_what_it_shows(
+    place: Place, owner: ApprovalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, secret = table(), "AK" + "IA" + "QWERTYUIOPASDF34"
+    monkeypatch.setenv("COUNTERSIGN_GATEWAY", place.gateway.url)
+
+    async def command(token: str, *words: str, typed: str = "") -> Result:
+        given = {"COUNTERSIGN_TOKEN": token}
+        return await asyncio.to_thread(CliRunner().invoke, app, ["approvals", *words], input=typed, env=given)
+
+    async with mcp_client(place.url, place.token(), LEGACY) as client:
+        asking = {"table": name, "reason": f"as {secret} says"}
+        assert "waiting for approval" in text_of(await client.call_tool("drop_table", asking))
+        short = (await owner.wait_for(lambda approval: name in approval.summary.arguments)).id[:8]
+        caller = place.issuer.token("alice", place.gateway.url)
+        refused = await command(caller, "approve", short, "--yes")
+        assert (refused.exit_code, "you asked for it" in refused.stdout) == (1, True)
+        agreed = await command(place.owner(), "approve", short, typed="y\n")
+        assert (agreed.exit_code, f'"table": "{name}"' in agreed.stdout) == (0, True)
+        assert secret not in agreed.stdout
+        assert text_of(await client.call_tool("drop_table", asking)) == f"drop_table {name}: done"
+    assert place.ledger.times(**asking) == 1
+    assert short not in (await command(place.owner(), "list")).stdout
 
 
 async def _says(browser: httpx.AsyncClient, path: str, words: str) -> bool:
