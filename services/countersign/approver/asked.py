@@ -18,6 +18,8 @@ from countersign.runtime.approval_messages import STATES_BACK, person_of
 DIGEST_BYTES = 32
 NOTE_CHARACTERS = 1_000
 NAME_CHARACTERS = 2_000
+# What callers name may be long: a resource by its URI.
+LONGEST_NAME_CHARACTERS = 200_000
 PREFIX_CHARACTERS = 6
 PAGE = 100
 LARGEST_PAGE = 500
@@ -55,6 +57,8 @@ def question(request: broker_pb2.AskRequest) -> None:
     for field in ("target", "method"):
         if not 0 < len(getattr(request, field)) <= NAME_CHARACTERS:
             raise BadQuestion(f"{field}: 1 to {NAME_CHARACTERS} characters")
+    for field in ("name", "policy_version", "source_address", "traceparent", "caller_token_id"):
+        text(getattr(request, field), LONGEST_NAME_CHARACTERS, field)
     _demands(request)
     if not 0 < request.within_us <= LONGEST_US or not 0 <= request.reuse_us <= LONGEST_US:
         raise BadQuestion("within_us, reuse_us: out of bounds")

@@ -68,7 +68,7 @@ class Broker(Protocol):
         """Say that a held call is held no longer."""
 
     async def withdraw(self, caller: Person, session_id: str, rpc_id: str) -> int:
-        """Take back what a session waits for (of one JSON-RPC id unless empty); return how many waits ended."""
+        """Take back what a session waits for (of one JSON-RPC id unless empty); return how many approvals ended."""
 
     async def consume(self, approval_id: str, digest: bytes, call_id: str) -> tuple[bool, Approval]:
         """Take the grant for one call; the first says whether it may run. Raises ``UnknownApproval``."""

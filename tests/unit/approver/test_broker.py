@@ -149,6 +149,7 @@ async def test_a_wait_outlives_a_database_that_is_away_for_a_while(bench: Bench)
         {"call_id": ""},
         {"target": ""},
         {"method": "m" * 2_001},
+        {"name": "n" * 200_001},
         {"within_us": 0},
         {"within_us": 2**62},
         {"reuse_us": -1},
