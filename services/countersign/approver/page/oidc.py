@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -19,6 +20,7 @@ from countersign.identity import IdentityUnavailable, SignedIn, TokenVerifier, U
 SIGNED_IN_PATH = "/approvals/signed-in"
 _TIMEOUT_S = 5.0
 _FRESH_S = 600.0
+_FLOOR_S = 5.0
 _MAX_BYTES = 1 << 18
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -48,7 +50,8 @@ class OidcClient:
         self._client = client
         self._verifier = verifier
         self._clock = clock
-        self._known: tuple[str, Endpoints, float] | None = None
+        self._known: tuple[str, Endpoints | IssuerAway, float] | None = None
+        self._asking = asyncio.Lock()
 
     async def place(self, sign_in: SignIn, url: str, attempt: Attempt) -> str:
         """Return where to send the browser. Raises ``IssuerAway``."""
@@ -106,21 +109,31 @@ class OidcClient:
         raise IssuerAway("the issuer does not turn the code into an ID token: check client_id and client_secret")
 
     async def _endpoints(self, issuer: str) -> Endpoints:
-        known = self._known
-        if known is not None and known[0] == issuer and self._clock() - known[2] < _FRESH_S:
-            return known[1]
+        """Return an issuer's endpoints. Anybody can have us look, so it is not asked more often than that."""
+        async with self._asking:
+            known = self._known
+            if known is None or known[0] != issuer or self._clock() >= known[2]:
+                try:
+                    found: Endpoints | IssuerAway = await self._discovered(issuer)
+                except IssuerAway as error:
+                    found = error
+                good_s = _FRESH_S if isinstance(found, Endpoints) else _FLOOR_S
+                self._known = known = (issuer, found, self._clock() + good_s)
+        if isinstance(known[1], IssuerAway):
+            raise IssuerAway(str(known[1]))
+        return known[1]
+
+    async def _discovered(self, issuer: str) -> Endpoints:
         status, found = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if status != httpx.codes.OK or found.get("issuer") != issuer:
             raise IssuerAway("the issuer's discovery document cannot be had, or names another issuer")
         scopes = found.get("scopes_supported")
-        endpoints = Endpoints(
+        return Endpoints(
             authorization=_checked_url(found.get("authorization_endpoint")),
             token=_checked_url(found.get("token_endpoint")),
             says_iss=found.get("authorization_response_iss_parameter_supported") is True,
             scopes=tuple(scope for scope in scopes if isinstance(scope, str)) if isinstance(scopes, list) else (),
         )
-        self._known = (issuer, endpoints, self._clock())
-        return endpoints
 
     async def _ask(
         self, method: str, url: str, form: dict[str, str] | None = None, headers: dict[str, str] | None = None

@@ -118,7 +118,7 @@ def shown(seen: Seen, who: Principal, now_us: int) -> ShownApproval:
                 text=visible(one.text, keep="\n"),
                 classes=", ".join(map(visible, one.classes)),
                 relations=", ".join(map(visible, one.relations)),
-                bound=visible(one.bound) or "not known",
+                bound=visible(one.bound),
             )
             for one in summary.statements
         ),

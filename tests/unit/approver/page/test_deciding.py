@@ -50,6 +50,19 @@ async def test_a_person_denies_and_the_caller_reads_why(world: World) -> None:
     assert "not on a Friday" in (await alice.get(f"/approvals/{approval.id}")).text
 
 
+async def test_what_a_statement_does_is_said(world: World) -> None:
+    statements = (
+        StatementSummary("sql", "postgres", "DELETE FROM t\nWHERE a", ("write",), ("public.t",), "no bound"),
+        StatementSummary("cmd", "shell", "rm x", ("write",)),
+    )
+    approval = await world.ask(replace(question(), summary=ApprovalSummary("{}", "why", statements, "Deletes rows.")))
+    page = (await (await world.signed_in("owen")).get(f"/approvals/{approval.id}")).text
+    assert "<pre>DELETE FROM t\nWHERE a</pre>" in page
+    for text in ("sql: postgres", "public.t", 'class="danger">no bound', "Deletes rows.", "cmd: shell"):
+        assert text in page
+    assert page.count("<dt>Rows</dt>") == 1
+
+
 async def test_one_of_two_is_said(world: World) -> None:
     approval = await world.ask(question(TWO_OWNERS))
     owen = await world.signed_in("owen")

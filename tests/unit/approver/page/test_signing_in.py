@@ -310,3 +310,21 @@ async def test_an_issuer_that_is_away_is_said(world: World, monkeypatch: pytest.
     answer = await world.browser().get("/approvals/sign-in")
     assert answer.status_code == 503
     assert "does not work now" in answer.text
+
+
+async def test_an_issuer_that_is_away_is_not_asked_for_every_visitor(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def away(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        raise httpx.ConnectError("down")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.issuer_app, "handle_async_request", away)
+        for _ in range(5):
+            assert (await world.browser().get("/approvals/sign-in")).status_code == 503
+    assert len(asked) == 1
+    world.later_s = 60
+    assert (await world.browser().sign_in("owen")).status_code == 303

@@ -89,7 +89,7 @@ class World:
             used=self.used,
             client=httpx.AsyncClient(transport=self.issuer_app),
             now_us=self.now_us,
-            monotonic=time.monotonic,
+            monotonic=lambda: time.monotonic() + self.later_s,
             random=lambda: f"random-{next(ids):036}",
         )
 
