@@ -23,12 +23,13 @@ from countersign.demo.issuer import PAGE_CLIENT
 from countersign.demo.people import PEOPLE, Person
 from tests.fault.rig import eventually
 from tests.support.approvers import ApprovalClient, approval_service
-from tests.support.clients import LEGACY, MODERN, MODES, call, mcp_client, messages, post
+from tests.support.clients import LEGACY, MODERN, MODES, Rpc, call, mcp_client, messages, post
 from tests.support.counting import Ledger, counting_server
 from tests.support.forms import Forms
 from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
 from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.pager import Pager, running_pager
+from tests.support.targets import answers, scripted_target, tool_text
 
 # A fiftieth of what people are used to: a minute is 1.2 s here.
 HOLD_S = 0.9
@@ -36,7 +37,7 @@ RULES = (
     {"name": "everybody looks", "allow": {"groups": ["analysts"], "targets": ["db"], "tools": ["look", "drop_*"]}},
     {
         "name": "owners agree",
-        "approve": {"groups": ["analysts"], "targets": ["db"], "tools": ["drop_*"]},
+        "approve": {"groups": ["analysts"], "targets": ["db", "scripted"], "tools": ["drop_*"]},
         "by": {"groups": ["data-owners"], "within": "10m"},
     },
     {
@@ -64,12 +65,13 @@ DORA = Person("dora", ("data-owners",))
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A gateway with an approver, before a server that counts."""
+    """A gateway with an approver, before a server that counts, and a port on which a test may serve another target."""
 
     gateway: Gateway
     issuer: RunningIssuer
     ledger: Ledger
     pager: Pager
+    scripted_port: int
 
     @property
     def url(self) -> str:
@@ -84,7 +86,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    port = free_port()
+    port, scripted_port = free_port(), free_port()
     with running_issuer((*PEOPLE, DORA)) as issuer, counting_server(port) as ledger, running_pager() as pager:
         secret = tmp_path_factory.mktemp("pager") / "secret"
         secret.touch(mode=0o600)
@@ -94,10 +96,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         waits = {"hold": f"{HOLD_S}s", "pending_per_principal": 50}
         extra = {"approvals": {**waits, "sign_in": sign_in, "channels": [channel]}}
         target = Upstream(f"http://127.0.0.1:{port}/mcp", extra={"new_tools": "allow"})
-        with running_gateway(Setup(issuer.url, {"db": target}, RULES, extra=extra)) as gateway:
+        scripted = Upstream(f"http://127.0.0.1:{scripted_port}/mcp", extra={"new_tools": "allow"})
+        with running_gateway(Setup(issuer.url, {"db": target, "scripted": scripted}, RULES, extra=extra)) as gateway:
             back = f"{gateway.url}/approvals/signed-in"
             issuer.issuer.codes.clients[PAGE_CLIENT] = Client(PAGE_CLIENT, (back,))
-            yield Place(gateway, issuer, ledger, pager)
+            yield Place(gateway, issuer, ledger, pager, scripted_port)
 
 
 @pytest.fixture
@@ -256,6 +259,25 @@ async def test_forged_and_foreign_states_are_refused_and_recorded(place: Place) 
     assert await resumed(state, subject="mallory") == 400
     assert await resumed(state) == 200
     assert place.ledger.times(table=name) == 0
+
+
+async def test_a_target_gets_its_own_state_back_and_never_ours(place: Place, owner: ApprovalClient) -> None:
+    name, url = table(), place.gateway.endpoint("scripted")
+    token = place.issuer.token("alice", url)
+
+    def rpc(**members: object) -> Rpc:
+        return Rpc("tools/call", {"name": "drop_table", "arguments": {"table": name}, **members}, 7)
+
+    own = rpc(requestState="the target's", inputResponses={"x": {"action": "accept", "content": {"n": 1}}})
+    async with scripted_target(answers(tool_text("done")), port=place.scripted_port) as target:
+        (asked,) = messages(await post(url, token, own))
+        assert isinstance(asked["result"], dict)
+        await agreed(owner, name)
+        back = rpc(requestState=asked["result"]["requestState"], inputResponses={"approval": {"action": "accept"}})
+        assert (await post(url, token, back)).status_code == 200
+    (received,) = target.received
+    assert received.message() == json.loads(own.body(MODERN))
+    assert b"cs-wait1" not in target.raw
 
 
 async def test_two_different_people_with_notes_must_agree(place: Place, owner: ApprovalClient) -> None:
