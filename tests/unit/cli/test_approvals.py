@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 import grpc
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from countersign.api.approvals.v1 import approval_pb2, approvals_pb2
 from countersign.cli import approvals
-from countersign.cli.approvals.shown import needs, outcome, short_ids, span
+from countersign.cli.approvals.shown import approval_table, needs, outcome, short_ids, span
 from countersign.model.approval import ApprovalState, Requirement
 from tests.support.gateway import free_port
 from tests.unit.cli.approving import FIRST, GLASS, LATER_US, NOW_US, SECOND, Scripted, approval, serving
@@ -239,6 +241,17 @@ def test_short_ids_are_unique() -> None:
         SECOND: SECOND,
         third: third[:8],
     }
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_live_row_is_one_line(width: int) -> None:
+    groups = Requirement("writes", ("data-owners", "security-team", "leads-of-all-departments"), 2)
+    rows = [approval(), approval("9" + FIRST[1:], target="customer-database-of-all", requirements=(groups,))]
+    console = Console(width=width, file=io.StringIO())
+    lines = console.render_lines(approval_table(rows, NOW_US, chosen=1, width=width))
+    assert len(lines) == 3
+    shown = ["".join(part.text for part in line) for line in lines]
+    assert all(each.startswith(one.id[:8]) for each, one in zip(shown[1:], rows, strict=True))
 
 
 @pytest.mark.parametrize(

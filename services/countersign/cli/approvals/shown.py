@@ -39,16 +39,29 @@ def short_ids(approvals: Iterable[Approval]) -> dict[str, str]:
         found.update((one, found[one] + 1) for one in alike)
 
 
-def approval_table(approvals: Sequence[Approval], now_us: int, chosen: int | None = None) -> Table:
-    """A row an approval; the row ``chosen`` stands out."""
+def approval_table(
+    approvals: Sequence[Approval], now_us: int, *, chosen: int | None = None, width: int | None = None
+) -> Table:
+    """A row an approval; the row ``chosen`` stands out. With ``width``, each is one line of so many characters."""
     table = Table(box=None, pad_edge=False)
     for title in ("ID", "STATE", "WHO", "TARGET/TOOL", "NEEDS", "EXPIRES IN"):
         table.add_column(title, no_wrap=title in ("ID", "STATE", "EXPIRES IN"), overflow="fold")
     ids = short_ids(approvals)
-    for position, one in enumerate(approvals):
-        cells = _cells(one, ids[one.id], now_us)
+    rows = [_cells(one, ids[one.id], now_us) for one in approvals]
+    if width is not None:
+        _shorten(rows, width)
+    for position, (one, cells) in enumerate(zip(approvals, rows, strict=True)):
         table.add_row(*cells, style="reverse" if position == chosen else ("" if one.state.is_open else "dim"))
     return table
+
+
+def _shorten(rows: Sequence[tuple[Text, ...]], width: int) -> None:
+    """Leave the ids, states and times as they are, and give each of the other columns its share of the rest."""
+    taken = max((cells[0].cell_len + cells[1].cell_len for cells in rows), default=0) + len("EXPIRES IN") + 10
+    share = max(8, (width - taken) // 3)
+    for cells in rows:
+        for cell in cells[2:5]:
+            cell.truncate(share, overflow="ellipsis")
 
 
 def approval_line(approval: Approval, now_us: int) -> str:

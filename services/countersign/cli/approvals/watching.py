@@ -28,6 +28,7 @@ from countersign.runtime.approval_messages import approval_of
 _KEY_WAIT_S = 0.25
 _NEWS_WAIT_S = 5.0
 _REDRAWN_S = 1.0
+_NOTHING = "nothing waits for approval"
 _HELP = "up/down: choose   enter: show   a: approve   d: deny   q: quit"
 
 
@@ -158,7 +159,8 @@ class _Screen:
         chosen = self._position(rows)
         self._chosen = rows[chosen].id if rows else ""
         first = max(0, chosen - max(1, self._console.size.height - 6))
-        body = approval_table(rows[first:], now_us(), chosen - first) if rows else Text("nothing waits for approval")
+        width = self._console.width
+        body = approval_table(rows[first:], now_us(), chosen=chosen - first, width=width) if rows else Text(_NOTHING)
         return Group(
             Text(f"approvals at {self._gateway} ({self._state})", "bold"), Text(), body, Text(), Text(_HELP, "dim")
         )
