@@ -28,6 +28,8 @@ from countersign.runtime.approval_messages import approval_of
 _KEY_WAIT_S = 0.25
 _NEWS_WAIT_S = 5.0
 _REDRAWN_S = 1.0
+# What stands above and below the rows.
+_AROUND_LINES = 6
 _NOTHING = "nothing waits for approval"
 _HELP = "up/down: choose   enter: show   a: approve   d: deny   q: quit"
 
@@ -158,9 +160,10 @@ class _Screen:
         # What is chosen stays chosen when another takes its place.
         chosen = self._position(rows)
         self._chosen = rows[chosen].id if rows else ""
-        first = max(0, chosen - max(1, self._console.size.height - 6))
-        width = self._console.width
-        body = approval_table(rows[first:], now_us(), chosen=chosen - first, width=width) if rows else Text(_NOTHING)
+        room, width = max(1, self._console.height - _AROUND_LINES), self._console.width
+        first = max(0, chosen - room + 1)
+        shown = rows[first : first + room]
+        body = approval_table(shown, now_us(), chosen=chosen - first, width=width) if rows else Text(_NOTHING)
         return Group(
             Text(f"approvals at {self._gateway} ({self._state})", "bold"), Text(), body, Text(), Text(_HELP, "dim")
         )
