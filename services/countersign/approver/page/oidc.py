@@ -127,6 +127,10 @@ class OidcClient:
         status, found = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if status != httpx.codes.OK or found.get("issuer") != issuer:
             raise IssuerAway("the issuer's discovery document cannot be had, or names another issuer")
+        subjects = found.get("subject_types_supported")
+        if isinstance(subjects, list) and "public" not in subjects:
+            # OpenID Connect Core 1.0, section 8: nobody could tell whether somebody agrees to their own call.
+            raise IssuerAway("the issuer names the same person otherwise to each application (pairwise subjects)")
         scopes = found.get("scopes_supported")
         return Endpoints(
             authorization=_checked_url(found.get("authorization_endpoint")),

@@ -159,6 +159,7 @@ async def test_an_id_token_for_anything_else_signs_nobody_in(
         {"token_endpoint": "http://issuer.test/token"},
         {"token_endpoint": "https://[/token"},
         {"authorization_endpoint": None},
+        {"subject_types_supported": ["pairwise"]},
     ],
     ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
 )
