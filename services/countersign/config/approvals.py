@@ -64,9 +64,11 @@ class Section:
             channel = self._channel(each, (*_ROOT, "channels", index))
             if channel is not None:
                 channels.append(channel)
-        hold = self._root.find((*_ROOT, "hold"))
+        hold_s = HOLD.read(shape.hold, self._root.find((*_ROOT, "hold")), self._out)
+        longer, place = shape.hold_with_progress, self._root.find((*_ROOT, "hold_with_progress"))
         return Approvals(
-            hold_s=HOLD.read(shape.hold, hold, self._out),
+            hold_s=hold_s,
+            hold_with_progress_s=hold_s if longer is None else HOLD.read(longer, place, self._out),
             pending_per_principal=shape.pending_per_principal,
             sign_in=None if shape.sign_in is None else self._sign_in(shape.sign_in, (*_ROOT, "sign_in")),
             channels=tuple(channels),

@@ -109,6 +109,10 @@ class ApprovalsShape(Shape):
         default=f"{_DEFAULT.hold_s:g}s",
         description="how long a call is held before its caller is told to come back, such as 45s; 280s at most",
     )
+    hold_with_progress: Duration | None = Field(
+        default=None,
+        description="the same for legacy clients that ask for progress, such as 2m; if not given, as `hold`",
+    )
     pending_per_principal: int = Field(
         default=_DEFAULT.pending_per_principal,
         ge=1,

@@ -199,13 +199,20 @@ class Channel:
 class Approvals:
     """How calls wait for people, and how people hear of it.
 
-    A call is held for ``hold_s`` seconds at most, then told to come back; ``pending_per_principal`` may wait at once.
+    A call is held for ``hold_s`` seconds at most, then told to come back; that of a legacy client that asks for progress
+    for ``hold_with_progress_s``. ``pending_per_principal`` may wait at once.
     """
 
     hold_s: float = 45.0
+    hold_with_progress_s: float = 45.0
     pending_per_principal: int = 20
     sign_in: SignIn | None = None
     channels: tuple[Channel, ...] = ()
+
+    @property
+    def longest_hold_s(self) -> float:
+        """For how many seconds any call may be held."""
+        return max(self.hold_s, self.hold_with_progress_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
         max_request_headers_kb=UInt32Value(value=64),
         request_headers_timeout=timedelta(seconds=10),
         # It runs on while authz holds a request without a body.
-        request_timeout=timedelta(seconds=max(60.0, config.approvals.hold_s + IDLE_MARGIN_S)),
+        request_timeout=timedelta(seconds=max(60.0, config.approvals.longest_hold_s + IDLE_MARGIN_S)),
         # Streams may be quiet for long; each route bounds how long (idle_timeout).
         stream_idle_timeout=_NEVER,
     )

@@ -111,7 +111,7 @@ def may_wait(config: GatewayConfig, target: Target) -> bool:
 
 def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
     url = urlsplit(target.mcp_url)
-    waits, hold_s = may_wait(config, target), config.approvals.hold_s
+    waits, hold_s = may_wait(config, target), config.approvals.longest_hold_s
     # Tokens may have to be turned back for any target; what is masked is said for each. Whoever waited for humans comes
     # back with what we had them keep, which is not for the target.
     changes = waits or bool(target.mask_request.mask) or any(rule.unmask_for for rule in config.rules)

@@ -213,7 +213,7 @@ def test_rules_that_must_both_be_satisfied_ask_at_hours_that_meet(
 
 def test_without_the_section_there_are_defaults(tmp_path: Path) -> None:
     config = take(tmp_path, HEAD)
-    assert config.approvals == Approvals(45.0, 20, None, ())
+    assert config.approvals == Approvals(45.0, 45.0, 20, None, ())
     assert config.variables[SecretUse.APPROVALS] == frozenset()
 
 

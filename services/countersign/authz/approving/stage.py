@@ -134,6 +134,8 @@ class ApprovalStage:
         message, decision = request.messages[0], weighed.decided.verdict
         if message.kind is not MessageKind.REQUEST or message.call is None:
             return _not_sent(weighed, "nobody can be asked about what awaits no answer")
+        if request.is_batch:
+            return _not_sent(weighed, "nobody can be asked about a call in a batch: send it by itself")
         now_us = self._now_us()
         try:
             terms = terms_of(decision, in_force.config.rules_by_name, now_us)
@@ -145,8 +147,8 @@ class ApprovalStage:
         digests = await self._aside.run(size_bytes, lambda: self._digests(record, weighed, max_depth=depth))
         if resumed is not None and resumed.what != digests.what:
             raise StateAltered("the requestState belongs to another call than the one that it came with")
-        claim = await self._claim(in_force, target, record, message, weighed, terms, digests, resumed)
         means = await self._aside.run(size_bytes, lambda: read_means(message))
+        claim = await self._claim(in_force, target, record, message, means, weighed, terms, digests, resumed)
         tells = self._telling(in_force, target, record, message, means, digests, resumed)
         latest = [weighed]
 
@@ -182,7 +184,7 @@ class ApprovalStage:
             await self._desk.expect_back(stand, told.back_by_us)
             return Settled(_with(weighed, waiting), told.reply, approval.id)
         if approval.state is ApprovalState.APPROVED:
-            text = "the rules changed while the call waited for approval: call again to ask anew"
+            text = "the rules changed while the call waited for approval, or its tool did: call again to ask anew"
         else:
             text = words.over(approval)
         reason = f"its approval is {approval.state.value} (approval {approval.id})"
@@ -192,9 +194,10 @@ class ApprovalStage:
     def _digests(self, record: CallRecord, weighed: Weighed, *, max_depth: int) -> CallDigests:
         call = _as_sent(weighed, max_depth)
         pin = self._tools.pin(call.target, call.name) if call.name_kind is NameKind.TOOL else None
-        accepted = b"" if pin is None else pin.accepted
+        # What it is now, which was accepted unless its target may list whatever is new.
+        seen = b"" if pin is None else pin.seen
         policy = policy_of(weighed.decided.verdict)
-        return digests_of(self._key, record.principal, call, call.params_json, accepted, policy)
+        return digests_of(self._key, record.principal, call, call.params_json, seen, policy)
 
     async def _claim(
         self,
@@ -202,6 +205,7 @@ class ApprovalStage:
         target: Target,
         record: CallRecord,
         message: Message,
+        means: Means,
         weighed: Weighed,
         terms: Terms,
         digests: CallDigests,
@@ -222,7 +226,9 @@ class ApprovalStage:
         inquiry = record.inquiry
         modern = message.era is Era.MODERN
         # An Envoy whose files are older than this policy waits less: what it gave up would look like a hang-up.
-        hold_s = max(0.0, min(config.approvals.hold_s, inquiry.patience_s - _TO_ANSWER_S))
+        longer = means.has_progress and not modern
+        asked_s = config.approvals.hold_with_progress_s if longer else config.approvals.hold_s
+        hold_s = max(0.0, min(asked_s, inquiry.patience_s - _TO_ANSWER_S))
         hold_us = 0 if prefers_async(inquiry.http.headers) else int(hold_s * _SECOND_US)
         return Claim(
             principal=record.principal,

@@ -297,6 +297,25 @@ async def test_when_the_rules_changed_meanwhile_nothing_runs(waiting: Waiting) -
     assert (await waiting.store.get(approval.id)).state is ApprovalState.APPROVED
 
 
+async def test_when_the_tool_became_another_meanwhile_nothing_runs(waiting: Waiting) -> None:
+    call = asyncio.ensure_future(waiting.legacy())
+    approval = await waiting.pending()
+    waiting.bench.tools.seen = b"another"
+    await waiting.decide(approval)
+    assert isinstance(await call, Answer)
+    assert "waiting for approval" in text(await waiting.legacy())
+    assert (await waiting.store.get(approval.id)).state is ApprovalState.APPROVED
+
+
+async def test_nobody_is_asked_about_a_call_in_a_batch(waiting: Waiting) -> None:
+    one = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "drop_table", "arguments": {}}}
+    answer = await waiting.bench.ask(replace(inquiry([one]), changes_requests=True))
+    assert isinstance(answer, Answer)
+    (told,) = json.loads(answer.reply.body)
+    assert "send it by itself" in json.dumps(told["result"])
+    assert not await waiting.store.page(states=list(ApprovalState), after=None, limit=1)
+
+
 async def test_when_the_token_is_no_longer_good_nothing_runs(waiting: Waiting) -> None:
     call = asyncio.ensure_future(waiting.legacy())
     approval = await waiting.pending()
@@ -332,3 +351,19 @@ async def test_twenty_retries_at_once_run_once(waiting: Waiting) -> None:
     assert (
         ALICE.subject == (await waiting.store.page(states=list(ApprovalState), after=None, limit=1))[0].asked_by.subject
     )
+
+
+async def test_a_legacy_client_that_asks_for_progress_is_held_as_long_as_that_says(
+    tmp_path: Path, rules_cache: Path
+) -> None:
+    config = GATEWAY.replace("{hold: 0.2s,", "{hold: 0.1s, hold_with_progress: 20s,")
+    waiting = Waiting(tmp_path / "gateway.yaml", rules_cache, config)
+    assert "waiting for approval" in text(await waiting.legacy({"table": "a"}))
+    waiting.broker.waiting.clear()
+    params = {"name": "drop_table", "arguments": {"table": "b"}, "_meta": {"progressToken": 1}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    call = asyncio.ensure_future(waiting.bench.ask(replace(inquiry(body), changes_requests=True)))
+    # Nothing but the decision ends this hold within the test's time.
+    await waiting.decide(await waiting.pending())
+    assert isinstance(await call, Forward)
+    await waiting.bench.desk.close()
