@@ -13,16 +13,17 @@ from countersign.runtime.pins import Pin, PinState
 
 @dataclass
 class Tools:
-    """Tools stand as ``states`` says, all others as ``otherwise``."""
+    """Tools stand as ``states`` says, all others as ``otherwise``; ``seen`` is the digest of what they are now."""
 
     otherwise: PinState = PinState.ACCEPTED
     states: dict[str, PinState] = field(default_factory=dict)
+    seen: bytes = b"seen"
 
     def state(self, target: str, tool: str) -> PinState:
         return self.states.get(tool, self.otherwise)
 
     def pin(self, target: str, tool: str) -> Pin | None:
-        return Pin(self.state(target, tool), b"seen", b"accepted")
+        return Pin(self.state(target, tool), self.seen, b"accepted")
 
     async def description(self, target: str, tool: str) -> str:
         return f"What {tool} does."
