@@ -145,7 +145,7 @@ async def test_people_reach_the_approver_and_its_page(deployment: Deployment) ->
         assert await approvals.list() == []
     async with httpx.AsyncClient(base_url=deployment.url) as http:
         assert "sign_in" in (await http.get("/approvals/")).text, "what the page says while nobody can sign in"
-        assert (await http.post("/approvals/slack/interactions", content=bytes(65 * 1024))).status_code == 413
+        assert (await http.post("/approvals/slack/interactions", content=bytes(257 * 1024))).status_code == 413
 
 
 @pytest.mark.parametrize("name", ["authz", "masker"])
