@@ -199,8 +199,8 @@ class Channel:
 class Approvals:
     """How calls wait for people, and how people hear of it.
 
-    A call is held for ``hold_s`` seconds at most, then told to come back; that of a legacy client that asks for progress
-    for ``hold_with_progress_s``. ``pending_per_principal`` may wait at once.
+    A call is held for ``hold_s`` seconds at most, then told to come back; that of a legacy client that asks for
+    progress for ``hold_with_progress_s``. ``pending_per_principal`` may wait at once.
     """
 
     hold_s: float = 45.0
