@@ -94,7 +94,7 @@ def passed(rig: Rig, approval_id: str) -> int:
     return [which for (which,) in found].count(approval_id)
 
 
-@pytest.mark.parametrize("name", ["approver", "postgres"])
+@pytest.mark.parametrize("name", ["approver", "postgres", "recorder"])
 async def test_a_call_that_waits_outlives_who_keeps_it(rig: Rig, owner: ApprovalClient, name: str) -> None:
     marker = new_marker()
     async with rig.target(answers(tool_text("dropped"))) as target, rig.caller() as caller:
@@ -110,6 +110,20 @@ async def test_a_call_that_waits_outlives_who_keeps_it(rig: Rig, owner: Approval
     assert passed(rig, approval.id) == 1
     told = transitions(rig, approval.id)
     assert told.index("asked") < told.index("approved") < told.index("consumed") == len(told) - 1
+
+
+async def test_a_target_gets_its_own_state_back_and_never_ours(rig: Rig, owner: ApprovalClient) -> None:
+    marker, own = new_marker(), {"requestState": "the target's", "inputResponses": {"q": {"action": "accept"}}}
+    params = {"name": "drop", "arguments": {"marker": marker}}
+    async with rig.target(answers(tool_text("dropped"))) as target, rig.caller() as caller:
+        state = state_of(await caller.post(Rpc("tools/call", {**params, **own})))
+        await agreed(owner, (await owner.wait_for(lambda one: marker in one.summary.arguments)).id)
+        assert "dropped" in await answered(caller, marker, state)
+        (received,) = target.received
+    got = received.message()["params"]
+    assert isinstance(got, dict)
+    assert {key: got[key] for key in own} == own
+    assert got["arguments"] == {"marker": marker}
 
 
 async def test_what_was_agreed_to_is_there_after_everything_died(rig: Rig, owner: ApprovalClient) -> None:
