@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,17 +26,45 @@ from countersign.cli.access import (
 from countersign.model.visible import visible
 
 if TYPE_CHECKING:
+    import httpx2
     from mcp import Client
+    from mcp.types import CallToolResult
 
 _TIMEOUT_S = 60.0
+# No gateway holds a call for longer before it says more (`approvals.hold`).
+_HELD_S = 300.0
 
 Target = Annotated[str, typer.Option(help="The target's name in gateway.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What the SDK does not say of the answers: the statuses of refusals, and what a call waits for (as it is told)."""
+
+    statuses: list[int] = field(default_factory=list)
+    waits: str = ""
+
+    async def note(self, response: httpx2.Response) -> None:
+        if response.status_code >= 400:
+            self.statuses.append(response.status_code)
+        elif response.status_code == 202 and "preference-applied" in response.headers:
+            self.waits = _message(await response.aread())
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection: the SDK's client, the HTTP client below it, and what is heard there."""
+
+    client: Client
+    http: httpx2.AsyncClient
+    heard: _Heard
+
+
 def register(app: typer.Typer) -> None:
     """Add ``call`` to the ``countersign`` command."""
-    app.command("call")(call)
+    examples = "Examples: countersign call query 'sql=SELECT 1';  ... call get_customer customer_id=7 --no-wait"
+    app.command("call", epilog=examples)(call)
 
 
 def list_tools(
@@ -48,8 +77,8 @@ def list_tools(
     """List the tools of a target that you may call."""
     console = Console()
 
-    async def ask(client: Client) -> None:
-        listed = await client.list_tools()
+    async def ask(line: _Line) -> None:
+        listed = await line.client.list_tools()
         if as_json:
             _print_json(console, listed.model_dump_json(by_alias=True, exclude_none=True))
             return
@@ -71,13 +100,20 @@ def call(
     token_file: TokenFile = None,
     token: Token = None,
     as_json: AsJson = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="When people must agree first: say so, and end with exit code 1.")
+    ] = False,
 ) -> None:
-    """Call a tool of a target through the gateway and print what it answers."""
+    """Call a tool of a target through the gateway and print what it answers.
+
+    When people must agree to the call first, it says for whom it waits (on standard error), and waits. Whoever ends it
+    meanwhile, or is told to call again, makes the same call later: what was agreed to is not asked about anew.
+    """
     console = Console()
     parsed = _parse(arguments or [])
 
-    async def ask(client: Client) -> None:
-        answer = await client.call_tool(tool, parsed)
+    async def ask(line: _Line) -> None:
+        answer = await _call(line, tool, parsed, wait=not no_wait)
         if as_json:
             _print_json(console, answer.model_dump_json(by_alias=True, exclude_none=True))
         elif answer.structured_content is not None:
@@ -86,12 +122,42 @@ def call(
             for block in answer.content:
                 text = block.text if block.type == "text" else block.model_dump_json()
                 # A target wrote it: of what a terminal obeys, only the ends of lines.
-                for line in text.split("\n"):
-                    console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
+                for written in text.split("\n"):
+                    console.print(visible(written), markup=False, highlight=False, soft_wrap=True)
         if answer.is_error:
             raise typer.Exit(REFUSED)
 
     _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
+
+
+async def _call(line: _Line, tool: str, arguments: dict[str, object], *, wait: bool) -> CallToolResult:
+    """Call a tool, and say what it waits for as soon as it does: a call that is held says nothing for so long."""
+    from mcp.shared.exceptions import MCPError
+
+    line.http.headers["prefer"] = "respond-async"
+    try:
+        return await line.client.call_tool(tool, arguments)
+    except MCPError:
+        # The SDK takes a 202 for an error.
+        if not line.heard.waits:
+            raise
+    finally:
+        del line.http.headers["prefer"]
+    if not wait:
+        raise stop(line.heard.waits, REFUSED)
+    typer.echo(f"{visible(line.heard.waits)} (or wait here; Ctrl-C leaves it asked)", err=True)
+    line.http.timeout = _HELD_S
+    return await line.client.call_tool(tool, arguments, read_timeout_seconds=_HELD_S)
+
+
+def _message(body: bytes) -> str:
+    """What the answer to a call that waits says of it; empty when it is none."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    message = document.get("message") if isinstance(document, dict) else None
+    return message if isinstance(message, str) else ""
 
 
 def _print_json(console: Console, text: str) -> None:
@@ -111,7 +177,7 @@ def _parse(arguments: list[str]) -> dict[str, object]:
     return parsed
 
 
-def _run(url: str, token: str, ask: Callable[[Client], Awaitable[None]]) -> None:
+def _run(url: str, token: str, ask: Callable[[_Line], Awaitable[None]]) -> None:
     """Connect and ask; what goes wrong becomes one line and an exit code."""
     try:
         # Here, not at the top: the SDK is an extra, and slow to import for every other command.
@@ -120,37 +186,32 @@ def _run(url: str, token: str, ask: Callable[[Client], Awaitable[None]]) -> None
     except ImportError:
         raise stop("this command needs the MCP SDK: pip install 'countersign[demo]'", USAGE) from None
 
-    statuses: list[int] = []
+    heard = _Heard()
     try:
-        asyncio.run(_ask(url, token, ask, statuses))
+        asyncio.run(_ask(url, token, ask, heard))
     except Exception as error:
         cause = _innermost(error)
         if isinstance(cause, typer.Exit):
             raise cause from None
         if isinstance(cause, MCPError):
-            status = f" (HTTP {statuses[-1]})" if statuses else ""
+            status = f" (HTTP {heard.statuses[-1]})" if heard.statuses else ""
             raise stop(f"refused: {cause.error.message}{status}", REFUSED) from None
         if isinstance(cause, httpx2.TransportError | TimeoutError):
             raise stop(f"{url} does not answer: is the gateway up?", UNREACHABLE) from None
         raise
 
 
-async def _ask(url: str, token: str, ask: Callable[[Client], Awaitable[None]], statuses: list[int]) -> None:
+async def _ask(url: str, token: str, ask: Callable[[_Line], Awaitable[None]], heard: _Heard) -> None:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
-    async def note(response: httpx2.Response) -> None:
-        # The SDK's errors do not say which status made them.
-        if response.status_code >= 400:
-            statuses.append(response.status_code)
-
     headers = {"authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT_S, event_hooks={"response": [note]}) as http,
+        httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT_S, event_hooks={"response": [heard.note]}) as http,
         Client(streamable_http_client(url, http_client=http), read_timeout_seconds=_TIMEOUT_S) as client,
     ):
-        await ask(client)
+        await ask(_Line(client, http, heard))
 
 
 def _innermost(error: BaseException) -> BaseException:

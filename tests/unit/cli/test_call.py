@@ -128,3 +128,44 @@ async def test_nor_does_its_refusal(tmp_path: Path) -> None:
     assert result.exit_code == access.REFUSED
     assert result.stderr.removesuffix("\n").isprintable()
     assert "no \\x1b[2J" in result.stderr
+
+
+async def waiting(tmp_path: Path, *options: str, at_last: dict[str, object]) -> tuple[Result, list[str | None]]:
+    """Call what people must agree to first; also the preference that each call stated. A call that is held succeeds."""
+    token = tmp_path / "token"
+    token.write_text("token")
+    preferred: list[str | None] = []
+
+    async def on_call(exchange: Exchange) -> None:
+        preferred.append(exchange.request.header("prefer"))
+        if preferred[-1] is None:
+            return await answers(at_last)(exchange)
+        told = json.dumps({"status": "waiting", "message": "waiting for approval by support, id 7\x1b[2J"}).encode()
+        later = answers_bytes(told, status=202, location="/approvals/7", preference_applied="respond-async")
+        return await later(exchange)
+
+    async with scripted_target(speaks_mcp(on_call)) as target:
+        gateway = target.url.removesuffix("/mcp")
+        command = ["call", "query", "--gateway", gateway, "--token-file", str(token), *options]
+        return await asyncio.to_thread(run, *command), preferred
+
+
+async def test_a_call_that_waits_says_so_and_then_answers(tmp_path: Path) -> None:
+    result, preferred = await waiting(tmp_path, at_last=tool_text("done"))
+    assert (result.exit_code, result.stdout) == (0, "done\n")
+    assert result.stderr.startswith("waiting for approval by support, id 7\\x1b[2J")
+    assert preferred == ["respond-async", None]
+
+
+async def test_a_call_that_is_only_told_to_call_again_is_exit_1(tmp_path: Path) -> None:
+    told = {**tool_text("waiting for approval by support, id 7, call again"), "isError": True}
+    result, _ = await waiting(tmp_path, at_last=told)
+    assert result.exit_code == access.REFUSED
+    assert "call again" in result.stdout
+
+
+async def test_who_does_not_wait_is_told_and_calls_once(tmp_path: Path) -> None:
+    result, preferred = await waiting(tmp_path, "--no-wait", at_last=tool_text("done"))
+    assert (result.exit_code, result.stdout) == (access.REFUSED, "")
+    assert "id 7" in result.stderr
+    assert preferred == ["respond-async"]
