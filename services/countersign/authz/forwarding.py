@@ -81,6 +81,7 @@ def forward(
         mask_request=outgoing.masked,
         unmask=outgoing.put_back,
         state=outgoing.state,
+        bare=outgoing.bare,
         sent_mark=sealer.mark_request(outgoing.body) if outgoing.changed else "",
     )
     return Forward(headers, removed, summary, handoff)

@@ -37,6 +37,7 @@ from countersign.mcp import (
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
 from countersign.runtime.aside import Aside
+from countersign.runtime.outgoing import bared
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable, WaitState
@@ -193,6 +194,8 @@ class Judge:
         weighed = await self._weigher.weigh(in_force, target, record, calls, sent, record.arrived_us)
         if weighed.decided.verdict.outcome is not Outcome.APPROVE:
             return Settled(weighed)
+        plain = await self._aside.run(len(sent.body), lambda: bared(sent.body))
+        agreed = replace(sent, body=plain, bare=plain != sent.body)
 
         async def again() -> Weighed | None:
             # The token may have expired meanwhile, and the rules may be others.
@@ -200,7 +203,7 @@ class Judge:
             if principal != record.principal or self._rulebook.current is not in_force:
                 return None
             return await self._weigher.weigh(
-                in_force, target, record, calls, sent, self._now_us(), approved=weighed.said
+                in_force, target, record, calls, agreed, self._now_us(), approved=weighed.said
             )
 
         return await self._stage.settle(in_force, target, record, request, weighed, state, again)

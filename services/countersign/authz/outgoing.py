@@ -17,6 +17,7 @@ class Outgoing:
     ``body`` is what the target is to get, ``masked`` whether something in it was masked, ``put_back`` whether values
     were put back in it for tokens. ``state`` is what it holds in place of our own state that the caller handed back:
     JSON text of the target's own members (``runtime.outgoing.restored``). ``None``: the caller handed none back.
+    ``bare`` says that something was left away of its ``_meta`` (``runtime.outgoing.bared``).
     """
 
     body: bytes
@@ -24,11 +25,12 @@ class Outgoing:
     put_back: bool = False
     refusal: str = ""
     state: str | None = None
+    bare: bool = False
 
     @property
     def changed(self) -> bool:
         """Whether the target is to get something else than the caller sent."""
-        return self.masked or self.put_back or self.state is not None
+        return self.masked or self.put_back or self.bare or self.state is not None
 
     def denial(self, decision: Decision) -> Decision:
         """Return a decision as it is when the request is refused."""

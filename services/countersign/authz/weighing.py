@@ -65,7 +65,7 @@ class Weigher:
         said = decided.verdict
         if not decided.refused and body and target.mask_request != RequestMasks():
             examined = await self._aside.run(len(body), lambda: examine(target.mask_request, in_force.masks, body))
-            sent = replace(examined, state=sent.state)
+            sent = replace(examined, state=sent.state, bare=sent.bare)
             decided = _unless_refused(decided, sent)
         changes = sent.changed or decided.unmask
         if not decided.refused and changes and not inquiry.changes_requests:

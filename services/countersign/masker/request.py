@@ -20,7 +20,7 @@ from countersign.mcp import Failure, failed, moved_param_mirrors
 from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
 from countersign.runtime.aside import Aside
-from countersign.runtime.outgoing import masked_request, params_of, restored
+from countersign.runtime.outgoing import bared, masked_request, params_of, restored
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -99,7 +99,7 @@ class RequestSide:
             await self._record(self._handoff, Failure.BAD_GATEWAY, reason)
 
     async def _body(self, handoff: Handoff, data: bytes) -> pb.ProcessingResponse:
-        if not handoff.mask_request and not handoff.unmask and handoff.state is None:
+        if not (handoff.mask_request or handoff.unmask or handoff.bare or handoff.state is not None):
             return envoy.same_request_body()
         try:
             changed = await self._changed(handoff, data)
@@ -115,6 +115,8 @@ class RequestSide:
         """Mask before tokens are put back: their values are for the tool that a rule names, whatever is masked."""
         if handoff.state is not None:
             data = _restored(data, handoff.state)
+        if handoff.bare:
+            data = bared(data)
         if handoff.mask_request:
             in_force = self._rulebook.find(handoff.policy_version)
             target = in_force.config.targets.get(handoff.target) if in_force is not None else None

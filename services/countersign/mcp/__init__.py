@@ -2,7 +2,7 @@
 
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.discovery import advertise_tasks
-from countersign.mcp.eras import Era
+from countersign.mcp.eras import PROTOCOL_META, Era
 from countersign.mcp.errors import DENIED, INVALID_PARAMS, WAITING, AnswerRefused, Failure, McpRefused
 from countersign.mcp.headers import moved_param_mirrors
 from countersign.mcp.listing import (
@@ -35,6 +35,7 @@ __all__ = [
     "DENIED",
     "INVALID_PARAMS",
     "LISTING_METHODS",
+    "PROTOCOL_META",
     "STATE_MEMBERS",
     "WAITING",
     "Answer",

@@ -25,6 +25,18 @@ SUPPORTED_VERSIONS = (*LEGACY_VERSIONS, MODERN_VERSION)
 
 META_VERSION = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+PROTOCOL_META = frozenset(
+    {
+        META_VERSION,
+        META_CAPABILITIES,
+        "io.modelcontextprotocol/clientInfo",
+        "io.modelcontextprotocol/logLevel",
+        "progressToken",
+        "traceparent",
+        "tracestate",
+    }
+)
+"""Members of ``_meta`` that say who calls, and how it is told and traced: nothing of what is to be done."""
 
 NOTIFICATION_PREFIX = "notifications/"
 

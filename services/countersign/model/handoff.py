@@ -52,6 +52,7 @@ class Handoff:
     arguments are to be turned into the values they stand for. ``sent_mark`` is the mark of what the target is to get of
     a request that must be changed (``runtime.sealing.Sealer.mark_request``). ``state`` is what the target is to get in
     place of the state by which the caller came back to us (``runtime.outgoing.restored``); ``None``: leave it.
+    ``bare`` says that something in its ``_meta`` is not for the target (``runtime.outgoing.bared``).
     """
 
     session_id: str
@@ -68,6 +69,7 @@ class Handoff:
     unmask: bool = False
     sent_mark: str = ""
     state: str | None = None
+    bare: bool = False
 
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
@@ -88,6 +90,7 @@ class Handoff:
                 self.unmask,
                 self.sent_mark,
                 self.state,
+                self.bare,
             ],
             separators=(",", ":"),
         )
@@ -97,7 +100,7 @@ class Handoff:
         """Read what ``to_json`` wrote; raises ``ValueError`` on anything else."""
         try:
             session, call, arrived, target, era, principal, calls, masks, version, *more = json.loads(text)
-            traceparent, mask_request, unmask, sent_mark, state = more
+            traceparent, mask_request, unmask, sent_mark, state, bare = more
             issuer, subject, groups, kind, token_id, actors = principal
             return cls(
                 session_id=session,
@@ -114,6 +117,7 @@ class Handoff:
                 unmask=unmask,
                 sent_mark=sent_mark,
                 state=state,
+                bare=bare,
             )
         except TypeError as error:
             raise ValueError("not a handoff of authz") from error

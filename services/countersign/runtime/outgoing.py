@@ -19,7 +19,7 @@ from countersign.jsontext import (
 )
 from countersign.masking import Masked, Masker, NotMaskable
 from countersign.masking.tokens import ByForm
-from countersign.mcp import STATE_MEMBERS
+from countersign.mcp import PROTOCOL_META, STATE_MEMBERS
 from countersign.model.event import Finding
 
 # What callers say freely. Everything else (names, URIs, ids, cursors, states, keys of the protocol) says what is asked
@@ -88,6 +88,20 @@ def restored(body: bytes, nested: str) -> bytes:
     else:
         edits = [Edit(begins, begins, f"{put}," if members else put)]
     return apply_edits(document.text, edits).encode()
+
+
+def bared(body: bytes) -> bytes:
+    """Return a request without what its ``_meta`` holds beside ``PROTOCOL_META``; nothing else changes by a byte.
+
+    Approvers are not shown ``_meta``, and agree to a call whatever it says there: clients number their tries in it. So
+    a target gets nothing by it that it could act on. A batch stays as it is. Raises ``JsonRefused``.
+    """
+    document, path = parse(body, max_depth=_DEEPEST), ("params", "_meta")
+    span = value_span(document, path)
+    if span is None or document.text[span[0]] != "{":
+        return body
+    others = [key for key in member_spans(document, path) if key not in PROTOCOL_META]
+    return apply_edits(document.text, drop_members(document, path, others)).encode() if others else body
 
 
 def params_of(body: bytes) -> dict[str, JsonValue]:

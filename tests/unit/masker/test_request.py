@@ -179,6 +179,13 @@ async def test_a_target_gets_its_own_state_back_masked_like_any_request(bench: B
     assert sent(reply) == going_on("[EMAIL]", own)
 
 
+async def test_a_target_gets_of_an_approved_call_what_people_saw_and_the_protocol_needs(bench: Bench) -> None:
+    meta = b'"_meta":{"example.com/tenant":"production","progressToken":1}'
+    judged = going_on(MAIL, b'"_meta":{"progressToken":1}')
+    handoff = replace(bench.handoff(), bare=True, sent_mark=bench.sealer.mark_request(judged))
+    assert sent(await bench.send(going_on(MAIL, meta), handoff)) == judged
+
+
 @pytest.mark.parametrize(
     ("state", "judged"),
     [

@@ -46,6 +46,7 @@ handoffs = st.builds(
     unmask=st.booleans(),
     sent_mark=_TEXT,
     state=st.none() | _TEXT,
+    bare=st.booleans(),
 )
 
 

@@ -14,7 +14,7 @@ from countersign.masking.detectors.email import Email
 from countersign.masking.fields import Field
 from countersign.masking.masker import Rule
 from countersign.masking.replacements import Redacted
-from countersign.runtime.outgoing import FixedPart, masked_request
+from countersign.runtime.outgoing import FixedPart, bared, masked_request
 
 MAIL = "canary@" + "example.org"
 # `name` is a key of the protocol, too.
@@ -121,3 +121,32 @@ def test_masking_arguments_leaves_every_other_byte(arguments: object, ascii_only
     assert masked.startswith(before)
     assert masked.endswith(after)
     assert MAIL not in masked
+
+
+OF_PROTOCOL = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "progressToken": 1, "tracestate": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("meta", "left"),
+    [
+        (OF_PROTOCOL, OF_PROTOCOL),
+        ({**OF_PROTOCOL, "example.com/tenant": "production"}, OF_PROTOCOL),
+        ({"baggage": "a=b", **OF_PROTOCOL, "progresstoken": 2}, OF_PROTOCOL),
+        ({"io.modelcontextprotocol/related-task": {"taskId": "t"}}, {}),
+        ({}, {}),
+    ],
+)
+def test_of_what_nobody_agreed_to_only_the_protocols_own_is_left(
+    meta: dict[str, object], left: dict[str, object]
+) -> None:
+    arguments = {"_meta": {"example.com/tenant": "test"}}
+    assert json.loads(bared(json.dumps(call(arguments, _meta=meta)).encode())) == call(arguments, _meta=left)
+
+
+@pytest.mark.parametrize("body", [b'{"method":"ping"}', b'{"params":{"\\u005fmeta":{ } }}', b'{"params": {"a":1.0}}'])
+def test_what_has_nothing_to_leave_away_stays_as_it_was_written(body: bytes) -> None:
+    assert bared(body) == body
+
+
+def test_a_key_is_left_away_however_it_is_spelt() -> None:
+    assert bared(b'{"params":{"\\u005fmeta":{"te\\u006eant":1}}}') == b'{"params":{"\\u005fmeta":{}}}'

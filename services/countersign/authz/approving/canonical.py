@@ -14,7 +14,8 @@ def canonical_params(params_json: str) -> bytes:
 
     Keys are sorted by code point, white space and the spelling of escapes are normalised. A number stays as it was
     written: ``1``, ``1.0`` and ``1e0`` are three, since targets may tell them apart. (So this is not RFC 8785, which
-    passes them through floats.) Only ``_meta`` is left out, where clients count and trace their tries. A
+    passes them through floats.) Only ``_meta`` is left out, where clients count and trace their tries: of it
+    the target gets nothing that it could act on (``runtime.outgoing.bared``). A
     ``requestState`` is part of what is asked of a target, whatever it looks like: ours is taken out before
     (``runtime.outgoing.restored``). Raises ``JsonRefused``.
     """

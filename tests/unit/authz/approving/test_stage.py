@@ -18,7 +18,7 @@ from countersign.model.decision import Outcome
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.rulebook import Rulebook
 from tests.support.brokers import StoreBroker
-from tests.unit.authz.bench import ALICE, Bench, inquiry
+from tests.unit.authz.bench import ALICE, SEALER, Bench, inquiry
 
 GATEWAY = """
 version: 1
@@ -68,10 +68,15 @@ class Waiting:
         return await self.ask("tools/call", "drop_table", params, can)
 
     async def ask(
-        self, method: str, name: str, params: Mapping[str, object], can: Mapping[str, object] | None = None
+        self,
+        method: str,
+        name: str,
+        params: Mapping[str, object],
+        can: Mapping[str, object] | None = None,
+        meta: Mapping[str, object] | None = None,
     ) -> Forward | Answer:
-        meta = {"io.modelcontextprotocol/protocolVersion": VERSION, CAPABILITIES: dict(can or {})}
-        body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": meta}}
+        said = {"io.modelcontextprotocol/protocolVersion": VERSION, CAPABILITIES: dict(can or {}), **(meta or {})}
+        body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": said}}
         headers = {"mcp_protocol_version": VERSION, "mcp_method": method, "mcp_name": name}
         return await self.bench.ask(replace(inquiry(body, **headers), changes_requests=True))
 
@@ -148,6 +153,35 @@ async def test_what_was_agreed_to_is_no_leave_for_another_call(waiting: Waiting)
     assert "waiting for approval by owners" in text(first)
     assert isinstance(await waiting.legacy({"table": "a"}), Forward)
     assert "waiting for approval" in text(await waiting.legacy({"table": "a"}))
+
+
+UNSEEN = {"example.com/tenant": "production", "baggage": "dry_run=no"}
+
+
+async def test_nothing_reaches_the_target_that_people_did_not_agree_to(waiting: Waiting) -> None:
+    # Whatever `_meta` says is no part of what people see, and of what their agreement is bound to.
+    asked = result(await waiting.modern({"table": "a"}))
+    await waiting.decide(await waiting.pending())
+    params = {"name": "drop_table", "arguments": {"table": "a"}, "requestState": asked["requestState"]}
+    passed = await waiting.ask("tools/call", "drop_table", {**params}, meta=UNSEEN)
+    assert isinstance(passed, Forward)
+    assert passed.handoff is not None
+    del params["requestState"]
+    judged = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {**params, "_meta": META}}
+    assert passed.handoff.bare
+    assert passed.handoff.sent_mark == SEALER.mark_request(json.dumps(judged).encode())
+
+
+async def test_what_the_protocol_says_of_a_call_goes_along_with_it(waiting: Waiting) -> None:
+    meta = {"progressToken": 7, "traceparent": "00-1", "tracestate": "a=b"}
+    call = asyncio.ensure_future(
+        waiting.ask("tools/call", "drop_table", {"name": "drop_table", "arguments": {}}, meta=meta)
+    )
+    await waiting.decide(await waiting.pending())
+    passed = await call
+    assert isinstance(passed, Forward)
+    assert passed.handoff is not None
+    assert (passed.handoff.bare, passed.handoff.sent_mark) == (False, "")
 
 
 async def test_a_modern_client_comes_back_with_a_state_that_only_it_can_use_for_this_call(waiting: Waiting) -> None:
