@@ -19,16 +19,13 @@ from countersign.approver.page.app import Pages
 from countersign.approver.page.used_links import PostgresUsedLinks
 from countersign.config import GatewayConfig
 from countersign.runtime.sealing import service_token
+from countersign.runtime.serving import CannotListen
 from countersign.runtime.trust import is_private
 
 _BACKLOG = 128
 _DRAIN_S = 3
 _AT_ONCE = 200
 _HEAD_BYTES = 32 * 1024
-
-
-class CannotListen(RuntimeError):
-    """The address is taken or not ours."""
 
 
 class _Server(uvicorn.Server):
@@ -48,7 +45,7 @@ class PageRoom:
     """Serves the page on ``listen`` (``HOST:PORT`` or ``unix:/path``) while it runs; see ``countersign.approver.part``.
 
     ``key`` is the deployment's; ``config`` returns the version in force, which may change. On TCP it answers nobody but
-    Envoy. Raises ``CannotListen`` from ``run``.
+    Envoy. Raises ``countersign.runtime.serving.CannotListen`` when made, and takes no connections before ``run``.
     """
 
     def __init__(
@@ -61,7 +58,7 @@ class PageRoom:
         dsn: str,
         clock_us: Callable[[], int],
     ) -> None:
-        self._listen = listen
+        self._listener = bound(listen)
         self._token = "" if is_private(listen) else service_token(key)
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -85,7 +82,7 @@ class PageRoom:
 
     async def run(self) -> None:
         """Serve until closed or cancelled."""
-        listener = listening(self._listen)
+        self._listener.listen(_BACKLOG)
         server = _Server(
             uvicorn.Config(
                 self._pages.app(self._token),
@@ -104,33 +101,32 @@ class PageRoom:
             )
         )
         self._server = server
-        self._task = asyncio.ensure_future(server.serve([listener]))
+        self._task = asyncio.ensure_future(server.serve([self._listener]))
         try:
             await asyncio.shield(self._task)
         finally:
             server.end()
-            listener.close()
 
     async def close(self) -> None:
         """Take no more requests, let those under way end, and let go of the database and of the issuer."""
         if self._server is not None and self._task is not None:
             self._server.end()
             await asyncio.wait({self._task})
+        self._listener.close()
         await self._client.aclose()
         await self._used.close()
 
 
-def listening(address: str) -> socket.socket:
-    """Listen on ``HOST:PORT`` or ``unix:/path``, where only this user connects. Raises ``CannotListen``."""
+def bound(address: str) -> socket.socket:
+    """Take ``HOST:PORT`` or ``unix:/path``, where only this user connects. Raises ``CannotListen``."""
     try:
         if address.startswith("unix:"):
             return _unix(Path(address.removeprefix("unix:")))
         host, _, port = address.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         if not 0 < int(port) < 1 << 16:
             raise ValueError("no port")
-        return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+        return _bound(socket.AF_INET6 if ":" in host else socket.AF_INET, (host, int(port)))
     except (OSError, ValueError):
         raise CannotListen(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
 
@@ -139,13 +135,19 @@ def _unix(path: Path) -> socket.socket:
     # One that a killed process left behind would refuse us for ever.
     path.unlink(missing_ok=True)
     before = os.umask(0o077)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(path))
-        listener.listen(_BACKLOG)
+        return _bound(socket.AF_UNIX, str(path))
+    finally:
+        os.umask(before)
+
+
+def _bound(family: socket.AddressFamily, where: str | tuple[str, int]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family is not socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
     except OSError:
         listener.close()
         raise
-    finally:
-        os.umask(before)
     return listener

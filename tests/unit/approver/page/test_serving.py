@@ -13,8 +13,9 @@ import httpx
 import pytest
 import uvloop
 
-from countersign.approver.page.serving import CannotListen, PageRoom, listening
+from countersign.approver.page.serving import PageRoom, bound
 from countersign.runtime.sealing import service_token
+from countersign.runtime.serving import CannotListen
 from countersign.runtime.trust import SERVICE_HEADER
 from tests.support.recorders import until
 from tests.unit.approver.page.world import GATEWAY, KEY, World
@@ -86,12 +87,19 @@ async def _serves(kind: str, tmp_path: Path) -> None:
 async def test_an_address_that_is_taken_is_said(tmp_path: Path) -> None:
     for address in (f"unix:{tmp_path}", "nowhere", "127.0.0.1:99999", "127.0.0.1:-1", "192.0.2.1:9001"):
         with pytest.raises(CannotListen):
-            listening(address)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        room = a_room(f"127.0.0.1:{taken.getsockname()[1]}", World())
-        with pytest.raises(CannotListen):
-            await room.run()
-        await room.close()
+            bound(address)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(CannotListen):
+        a_room(f"127.0.0.1:{taken.getsockname()[1]}", World())
+
+
+async def test_a_page_that_never_began_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "page"
+    room = a_room(f"unix:{path}", World())
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    async with httpx.AsyncClient(transport=transport) as browser:
+        with pytest.raises(httpx.ConnectError):
+            await browser.get("http://page/approvals/")
+    await room.close()
 
 
 async def test_a_cancelled_page_lets_what_is_under_way_end(tmp_path: Path) -> None:
