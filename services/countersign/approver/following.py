@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from countersign.approver.ports import ApprovalStore
-from countersign.model.approval import Approval, ApprovalState
+from countersign.model.approval import Approval, ApprovalState, Person
 from countersign.runtime.postgres import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 POLL_S = 2.0
 MOST_WAITS = 20_000
 MOST_WATCHES = 200
+MOST_WATCHES_EACH = 10
+"""Of one person: nobody watches so often that others cannot."""
 OPEN = (ApprovalState.PENDING, ApprovalState.APPROVED)
 # New ones that no hint told of are found among the newest; whoever watches looks at everything now and then.
 _NEWEST = 50
@@ -75,15 +77,17 @@ class Following:
         poll_s: float = POLL_S,
         most_waits: int = MOST_WAITS,
         most_watches: int = MOST_WATCHES,
+        most_watches_each: int = MOST_WATCHES_EACH,
     ) -> None:
         self._store = store
         self._poll_s = poll_s
         self._most_waits = most_waits
         self._most_watches = most_watches
+        self._most_watches_each = most_watches_each
         # By approval: who waits, and since which version.
         self._waits: dict[str, dict[asyncio.Event, int]] = {}
         self._waiting = 0
-        self._watches: set[Watch] = set()
+        self._watches: dict[Watch, Person] = {}
         self._look = asyncio.Event()
         self.draining = False
 
@@ -113,16 +117,17 @@ class Following:
                     raise NoRoom
 
     @contextmanager
-    def watching(self) -> Iterator[Watch]:
-        """Tell a watch of changes while the block runs. Raises ``NoRoom``."""
-        if self.draining or len(self._watches) >= self._most_watches:
+    def watching(self, who: Person) -> Iterator[Watch]:
+        """Tell a watch of changes while the block runs. Raises ``NoRoom``, also for too many of ``who`` alone."""
+        theirs = sum(other == who for other in self._watches.values())
+        if self.draining or len(self._watches) >= self._most_watches or theirs >= self._most_watches_each:
             raise NoRoom
         watch = Watch()
-        self._watches.add(watch)
+        self._watches[watch] = who
         try:
             yield watch
         finally:
-            self._watches.discard(watch)
+            del self._watches[watch]
 
     def hint(self, approval_id: str, _version: int = 0) -> None:
         """Wake who waits for this approval, and who watches."""

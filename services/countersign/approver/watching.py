@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from countersign.approver.acting import Acting, Wanted
 from countersign.approver.following import OPEN, Following, Watch
 from countersign.approver.ports import ApprovalStore, NoSuchApproval
-from countersign.model.approval import Approval
+from countersign.model.approval import Approval, Person
 from countersign.model.principal import Principal
 
 BEAT_S = 10.0
@@ -54,7 +54,7 @@ class Watching:
         Raises ``NoRoom``, ``DatabaseUnavailable``.
         """
         ends_s = self._monotonic_s() + self._longest_s
-        with self._following.watching() as watch:
+        with self._following.watching(Person(who.issuer, who.subject)) as watch:
             view = _View(self._acting, who, Wanted(OPEN, to_decide, mine), watch)
             async for some, whole in self._open():
                 yield News(view.look(some), whole)

@@ -8,12 +8,14 @@ import pytest
 
 from countersign.approver.following import Following, NoRoom
 from countersign.approver.ports import NoSuchApproval
-from countersign.model.approval import Approval, ApprovalState
+from countersign.model.approval import Approval, ApprovalState, Person
 from countersign.runtime.postgres import DatabaseUnavailable
 from tests.support.approvals import NOON, owner
 from tests.support.approving import asking
 from tests.support.memory_approvals import MemoryApprovalStore
 from tests.support.recorders import until
+
+ANN = Person("https://idp.test", "ann")
 
 
 async def asked(store: MemoryApprovalStore) -> Approval:
@@ -60,7 +62,7 @@ async def test_a_new_approval_that_no_hint_told_of_is_found_by_who_watches() -> 
     store = MemoryApprovalStore()
     following = Following(store, poll_s=0.01)
     running = asyncio.ensure_future(following.run())
-    with following.watching() as watch:
+    with following.watching(ANN) as watch:
         one = await asked(store)
         assert await watch.changed(30) == {one.id}
         watch.known[one.id] = one.version
@@ -91,11 +93,23 @@ async def test_no_more_wait_than_there_is_room_for() -> None:
     await until(lambda: following.waiting == 1)
     with pytest.raises(NoRoom):
         await asyncio.wait_for(following.wait(one.id, one.version, 300), 20)
-    with following.watching(), pytest.raises(NoRoom), following.watching():
+    with following.watching(ANN), pytest.raises(NoRoom), following.watching(ANN):
         pass
     following.drain()
     with pytest.raises(NoRoom):
         await asyncio.wait_for(waiting, 20)
+
+
+async def test_nobody_watches_so_often_that_others_cannot() -> None:
+    following = Following(MemoryApprovalStore(), most_watches=100, most_watches_each=2)
+    elsewhere = Person("https://other.test", ANN.subject)
+    with following.watching(ANN), following.watching(ANN):
+        with pytest.raises(NoRoom), following.watching(ANN):
+            pass
+        with following.watching(elsewhere):
+            pass
+    with following.watching(ANN):
+        pass
 
 
 async def test_who_waits_for_what_is_not_there_or_cannot_be_read_is_told() -> None:
@@ -111,7 +125,7 @@ async def test_who_waits_for_what_is_not_there_or_cannot_be_read_is_told() -> No
 
 async def test_who_watches_and_does_not_read_holds_no_more_than_a_bound() -> None:
     following = Following(MemoryApprovalStore())
-    with following.watching() as watch:
+    with following.watching(ANN) as watch:
         for number in range(6_000):
             following.hint(str(number))
         assert watch.lost
