@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import psycopg
 
-from countersign.approver.store import CHANNEL
+from countersign.approver.changing import CHANNEL
 from countersign.runtime.postgres import DatabaseError, connect_writer, safe_reason
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 import pytest
 
+from countersign.approver.changing import CHANNEL
 from countersign.approver.listening import Listener
-from countersign.approver.store import CHANNEL, PostgresApprovalStore
+from countersign.approver.store import PostgresApprovalStore
 from tests.support.approvals import NOON, owner, question
 
 
