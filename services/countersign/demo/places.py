@@ -27,9 +27,15 @@ rules:
     deny: {{targets: [orders], tools: [query]}}
     when: '!sql(args.sql, "sqlite").only_reads'
     message: Only statements that read, please.
+  - name: support agrees
+    approve: {{groups: [analysts], targets: [orders], tools: [get_customer]}}
+    by: {{groups: [support], within: 15m}}
+    mask: [secrets, pii]
 masks:
   pii: {{detect: [email, credit_card, us_ssn], fields: [ssn, "*.card"], replace: "[{{label}}]"}}
   secrets: {{detect: [secrets]}}
+approvals:
+  sign_in: {{issuer: "{issuer}", client_id: countersign-page}}   # people decide at {{gateway.url}}/approvals/, too
 recording: {{mode: required}}
 auditors: {{groups: [auditors]}}      # who may read the record
 operators: {{groups: [platform]}}     # who may accept tools that change
@@ -69,6 +75,11 @@ class Places:
     def config(self) -> Path:
         """The generated gateway.yaml."""
         return self.state / "gateway.yaml"
+
+    @property
+    def signed_in(self) -> str:
+        """Where the page of approvals takes sign-ins."""
+        return f"{self.gateway}/approvals/signed-in"
 
     def token_file(self, person: str) -> Path:
         """Where a person's token is kept for commands by hand."""

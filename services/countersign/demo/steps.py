@@ -21,6 +21,7 @@ SQL = (
 HIDDEN = "SELECT 1 /* only looking */ ; DELETE FROM orders -- LIMIT 1"
 READING_ONLY = "Only statements that read, please."
 DENIAL = "Exports go through the data team."
+_SESSIONS = "countersign.api.recorder.v1.SessionService"
 _CREDENTIAL = re.compile("AK" + r"IA\w{16}|gh" + r"p_\w{36}|(?<=access_key=)\S{40}")
 
 
@@ -52,34 +53,36 @@ class Step:
 
 def told(places: Places, program: str) -> tuple[Step, ...]:
     """The steps before carol's replay, which needs the session that these make."""
-    tools = ("tools", "list", *_as("alice", places))
-    bob_query = ("call", "query", "sql=SELECT 1", *_as("bob", places))
+    tools = ("tools", "list", *as_person("alice", places))
+    bob_query = ("call", "query", "sql=SELECT 1", *as_person("bob", places))
     raw = _raw_values(database_path(places.state))
+    # What waits for approval may be called, too.
+    offered = ("query", "list_tables", "get_customer")
     return (
         Step(
             "alice (analysts) lists the tools: she sees only what she may call",
             (program, *tools),
             mcp_curl(places, "alice", "tools/list", {}),
-            all_of(ends(0), shows("query", "list_tables"), hides(("export_table", "describe_table", "get_customer"))),
-            all_of(ends(0), shows("query", "list_tables"), hides(("export_table", "describe_table", "get_customer"))),
+            all_of(ends(0), shows(*offered), hides(("export_table", "describe_table"))),
+            all_of(ends(0), shows(*offered), hides(("export_table", "describe_table"))),
         ),
         Step(
             "alice queries: the rows come back masked",
-            (program, "call", "query", f"sql={SQL}", *_as("alice", places)),
+            (program, "call", "query", f"sql={SQL}", *as_person("alice", places)),
             mcp_curl(places, "alice", "tools/call", {"name": "query", "arguments": {"sql": SQL}}),
             all_of(ends(0), shows("[EMAIL]", "[SSN]", "[CARD]"), hides(raw)),
             all_of(ends(0), shows("[EMAIL]", "[SSN]", "[CARD]"), hides(raw)),
         ),
         Step(
             "alice exports: denied, with the rule's message",
-            (program, "call", "export_table", "table=customers", *_as("alice", places)),
+            (program, "call", "export_table", "table=customers", *as_person("alice", places)),
             mcp_curl(places, "alice", "tools/call", {"name": "export_table", "arguments": {"table": "customers"}}),
             all_of(ends(1), shows(DENIAL)),
             all_of(ends(0), shows(DENIAL, '"isError":true', ignore_spaces=True)),
         ),
         Step(
             "alice hides a DELETE in a query: the statement is understood, and denied",
-            (program, "call", "query", f"sql={HIDDEN}", *_as("alice", places)),
+            (program, "call", "query", f"sql={HIDDEN}", *as_person("alice", places)),
             mcp_curl(places, "alice", "tools/call", {"name": "query", "arguments": {"sql": HIDDEN}}),
             all_of(ends(1), shows(READING_ONLY)),
             all_of(ends(0), shows(READING_ONLY, '"isError":true', ignore_spaces=True)),
@@ -98,7 +101,7 @@ def listing(places: Places, program: str) -> Step:
     """Carol lists sessions."""
     return Step(
         "carol (auditors) lists the recorded sessions",
-        (program, "sessions", "--limit", "8", *_as("carol", places)),
+        (program, "sessions", "--limit", "8", *as_person("carol", places)),
         grpc_curl(places, "ListSessions", b""),
         all_of(ends(0), shows("alice", "bob", "orders")),
         all_of(ends(0), shows("alice", "bob", "orders")),
@@ -108,14 +111,15 @@ def listing(places: Places, program: str) -> Step:
 def replay(places: Places, program: str, session_id: str) -> Step:
     """Carol replays one session of alice."""
     raw = _raw_values(database_path(places.state))
+    seen = ("alice", "query", "export_table", "no exports", "get_customer", "support agrees")
     # ReplaySessionRequest with field 1, the session id, set.
     asked = bytes([0x0A, len(session_id)]) + session_id.encode()
     return Step(
-        "carol replays alice's session: who, what, by which rule, and never a raw value",
-        (program, "replay", session_id, *_as("carol", places)),
+        "carol replays alice's session: who, what, by which rule, who agreed, and never a raw value",
+        (program, "replay", session_id, *as_person("carol", places)),
         grpc_curl(places, "ReplaySession", asked),
-        all_of(ends(0), shows("alice", "query", "export_table", "no exports"), hides(raw)),
-        all_of(ends(0), shows("alice", "query", "export_table", "no exports"), hides(raw)),
+        all_of(ends(0), shows(*seen, "approved by bob"), hides(raw)),
+        all_of(ends(0), shows(*seen, "bob"), hides(raw)),
     )
 
 
@@ -127,8 +131,8 @@ def token_curl(places: Places, person: str, audience: str) -> str:
     )
 
 
-def mcp_curl(places: Places, person: str, method: str, params: dict[str, object]) -> str:
-    """One MCP request of the 2026-07-28 era, which needs no session, as a curl command."""
+def mcp_curl(places: Places, person: str, method: str, params: dict[str, object], *more: str) -> str:
+    """One MCP request of the 2026-07-28 era, which needs no session, as a curl command; ``more`` are headers."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -139,6 +143,7 @@ def mcp_curl(places: Places, person: str, method: str, params: dict[str, object]
         "accept: application/json, text/event-stream",
         "mcp-protocol-version: 2026-07-28",
         f"mcp-method: {method}",
+        *more,
     ]
     if "name" in params:
         headers.append(f"mcp-name: {params['name']}")
@@ -147,14 +152,14 @@ def mcp_curl(places: Places, person: str, method: str, params: dict[str, object]
     return " \\\n  ".join([*lines, f"-d {shlex.quote(json.dumps(body))}"])
 
 
-def grpc_curl(places: Places, method: str, message: bytes) -> str:
+def grpc_curl(places: Places, method: str, message: bytes, *, person: str = "carol", service: str = _SESSIONS) -> str:
     """One gRPC call as a curl command: a length-prefixed protobuf message over HTTP/2; `strings` shows the text."""
     framed = b"\0" + len(message).to_bytes(4, "big") + message
     octal = "".join(chr(byte) if chr(byte).isalnum() or byte == ord("-") else f"\\{byte:03o}" for byte in framed)
     return (
-        f"printf '{octal}' | curl -s --http2-prior-knowledge {_curl_token(places, 'carol')} \\\n"
+        f"printf '{octal}' | curl -s --http2-prior-knowledge {_curl_token(places, person)} \\\n"
         f"  -H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- \\\n"
-        f"  {places.gateway}/countersign.api.recorder.v1.SessionService/{method} --output - | strings -n 3"
+        f"  {places.gateway}/{service}/{method} --output - | strings -n 3"
     )
 
 
@@ -162,7 +167,8 @@ def _curl_token(places: Places, person: str) -> str:
     return f'-H "authorization: Bearer $(cat {shlex.quote(str(places.token_file(person)))})"'
 
 
-def _as(person: str, places: Places) -> tuple[str, ...]:
+def as_person(person: str, places: Places) -> tuple[str, ...]:
+    """The options by which a command reaches the gateway with a person's token."""
     return "--gateway", places.gateway, "--token-file", str(places.token_file(person))
 
 
@@ -175,6 +181,15 @@ def _raw_values(database: Path) -> tuple[str, ...]:
     if not found:
         raise AssertionError("the demo's notes should hold credentials in the rows that alice reads")
     return (*values, *found)
+
+
+def customer_values(database: Path, customers: Iterable[int]) -> tuple[str, ...]:
+    """What the target itself says of these customers, and must not come through the gateway."""
+    wanted = tuple(customers)
+    sql = "SELECT c.email, c.ssn, k.card FROM customers c JOIN cards k ON k.customer_id = c.id WHERE c.id = ?"
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as shop:
+        rows = [shop.execute(sql, (customer,)).fetchone() for customer in wanted]
+    return tuple(value for row in rows for value in row)
 
 
 def ends(code: int) -> Check:

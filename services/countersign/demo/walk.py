@@ -20,7 +20,7 @@ import httpx
 from rich.console import Console
 from rich.text import Text
 
-from countersign.demo import steps
+from countersign.demo import agreeing, steps
 from countersign.demo.orders_journal import journal_path
 from countersign.demo.parts import PartFailed, Parts, choose_port
 from countersign.demo.people import ALICE, BOB, CAROL, SHARED_SECRET
@@ -93,6 +93,7 @@ class _Walk:
             self._console.print(f"everything is up after {time.monotonic() - began:.1f} s\n")
             for step in steps.told(self._places, self._program):
                 self._take(step)
+            self._take_approval()
             self._take(steps.listing(self._places, self._program))
             self._take_replay()
             self._look_at_target()
@@ -107,7 +108,7 @@ class _Walk:
         inherited = environment()
         with_credential = {**inherited, "ORDERS_TOKEN": secrets.token_urlsafe(32)}
         python = sys.executable
-        issuer = ["-m", "countersign.demo.issuer", "--port", str(places.issuer_port)]
+        issuer = ["-m", "countersign.demo.issuer", "--port", str(places.issuer_port), "--page", places.signed_in]
         target = ["-m", "countersign.demo.orders", "--port", str(places.orders_port), "--state", str(places.state)]
         gateway = ["up", "-c", str(places.config), "--listen", f"127.0.0.1:{places.gateway_port}"]
         gateway += ["--state", str(places.state / "gateway")]
@@ -130,7 +131,13 @@ class _Walk:
         places = self._places
         told = "\nThe people's tokens come from the demo's issuer and are kept in files (mode 0600):"
         self._console.print(told, soft_wrap=True)
-        for person, audience in ((ALICE, places.governed), (BOB, places.governed), (CAROL, places.gateway)):
+        wanted = (
+            (ALICE, ALICE.name, places.governed),
+            (BOB, BOB.name, places.governed),
+            (BOB, agreeing.BOB_DECIDES, places.gateway),
+            (CAROL, CAROL.name, places.gateway),
+        )
+        for person, name, audience in wanted:
             form = {
                 "grant_type": "client_credentials",
                 "client_id": person.name,
@@ -140,11 +147,11 @@ class _Walk:
             answer = httpx.post(f"{places.issuer}/token", data=form, timeout=10)
             if answer.status_code != 200:
                 raise PartFailed(f"the issuer gives {person.name} no token: HTTP {answer.status_code}")
-            write_private(places.token_file(person.name), answer.json()["access_token"])
+            write_private(places.token_file(name), answer.json()["access_token"])
             self._console.print(Text(f"$ {steps.token_curl(places, person.name, audience)}", "cyan"), soft_wrap=True)
 
-    def _take(self, step: Step) -> Outcome:
-        """Show a step, do it by both commands, and say whether it went as told."""
+    def _take(self, step: Step) -> tuple[Outcome, ...]:
+        """Show a step, do it by both commands (if curl is here), and say whether it went as told."""
         self._number += 1
         self._console.print(Text(f"\n{self._number}. {step.title}", "bold"), soft_wrap=True)
         self._console.print(Text(f"$ {self._by_hand(step.command)}", "cyan"), soft_wrap=True)
@@ -158,9 +165,21 @@ class _Walk:
         self._console.print(Text(f"$ {step.curl}", "cyan"), soft_wrap=True)
         if shutil.which("curl") is None or ("strings" in step.curl and shutil.which("strings") is None):
             self._console.print(Text("  not tried: curl (or strings) is not installed here", "dim"))
+            return (outcome,)
+        same = _run(["/bin/sh", "-c", step.curl])
+        self._judge(step.check_curl(same), "the same with curl")
+        return outcome, same
+
+    def _take_approval(self) -> None:
+        """Alice asks, bob agrees, alice's calls run."""
+        asked = [agreeing.approval_id(outcome) for outcome in self._take(agreeing.asking(self._places, self._program))]
+        self._take(agreeing.waiting(self._places, self._program))
+        of_command, of_curl = asked[0], asked[-1]
+        if of_command is None or of_curl is None:
+            self._judge("alice is not told what she waits for", "")
         else:
-            self._judge(step.check_curl(_run(["/bin/sh", "-c", step.curl])), "the same with curl")
-        return outcome
+            self._take(agreeing.agreeing(self._places, self._program, of_command, of_curl))
+            self._take(agreeing.running(self._places, self._program))
 
     def _take_replay(self) -> None:
         session_id = self._session_of_alice()
@@ -224,12 +243,16 @@ def newest_session(listed: str) -> str | None:
 
 def target_problem(entries: list[dict[str, object]]) -> str | None:
     """Say what in the target's journal should not be there, or is missing."""
-    executed = {entry["name"] for entry in entries if entry["kind"] == "call"}
+    calls = [entry for entry in entries if entry["kind"] == "call"]
+    executed = {entry["name"] for entry in calls}
     foreign = [entry for entry in entries if entry["kind"] == "request" and entry["credential"] != "own"]
     if foreign or any(entry["foreign_elsewhere"] for entry in entries):
         return "a credential that is not its own reached the target"
     if "export_table" in executed:
         return "the denied export reached the target"
+    agreed = [json.dumps(entry["arguments"]) for entry in calls if entry["name"] == "get_customer"]
+    if len(agreed) != len(set(agreed)):
+        return "what was agreed to once ran twice"
     return None if "query" in executed else "the allowed query did not reach the target"
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from countersign.demo import orders, orders_data, steps
+from countersign.api.approvals.v1 import approvals_pb2
+from countersign.demo import agreeing, orders, orders_data, steps
 from countersign.demo.parts import PartFailed, Parts, choose_port
 from countersign.demo.places import Places, write_private
 from countersign.demo.serving import listen
@@ -74,8 +75,14 @@ def test_the_newest_session_is_found_or_there_is_none(listed: str, found: str | 
     assert newest_session(listed) == found
 
 
-def entry(kind: str, name: str = "", credential: str = "own", *, elsewhere: bool = False) -> dict[str, object]:
-    return {"kind": kind, "name": name, "credential": credential, "foreign_elsewhere": elsewhere}
+def entry(
+    kind: str, name: str = "", credential: str = "own", *, elsewhere: bool = False, **arguments: int
+) -> dict[str, object]:
+    asked = {"kind": kind, "name": name, "arguments": arguments}
+    return {**asked, "credential": credential, "foreign_elsewhere": elsewhere}
+
+
+SEVEN, EIGHT = (entry("call", "get_customer", customer_id=number) for number in (7, 8))
 
 
 @pytest.mark.parametrize(
@@ -87,6 +94,8 @@ def entry(kind: str, name: str = "", credential: str = "own", *, elsewhere: bool
         ([entry("call", "query"), entry("request", credential="foreign")], False),
         ([entry("call", "query"), entry("request", credential="none")], False),
         ([entry("call", "query"), entry("request", elsewhere=True)], False),
+        ([entry("call", "query"), SEVEN, EIGHT], True),
+        ([entry("call", "query"), SEVEN, EIGHT, SEVEN], False),
     ],
 )
 def test_whatever_should_not_have_reached_the_target_is_noticed(
@@ -100,6 +109,25 @@ def test_a_grpc_request_survives_the_shell(places: Places) -> None:
     printf = steps.grpc_curl(places, "ReplaySession", asked).split(" | ")[0]
     written = subprocess.run(["/bin/sh", "-c", printf], capture_output=True, check=True).stdout
     assert written == b"\0" + len(asked).to_bytes(4, "big") + asked
+
+
+def test_the_id_that_a_caller_is_told_is_the_one_that_is_agreed_to(places: Places) -> None:
+    told = Outcome(f"waiting for approval by support, id {SESSION}, call again", 1)
+    assert agreeing.approval_id(told) == SESSION
+    assert agreeing.approval_id(Outcome("waiting for approval", 1)) is None
+    step = agreeing.agreeing(places, "countersign", "of-command", SESSION)
+    written = subprocess.run(["/bin/sh", "-c", step.curl.split(" | ")[0]], capture_output=True, check=True).stdout
+    asked = approvals_pb2.DecideApprovalRequest.FromString(written[5:])
+    assert (asked.approval_id, asked.agrees, asked.note) == (SESSION, True, agreeing.NOTE)
+    assert "of-command" in step.command
+
+
+def test_an_unmasked_customer_is_noticed(places: Places) -> None:
+    step = agreeing.running(places, "countersign")
+    for row in steps.customer_values(orders_data.database_path(places.state), (7, 8)):
+        for check in (step.check, step.check_curl):
+            assert check(Outcome("[EMAIL] [SSN] [CARD]", 0)) is None
+            assert check(Outcome(f"[EMAIL] [SSN] [CARD] {row}", 0)) is not None
 
 
 def test_a_token_file_is_private_also_when_it_was_there_before(tmp_path: Path) -> None:
