@@ -18,11 +18,14 @@ def whom(approval: Approval) -> str:
 
 
 def waiting(approval: Approval) -> str:
-    """Say that it waits, for whom, under which id, and what to do."""
-    text = f"waiting for approval by {whom(approval)}, id {approval.id}, call again"
-    if approval.break_glass:
-        text += f" (or, alone and with a reason: countersign approvals break-glass {approval.id[:8]} --reason ...)"
-    return text
+    """Say that it waits, for whom, under which id, and what to do.
+
+    A model reads it, which may have a shell and a person's token: no command stands there that agrees to anything.
+    """
+    by = whom(approval)
+    if approval.break_glass and approval.lacking():
+        by += ", or its caller, who may break the glass"
+    return f"waiting for approval by {by}, id {approval.id}, call again"
 
 
 def ready(approval: Approval) -> str:
