@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,12 +41,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as 
 
 @dataclass(slots=True)
 class _Heard:
-    """What the SDK does not say of the answers: the statuses of refusals, and what a call waits for (as it is told)."""
+    """What the SDK does not say of the answers: the statuses of refusals, what a call still waits for, the session."""
 
     statuses: list[int] = field(default_factory=list)
     waits: str = ""
+    session: str = ""
 
     async def note(self, response: httpx2.Response) -> None:
+        self.session = response.headers.get("mcp-session-id", self.session)
         if response.status_code >= 400:
             self.statuses.append(response.status_code)
         elif response.status_code == 202 and "preference-applied" in response.headers:
@@ -147,7 +150,10 @@ async def _call(line: _Line, tool: str, arguments: dict[str, object], *, wait: b
         raise stop(line.heard.waits, REFUSED)
     typer.echo(f"{visible(line.heard.waits)} (or wait here; Ctrl-C leaves it asked)", err=True)
     line.http.timeout = _HELD_S
-    return await line.client.call_tool(tool, arguments, read_timeout_seconds=_HELD_S)
+    answer = await line.client.call_tool(tool, arguments, read_timeout_seconds=_HELD_S)
+    if not answer.is_error:
+        line.heard.waits = ""
+    return answer
 
 
 def _message(body: bytes) -> str:
@@ -207,11 +213,16 @@ async def _ask(url: str, token: str, ask: Callable[[_Line], Awaitable[None]], he
     from mcp.client.streamable_http import streamable_http_client
 
     headers = {"authorization": f"Bearer {token}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT_S, event_hooks={"response": [heard.note]}) as http,
-        Client(streamable_http_client(url, http_client=http), read_timeout_seconds=_TIMEOUT_S) as client,
-    ):
-        await ask(_Line(client, http, heard))
+    async with httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT_S, event_hooks={"response": [heard.note]}) as http:
+        way = streamable_http_client(url, http_client=http, terminate_on_close=False)
+        try:
+            async with Client(way, read_timeout_seconds=_TIMEOUT_S) as client:
+                await ask(_Line(client, http, heard))
+        finally:
+            # To end a session takes back what waits in it.
+            if heard.session and not heard.waits:
+                with suppress(httpx2.HTTPError):
+                    await http.delete(url, headers={"mcp-session-id": heard.session})
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -169,3 +169,34 @@ async def test_who_does_not_wait_is_told_and_calls_once(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (access.REFUSED, "")
     assert "id 7" in result.stderr
     assert preferred == ["respond-async"]
+
+
+@pytest.mark.parametrize("options", [[], ["--no-wait"]])
+async def test_a_legacy_session_ends_with_the_command_unless_a_call_waits_in_it(
+    tmp_path: Path, options: list[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("token")
+    verbs: list[str] = []
+
+    async def target_of_old(exchange: Exchange) -> None:
+        verbs.append(exchange.request.verb)
+        method = exchange.request.method
+        if exchange.request.verb != "POST" or method == "notifications/initialized":
+            return await answers_bytes(b"", status=405 if exchange.request.verb == "GET" else 202)(exchange)
+        if method == "server/discover":
+            return await answers_bytes(b"{}", status=400)(exchange)
+        if method == "initialize":
+            hello = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}}
+            opened = answers({**hello, "serverInfo": {"name": "old", "version": "1"}}, mcp_session_id="s-1")
+            return await opened(exchange)
+        if exchange.request.header("prefer") is not None:
+            later = answers_bytes(b'{"message": "waiting"}', status=202, preference_applied="respond-async")
+            return await later(exchange)
+        return await answers({"tools": []} if method == "tools/list" else tool_text("done"))(exchange)
+
+    async with scripted_target(target_of_old) as target:
+        gateway = target.url.removesuffix("/mcp")
+        command = ["call", "query", "--gateway", gateway, "--token-file", str(token), *options]
+        result = await asyncio.to_thread(run, *command)
+    assert (result.exit_code, "DELETE" in verbs) == ((access.REFUSED, False) if options else (0, True)), result.output
