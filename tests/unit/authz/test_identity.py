@@ -66,6 +66,41 @@ async def test_a_client_that_is_its_own_subject_is_a_machine(world: World) -> No
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        {"cid": "alice"},
+        {"gty": "client-credentials", "azp": "x"},
+        {"sub": "x@clients", "azp": "x"},
+        {"idtyp": "app", "azp": "x"},
+        {"azp": "x", "preferred_username": "service-account-x"},
+        {"client_id": "x", "preferred_username": "service-account-x"},
+    ],
+    ids=["okta", "auth0", "auth0 by its subject", "entra", "keycloak", "keycloak by client_id"],
+)
+async def test_a_client_on_its_own_is_a_machine_however_its_issuer_says_so(
+    world: World, said: dict[str, object]
+) -> None:
+    # Else it would agree to calls as people do, or break the glass for its own.
+    token = world.mint.token("alice", RESOURCE, **said)
+    assert (await world.verifier.verify(f"Bearer {token}", RESOURCE)).kind is PrincipalKind.MACHINE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"azp": "x", "cid": "x", "gty": "password", "idtyp": "user", "preferred_username": "alice"},
+        {"preferred_username": "service-account-x"},
+        {"azp": "x", "preferred_username": ["service-account-x"]},
+        {"sub": "alice@clients"},
+        {"azp": "", "sub": "@clients"},
+    ],
+)
+async def test_whoever_uses_a_client_is_a_person(world: World, said: dict[str, object]) -> None:
+    token = world.mint.token("alice", RESOURCE, **said)
+    assert (await world.verifier.verify(f"Bearer {token}", RESOURCE)).kind is PrincipalKind.PERSON
+
+
+@pytest.mark.parametrize(
     ("act", "actors"),
     [
         ({"sub": "bot"}, ("bot",)),
