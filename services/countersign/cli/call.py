@@ -109,8 +109,8 @@ def call(
 ) -> None:
     """Call a tool of a target through the gateway and print what it answers.
 
-    When people must agree to the call first, it says for whom it waits (on standard error), and waits. Whoever ends it
-    meanwhile, or is told to call again, makes the same call later: what was agreed to is not asked about anew.
+    When people must agree to the call first, it says for whom it waits (on standard error), and waits; who ends it
+    meanwhile takes the question back. Who is told to call again makes the same call later, which then runs.
     """
     console = Console()
     parsed = _parse(arguments or [])
@@ -148,11 +148,13 @@ async def _call(line: _Line, tool: str, arguments: dict[str, object], *, wait: b
         del line.http.headers["prefer"]
     if not wait:
         raise stop(line.heard.waits, REFUSED)
-    typer.echo(f"{visible(line.heard.waits)} (or wait here; Ctrl-C leaves it asked)", err=True)
+    # Who ends the command while it waits hangs up, and takes the question back.
+    told, line.heard.waits = line.heard.waits, ""
+    typer.echo(f"{visible(told)} (or wait here; Ctrl-C takes it back)", err=True)
     line.http.timeout = _HELD_S
     answer = await line.client.call_tool(tool, arguments, read_timeout_seconds=_HELD_S)
-    if not answer.is_error:
-        line.heard.waits = ""
+    if answer.is_error:
+        line.heard.waits = told
     return answer
 
 
