@@ -209,8 +209,9 @@ def concerns(approval: Approval, person: Person) -> bool:
 def transition(step: Step, question: Question, at_us: int, came: Came = FROM_NOWHERE) -> Transition:
     """Return what is to be recorded of a step of the approval that ``question`` asked for."""
     approval, call_id = step.approval, step.call_id or question.call_id
-    # A call joins without a new version, and each that does is recorded once.
-    name = "\n".join((approval.id, str(approval.version), step.what, step.call_id if step.what == "joined" else ""))
+    # A call joins without a new version, and may ask twice when an answer is lost: at another time it is another event.
+    joins = f"{step.call_id} {at_us}" if step.what == "joined" else ""
+    name = "\n".join((approval.id, str(approval.version), step.what, joins))
     return Transition(
         event_id=str(uuid5(_CHANGES, name)),
         what=step.what,

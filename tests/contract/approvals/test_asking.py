@@ -30,6 +30,18 @@ async def test_who_asks_again_joins_while_it_is_pending_and_while_it_is_approved
     assert (third.joined, third.approval) == (True, approved)
 
 
+async def test_who_asks_again_after_a_lost_answer_holds_up_no_record(store: ApprovalStore) -> None:
+    # The recorder takes no other event by an id that it knows, and then nothing more of the approval, nor its grant.
+    asking = question()
+    one = (await store.ask(asking, NOON)).approval
+    joining = again(asking)
+    await store.ask(joining, NOON + 1)
+    first = {told.event_id: told for told in await store.outbox(10, one.id)}
+    await store.recorded(list(first))
+    await store.ask(joining, NOON + 2)
+    assert not [told for told in await store.outbox(10, one.id) if first.get(told.event_id, told) != told]
+
+
 async def test_what_is_asked_is_kept_as_it_was(store: ApprovalStore) -> None:
     asking = question(acts_for=(Person(ISSUER, "boss"),), reuse_us=MINUTE)
     asking = replace(asking, name="query \0 \u202e", target="t\0")
