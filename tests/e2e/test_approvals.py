@@ -261,7 +261,9 @@ async def test_forged_and_foreign_states_are_refused_and_recorded(place: Place) 
     assert place.ledger.times(table=name) == 0
 
 
-async def test_a_target_gets_its_own_state_back_and_never_ours(place: Place, owner: ApprovalClient) -> None:
+async def test_a_target_gets_its_own_state_back_and_nothing_that_nobody_agreed_to(
+    place: Place, owner: ApprovalClient
+) -> None:
     name, url = table(), place.gateway.endpoint("scripted")
     token = place.issuer.token("alice", url)
 
@@ -274,7 +276,10 @@ async def test_a_target_gets_its_own_state_back_and_never_ours(place: Place, own
         assert isinstance(asked["result"], dict)
         await agreed(owner, name)
         back = rpc(requestState=asked["result"]["requestState"], inputResponses={"approval": {"action": "accept"}})
-        assert (await post(url, token, back)).status_code == 200
+        # What nobody saw when they agreed does not come along either.
+        more = json.loads(back.body(MODERN))
+        more["params"]["_meta"]["example.com/tenant"] = "production"
+        assert (await post(url, token, back, body=json.dumps(more).encode())).status_code == 200
     (received,) = target.received
     assert received.message() == json.loads(own.body(MODERN))
     assert b"cs-wait1" not in target.raw
