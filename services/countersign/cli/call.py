@@ -110,7 +110,7 @@ def call(
     """Call a tool of a target through the gateway and print what it answers.
 
     When people must agree to the call first, it says for whom it waits (on standard error), and waits; who ends it
-    meanwhile takes the question back. Who is told to call again makes the same call later, which then runs.
+    meanwhile takes the question back. Who is told to call again does so later: the same call runs once they agreed.
     """
     console = Console()
     parsed = _parse(arguments or [])

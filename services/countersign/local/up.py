@@ -170,6 +170,9 @@ class Up:
         for target in config.targets.values():
             self.say("target", f"{target.name}: {target.resource}")
         self.say("record", f"gRPC SessionService at {config.url}")
+        if config.asks_for_approval:
+            page = f", a page at {config.url}/approvals/" if config.approvals.sign_in is not None else ""
+            self.say("approvals", f"gRPC ApprovalService at {config.url}{page}")
         self.say("ready", f"listening on {self.listen}, policy version {config.version}, state in {self.state.root}")
 
 
