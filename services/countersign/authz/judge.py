@@ -110,7 +110,7 @@ class Judge:
             if inquiry.http.verb != "GET" or not _APPROVAL_ID.fullmatch(approval_id):
                 refusal = McpRefused(404, INVALID_PARAMS, "there is no such approval of yours")
                 return await self._refuse(in_force, record, refusal.message, refused(refusal))
-            reply = await self._follow_ups.status(principal, approval_id)
+            reply = await self._follow_ups.status(principal, target.name, approval_id)
             record = replace(record, approval_id=approval_id)
             reason = f"asked about its own approval {approval_id}"
             await self._sink.record(self._events.asked(record, reason, reply.status, in_force.config.version))

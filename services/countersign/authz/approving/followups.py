@@ -82,14 +82,21 @@ class FollowUps:
         except ApproverAway as error:
             raise Undecidable(f"what waits for approval cannot be taken back now: {error}") from None
 
-    async def status(self, principal: Principal, approval_id: str) -> Reply:
-        """Say to a plain HTTP client how its own approval stands; 404 for any other. Raises ``Undecidable``."""
+    async def status(self, principal: Principal, target: str, approval_id: str) -> Reply:
+        """Say to a plain HTTP client how its own approval stands, of a call of ``target``; 404 for any other.
+
+        Raises ``Undecidable``.
+        """
+        none = Reply(404, json.dumps({"error": "there is no such approval of yours"}).encode())
         try:
             approval = await self._desk.stand(approval_id, principal)
         except UnknownApproval:
-            return Reply(404, json.dumps({"error": "there is no such approval of yours"}).encode())
+            return none
         except ApproverAway as error:
             raise Undecidable(f"how the approval stands is not known now: {error}") from None
+        if approval.target != target:
+            # Its token is for this target, and tells it nothing of others.
+            return none
         pending = approval.state is ApprovalState.PENDING
         text = words.waiting(approval) if pending else words.over(approval)
         if approval.state is ApprovalState.APPROVED:

@@ -265,6 +265,16 @@ async def test_a_plain_client_is_told_where_to_look(waiting: Waiting) -> None:
     assert looked.reply.status == 404
 
 
+async def test_whoever_has_a_token_for_another_target_is_told_nothing_of_this_one(waiting: Waiting) -> None:
+    waiting.path.write_text(GATEWAY.replace("}}\nap", '}, other: {mcp: "http://127.0.0.1:9001/mcp"}}\nap'))
+    waiting.rulebook.poll()
+    accepted = await waiting.legacy(prefer="respond-async")
+    assert isinstance(accepted, Answer)
+    path = dict(accepted.reply.headers)["location"].removeprefix("https://gateway.test").replace("/orders/", "/other/")
+    asked = replace(inquiry(verb="GET", path=path), route="approval", target="other")
+    assert (await waiting.bench.judge.status(asked)).reply.status == 404
+
+
 async def test_a_denial_is_told_with_its_note(waiting: Waiting) -> None:
     call = asyncio.ensure_future(waiting.legacy())
     await waiting.decide(await waiting.pending(), agrees=False, note="not on a Friday")
