@@ -10,9 +10,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
+from countersign.api.access.v1 import status_pb2, status_pb2_grpc
 from countersign.config.version import version_of
 from tests.fault.rig import RULES, TARGET, Caller, Rig, eventually, new_marker, question, running_rig
 from tests.fault.traffic import assert_promises, traffic
@@ -48,11 +50,21 @@ async def edited(
     rig.gateway.reconfigure(replace(rig.gateway.setup, rules=rules, targets={TARGET: known, **(targets or {})}))
     version = version_of(rig.gateway.config.read_bytes())
     await eventually(lambda: in_force(rig) == version, TAKEN_S, "a word about the edit")
+    for part in ("authz", "masker"):
+        await eventually(partial(follows, rig, part, version), TAKEN_S, f"{part}'s own look")
 
 
 def in_force(rig: Rig) -> str:
     """The version that ``up`` told of last."""
     return str(re.findall(r"policy version (\w+)", rig.gateway.output())[-1])
+
+
+async def follows(rig: Rig, part: str, version: str) -> bool:
+    """Whether a part judges by a version: one that it misses is none that it could take in later."""
+    async with grpc.aio.insecure_channel(f"unix:{rig.gateway.state}/run/{part}.sock") as channel:
+        status = status_pb2_grpc.StatusServiceStub(channel)
+        told = await status.GetStatus(status_pb2.GetStatusRequest(), timeout=TAKEN_S)
+    return told.policy_version == version
 
 
 async def eventually_answers(caller: Caller, denied: bool) -> None:
