@@ -45,13 +45,18 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Whoever watched wants no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The gateway said no, and would again."""
 
     error: grpc.RpcError
 
 
-News: TypeAlias = Connecting | Lost | Refused | approvals_pb2.WatchApprovalsResponse
+News: TypeAlias = Connecting | Lost | Left | Refused | approvals_pb2.WatchApprovalsResponse
 
 
 class Feed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from countersign.cli.access import DEFAULT_GATEWAY, GatewayUrl, Token, TokenFile
 from countersign.cli.approvals.board import Board
 from countersign.cli.approvals.deciding import decide
 from countersign.cli.approvals.documents import approval_document
-from countersign.cli.approvals.feed import Connecting, Feed, Lost, News, Refused
+from countersign.cli.approvals.feed import Connecting, Feed, Left, Lost, News, Refused
 from countersign.cli.approvals.keys import Key, are_there, pressed, single_keys
 from countersign.cli.approvals.seeing import Mine, ToDecide, now_us, print_approval
 from countersign.cli.approvals.service import AsJson, approvals
@@ -67,11 +68,12 @@ def watch(
 
 
 def _append(feed: Feed, *, as_json: bool) -> None:
-    """Print a line for each change, for ever."""
+    """Print a line for each change until SIGINT."""
     board = Board()
-    while True:
+    # An exception in whatever code runs just then may be lost, such as in one that must not raise.
+    signal.signal(signal.SIGINT, lambda *_: feed.news.put(Left()))
+    while not isinstance(news := feed.next(_NEWS_WAIT_S), Left):
         feed.check()
-        news = feed.next(_NEWS_WAIT_S)
         if isinstance(news, Lost):
             typer.echo(f"the connection is lost; trying again in {news.again_s:.1f} s", err=True)
         for one in _taken(board, news):
