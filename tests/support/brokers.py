@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from countersign.approver.ports import NoSuchApproval, NotOpen, TooManyPending
+from countersign.approver.ports import ApprovalStore, NoSuchApproval, NotOpen, TooManyPending
 from countersign.model.approval import Approval, Person, Question, Waiter
 from countersign.runtime.approvals import ApproverAway, TooManyAsked, UnknownApproval
 from countersign.runtime.postgres import DatabaseError
@@ -13,16 +13,20 @@ from tests.support.memory_approvals import MemoryApprovalStore
 
 
 class StoreBroker:
-    """See ``runtime.approvals.Broker``. Have the store call ``changed``; ``waiting`` is set when somebody waits."""
+    """See ``runtime.approvals.Broker``; ``waiting`` is set when somebody waits.
 
-    def __init__(self, now_us: Callable[[], int]) -> None:
-        self.store = MemoryApprovalStore(changed=self.changed)
+    Have a store that is not in memory, or whoever changes something in it, call ``changed``.
+    """
+
+    def __init__(self, now_us: Callable[[], int], store: ApprovalStore | None = None) -> None:
+        self.memory = MemoryApprovalStore(changed=self.changed)
+        self.store: ApprovalStore = store or self.memory
         self._changed = asyncio.Event()
         self.left: list[tuple[str, bool]] = []
         self.waiting = asyncio.Event()
         self._now_us = now_us
 
-    def changed(self, approval_id: str, version: int) -> None:
+    def changed(self, approval_id: str = "", version: int = 0) -> None:
         """Wake who waits."""
         self._changed.set()
         self._changed = asyncio.Event()

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from uuid import uuid4
 
 import grpc
 import pytest
 
+from countersign.approver.ports import MayNot, NotOpen, Stale
+from countersign.approver.store import PostgresApprovalStore
 from countersign.authz.approving.desk import Claim, Desk
 from countersign.authz.approving.digest import CallDigests
 from countersign.authz.approving.terms import Terms
 from countersign.model.approval import ApprovalState, ApprovalSummary
 from countersign.model.call import Call, NameKind
+from countersign.runtime.approvals import Broker
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.sealing import WaitState
 from tests.support.approvals import TWO_OWNERS, owner, person
 from tests.support.approving import Replica, running_approver
+from tests.support.brokers import StoreBroker
 from tests.support.recorders import running_recorder
 
-ROUNDS = 20
+ROUNDS = 200
+ROUNDS_OVER_GRPC = 10
 RETRIES = 20
 PEOPLE = 5
 # Rounds that go on beside one another, so that they take their time together.
 AT_ONCE = 4
 CALL = Call("orders", "tools/call", "drop_table", NameKind.TOOL, '{"name": "drop_table"}')
 TERMS = Terms((TWO_OWNERS,), (), 900_000_000, 0)
+Agreeing = Callable[[int, str], Awaitable[None]]
 # Those whom others were quicker than.
 LATE = (grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED)
 
@@ -68,37 +75,66 @@ async def always() -> bool:
     return True
 
 
-async def agree(replica: Replica, number: int, approval_id: str) -> None:
-    """One person tries until they agreed, or were too late."""
-    while True:
-        seen = (await replica.people.get(owner(number), approval_id)).approval
-        try:
-            await replica.people.decide(owner(number), approval_id, seen.version)
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in LATE:
-                raise
-            if error.code() is grpc.StatusCode.ABORTED:
-                continue
-        return
-
-
-async def one_round(replicas: tuple[Replica, Replica], desks: tuple[Desk, Desk]) -> int:
+async def one_round(desks: tuple[Desk, Desk], agreeing: Agreeing) -> int:
     """How often the call ran."""
     digests, subject = CallDigests(os.urandom(32), os.urandom(32)), f"caller {uuid4()}"
     asked = (await desks[0].settle(claim(digests, subject), always)).approval
     state = WaitState(asked.id, digests.what, digests.digest, asked.expires_at_us)
-    people = [agree(replicas[number % 2], number, asked.id) for number in range(PEOPLE)]
+    people = [agreeing(number, asked.id) for number in range(PEOPLE)]
     tries = [desks[number % 2].settle(claim(digests, subject, state), always) for number in range(RETRIES)]
     _, stands = await asyncio.gather(asyncio.gather(*people), asyncio.gather(*tries))
     assert {stand.approval.state for stand in stands} == {ApprovalState.CONSUMED}
     return sum(stand.granted for stand in stands)
 
 
-async def test_what_was_agreed_to_runs_exactly_once(replicas: tuple[Replica, Replica]) -> None:
-    one, other = (Desk(replica.broker, now_us, new_id) for replica in replicas)
-    ran = []
-    for _ in range(0, ROUNDS, AT_ONCE):
-        ran += await asyncio.gather(*(one_round(replicas, (one, other)) for _ in range(AT_ONCE)))
-    assert ran == [1] * ROUNDS
+async def raced(rounds: int, brokers: tuple[Broker, Broker], agreeing: Agreeing) -> None:
+    """Run rounds, some beside one another."""
+    one, other = (Desk(broker, now_us, new_id) for broker in brokers)
+    ran: list[int] = []
+    while len(ran) < rounds:
+        ran += await asyncio.gather(*(one_round((one, other), agreeing) for _ in range(AT_ONCE)))
+    assert ran == [1] * len(ran)
     await one.close()
     await other.close()
+
+
+async def test_what_was_agreed_to_runs_exactly_once(dsn: str) -> None:
+    stores = PostgresApprovalStore(dsn), PostgresApprovalStore(dsn)
+    brokers = tuple(StoreBroker(now_us, store) for store in stores)
+    for store in stores:
+        await store.open()
+
+    async def agree(number: int, approval_id: str) -> None:
+        """One person tries until they agreed, or were too late."""
+        with suppress(MayNot, NotOpen):
+            while True:
+                seen = await stores[number % 2].get(approval_id)
+                with suppress(Stale):
+                    await stores[number % 2].decide(
+                        approval_id, owner(number), version=seen.version, agrees=True, note="", now_us=now_us()
+                    )
+                    for broker in brokers:
+                        broker.changed()
+                    return
+
+    await raced(ROUNDS, (brokers[0], brokers[1]), agree)
+    for store in stores:
+        await store.close()
+
+
+async def test_nor_does_it_run_otherwise_by_way_of_two_approvers(replicas: tuple[Replica, Replica]) -> None:
+    async def agree(number: int, approval_id: str) -> None:
+        """One person tries until they agreed, or were too late."""
+        people = replicas[number % 2].people
+        while True:
+            seen = (await people.get(owner(number), approval_id)).approval
+            try:
+                await people.decide(owner(number), approval_id, seen.version)
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in LATE:
+                    raise
+                if error.code() is grpc.StatusCode.ABORTED:
+                    continue
+            return
+
+    await raced(ROUNDS_OVER_GRPC, (replicas[0].broker, replicas[1].broker), agree)
