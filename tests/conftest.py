@@ -21,7 +21,10 @@ settings.load_profile("untimed")
 # The longest files, longest first; a minute and a half down to a quarter of one on two cores.
 LONG = (
     "e2e/test_demo.py",
+    "e2e/test_approvals_real_time.py",
     "e2e/test_up.py",
+    "e2e/test_approvals.py",
+    "contract/approvals/test_executions.py",
     "fault/test_killed_parts.py",
     "fault/test_usage.py",
     "e2e/test_tools.py",
@@ -29,6 +32,8 @@ LONG = (
     "fault/test_identity_faults.py",
     "e2e/test_usage.py",
     "e2e/test_rules.py",
+    "fault/test_approvals.py",
+    "e2e/test_approvals_up.py",
     "e2e/test_status.py",
     "e2e/test_reload.py",
     "fault/recorder/test_faults.py",
