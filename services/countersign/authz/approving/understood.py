@@ -16,8 +16,6 @@ from countersign.model.visible import visible
 from countersign.pins.hidden import looks_like_another
 from countersign.policy import compile_condition
 from countersign.statements import READING, StatementClass, Verdict, classify, unparsable
-from countersign.statements.postgres.layout import lay_out, shape
-from countersign.statements.postgres.parsing import NotUnderstood
 
 Path: TypeAlias = tuple[str, ...]
 Mask: TypeAlias = Callable[[str], str]
@@ -112,6 +110,10 @@ def _summary(argument: str, language: str, text: str | None, masked: str, mask: 
 def _readable(language: str, text: str | None, masked: str) -> str:
     """Lay a statement out that is still one of the same parts once it is masked; write others as they are."""
     if language == "postgres" and text is not None and len(masked) <= _LONGEST_LAID_OUT:
+        # Only now, as in ``statements.classify``: its parser is large, and an authz that nobody asks needs none.
+        from countersign.statements.postgres.layout import lay_out, shape
+        from countersign.statements.postgres.parsing import NotUnderstood
+
         try:
             if text == masked or shape(text) == shape(masked):
                 return lay_out(masked)
