@@ -25,6 +25,7 @@ class MemoryApprovalStore:
         self._questions: dict[str, Question] = {}
         self._waiters: dict[str, dict[str, Waiter]] = {}
         self._expected_back: set[str] = set()
+        self._untold: dict[str, int] = {}
         self._uses: set[tuple[str, str]] = set()
         self._outbox: dict[str, Transition] = {}
 
@@ -45,6 +46,9 @@ class MemoryApprovalStore:
                 if question.call_id != self._questions[approval.id].call_id:
                     self._tell(states.joined(approval, question), question, now_us, states.came_of(question))
                 return Asked(approval, joined=True)
+        for denied in self._owed(question, now_us)[:1]:
+            self._untold.pop(denied.id)
+            return Asked(denied, joined=True)
         if sum(self._is_pending(one, question.caller, now_us) for one in self._open()) >= question.most_pending:
             raise TooManyPending("too many")
         step = states.asked(question, self._new_id(), now_us)
@@ -64,11 +68,14 @@ class MemoryApprovalStore:
         approval = self._held(approval_id, now_us, caller)
         if waiter is not None and approval.state.is_open:
             self._wait(approval, waiter, now_us)
+        self._untold.pop(approval_id, None)
         return approval
 
     async def leave(self, approval_id: str, waiter_id: str, *, hung_up: bool, until_us: int, now_us: int) -> Approval:
         """See ``ApprovalStore.leave``."""
         approval = self._held(approval_id, now_us)
+        if approval.state is ApprovalState.DENIED and not hung_up:
+            self._untold[approval_id] = max(until_us, self._untold.get(approval_id, 0))
         waiters = self._waiters.get(approval_id, {})
         known = waiters.pop(waiter_id, None)
         if known is None:
@@ -200,6 +207,12 @@ class MemoryApprovalStore:
     def _open(self) -> list[Approval]:
         return [one for one in self._approvals.values() if one.state.is_open]
 
+    def _owed(self, question: Question, now_us: int) -> list[Approval]:
+        """The denials that a caller has yet to hear of, the last one first."""
+        found = [self._approvals[one] for one, until_us in self._untold.items() if until_us > now_us]
+        found = [one for one in found if (one.digest, one.asked_by) == (question.digest, question.caller)]
+        return sorted(found, key=lambda one: (one.decided_at_us, one.id), reverse=True)
+
     def _is_pending(self, one: Approval, caller: Person, now_us: int) -> bool:
         return one.state is ApprovalState.PENDING and one.asked_by == caller and one.expires_at_us > now_us
 
@@ -235,7 +248,10 @@ class MemoryApprovalStore:
             return before
         self._approvals[before.id] = step.approval
         if not step.approval.state.is_open:
-            self._waiters.pop(before.id, None)
+            left = self._waiters.pop(before.id, {}).values()
+            expected = [one.until_us for one in left if one.id in self._expected_back]
+            if expected and step.approval.state is ApprovalState.DENIED:
+                self._untold[before.id] = max(expected)
         self._tell(step, self._questions[before.id], now_us, came)
         return step.approval
 

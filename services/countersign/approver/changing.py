@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from countersign.approver import states
 from countersign.approver.ports import FROM_NOWHERE, Came, NoSuchApproval, Transition
 from countersign.approver.rows import COLUMNS, Kept, kept_of, outbox_values, question_bytes, text
-from countersign.model.approval import Approval, Person, Question, Waiter
+from countersign.model.approval import Approval, ApprovalState, Person, Question, Waiter
 from countersign.runtime.postgres import DatabaseUnavailable
 
 CHANNEL = "countersign_approvals"
@@ -48,6 +48,20 @@ _AWAITED = (
 _FORGET_PAST = b"""
     DELETE FROM countersign_approvals.waiters
     WHERE approval_id = %s AND (until_us <= %s OR (session_id = %s AND NOT held))"""
+# The second comparison is the index's own: it is of no use to a query that does not say so.
+_LATEST_UNTOLD = b"""
+    SELECT id FROM countersign_approvals.approvals
+    WHERE digest = %s AND issuer = %s AND subject = %s AND untold_until_us > %s AND untold_until_us > 0
+    ORDER BY decided_at_us DESC, id DESC LIMIT 1"""
+_OWE_EXPECTED = b"""
+    UPDATE countersign_approvals.approvals SET untold_until_us = coalesce((
+        SELECT max(until_us) FROM countersign_approvals.waiters WHERE approval_id = %s AND NOT held), 0)
+    WHERE id = %s"""
+_OWE = b"""
+    UPDATE countersign_approvals.approvals SET untold_until_us = greatest(untold_until_us, %s)
+    WHERE id = %s AND state = 'denied'"""
+_TOLD = b"""
+    UPDATE countersign_approvals.approvals SET untold_until_us = 0 WHERE id = %s AND untold_until_us > 0"""
 _FORGET_ALL = b"DELETE FROM countersign_approvals.waiters WHERE approval_id = %s"
 RECORD = b"""
     INSERT INTO countersign_approvals.outbox
@@ -89,6 +103,28 @@ class Change:
         # A digest is of one caller only; what says otherwise gets nothing of another's.
         kept = await self.lock(row[0], now_us, question.caller)
         return kept if kept.approval.state.is_open else None
+
+    async def tell_untold(self, question: Question, now_us: int) -> Approval | None:
+        """Return the last denial of this call that its caller has yet to hear of, as told now; ``None``: there is none.
+
+        Nobody else asks for this caller meanwhile, see ``lock_open``.
+        """
+        caller = question.caller
+        values = (question.digest, text(caller.issuer), text(caller.subject), now_us)
+        row = await (await self.connection.execute(_LATEST_UNTOLD, values)).fetchone()
+        if row is None:
+            return None
+        denied = (await self.lock(row[0], now_us, caller)).approval
+        await self.told(denied)
+        return denied
+
+    async def told(self, approval: Approval) -> None:
+        """Write down that the caller of a denied approval has heard of it."""
+        await self.connection.execute(_TOLD, (approval.id,))
+
+    async def expect_back(self, approval: Approval, until_us: int) -> None:
+        """Write down that a caller comes back, who does not know yet if it is denied by now."""
+        await self.connection.execute(_OWE, (until_us, approval.id))
 
     async def read(self, ids: Sequence[str], now_us: int) -> list[Kept]:
         """Read approvals that are held already, expired if they are over."""
@@ -142,6 +178,8 @@ class Change:
             for one in after.decisions[len(before.decisions) :]:
                 fields = (text(one.by.issuer), text(one.by.subject), one.agrees, one.note, one.at_us)
                 await self.connection.execute(_DECIDE, (after.id, after.version, *fields, list(one.rules), one.glass))
+            if after.state is ApprovalState.DENIED:
+                await self.connection.execute(_OWE_EXPECTED, (after.id, after.id))
             if not after.state.is_open:
                 await self.connection.execute(_FORGET_ALL, (after.id,))
             await self._tell(states.transition(step, kept.question, now_us, came))

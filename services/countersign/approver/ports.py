@@ -111,13 +111,20 @@ class ApprovalStore(Protocol):
 
     Who waits anew, by ``ask`` or ``rejoin``, is who was expected back of the same session: only who is held, or still
     expected, keeps an approval from being abandoned.
+
+    A denial is told once to a caller who is expected back: to whichever of their calls is first, by ``rejoin`` or by
+    ``ask`` for the digest, in whatever session, before the time until which they are expected. Who is held hears of it
+    in their hold.
     """
 
     async def open(self) -> None:
         """Be ready: make or migrate the tables. Raises ``countersign.runtime.postgres.DatabaseError``."""
 
     async def ask(self, question: Question, now_us: int) -> Asked:
-        """Ask, or join what is pending or approved for the digest (expired ones are no longer). ``TooManyPending``."""
+        """Ask, or join what is pending or approved for the digest (expired ones are no longer). ``TooManyPending``.
+
+        Where neither is, and its caller has yet to hear of a denial, that is joined instead, and nobody asked.
+        """
 
     async def get(self, approval_id: str) -> Approval:
         """Return how it stands. ``NoSuchApproval``."""
@@ -126,7 +133,10 @@ class ApprovalStore(Protocol):
         """Return how it stands, and wait for it while it is open. ``NoSuchApproval`` for another caller's, too."""
 
     async def leave(self, approval_id: str, waiter_id: str, *, hung_up: bool, until_us: int, now_us: int) -> Approval:
-        """End a hold: expect the caller back until ``until_us``, or, ``hung_up`` and the last one, abandon it."""
+        """End a hold: expect the caller back until ``until_us``, or, ``hung_up`` and the last one, abandon it.
+
+        Who is expected back to what was denied just before is to be told so.
+        """
 
     async def withdraw(self, caller: Person, session_id: str, rpc_id: str, now_us: int) -> Sequence[Approval]:
         """End the holds of a session (of one ``rpc_id`` unless empty); return the approvals that this abandoned."""

@@ -104,6 +104,9 @@ class PostgresApprovalStore:
                 if question.call_id != found.question.call_id:
                     await change.record(states.joined(approval, question), question, now_us, states.came_of(question))
                 return Asked(approval, joined=True)
+            denied = await change.tell_untold(question, now_us)
+            if denied is not None:
+                return Asked(denied, joined=True)
             if await change.count_pending(question.caller, now_us) >= question.most_pending:
                 raise TooManyPending(
                     f"{question.most_pending} approvals wait for an answer already: let them end first"
@@ -127,6 +130,8 @@ class PostgresApprovalStore:
             approval = (await change.lock(approval_id, now_us, caller)).approval
             if waiter is not None and approval.state.is_open:
                 await change.wait(approval, waiter, now_us)
+            if approval.state is ApprovalState.DENIED:
+                await change.told(approval)
             return approval
 
     async def leave(self, approval_id: str, waiter_id: str, *, hung_up: bool, until_us: int, now_us: int) -> Approval:
@@ -135,6 +140,8 @@ class PostgresApprovalStore:
             kept = await change.lock(approval_id, now_us)
             if not hung_up:
                 await change.connection.execute(_EXPECT_BACK, (until_us, approval_id, text(waiter_id)))
+                if kept.approval.state is ApprovalState.DENIED:
+                    await change.expect_back(kept.approval, until_us)
                 return kept.approval
             left = await change.connection.execute(_LEAVE, (approval_id, text(waiter_id)))
             return await change.abandon(kept, now_us) if left.rowcount else kept.approval

@@ -56,7 +56,7 @@ class Broker(Protocol):
     """See broker.proto. Every method raises ``ApproverAway``."""
 
     async def ask(self, question: Question) -> tuple[Approval, bool]:
-        """Ask or join; the second says whether it was joined. Raises ``TooManyAsked``."""
+        """Ask, join, or hear once of a denial; the second says that it was there. Raises ``TooManyAsked``."""
 
     async def rejoin(self, approval_id: str, caller: Person, waiter: Waiter | None) -> Approval:
         """Come back to an approval. Raises ``UnknownApproval``."""

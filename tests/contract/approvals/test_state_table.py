@@ -99,6 +99,8 @@ class Machine(RuleBasedStateMachine):
         self.ids: list[str] = []
         self.stands: dict[str, Approval] = {}
         self.ran: dict[str, set[str]] = {}
+        # Denied ones of which callers heard since they were last sent away.
+        self.heard: set[str] = set()
         self.waits = 0
 
     def teardown(self) -> None:
@@ -131,8 +133,10 @@ class Machine(RuleBasedStateMachine):
         asked = replace(self.asking[caller, call], waiter=self._waiter(), call_id=str(self.waits))
         answer = self._do(lambda store: store.ask(asked, self.now_us))
         if isinstance(answer, Asked):
-            assert answer.approval.state.is_open
             assert answer.joined == (answer.approval.id in self.ids)
+            if not answer.approval.state.is_open:
+                assert answer.approval.state is ApprovalState.DENIED
+                self._hears(answer.approval)
             if not answer.joined:
                 self.ids.append(answer.approval.id)
                 self._saw(answer.approval)
@@ -198,8 +202,12 @@ class Machine(RuleBasedStateMachine):
         if way == "rejoin":
             waiting = self._waiter()
             self._do(lambda store: store.rejoin(approval.id, approval.asked_by, waiting, now_us))
+            if approval.state is ApprovalState.DENIED:
+                self.heard.add(approval.id)
         elif way in ("hang up", "end of hold"):
             gone = way == "hang up"
+            if not gone:
+                self.heard.discard(approval.id)
             self._do(lambda store: store.leave(approval.id, last, hung_up=gone, until_us=until_us, now_us=now_us))
         elif way == "withdraw":
             self._do(lambda store: store.withdraw(approval.asked_by, "session", "", now_us))
@@ -207,6 +215,24 @@ class Machine(RuleBasedStateMachine):
             self._do(lambda store: store.cancel(approval.id, approval.asked_by, "no more", now_us))
         else:
             self._do(lambda store: store.revoke(approval.asked_by, OPERATOR, "left", now_us))
+
+    @precondition(lambda self: self.ids)
+    @rule(one=newest, late=st.sampled_from([0, 0, 1, 2]), asked=st.integers(0, 2), more=st.data())
+    def deny_while_away(self, one: int, late: int, asked: int, more: st.DataObject) -> None:
+        approval = self._picked(one)
+        for way in ("rejoin", "end of hold"):
+            self.come_and_go(one, way)
+        self._decide(self._picked(one), owner(1), agrees=False, current=True, note="not today")
+        self.now_us += late * MINUTE
+        (same,) = (key for key, asking in self.asking.items() if asking.digest == approval.digest)
+        for _ in range(asked):
+            self._ask(*same, (), more)
+
+    def _hears(self, denied: Approval) -> None:
+        assert denied.id not in self.heard
+        self.heard.add(denied.id)
+        same = [one for one in self.stands.values() if one.digest == denied.digest and one.state.is_open]
+        assert not same
 
     def _sweep(self) -> None:
         swept = [self._run(store.expire(100_000, self.now_us)) for store in self.stores]

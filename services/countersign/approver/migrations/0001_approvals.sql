@@ -22,6 +22,8 @@ CREATE TABLE countersign_approvals.approvals (
     uses           integer NOT NULL DEFAULT 0,
     used_by        text    NOT NULL DEFAULT '',
     reason         text    NOT NULL DEFAULT '',
+    -- Until when its caller, who is expected back, is yet to be told that it was denied; 0 where that is not so.
+    untold_until_us bigint NOT NULL DEFAULT 0,
     -- When it is over, unless something becomes of it; NULL when something did.
     over_at_us     bigint  GENERATED ALWAYS AS (
         CASE state WHEN 'pending' THEN expires_at_us WHEN 'approved' THEN grant_until_us END) STORED
@@ -30,6 +32,7 @@ CREATE TABLE countersign_approvals.approvals (
 -- A call is asked about once at a time: whoever asks again joins.
 CREATE UNIQUE INDEX approvals_open ON countersign_approvals.approvals (digest)
     WHERE state IN ('pending', 'approved');
+CREATE INDEX approvals_untold ON countersign_approvals.approvals (digest) WHERE untold_until_us > 0;
 CREATE INDEX approvals_by_end ON countersign_approvals.approvals (over_at_us) WHERE over_at_us IS NOT NULL;
 CREATE INDEX approvals_pending ON countersign_approvals.approvals (issuer, subject) WHERE state = 'pending';
 CREATE INDEX approvals_by_time ON countersign_approvals.approvals (asked_at_us, id);

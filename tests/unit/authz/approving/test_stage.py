@@ -48,7 +48,7 @@ class Waiting:
         path.write_text(text)
         self.rulebook = Rulebook(path, {}, cache, reads=())
         self.broker = StoreBroker(now_us)
-        self.store = self.broker.store
+        self.store = self.broker.memory
         self.bench = Bench(self.rulebook, broker=self.broker, clock=now_us)
 
     async def legacy(
@@ -280,6 +280,20 @@ async def test_a_denial_is_told_with_its_note(waiting: Waiting) -> None:
     await waiting.decide(await waiting.pending(), agrees=False, note="not on a Friday")
     assert "not on a Friday" in text(await call)
     assert waiting.recorded()[-1][0] is Outcome.DENY
+
+
+@pytest.mark.parametrize("prefer", ["", "respond-async"])
+async def test_a_denial_is_told_once_to_who_was_sent_away_meanwhile(waiting: Waiting, prefer: str) -> None:
+    asked = await waiting.legacy(prefer=prefer)
+    assert isinstance(asked, Answer)
+    assert b"waiting for approval" in asked.reply.body
+    (denied,) = await waiting.store.page(states=[ApprovalState.PENDING], after=None, limit=2)
+    await waiting.decide(denied, agrees=False, note="not on a Friday")
+    assert "not on a Friday" in text(await waiting.legacy())
+    assert waiting.recorded()[-1] == (Outcome.DENY, denied.id)
+    assert len(await waiting.store.page(states=list(ApprovalState), after=None, limit=2)) == 1
+    assert "waiting for approval" in text(await waiting.legacy())
+    assert len(await waiting.store.page(states=[ApprovalState.PENDING], after=None, limit=2)) == 1
 
 
 async def test_a_modern_caller_who_hangs_up_abandons_it_and_a_legacy_one_does_not(waiting: Waiting) -> None:
