@@ -70,7 +70,7 @@ _LOCAL_REPLIES = (
     (
         "response.code_details.startsWith('upstream_')",
         Failure.BAD_GATEWAY,
-        "the target broke off its answer, of which nothing is passed on",
+        "who was to answer is away or broke off, and nothing of the answer is passed on",
     ),
     # Usually the target's silence; whoever waits for humans hears from authz before.
     (

@@ -78,7 +78,8 @@ class ApprovalBrokerServiceServicer(object):
 
     def Ask(self, request, context):
         """Asks for approval of a call, or joins what was asked for the same digest and is still pending or approved.
-        RESOURCE_EXHAUSTED when its caller waits for too many already.
+        A denial that its caller has yet to hear of is joined instead, once. RESOURCE_EXHAUSTED when its caller waits for too
+        many already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class ApprovalBrokerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ApprovalBrokerServiceAsyncStub: ...
     Ask: _grpc.UnaryUnaryMultiCallable[_broker_pb2.AskRequest, _broker_pb2.AskResponse]
     """Asks for approval of a call, or joins what was asked for the same digest and is still pending or approved.
-    RESOURCE_EXHAUSTED when its caller waits for too many already.
+    A denial that its caller has yet to hear of is joined instead, once. RESOURCE_EXHAUSTED when its caller waits for too
+    many already.
     """
     Rejoin: _grpc.UnaryUnaryMultiCallable[_broker_pb2.RejoinRequest, _broker_pb2.RejoinResponse]
     """Comes back to an approval, in whatever state. NOT_FOUND when there is none of this id and caller."""
@@ -57,7 +58,8 @@ class ApprovalBrokerServiceAsyncStub(ApprovalBrokerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ask: _aio.UnaryUnaryMultiCallable[_broker_pb2.AskRequest, _broker_pb2.AskResponse]  # type: ignore[assignment]
     """Asks for approval of a call, or joins what was asked for the same digest and is still pending or approved.
-    RESOURCE_EXHAUSTED when its caller waits for too many already.
+    A denial that its caller has yet to hear of is joined instead, once. RESOURCE_EXHAUSTED when its caller waits for too
+    many already.
     """
     Rejoin: _aio.UnaryUnaryMultiCallable[_broker_pb2.RejoinRequest, _broker_pb2.RejoinResponse]  # type: ignore[assignment]
     """Comes back to an approval, in whatever state. NOT_FOUND when there is none of this id and caller."""
@@ -82,7 +84,8 @@ class ApprovalBrokerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_broker_pb2.AskResponse, _abc.Awaitable[_broker_pb2.AskResponse]]:
         """Asks for approval of a call, or joins what was asked for the same digest and is still pending or approved.
-        RESOURCE_EXHAUSTED when its caller waits for too many already.
+        A denial that its caller has yet to hear of is joined instead, once. RESOURCE_EXHAUSTED when its caller waits for too
+        many already.
         """
 
     @_abc_1.abstractmethod
