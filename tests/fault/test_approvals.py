@@ -108,6 +108,8 @@ async def test_a_call_that_waits_outlives_who_keeps_it(rig: Rig, owner: Approval
     ended = (await owner.get(approval.id)).approval
     assert (ended.state, ended.uses) == (CONSUMED, 1)
     assert passed(rig, approval.id) == 1
+    # Its use is told to the record after it was granted: the request that it let pass stands there before.
+    await eventually(lambda: "consumed" in transitions(rig, approval.id), DECIDED_S, "the record of its use")
     told = transitions(rig, approval.id)
     assert told.index("asked") < told.index("approved") < told.index("consumed") == len(told) - 1
 

@@ -56,8 +56,12 @@ class StoreBroker:
         self.waiting.set()
         try:
             async with asyncio.timeout(up_to_s):
-                while (found := await self.store.get(approval_id)).version == version:
-                    await self._changed.wait()
+                while True:
+                    # Taken before the look: what changes during it must not be missed.
+                    changed = self._changed
+                    if (found := await self.store.get(approval_id)).version != version:
+                        break
+                    await changed.wait()
         except TimeoutError:
             return await self.store.get(approval_id)
         return found

@@ -98,6 +98,8 @@ async def raced(rounds: int, brokers: tuple[Broker, Broker], agreeing: Agreeing)
     await other.close()
 
 
+# Two hundred rounds are long by themselves, and others use the machine meanwhile.
+@pytest.mark.timeout(240)
 async def test_what_was_agreed_to_runs_exactly_once(dsn: str) -> None:
     stores = PostgresApprovalStore(dsn), PostgresApprovalStore(dsn)
     brokers = tuple(StoreBroker(now_us, store) for store in stores)
