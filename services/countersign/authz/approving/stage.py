@@ -35,7 +35,7 @@ from countersign.mcp import (
 from countersign.model.approval import ApprovalState, ApprovalSummary
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
-from countersign.runtime.approvals import ApproverAway, TooManyAsked
+from countersign.runtime.approvals import ApproverAway, TooManyAsked, UnknownApproval
 from countersign.runtime.aside import Aside
 from countersign.runtime.outgoing import restored
 from countersign.runtime.pins import Pin
@@ -163,7 +163,8 @@ class ApprovalStage:
 
         try:
             stand = await self._desk.settle(claim, still)
-        except ApproverAway as error:
+        except (ApproverAway, UnknownApproval) as error:
+            # Also when it vanished while the call was held, as with a database that was restored.
             raise Undecidable(f"nobody can be asked to approve it: {error}") from None
         except TooManyAsked:
             return _too_many(weighed, message, in_force.config.approvals.pending_per_principal)

@@ -16,6 +16,7 @@ from countersign.identity import Unidentified
 from countersign.model.approval import Approval, ApprovalState
 from countersign.model.decision import Outcome
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.approvals import UnknownApproval
 from countersign.runtime.rulebook import Rulebook
 from tests.support.brokers import StoreBroker
 from tests.unit.authz.bench import ALICE, SEALER, Bench, inquiry
@@ -397,6 +398,18 @@ async def test_nobody_floods_the_approvers(waiting: Waiting) -> None:
 async def test_without_an_approver_nothing_that_needs_one_runs(waiting: Waiting) -> None:
     waiting.store.away = True
     answer = await waiting.legacy()
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+
+
+async def test_a_grant_that_vanished_lets_nothing_run(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def vanished(approval_id: str, digest: bytes, call_id: str) -> tuple[bool, Approval]:
+        raise UnknownApproval("there is no such approval of this caller")
+
+    monkeypatch.setattr(waiting.broker, "consume", vanished)
+    call = asyncio.ensure_future(waiting.legacy())
+    await waiting.decide(await waiting.pending())
+    answer = await call
     assert isinstance(answer, Answer)
     assert answer.reply.status == 503
 
