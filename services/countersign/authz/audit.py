@@ -16,6 +16,10 @@ PRINCIPAL_HEADER = "x-countersign-principal"
 # There the recorder or the approver itself decides, and has recorded what it decided.
 _RECORDED_PATHS = (
     "/countersign.api.recorder.v1.SessionService/",
+    "/countersign.api.recorder.v1.SearchService/",
+    "/countersign.api.recorder.v1.LogService/",
+    "/countersign.api.recorder.v1.KeepingService/",
+    "/countersign.api.recorder.v1.ReviewService/",
     "/countersign.api.access.v1.ToolReviewService/",
     "/countersign.api.approvals.v1.ApprovalService/",
 )

@@ -216,6 +216,78 @@ class Approvals:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """Who cosigns checkpoints: ``url`` is where tlog-witness is served, ``key`` its verifier key (signed-note)."""
+
+    name: str
+    url: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class OcsfSink:
+    """OCSF events as JSON lines, appended to a file."""
+
+    file: str
+    bodies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpSink:
+    """OTLP logs over HTTP, to the collector at ``endpoint``; ``token`` goes as a bearer token."""
+
+    endpoint: str
+    token: Secret | None = None
+    bodies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CefSink:
+    """CEF over syslog (RFC 5424) over TLS (RFC 5425); files are PEM, ``ca`` empty for the system's own."""
+
+    host: str
+    port: int
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSink:
+    """CSV (RFC 4180), appended to a file."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where the record leaves the gateway; ``name`` also names its cursor."""
+
+    name: str
+    how: OcsfSink | OtlpSink | CefSink | CsvSink
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How the record is closed, proved, kept and handed on.
+
+    A session without events for ``seal_after_s`` is sealed. Appends wait while more than ``most_unpublished`` events
+    are above the latest checkpoint, which is shown once ``witnesses_needed`` of ``witnesses`` cosigned it. Bodies are
+    kept ``kept_days`` days, by target or else ``default_kept_days``; ``None`` is for ever. ``body_keys`` is a folder
+    with a key for each month in which bodies are encrypted, empty when they are not.
+    """
+
+    seal_after_s: float = 3_600.0
+    most_unpublished: int = 100_000
+    witnesses: tuple[Witness, ...] = ()
+    witnesses_needed: int = 0
+    default_kept_days: int | None = None
+    kept_days: Mapping[str, int | None] = field(default_factory=dict)
+    body_keys: str = ""
+    exports: tuple[Sink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """Rules, masks and detectors of a whole gateway.yaml that is on trial, and its own version (of its own bytes)."""
 
@@ -255,6 +327,7 @@ class GatewayConfig:
     detectors: Mapping[str, OwnDetector] = field(default_factory=dict)
     prose: ProseModel | None = None
     approvals: Approvals = field(default_factory=Approvals)
+    recording: Recording = field(default_factory=Recording)
     rules_by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
     """The rules by the names that decisions give, each of which only one rule has; read-only."""
 

@@ -37,8 +37,13 @@ METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
 MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE = "mcp", "audit", "approval"
 CHANGES_REQUESTS = "changes_requests"
-# Services of the recorder that auditors and operators reach; RecorderService and ToolPinService are not among them.
-_SESSIONS_PREFIX, _REFLECTION_PREFIX = "/countersign.api.recorder.v1.SessionService/", "/grpc.reflection."
+# Services of the recorder that auditors and operators reach; RecorderService, FeedService and ToolPinService are
+# not among them.
+_RECORD_PREFIXES = tuple(
+    f"/countersign.api.recorder.v1.{name}/"
+    for name in ("SessionService", "SearchService", "LogService", "KeepingService", "ReviewService")
+)
+_REFLECTION_PREFIX = "/grpc.reflection."
 _TOOLS_PREFIX = "/countersign.api.access.v1.ToolReviewService/"
 _APPROVALS_PREFIX = "/countersign.api.approvals.v1.ApprovalService/"
 _PAGE_PREFIX = "/approvals"
@@ -66,7 +71,7 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
         _metadata(METADATA_PATH, config.url, config),
         *(_mcp(config, target, token) for target in config.targets.values()),
         *(_approval_state(target) for target in config.targets.values() if may_wait(config, target)),
-        _vouched(_SESSIONS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
+        *[_vouched(prefix, RECORDER_CLUSTER, _NEVER, token) for prefix in _RECORD_PREFIXES],
         _vouched(_TOOLS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
         _vouched(_REFLECTION_PREFIX, RECORDER_CLUSTER, _REFLECTION_IDLE, token),
         *([_vouched(_APPROVALS_PREFIX, APPROVER_CLUSTER, _APPROVALS_IDLE, token)] if wiring.approver else ()),

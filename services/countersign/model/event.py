@@ -22,6 +22,10 @@ class EventKind(StrEnum):
     TOOLS_ACCEPTED = "tools_accepted"
     TOOLS_FORGOTTEN = "tools_forgotten"
     APPROVAL = "approval"
+    SEAL = "seal"
+    ERASED = "erased"
+    HOLD = "hold"
+    REVIEWED = "reviewed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,5 @@ class Event:
     values_put_back: bool = False
     request_masked: bool = False
     approval_id: str = ""
+    continues: str = ""
+    relations: tuple[str, ...] = ()

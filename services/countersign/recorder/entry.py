@@ -31,6 +31,10 @@ _KINDS = MappingProxyType(
         event_pb2.EVENT_KIND_TOOLS_ACCEPTED: "tools_accepted",
         event_pb2.EVENT_KIND_TOOLS_FORGOTTEN: "tools_forgotten",
         event_pb2.EVENT_KIND_APPROVAL: "approval",
+        event_pb2.EVENT_KIND_SEAL: "seal",
+        event_pb2.EVENT_KIND_ERASED: "erased",
+        event_pb2.EVENT_KIND_HOLD: "hold",
+        event_pb2.EVENT_KIND_REVIEWED: "reviewed",
     }
 )
 _KINDS_BACK = MappingProxyType({word: number for number, word in _KINDS.items()})
@@ -45,8 +49,20 @@ _OUTCOMES = MappingProxyType(
 _OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.items()})
 # Made once: json.dumps makes one a call when it is given options.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_TEXTS = ("source_address", "target", "method", "name", "body_type", "reason", "traceparent", "approval_id")
+_TEXTS = (
+    "source_address",
+    "target",
+    "method",
+    "name",
+    "body_type",
+    "reason",
+    "traceparent",
+    "approval_id",
+    "continues",
+)
 _MARKS = ("values_put_back", "request_masked")
+# Only the recorder itself makes these.
+_OURS = frozenset({event_pb2.EVENT_KIND_SEAL})
 _JUDGED = frozenset(
     {
         event_pb2.EVENT_KIND_REQUEST,
@@ -124,12 +140,16 @@ def accept(event: event_pb2.Event) -> Entry:
         raise BadEvent("time_us is not a time")
     if event.status > MAX_STATUS or max(event.size_bytes, event.duration_us, event.row_count) > MAX_INTEGER:
         raise BadEvent("status, size_bytes, duration_us or row_count is out of bounds")
+    if kind in _OURS or event.HasField("seal"):
+        raise BadEvent("kind or seal is the recorder's own")
     if not event.target and kind != event_pb2.EVENT_KIND_REFUSED:
         raise BadEvent("target is missing")
     decided = event.decision.outcome
     if kind in _JUDGED and not (decided in _OUTCOMES and event.principal.issuer and event.principal.subject):
         raise BadEvent("principal or decision is missing")
     _check_approval(event)
+    if event.continues:
+        _uuid(event.continues, "continues")
     if len(event.body) > MAX_BODY_BYTES:
         raise BadEvent(f"body is larger than {MAX_BODY_BYTES} bytes")
     record = canonical_record(event)
@@ -212,6 +232,8 @@ def canonical_record(event: event_pb2.Event) -> str:
         }
     if event.HasField("decision"):
         fact["decision"] = _decision(event.decision)
+    if event.relations:
+        fact["relations"] = list(event.relations)
     if event.findings:
         fact["findings"] = [{"label": one.label, "place": one.place, "count": one.count} for one in event.findings]
     return _ENCODER.encode(fact)

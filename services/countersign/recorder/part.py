@@ -13,6 +13,8 @@ from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc, session
 from countersign.model.principal import Principal
 from countersign.recorder.audit import AuditTrail
 from countersign.recorder.committer import Committer
+from countersign.recorder.door import Door
+from countersign.recorder.room import Room
 from countersign.recorder.server import RecorderServer
 from countersign.recorder.sessions import SessionServer
 from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
@@ -60,14 +62,9 @@ class RecorderPart:
             is_operator=is_operator,
             is_configured=is_configured,
         )
-        self._sessions = SessionServer(
-            self._read_store,
-            trail,
-            open_principal=sealer.open_principal,
-            is_auditor=is_auditor,
-        )
-        self._usage = UsageRoom(dsn)
-        self._tokens = TokenRoom.of(dsn)
+        door = Door(trail, open_principal=sealer.open_principal, is_auditor=is_auditor, is_operator=is_operator)
+        self._sessions = SessionServer(self._read_store, door)
+        self._rooms: tuple[Room, ...] = (UsageRoom(dsn), TokenRoom.of(dsn))
 
     @property
     def available(self) -> bool:
@@ -97,13 +94,12 @@ class RecorderPart:
             recorder_pb2.DESCRIPTOR.services_by_name["RecorderService"].full_name,
             session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name,
             *(service.full_name for service in tools_pb2.DESCRIPTOR.services_by_name.values()),
-            *self._usage.register(server),
-            *self._tokens.register(server),
+            *[name for room in self._rooms for name in room.register(server)],
         )
 
     async def run(self) -> None:
-        """Commit, count and sweep until ``close``."""
-        beside = asyncio.gather(self._usage.run(), self._tokens.run())
+        """Commit, and do what the rooms do beside it, until ``close``."""
+        beside = asyncio.gather(*[room.run() for room in self._rooms])
         try:
             await self._committer.run()
         finally:
@@ -114,7 +110,8 @@ class RecorderPart:
         """Let the senders' streams end by themselves: call it before the server is stopped."""
         self._recorder.drain()
         self._watchers.drain()
-        self._usage.drain()
+        for room in self._rooms:
+            room.drain()
 
     async def close(self) -> None:
         """Make durable what is queued, for at most five seconds; then let go of the database."""
@@ -122,5 +119,5 @@ class RecorderPart:
         await self._store.close()
         await self._read_store.close()
         await self._pin_store.close()
-        await self._usage.close()
-        await self._tokens.close()
+        for room in self._rooms:
+            await room.close()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NoReturn
 from uuid import UUID
 
 import grpc
-from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -22,39 +22,23 @@ from countersign.recorder.asked import (
     next_page_token,
     session_id,
 )
-from countersign.recorder.audit import AuditTrail, NotAudited
+from countersign.recorder.audit import NotAudited
+from countersign.recorder.door import Context, Door, abort
 from countersign.recorder.entry import to_event
 from countersign.recorder.ports import ReadStore, SessionRow, StoredEvent, StoredFact
 from countersign.runtime.postgres import DatabaseUnavailable
-from countersign.runtime.sealing import Unsealable
 
-PRINCIPAL_METADATA = "x-countersign-principal"
 MAX_REPLAYS = 32
-# What is asked is recorded, also of those who may not ask: nobody shall fill the record with it.
-MAX_REQUEST_BYTES = 16 * 1024
-
-Context = grpc.aio.ServicerContext[object, object]
 
 
 class SessionServer(session_pb2_grpc.SessionServiceServicer):
-    """Every method: who asks, may they, is the question well formed, record the reading, read.
-
-    ``open_principal`` opens what authz sealed, or raises ``Unsealable``; ``is_auditor`` is asked on every call.
-    """
+    """Every method: who asks, may they, is the question well formed, record the reading, read."""
 
     def __init__(
-        self,
-        store: ReadStore,
-        trail: AuditTrail,
-        *,
-        open_principal: Callable[[str], Principal],
-        is_auditor: Callable[[Principal], bool],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, store: ReadStore, door: Door, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self._store = store
-        self._trail = trail
-        self._open_principal = open_principal
-        self._is_auditor = is_auditor
+        self._door = door
         self._sleep = sleep
         self._replays = 0
 
@@ -62,10 +46,10 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         self, request: session_pb2.ListSessionsRequest, context: Context
     ) -> session_pb2.ListSessionsResponse:
         """See session.proto."""
-        principal = await self._auditor(request, "", context)
+        principal = await self._door.admit(request, "", context)
         try:
             page = listing(request)
-            await self._audited(principal, request, "", context)
+            await self._door.audited(principal, request, "", context)
             # One more than asked for tells whether there is a next page.
             rows = await self._store.sessions(page.wanted, before=page.before, limit=page.limit + 1)
         except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
@@ -78,7 +62,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         self, request: session_pb2.GetSessionRequest, context: Context
     ) -> session_pb2.GetSessionResponse:
         """See session.proto."""
-        principal = await self._auditor(request, request.session_id, context)
+        principal = await self._door.admit(request, request.session_id, context)
         try:
             row = await self._session(principal, request, request.session_id, context)
         except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
@@ -89,7 +73,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         self, request: session_pb2.ReplaySessionRequest, context: Context
     ) -> AsyncIterator[session_pb2.ReplaySessionResponse]:
         """See session.proto. Ends with the event that was the last when the replay began."""
-        principal = await self._auditor(request, request.session_id, context)
+        principal = await self._door.admit(request, request.session_id, context)
         await self._refuse_too_many(context)
         self._replays += 1
         try:
@@ -109,7 +93,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         self, request: session_pb2.StreamCallsRequest, context: Context
     ) -> AsyncIterator[session_pb2.StreamCallsResponse]:
         """See session.proto."""
-        principal = await self._auditor(request, request.filter.event_id, context)
+        principal = await self._door.admit(request, request.filter.event_id, context)
         await self._refuse_too_many(context)
         self._replays += 1
         try:
@@ -125,14 +109,14 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
     ) -> AsyncIterator[session_pb2.StreamCallsResponse]:
         one = event_id(request)
         if one is not None:
-            await self._audited(principal, request, str(one), context)
+            await self._door.audited(principal, request, str(one), context)
             stored = await self._store.call(one)
             if stored is None:
                 raise _NoCall
             yield session_pb2.StreamCallsResponse(facts=[to_fact(StoredFact(stored, True, "", ""))])
             return
         wanted = calls(request)
-        await self._audited(principal, request, "", context)
+        await self._door.audited(principal, request, "", context)
         within = await self._store.indices(wanted.since_us, wanted.until_us)
         start = max(within.start, request.from_index)
         while start < within.stop:
@@ -159,44 +143,11 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
 
     async def _session(self, principal: Principal, request: Message, text: str, context: Context) -> SessionRow:
         wanted: UUID = session_id(text)
-        await self._audited(principal, request, text, context)
+        await self._door.audited(principal, request, text, context)
         row = await self._store.session(wanted)
         if row is None:
             raise LookupError
         return row
-
-    async def _auditor(self, request: Message, name: str, context: Context) -> Principal:
-        """Return who asks, when they may; the attempts of others are recorded, too."""
-        given = [str(value) for key, value in context.invocation_metadata() or () if key == PRINCIPAL_METADATA]
-        try:
-            # Two of them would leave open who asks; what is joined opens as nobody.
-            principal = self._open_principal(",".join(given))
-        except Unsealable:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "come through the gateway, with a bearer token")
-        if request.ByteSize() > MAX_REQUEST_BYTES:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"request: larger than {MAX_REQUEST_BYTES} bytes")
-        if not self._is_auditor(principal):
-            try:
-                await self._audited(principal, request, name, context, allowed=False)
-            except NotAudited as error:
-                await _abort(context, error)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "only auditors may read the record")
-        return principal
-
-    async def _audited(
-        self, principal: Principal, request: Message, name: str, context: Context, *, allowed: bool = True
-    ) -> None:
-        method = type(request).__name__.removesuffix("Request")
-        asked = MessageToJson(request, indent=None, preserving_proto_field_name=True)
-        trace = [value for key, value in context.invocation_metadata() or () if key == "traceparent"]
-        await self._trail.record(
-            principal,
-            method=method,
-            name=name,
-            asked=asked,
-            allowed=allowed,
-            traceparent=str(trace[0])[:55] if len(trace) == 1 else "",
-        )
 
 
 class _Incomplete(LookupError):
@@ -222,20 +173,16 @@ class _Pace:
         self._last_us = time_us
 
 
-async def _abort(context: Context, error: Exception) -> None:
+async def _abort(context: Context, error: Exception) -> NoReturn:
     match error:
-        case BadQuestion():
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         case _Incomplete():
             await context.abort(grpc.StatusCode.DATA_LOSS, f"event {error.args[0]} of the session is missing")
         case _NoCall():
             await context.abort(grpc.StatusCode.NOT_FOUND, "filter.event_id: no such call")
         case LookupError():
             await context.abort(grpc.StatusCode.NOT_FOUND, "session_id: no such session")
-        case NotAudited():
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the reading cannot be recorded now: try again")
         case _:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the record cannot be read now: try again")
+            await abort(context, error)
 
 
 def to_session(row: SessionRow) -> session_pb2.Session:

@@ -53,6 +53,10 @@ _KINDS = MappingProxyType(
         EventKind.TOOLS_ACCEPTED: event_pb2.EVENT_KIND_TOOLS_ACCEPTED,
         EventKind.TOOLS_FORGOTTEN: event_pb2.EVENT_KIND_TOOLS_FORGOTTEN,
         EventKind.APPROVAL: event_pb2.EVENT_KIND_APPROVAL,
+        EventKind.SEAL: event_pb2.EVENT_KIND_SEAL,
+        EventKind.ERASED: event_pb2.EVENT_KIND_ERASED,
+        EventKind.HOLD: event_pb2.EVENT_KIND_HOLD,
+        EventKind.REVIEWED: event_pb2.EVENT_KIND_REVIEWED,
     }
 )
 _OUTCOMES = MappingProxyType(
@@ -310,6 +314,8 @@ def to_message(event: Event) -> event_pb2.Event:
         values_put_back=event.values_put_back,
         request_masked=event.request_masked,
         approval_id=event.approval_id,
+        continues=event.continues,
+        relations=event.relations,
     )
 
 

@@ -14,8 +14,9 @@ from countersign.api.recorder.v1 import event_pb2, session_pb2, session_pb2_grpc
 from countersign.model.principal import Principal
 from countersign.recorder.audit import AuditTrail, auditor_session
 from countersign.recorder.committer import Committer
+from countersign.recorder.door import PRINCIPAL_METADATA, Door
 from countersign.recorder.entry import accept, to_event
-from countersign.recorder.sessions import PRINCIPAL_METADATA, SessionServer
+from countersign.recorder.sessions import SessionServer
 from countersign.runtime.recording import to_message
 from countersign.runtime.sealing import KEY_BYTES, Sealer
 from tests.support.events import ALICE, START_US, new_id, request
@@ -75,9 +76,11 @@ async def house() -> AsyncIterator[House]:
     server = grpc.aio.server()
     service = SessionServer(
         house.store,
-        AuditTrail(committer),
-        open_principal=SEALER.open_principal,
-        is_auditor=lambda principal: "auditors" in principal.groups,
+        Door(
+            AuditTrail(committer),
+            open_principal=SEALER.open_principal,
+            is_auditor=lambda principal: "auditors" in principal.groups,
+        ),
         sleep=house.sleep,
     )
     house.service = service

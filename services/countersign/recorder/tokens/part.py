@@ -57,6 +57,9 @@ class TokenRoom:
         self._complain("the database holds too many tokens: no more are kept" if self._server.full else "")
         return swept
 
+    def drain(self) -> None:
+        """Nothing: its calls are short."""
+
     async def close(self) -> None:
         """Let go of the database; call it when ``run`` has ended."""
         await self._store.close()

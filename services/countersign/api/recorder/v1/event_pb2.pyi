@@ -49,6 +49,14 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Something happened to an approval: the method says what, the principal who did it (none: time did), the reason what
     they said. It belongs to the session of the call that asked. Durable before a call runs that used the approval.
     """
+    EVENT_KIND_SEAL: _EventKind.ValueType  # 11
+    """The recorder closed a session: the last of its events, and the proof that there are no others. See Seal."""
+    EVENT_KIND_ERASED: _EventKind.ValueType  # 12
+    """Bodies were erased; the body says which. Their events, and the commitments in them, stay."""
+    EVENT_KIND_HOLD: _EventKind.ValueType  # 13
+    """An operator had bodies held back from erasure, or let go of again; the body says which."""
+    EVENT_KIND_REVIEWED: _EventKind.ValueType  # 14
+    """A reviewer certified or flagged a line of an access review; the body says which."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of fact an event states."""
@@ -76,6 +84,14 @@ EVENT_KIND_APPROVAL: EventKind.ValueType  # 10
 """Something happened to an approval: the method says what, the principal who did it (none: time did), the reason what
 they said. It belongs to the session of the call that asked. Durable before a call runs that used the approval.
 """
+EVENT_KIND_SEAL: EventKind.ValueType  # 11
+"""The recorder closed a session: the last of its events, and the proof that there are no others. See Seal."""
+EVENT_KIND_ERASED: EventKind.ValueType  # 12
+"""Bodies were erased; the body says which. Their events, and the commitments in them, stay."""
+EVENT_KIND_HOLD: EventKind.ValueType  # 13
+"""An operator had bodies held back from erasure, or let go of again; the body says which."""
+EVENT_KIND_REVIEWED: EventKind.ValueType  # 14
+"""A reviewer certified or flagged a line of an access review; the body says which."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _Outcome:
@@ -289,6 +305,9 @@ class Event(_message.Message):
     VALUES_PUT_BACK_FIELD_NUMBER: _builtins.int
     REQUEST_MASKED_FIELD_NUMBER: _builtins.int
     APPROVAL_ID_FIELD_NUMBER: _builtins.int
+    CONTINUES_FIELD_NUMBER: _builtins.int
+    RELATIONS_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """A UUID that the sender makes; a retry with the same id is the same event."""
     session_id: _builtins.str
@@ -325,6 +344,8 @@ class Event(_message.Message):
     """On requests: whether the target got the request masked, as its mask_request says."""
     approval_id: _builtins.str
     """A UUID. On requests: the approval that the call waits for, or whose grant it used. On APPROVAL events: which one."""
+    continues: _builtins.str
+    """A UUID: the sealed session that this one goes on from; empty unless there is one."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """Set on requests; empty on answers (the call's request has it). On APPROVAL events: who did it, never whose session."""
@@ -333,6 +354,14 @@ class Event(_message.Message):
     def decision(self) -> Global___Decision: ...
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]: ...
+    @_builtins.property
+    def relations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """On requests with a statement: the tables and views that it names, masked as the body is."""
+
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """On SEAL events only; the recorder alone makes them."""
+
     def __init__(
         self,
         *,
@@ -359,14 +388,47 @@ class Event(_message.Message):
         values_put_back: _builtins.bool = ...,
         request_masked: _builtins.bool = ...,
         approval_id: _builtins.str = ...,
+        continues: _builtins.str = ...,
+        relations: _abc.Iterable[_builtins.str] | None = ...,
+        seal: Global___Seal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "principal", b"principal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "principal", b"principal", "seal", b"seal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "body", b"body", "body_type", b"body_type", "call_id", b"call_id", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "request_masked", b"request_masked", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "body", b"body", "body_type", b"body_type", "call_id", b"call_id", "continues", b"continues", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "relations", b"relations", "request_masked", b"request_masked", "row_count", b"row_count", "seal", b"seal", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class Seal(_message.Message):
+    """What a session was when it was closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    UNANSWERED_COUNT_FIELD_NUMBER: _builtins.int
+    event_count: _builtins.int
+    """How many events the session has, without this one."""
+    root: _builtins.bytes
+    """The RFC 6962 tree head over the leaves of those events, in order."""
+    unanswered_count: _builtins.int
+    """How many requests were allowed and never answered, as far as the record tells."""
+    def __init__(
+        self,
+        *,
+        event_count: _builtins.int = ...,
+        root: _builtins.bytes = ...,
+        unanswered_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_count", b"event_count", "root", b"root", "unanswered_count", b"unanswered_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Seal: _TypeAlias = Seal  # noqa: Y015
 
 @_typing.final
 class RecordedEvent(_message.Message):
@@ -378,16 +440,20 @@ class RecordedEvent(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
+    BODY_ERASED_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Dense, in commit order, over all sessions; from 0."""
     sequence: _builtins.int
     """Dense within the session; from 0."""
+    body_erased: _builtins.bool
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp:
         """When the recorder committed it."""
 
     @_builtins.property
-    def event(self) -> Global___Event: ...
+    def event(self) -> Global___Event:
+        """Without its body where that was erased, or not asked for."""
+
     def __init__(
         self,
         *,
@@ -395,10 +461,11 @@ class RecordedEvent(_message.Message):
         sequence: _builtins.int = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
         event: Global___Event | None = ...,
+        body_erased: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "index", b"index", "recorded_at", b"recorded_at", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_erased", b"body_erased", "event", b"event", "index", b"index", "recorded_at", b"recorded_at", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

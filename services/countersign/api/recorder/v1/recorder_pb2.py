@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from countersign.api.recorder.v1 import event_pb2 as countersign_dot_api_dot_recorder_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*countersign/api/recorder/v1/recorder.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\"U\n\rAppendRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12\x32\n\x06\x65vents\x18\x02 \x03(\x0b\x32\".countersign.api.recorder.v1.Event\"`\n\x0e\x41ppendResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12<\n\x08refusals\x18\x02 \x03(\x0b\x32*.countersign.api.recorder.v1.AppendRefusal\"j\n\rAppendRefusal\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x36\n\x04\x63ode\x18\x02 \x01(\x0e\x32(.countersign.api.recorder.v1.RefusalCode\x12\x0f\n\x07message\x18\x03 \x01(\t*`\n\x0bRefusalCode\x12\x1c\n\x18REFUSAL_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUSAL_CODE_INVALID\x10\x01\x12\x19\n\x15REFUSAL_CODE_CONFLICT\x10\x02\x32x\n\x0fRecorderService\x12\x65\n\x06\x41ppend\x12*.countersign.api.recorder.v1.AppendRequest\x1a+.countersign.api.recorder.v1.AppendResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*countersign/api/recorder/v1/recorder.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\"U\n\rAppendRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12\x32\n\x06\x65vents\x18\x02 \x03(\x0b\x32\".countersign.api.recorder.v1.Event\"`\n\x0e\x41ppendResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x04\x12<\n\x08refusals\x18\x02 \x03(\x0b\x32*.countersign.api.recorder.v1.AppendRefusal\"\x7f\n\rAppendRefusal\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x36\n\x04\x63ode\x18\x02 \x01(\x0e\x32(.countersign.api.recorder.v1.RefusalCode\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x63ontinue_as\x18\x04 \x01(\t*\xda\x01\n\x0bRefusalCode\x12\x1c\n\x18REFUSAL_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUSAL_CODE_INVALID\x10\x01\x12\x19\n\x15REFUSAL_CODE_CONFLICT\x10\x02\x12\x1a\n\x16REFUSAL_CODE_TOO_LARGE\x10\x03\x12\x1b\n\x17REFUSAL_CODE_CLOCK_SKEW\x10\x04\x12\x1f\n\x1bREFUSAL_CODE_SESSION_SEALED\x10\x05\x12\x1e\n\x1aREFUSAL_CODE_WRONG_SESSION\x10\x06\x32x\n\x0fRecorderService\x12\x65\n\x06\x41ppend\x12*.countersign.api.recorder.v1.AppendRequest\x1a+.countersign.api.recorder.v1.AppendResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.recorder.v1.recorder_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REFUSALCODE']._serialized_start=409
-  _globals['_REFUSALCODE']._serialized_end=505
+  _globals['_REFUSALCODE']._serialized_start=431
+  _globals['_REFUSALCODE']._serialized_end=649
   _globals['_APPENDREQUEST']._serialized_start=116
   _globals['_APPENDREQUEST']._serialized_end=201
   _globals['_APPENDRESPONSE']._serialized_start=203
   _globals['_APPENDRESPONSE']._serialized_end=299
   _globals['_APPENDREFUSAL']._serialized_start=301
-  _globals['_APPENDREFUSAL']._serialized_end=407
-  _globals['_RECORDERSERVICE']._serialized_start=507
-  _globals['_RECORDERSERVICE']._serialized_end=627
+  _globals['_APPENDREFUSAL']._serialized_end=428
+  _globals['_RECORDERSERVICE']._serialized_start=651
+  _globals['_RECORDERSERVICE']._serialized_end=771
 # @@protoc_insertion_point(module_scope)

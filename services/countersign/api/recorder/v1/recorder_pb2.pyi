@@ -31,6 +31,14 @@ class _RefusalCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RefusalCo
     """A field is missing or out of its bounds."""
     REFUSAL_CODE_CONFLICT: _RefusalCode.ValueType  # 2
     """An event with this id, but other content, is already recorded."""
+    REFUSAL_CODE_TOO_LARGE: _RefusalCode.ValueType  # 3
+    """The event, or its body, is larger than can be recorded."""
+    REFUSAL_CODE_CLOCK_SKEW: _RefusalCode.ValueType  # 4
+    """The event's time is too far from the recorder's."""
+    REFUSAL_CODE_SESSION_SEALED: _RefusalCode.ValueType  # 5
+    """The session was sealed: nothing more belongs to it."""
+    REFUSAL_CODE_WRONG_SESSION: _RefusalCode.ValueType  # 6
+    """The session is of another principal or target."""
 
 class RefusalCode(_RefusalCode, metaclass=_RefusalCodeEnumTypeWrapper): ...
 
@@ -39,6 +47,14 @@ REFUSAL_CODE_INVALID: RefusalCode.ValueType  # 1
 """A field is missing or out of its bounds."""
 REFUSAL_CODE_CONFLICT: RefusalCode.ValueType  # 2
 """An event with this id, but other content, is already recorded."""
+REFUSAL_CODE_TOO_LARGE: RefusalCode.ValueType  # 3
+"""The event, or its body, is larger than can be recorded."""
+REFUSAL_CODE_CLOCK_SKEW: RefusalCode.ValueType  # 4
+"""The event's time is too far from the recorder's."""
+REFUSAL_CODE_SESSION_SEALED: RefusalCode.ValueType  # 5
+"""The session was sealed: nothing more belongs to it."""
+REFUSAL_CODE_WRONG_SESSION: RefusalCode.ValueType  # 6
+"""The session is of another principal or target."""
 Global___RefusalCode: _TypeAlias = RefusalCode  # noqa: Y015
 
 @_typing.final
@@ -99,20 +115,24 @@ class AppendRefusal(_message.Message):
     EVENT_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    CONTINUE_AS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     code: Global___RefusalCode.ValueType
     message: _builtins.str
     """What was wrong, for a person; never holds a body."""
+    continue_as: _builtins.str
+    """With SESSION_SEALED: the session to send the event in instead, with `continues` set to the one that is sealed."""
     def __init__(
         self,
         *,
         event_id: _builtins.str = ...,
         code: Global___RefusalCode.ValueType = ...,
         message: _builtins.str = ...,
+        continue_as: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "event_id", b"event_id", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "continue_as", b"continue_as", "event_id", b"event_id", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from countersign.api.recorder.v1 import event_pb2 as countersign_dot_api_dot_rec
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)countersign/api/recorder/v1/session.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x39\n\tprincipal\x18\x02 \x01(\x0b\x32&.countersign.api.recorder.v1.Principal\x12\x0e\n\x06target\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_event_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x04\x12\x15\n\rallowed_count\x18\x07 \x01(\x04\x12\x14\n\x0c\x64\x65nied_count\x18\x08 \x01(\x04\x12\x15\n\rrefused_count\x18\t \x01(\x04\x12\x15\n\rfinding_count\x18\n \x01(\x04\"x\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12:\n\x06\x66ilter\x18\x03 \x01(\x0b\x32*.countersign.api.recorder.v1.SessionFilter\"\xcb\x01\n\rSessionFilter\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x35\n\x07outcome\x18\x04 \x01(\x0e\x32$.countersign.api.recorder.v1.Outcome\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x14ListSessionsResponse\x12\x36\n\x08sessions\x18\x01 \x03(\x0b\x32$.countersign.api.recorder.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"K\n\x12GetSessionResponse\x12\x35\n\x07session\x18\x01 \x01(\x0b\x32$.countersign.api.recorder.v1.Session\"r\n\x14ReplaySessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\rfrom_sequence\x18\x02 \x01(\x04\x12\x15\n\roriginal_pace\x18\x03 \x01(\x08\x12\x18\n\x10max_wait_seconds\x18\x04 \x01(\r\"R\n\x15ReplaySessionResponse\x12\x39\n\x05\x65vent\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEvent\"\xe9\x01\n\x12StreamCallsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\'.countersign.api.recorder.v1.CallFilter\x12\x30\n\x0c\x62odies_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nfrom_index\x18\x05 \x01(\x04\"?\n\nCallFilter\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\"r\n\x13StreamCallsResponse\x12\x34\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32%.countersign.api.recorder.v1.CallFact\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x11\n\tend_index\x18\x03 \x01(\x04\"\x89\x01\n\x08\x43\x61llFact\x12:\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEventH\x00\x12\x39\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\'.countersign.api.recorder.v1.CallAnswerH\x00\x42\x06\n\x04\x66\x61\x63t\"\xdf\x01\n\nCallAnswer\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x34\n\x04kind\x18\x02 \x01(\x0e\x32&.countersign.api.recorder.v1.EventKind\x12\x0f\n\x07time_us\x18\x03 \x01(\x03\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\x12\x0e\n\x06issuer\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0e\n\x06target\x18\x08 \x01(\t\x12\x12\n\nsize_bytes\x18\t \x01(\x04\x12\x11\n\trow_count\x18\n \x01(\x04\x32\xe2\x03\n\x0eSessionService\x12s\n\x0cListSessions\x12\x30.countersign.api.recorder.v1.ListSessionsRequest\x1a\x31.countersign.api.recorder.v1.ListSessionsResponse\x12m\n\nGetSession\x12..countersign.api.recorder.v1.GetSessionRequest\x1a/.countersign.api.recorder.v1.GetSessionResponse\x12x\n\rReplaySession\x12\x31.countersign.api.recorder.v1.ReplaySessionRequest\x1a\x32.countersign.api.recorder.v1.ReplaySessionResponse0\x01\x12r\n\x0bStreamCalls\x12/.countersign.api.recorder.v1.StreamCallsRequest\x1a\x30.countersign.api.recorder.v1.StreamCallsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)countersign/api/recorder/v1/session.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x03\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x39\n\tprincipal\x18\x02 \x01(\x0b\x32&.countersign.api.recorder.v1.Principal\x12\x0e\n\x06target\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_event_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x65vent_count\x18\x06 \x01(\x04\x12\x15\n\rallowed_count\x18\x07 \x01(\x04\x12\x14\n\x0c\x64\x65nied_count\x18\x08 \x01(\x04\x12\x15\n\rrefused_count\x18\t \x01(\x04\x12\x15\n\rfinding_count\x18\n \x01(\x04\x12/\n\x04seal\x18\x0b \x01(\x0b\x32!.countersign.api.recorder.v1.Seal\x12-\n\tsealed_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bseal_reason\x18\r \x01(\t\x12\x11\n\tcontinues\x18\x0e \x01(\t\"x\n\x13ListSessionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\x12:\n\x06\x66ilter\x18\x03 \x01(\x0b\x32*.countersign.api.recorder.v1.SessionFilter\"\xd6\x02\n\rSessionFilter\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x35\n\x07outcome\x18\x04 \x01(\x0e\x32$.countersign.api.recorder.v1.Outcome\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06issuer\x18\x07 \x01(\t\x12\r\n\x05group\x18\x08 \x01(\t\x12\x16\n\x0eprincipal_kind\x18\t \x01(\t\x12\x0e\n\x06method\x18\n \x01(\t\x12\x0c\n\x04rule\x18\x0b \x01(\t\x12\x13\n\x0b\x61pproval_id\x18\x0c \x01(\t\x12\r\n\x05label\x18\r \x01(\t\x12\x10\n\x08relation\x18\x0e \x01(\t\"g\n\x14ListSessionsResponse\x12\x36\n\x08sessions\x18\x01 \x03(\x0b\x32$.countersign.api.recorder.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"K\n\x12GetSessionResponse\x12\x35\n\x07session\x18\x01 \x01(\x0b\x32$.countersign.api.recorder.v1.Session\"\x91\x01\n\x14ReplaySessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\rfrom_sequence\x18\x02 \x01(\x04\x12\x15\n\roriginal_pace\x18\x03 \x01(\x08\x12\x18\n\x10max_wait_seconds\x18\x04 \x01(\r\x12\r\n\x05speed\x18\x05 \x01(\x01\x12\x0e\n\x06\x66ollow\x18\x06 \x01(\x08\"R\n\x15ReplaySessionResponse\x12\x39\n\x05\x65vent\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEvent\"\xe9\x01\n\x12StreamCallsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\'.countersign.api.recorder.v1.CallFilter\x12\x30\n\x0c\x62odies_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nfrom_index\x18\x05 \x01(\x04\"?\n\nCallFilter\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\"r\n\x13StreamCallsResponse\x12\x34\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32%.countersign.api.recorder.v1.CallFact\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x11\n\tend_index\x18\x03 \x01(\x04\"\x89\x01\n\x08\x43\x61llFact\x12:\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEventH\x00\x12\x39\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\'.countersign.api.recorder.v1.CallAnswerH\x00\x42\x06\n\x04\x66\x61\x63t\"\xdf\x01\n\nCallAnswer\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x34\n\x04kind\x18\x02 \x01(\x0e\x32&.countersign.api.recorder.v1.EventKind\x12\x0f\n\x07time_us\x18\x03 \x01(\x03\x12\x12\n\nsession_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\x12\x0e\n\x06issuer\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0e\n\x06target\x18\x08 \x01(\t\x12\x12\n\nsize_bytes\x18\t \x01(\x04\x12\x11\n\trow_count\x18\n \x01(\x04\x32\xe2\x03\n\x0eSessionService\x12s\n\x0cListSessions\x12\x30.countersign.api.recorder.v1.ListSessionsRequest\x1a\x31.countersign.api.recorder.v1.ListSessionsResponse\x12m\n\nGetSession\x12..countersign.api.recorder.v1.GetSessionRequest\x1a/.countersign.api.recorder.v1.GetSessionResponse\x12x\n\rReplaySession\x12\x31.countersign.api.recorder.v1.ReplaySessionRequest\x1a\x32.countersign.api.recorder.v1.ReplaySessionResponse0\x01\x12r\n\x0bStreamCalls\x12/.countersign.api.recorder.v1.StreamCallsRequest\x1a\x30.countersign.api.recorder.v1.StreamCallsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,31 +34,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.recorder.v1
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SESSION']._serialized_start=149
-  _globals['_SESSION']._serialized_end=464
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=466
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=586
-  _globals['_SESSIONFILTER']._serialized_start=589
-  _globals['_SESSIONFILTER']._serialized_end=792
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=794
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=897
-  _globals['_GETSESSIONREQUEST']._serialized_start=899
-  _globals['_GETSESSIONREQUEST']._serialized_end=938
-  _globals['_GETSESSIONRESPONSE']._serialized_start=940
-  _globals['_GETSESSIONRESPONSE']._serialized_end=1015
-  _globals['_REPLAYSESSIONREQUEST']._serialized_start=1017
-  _globals['_REPLAYSESSIONREQUEST']._serialized_end=1131
-  _globals['_REPLAYSESSIONRESPONSE']._serialized_start=1133
-  _globals['_REPLAYSESSIONRESPONSE']._serialized_end=1215
-  _globals['_STREAMCALLSREQUEST']._serialized_start=1218
-  _globals['_STREAMCALLSREQUEST']._serialized_end=1451
-  _globals['_CALLFILTER']._serialized_start=1453
-  _globals['_CALLFILTER']._serialized_end=1516
-  _globals['_STREAMCALLSRESPONSE']._serialized_start=1518
-  _globals['_STREAMCALLSRESPONSE']._serialized_end=1632
-  _globals['_CALLFACT']._serialized_start=1635
-  _globals['_CALLFACT']._serialized_end=1772
-  _globals['_CALLANSWER']._serialized_start=1775
-  _globals['_CALLANSWER']._serialized_end=1998
-  _globals['_SESSIONSERVICE']._serialized_start=2001
-  _globals['_SESSIONSERVICE']._serialized_end=2483
+  _globals['_SESSION']._serialized_end=600
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=602
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=722
+  _globals['_SESSIONFILTER']._serialized_start=725
+  _globals['_SESSIONFILTER']._serialized_end=1067
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1069
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1172
+  _globals['_GETSESSIONREQUEST']._serialized_start=1174
+  _globals['_GETSESSIONREQUEST']._serialized_end=1213
+  _globals['_GETSESSIONRESPONSE']._serialized_start=1215
+  _globals['_GETSESSIONRESPONSE']._serialized_end=1290
+  _globals['_REPLAYSESSIONREQUEST']._serialized_start=1293
+  _globals['_REPLAYSESSIONREQUEST']._serialized_end=1438
+  _globals['_REPLAYSESSIONRESPONSE']._serialized_start=1440
+  _globals['_REPLAYSESSIONRESPONSE']._serialized_end=1522
+  _globals['_STREAMCALLSREQUEST']._serialized_start=1525
+  _globals['_STREAMCALLSREQUEST']._serialized_end=1758
+  _globals['_CALLFILTER']._serialized_start=1760
+  _globals['_CALLFILTER']._serialized_end=1823
+  _globals['_STREAMCALLSRESPONSE']._serialized_start=1825
+  _globals['_STREAMCALLSRESPONSE']._serialized_end=1939
+  _globals['_CALLFACT']._serialized_start=1942
+  _globals['_CALLFACT']._serialized_end=2079
+  _globals['_CALLANSWER']._serialized_start=2082
+  _globals['_CALLANSWER']._serialized_end=2305
+  _globals['_SESSIONSERVICE']._serialized_start=2308
+  _globals['_SESSIONSERVICE']._serialized_end=2790
 # @@protoc_insertion_point(module_scope)

@@ -36,6 +36,10 @@ class Session(_message.Message):
     DENIED_COUNT_FIELD_NUMBER: _builtins.int
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     FINDING_COUNT_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    SEALED_AT_FIELD_NUMBER: _builtins.int
+    SEAL_REASON_FIELD_NUMBER: _builtins.int
+    CONTINUES_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     target: _builtins.str
     event_count: _builtins.int
@@ -45,12 +49,22 @@ class Session(_message.Message):
     refused_count: _builtins.int
     finding_count: _builtins.int
     """Findings of all events, summed."""
+    seal_reason: _builtins.str
+    """Why it was closed: "ended", "idle"."""
+    continues: _builtins.str
+    """The sealed session that this one goes on from; empty unless there is one."""
     @_builtins.property
     def principal(self) -> _event_pb2.Principal: ...
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def last_event_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def seal(self) -> _event_pb2.Seal:
+        """Set once the session is closed: nothing more is recorded in it."""
+
+    @_builtins.property
+    def sealed_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -64,10 +78,14 @@ class Session(_message.Message):
         denied_count: _builtins.int = ...,
         refused_count: _builtins.int = ...,
         finding_count: _builtins.int = ...,
+        seal: _event_pb2.Seal | None = ...,
+        sealed_at: _timestamp_pb2.Timestamp | None = ...,
+        seal_reason: _builtins.str = ...,
+        continues: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_event_at", b"last_event_at", "principal", b"principal", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_event_at", b"last_event_at", "principal", b"principal", "seal", b"seal", "sealed_at", b"sealed_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_count", b"allowed_count", "denied_count", b"denied_count", "event_count", b"event_count", "finding_count", b"finding_count", "last_event_at", b"last_event_at", "principal", b"principal", "refused_count", b"refused_count", "session_id", b"session_id", "started_at", b"started_at", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_count", b"allowed_count", "continues", b"continues", "denied_count", b"denied_count", "event_count", b"event_count", "finding_count", b"finding_count", "last_event_at", b"last_event_at", "principal", b"principal", "refused_count", b"refused_count", "seal", b"seal", "seal_reason", b"seal_reason", "sealed_at", b"sealed_at", "session_id", b"session_id", "started_at", b"started_at", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,12 +131,33 @@ class SessionFilter(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_KIND_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    RELATION_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     target: _builtins.str
     name: _builtins.str
     """Sessions in which this tool, prompt or resource was asked for."""
     outcome: _event_pb2.Outcome.ValueType
     """Sessions with at least one call of this outcome; APPROVE: that waited for humans."""
+    issuer: _builtins.str
+    group: _builtins.str
+    """One of the principal's groups."""
+    principal_kind: _builtins.str
+    """"person", "agent" or "machine"."""
+    method: _builtins.str
+    """From here on: sessions with an event that has this."""
+    rule: _builtins.str
+    approval_id: _builtins.str
+    label: _builtins.str
+    """The label of a finding."""
+    relation: _builtins.str
+    """A table or view that a statement named."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Sessions with an event at or after this time ..."""
@@ -136,10 +175,18 @@ class SessionFilter(_message.Message):
         outcome: _event_pb2.Outcome.ValueType = ...,
         since: _timestamp_pb2.Timestamp | None = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
+        issuer: _builtins.str = ...,
+        group: _builtins.str = ...,
+        principal_kind: _builtins.str = ...,
+        method: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        approval_id: _builtins.str = ...,
+        label: _builtins.str = ...,
+        relation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "outcome", b"outcome", "since", b"since", "subject", b"subject", "target", b"target", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "group", b"group", "issuer", b"issuer", "label", b"label", "method", b"method", "name", b"name", "outcome", b"outcome", "principal_kind", b"principal_kind", "relation", b"relation", "rule", b"rule", "since", b"since", "subject", b"subject", "target", b"target", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,6 +263,8 @@ class ReplaySessionRequest(_message.Message):
     FROM_SEQUENCE_FIELD_NUMBER: _builtins.int
     ORIGINAL_PACE_FIELD_NUMBER: _builtins.int
     MAX_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    SPEED_FIELD_NUMBER: _builtins.int
+    FOLLOW_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     from_sequence: _builtins.int
     """The first sequence number to send."""
@@ -223,6 +272,10 @@ class ReplaySessionRequest(_message.Message):
     """Wait between events as long as it took then (no single wait beyond max_wait_seconds)."""
     max_wait_seconds: _builtins.int
     """10 when 0."""
+    speed: _builtins.float
+    """With original_pace: how many times as fast; 1 when 0. From 0.01 to 1,000."""
+    follow: _builtins.bool
+    """Go on with what is recorded later, as it is recorded, until the session is sealed or the caller hangs up."""
     def __init__(
         self,
         *,
@@ -230,10 +283,12 @@ class ReplaySessionRequest(_message.Message):
         from_sequence: _builtins.int = ...,
         original_pace: _builtins.bool = ...,
         max_wait_seconds: _builtins.int = ...,
+        speed: _builtins.float = ...,
+        follow: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_sequence", b"from_sequence", "max_wait_seconds", b"max_wait_seconds", "original_pace", b"original_pace", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "from_sequence", b"from_sequence", "max_wait_seconds", b"max_wait_seconds", "original_pace", b"original_pace", "session_id", b"session_id", "speed", b"speed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,7 +300,9 @@ class ReplaySessionResponse(_message.Message):
 
     EVENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def event(self) -> _event_pb2.RecordedEvent: ...
+    def event(self) -> _event_pb2.RecordedEvent:
+        """Unset in what only tells that the stream is alive, at least every ten seconds of following."""
+
     def __init__(
         self,
         *,

@@ -1,0 +1,1 @@
+"""Checks exports of the record offline, against keys that the auditor trusts."""

@@ -1,0 +1,91 @@
+"""The door of the services that people reach: who asks, may they, and the record that they asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NoReturn
+
+import grpc
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+
+from countersign.model.principal import Principal
+from countersign.recorder.asked import BadQuestion
+from countersign.recorder.audit import AuditTrail, NotAudited
+from countersign.runtime.sealing import Unsealable
+
+PRINCIPAL_METADATA = "x-countersign-principal"
+# What is asked is recorded, also of those who may not ask: nobody shall fill the record with it.
+MAX_REQUEST_BYTES = 16 * 1024
+
+Context = grpc.aio.ServicerContext[object, object]
+Role = Literal["auditor", "operator"]
+_MAY = {"auditor": "only auditors may read the record", "operator": "only operators may do this"}
+
+
+class Door:
+    """Lets auditors and operators in, as gateway.yaml names them now.
+
+    ``open_principal`` opens what authz sealed, or raises ``Unsealable``; ``is_auditor`` and ``is_operator`` are asked
+    on every call.
+    """
+
+    def __init__(
+        self,
+        trail: AuditTrail,
+        *,
+        open_principal: Callable[[str], Principal],
+        is_auditor: Callable[[Principal], bool],
+        is_operator: Callable[[Principal], bool] = lambda _: False,
+    ) -> None:
+        self.trail = trail
+        self._open_principal = open_principal
+        self._is = {"auditor": is_auditor, "operator": is_operator}
+
+    async def admit(self, request: Message, name: str, context: Context, role: Role = "auditor") -> Principal:
+        """Return who asks, when they are in the ``role``; else end the call. Attempts of others are recorded, too.
+
+        ``name`` is what is asked for, if it is one thing. The caller has ``audited`` record what was asked once it was
+        found well formed, and before anything is told.
+        """
+        given = [str(value) for key, value in context.invocation_metadata() or () if key == PRINCIPAL_METADATA]
+        try:
+            # Two of them would leave open who asks; what is joined opens as nobody.
+            principal = self._open_principal(",".join(given))
+        except Unsealable:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "come through the gateway, with a bearer token")
+        if request.ByteSize() > MAX_REQUEST_BYTES:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"request: larger than {MAX_REQUEST_BYTES} bytes")
+        if not self._is[role](principal):
+            try:
+                await self.audited(principal, request, name, context, refused=f"not an {role}")
+            except NotAudited as error:
+                await abort(context, error)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, _MAY[role])
+        return principal
+
+    async def audited(
+        self, principal: Principal, request: Message, name: str, context: Context, *, refused: str = ""
+    ) -> None:
+        """Return when it is durable what was asked, and why it was ``refused`` if it was. Raises ``NotAudited``."""
+        trace = [value for key, value in context.invocation_metadata() or () if key == "traceparent"]
+        await self.trail.record(
+            principal,
+            method=type(request).__name__.removesuffix("Request"),
+            name=name,
+            asked=MessageToJson(request, indent=None, preserving_proto_field_name=True),
+            allowed=not refused,
+            refused=refused,
+            traceparent=str(trace[0])[:55] if len(trace) == 1 else "",
+        )
+
+
+async def abort(context: Context, error: Exception) -> NoReturn:
+    """End a call for what every service of the record may meet; what it knows better, it tells itself before."""
+    match error:
+        case BadQuestion():
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        case NotAudited():
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the reading cannot be recorded now: try again")
+        case _:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the record cannot be read now: try again")
