@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import approvals, detectors, masks, prose, rates, secrets, targets, urls
+from countersign.config import approvals, detectors, masks, prose, rates, recording, secrets, targets, urls
 from countersign.config.credentials import Credentials
 from countersign.config.document import Node, Path
 from countersign.config.names import Names
@@ -65,6 +65,7 @@ class Assembly:
             limits=Limits(**file.limits.model_dump()),
             otlp_endpoint=self._url(("telemetry", "otlp"), file.telemetry.otlp, urls.otlp) if file.telemetry else None,
             approvals=self._approvals(shaped, rules),
+            recording=recording.Section(self._credentials, self._folder, declared.targets).read(file.recording),
             variables=_variables(file),
         )
 
@@ -129,9 +130,6 @@ class Assembly:
         return tuple(groups)
 
     def _postgres(self, file: File) -> Secret | None:
-        if file.recording.mode != "required":
-            remedy = "write `mode: required`: what is not on record does not happen, and nothing switches that off"
-            self._add(("recording", "mode"), "recording has no other mode", remedy)
         path, source = ("recording", "postgres"), file.recording.postgres
         return self._credentials.read(path, source, secrets.dsn, SecretUse.POSTGRES) if source else None
 
@@ -144,6 +142,7 @@ def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
             SecretUse.TARGETS: frozenset(each.bearer.env for each in credentials if each.bearer.env),
             SecretUse.POSTGRES: frozenset((database.env,) if database and database.env else ()),
             SecretUse.APPROVALS: approvals.variables(file.approvals),
+            SecretUse.EXPORTS: recording.variables(file.recording),
         }
     )
 

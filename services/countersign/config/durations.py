@@ -10,8 +10,11 @@ from countersign.config.document import Node
 from countersign.config.problem import Problems
 
 ONCE = "once"
+FOREVER = "forever"
 
 _WRITTEN = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd])")
+_DAYS = re.compile(r"([0-9]{1,6})d")
+_MOST_DAYS = 36_500
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -36,6 +39,20 @@ class Bounds:
         elif found > most:
             out.add(node.place, f"`{text}` is too long", f"at most {self.most}")
         return float(found or 0)
+
+
+def read_days(text: str, node: Node, out: Problems) -> int | None:
+    """The days that ``text`` states, ``None`` for ``forever``; to be used only if nothing was added to ``out``."""
+    if text == FOREVER:
+        return None
+    found = _DAYS.fullmatch(text)
+    if found is None:
+        out.add(node.place, f"`{text}` is neither `{FOREVER}` nor whole days", "write such as 400d")
+        return None
+    days = int(found[1])
+    if not 1 <= days <= _MOST_DAYS:
+        out.add(node.place, f"`{text}` is out of bounds", f"from 1d to {_MOST_DAYS}d, or `{FOREVER}`")
+    return days
 
 
 def _seconds(text: str) -> Decimal | None:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from countersign.config.shape_approvals import ApprovalsShape
 from countersign.config.shape_base import TEXT_LIMIT, Groups, MaskNames, Name, SecretSource, Shape, Text, Url
+from countersign.config.shape_recording import RecordingShape
 from countersign.config.shape_rules import RateLimitShape, RuleShape
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
 from countersign.model.rule import (
@@ -175,17 +176,6 @@ class MaskShape(Shape):
     )
 
 
-class Postgres(SecretSource):
-    """Where the DSN of the record's database is read from; without it, the gateway runs a database of its own."""
-
-
-class Recording(Shape):
-    """How calls are recorded."""
-
-    mode: Text = Field(default="required", json_schema_extra={"const": "required"}, description="`required`")
-    postgres: Postgres | None = Field(default=None, description="the DSN, by {env: NAME} or {file: path}")
-
-
 class Auditors(Shape):
     """Who may read the record."""
 
@@ -271,7 +261,9 @@ class File(Shape):
     approvals: ApprovalsShape = Field(
         default_factory=ApprovalsShape, description="how calls wait for people, and how people hear of it"
     )
-    recording: Recording = Field(default_factory=Recording, description="how calls are recorded")
+    recording: RecordingShape = Field(
+        default_factory=RecordingShape, description="how calls are recorded, and what becomes of the record"
+    )
     auditors: Auditors | None = Field(default=None, description="who may read the record; without it, nobody")
     operators: Operators | None = Field(
         default=None, description="who may accept tools that are new or changed; without it, nobody"

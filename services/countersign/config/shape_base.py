@@ -16,6 +16,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 _DURATION = r"[0-9]{1,6}(\.[0-9]{1,3})?[smhd]"
 Duration = Annotated[str, Field(min_length=1, max_length=20, json_schema_extra={"pattern": f"^{_DURATION}$"})]
 Reuse = Annotated[str, Field(min_length=1, max_length=20, json_schema_extra={"pattern": f"^(once|{_DURATION})$"})]
+Kept = Annotated[str, Field(min_length=1, max_length=20, json_schema_extra={"pattern": "^(forever|[0-9]{1,6}d)$"})]
 Globs = Annotated[list[Glob], Field(min_length=1, max_length=1_000)]
 MaskNames = Annotated[list[Text], Field(min_length=1, max_length=100)]
 Groups = Annotated[list[Text], Field(min_length=1, max_length=1_000)]

@@ -21,6 +21,7 @@ class SecretUse(Enum):
     TARGETS = auto()
     POSTGRES = auto()
     APPROVALS = auto()
+    EXPORTS = auto()
 
 
 ALL_SECRETS = frozenset(SecretUse)

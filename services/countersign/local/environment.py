@@ -14,6 +14,7 @@ USES = MappingProxyType(
         "masker": frozenset[SecretUse](),
         "recorder": frozenset({SecretUse.POSTGRES}),
         "approver": frozenset({SecretUse.POSTGRES, SecretUse.APPROVALS}),
+        "exports": frozenset({SecretUse.EXPORTS}),
     }
 )
 """Which credentials each service reads."""

@@ -18,6 +18,18 @@ from countersign.config.shape_approvals import (
     SlackShape,
     WebhookShape,
 )
+from countersign.config.shape_recording import (
+    CefShape,
+    CsvShape,
+    EncryptionShape,
+    OcsfShape,
+    OtlpShape,
+    RecordingShape,
+    RetentionShape,
+    SinkShape,
+    WitnessesShape,
+    WitnessShape,
+)
 from countersign.config.shape_rules import RateLimitShape, RuleShape, SelectorShape
 from countersign.model.rule import VALIDATORS, Window
 from countersign.policy import VOCABULARY, compile_condition
@@ -28,7 +40,7 @@ EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 ENV = {
     "ORDERS_TOKEN": "orders-" + "token",
     "RECORD_DSN": "postgresql://" + "somewhere/record",
-    **dict.fromkeys(("SIGN_IN_SECRET", "SLACK_TOKEN", "SLACK_SIGNING_SECRET"), "made-" + "up"),
+    **dict.fromkeys(("SIGN_IN_SECRET", "SLACK_TOKEN", "SLACK_SIGNING_SECRET", "OTLP_TOKEN"), "made-" + "up"),
     "PAGER_SECRET": "whsec_" + "A" * 44,
     "TEAMS_URL": "https://teams.example/" + "workflow?sig=1",
 }
@@ -57,7 +69,9 @@ def test_every_word_of_conditions_is_explained_and_no_other() -> None:
 def test_every_key_and_word_of_a_list_is_named() -> None:
     rules = (RuleShape, SelectorShape, RateLimitShape, ApproversShape)
     approvals = (ApprovalsShape, SignInShape, ChannelShape, WebhookShape, SlackShape, EmailShape)
-    shapes = (File, TargetShape, OwnDetectorShape, NerShape, *rules, *approvals)
+    sinks = (SinkShape, OcsfShape, OtlpShape, CefShape, CsvShape)
+    recording = (RecordingShape, WitnessesShape, WitnessShape, RetentionShape, EncryptionShape, *sinks)
+    shapes = (File, TargetShape, OwnDetectorShape, NerShape, *rules, *approvals, *recording)
     keys = {field.alias or name for shape in shapes for name, field in shape.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
     assert {word for word in (*StatementClass, *Window, *VALIDATORS) if f"`{word}`" not in TEXT} == set()

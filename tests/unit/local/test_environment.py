@@ -17,7 +17,9 @@ targets:
   orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
   billing: {mcp: "http://127.0.0.1:9001/mcp", credential: {bearer: {env: OTEL_LOOKALIKE}}}
 rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
-recording: {mode: required, postgres: {env: RECORD_DSN}}
+recording:
+  postgres: {env: RECORD_DSN}
+  exports: {logs: {otlp: {endpoint: "https://otlp.test", token: {env: OTLP_TOKEN}}}}
 approvals:
   channels: [{name: ops, webhook: {url: "https://hooks.test/", secret: {env: HOOK_SECRET}}}]
 """
@@ -26,8 +28,9 @@ NEEDED |= {"OTEL_RESOURCE_ATTRIBUTES": "a=b", "COUNTERSIGN_LOG_LEVEL": "DEBUG", 
 OF_TARGETS = {"ORDERS_TOKEN": "t1", "OTEL_LOOKALIKE": "t2"}
 OF_THE_DATABASE = {"RECORD_DSN": "postgres://", "PGPASSWORD": "p", "COUNTERSIGN_POSTGRES_DSN": "postgres://"}
 OF_APPROVALS = {"HOOK_SECRET": "whsec_" + "aG9vayBzZWNyZXQgb2YgMzIgYnl0ZXMhISEhISEh"}
+OF_EXPORTS = {"OTLP_TOKEN": "t3"}
 FOREIGN = {"CLOUD_ACCESS_KEY": "k", "GITHUB_TOKEN": "g", "SSH_AUTH_SOCK": "/s"}
-ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | FOREIGN
+ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | OF_EXPORTS | FOREIGN
 
 
 @pytest.fixture
@@ -43,6 +46,7 @@ def config(tmp_path: Path) -> GatewayConfig:
         ("authz", OF_TARGETS),
         ("recorder", OF_THE_DATABASE),
         ("approver", OF_THE_DATABASE | OF_APPROVALS),
+        ("exports", OF_EXPORTS),
         ("masker", dict[str, str]()),
     ],
 )
