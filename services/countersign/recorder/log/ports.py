@@ -1,0 +1,87 @@
+"""What the log needs of others, and the shapes that it hands to them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+HASH_BYTES = 32
+
+TileAddress = tuple[int, int]
+"""A tile's level and its number within the level (c2sp.org/tlog-tiles)."""
+
+Prove = Callable[[int], Awaitable[Sequence[bytes]]]
+"""From an earlier size to the hashes of the consistency proof (RFC 6962, 2.1.2) up to the checkpoint's size.
+
+Empty for 0 and for the checkpoint's own size. Raises ``ValueError`` for a larger one, ``DatabaseUnavailable``.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessView:
+    """What is known of a witness: the size that it cosigned last, why it did not cosign the latest checkpoint."""
+
+    name: str
+    cosigned_size: int
+    problem: str
+
+
+class Cosigner(Protocol):
+    """Asks witnesses to cosign checkpoints (c2sp.org/tlog-witness)."""
+
+    async def cosign(self, note: str, size: int, prove: Prove) -> Sequence[str]:
+        """Return the cosignatures that were to be had for ``note``, a signed checkpoint of ``size``.
+
+        Each is a whole signature line, from its dash to its newline, of a witness that gateway.yaml names, verified;
+        at most one a witness. Ends within seconds, and raises nothing for what witnesses do.
+        """
+
+    def views(self) -> Sequence[WitnessView]:
+        """What is known of each witness, in the order of gateway.yaml."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint that may be shown: a signed note with as many cosignatures as were asked for.
+
+    ``published_us`` is when, in microseconds since the epoch, by the database's clock.
+    """
+
+    origin: str
+    size: int
+    note: str
+    published_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """How the log stands. Sizes count events: durable, in the tree, shown by the latest checkpoint.
+
+    ``stopped`` says why nothing is signed and nothing recorded, and what to do; empty when all is well.
+    """
+
+    origin: str
+    recorded_size: int
+    integrated_size: int
+    published_size: int
+    published_us: int
+    stopped: str
+    keys: tuple[str, ...]
+
+
+class TreeReader(Protocol):
+    """What is read of the tree. Every method raises ``DatabaseUnavailable``."""
+
+    async def tiles(self, wanted: Collection[TileAddress]) -> Mapping[TileAddress, bytes]:
+        """Return the hashes of tiles, 32 bytes each, in order; those that are not there are left out.
+
+        A tile that was partial for a smaller tree may hold more by now: what a tree of some size has of it is its
+        beginning.
+        """
+
+    async def published(self, origin: str) -> Published | None:
+        """Return the latest checkpoint of an origin, if there is one."""
