@@ -17,6 +17,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from countersign.api.access.v1 import status_pb2_grpc
+from countersign.runtime.listening import CannotListen
 from countersign.runtime.parent import end_with_parent
 from countersign.runtime.sealing import service_token
 from countersign.runtime.settings import ServiceSettings
@@ -57,10 +58,6 @@ class Part(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; called once, after the last call ended."""
-
-
-class CannotListen(RuntimeError):
-    """The address is taken or not ours."""
 
 
 async def serve(

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import uvloop
 
-from countersign.approver.page.serving import PageRoom, bound
+from countersign.approver.page.serving import PageRoom
+from countersign.runtime.listening import CannotListen, bound
 from countersign.runtime.sealing import service_token
-from countersign.runtime.serving import CannotListen
 from countersign.runtime.trust import SERVICE_HEADER
 from tests.support.recorders import until
 from tests.unit.approver.page.world import GATEWAY, KEY, World

@@ -1,0 +1,62 @@
+"""Serving HTTP within a process: a uvicorn with the bounds that every part of the house needs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_BACKLOG = 128
+_DRAIN_S = 3
+_AT_ONCE = 200
+_KEEP_ALIVE_S = 30
+_HEAD_BYTES = 32 * 1024
+
+
+class WebServer(uvicorn.Server):
+    """Serves ``app`` on ``listener`` (see :func:`countersign.runtime.listening.bound`); one among others in its process: the signals are not its own.
+
+    It takes no connections before ``run``, 200 at a time, and ends what is under way within three seconds.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=_AT_ONCE,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_DRAIN_S,
+                h11_max_incomplete_event_size=_HEAD_BYTES,
+            )
+        )
+        self._listener = listener
+
+    @property
+    def serving(self) -> bool:
+        """Whether it takes requests."""
+        return self.started and not self.should_exit
+
+    async def listen(self) -> None:
+        """Serve until it was told to ``end``."""
+        self._listener.listen(_BACKLOG)
+        await self.serve([self._listener])
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take no signals."""
+        yield
+
+    def end(self) -> None:
+        """Have it end once what is under way is done, or after some seconds."""
+        self.should_exit = True
