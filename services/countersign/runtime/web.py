@@ -17,9 +17,9 @@ _HEAD_BYTES = 32 * 1024
 
 
 class WebServer(uvicorn.Server):
-    """Serves ``app`` on ``listener`` (see :func:`countersign.runtime.listening.bound`); one among others in its process: the signals are not its own.
+    """Serves ``app`` on ``listener`` (see ``runtime.listening``), beside others in its process: it takes no signals.
 
-    It takes no connections before ``run``, 200 at a time, and ends what is under way within three seconds.
+    It takes no connections before ``listen``, 200 at a time, and ends what is under way within three seconds.
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
