@@ -23,29 +23,36 @@ _sym_db = _symbol_database.Default()
 
 
 from countersign.api.recorder.v1 import event_pb2 as countersign_dot_api_dot_recorder_dot_v1_dot_event__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&countersign/api/recorder/v1/feed.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\"4\n\x0fOpenSinkRequest\x12\x0c\n\x04sink\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\":\n\x10OpenSinkResponse\x12\x12\n\nnext_index\x18\x01 \x01(\x04\x12\x12\n\nsession_id\x18\x02 \x01(\t\"<\n\x16StreamPublishedRequest\x12\x12\n\nfrom_index\x18\x01 \x01(\x04\x12\x0e\n\x06\x62odies\x18\x02 \x01(\x08\"\x82\x01\n\x17StreamPublishedResponse\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32+.countersign.api.recorder.v1.PublishedEvent\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x16\n\x0epublished_size\x18\x03 \x01(\x04\"\x86\x01\n\x0ePublishedEvent\x12\x39\n\x05\x65vent\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEvent\x12\x39\n\tprincipal\x18\x02 \x01(\x0b\x32&.countersign.api.recorder.v1.Principal\"5\n\x11MoveCursorRequest\x12\x0c\n\x04sink\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x04\"(\n\x12MoveCursorResponse\x12\x12\n\nnext_index\x18\x01 \x01(\x04\x32\xe5\x02\n\x0b\x46\x65\x65\x64Service\x12g\n\x08OpenSink\x12,.countersign.api.recorder.v1.OpenSinkRequest\x1a-.countersign.api.recorder.v1.OpenSinkResponse\x12~\n\x0fStreamPublished\x12\x33.countersign.api.recorder.v1.StreamPublishedRequest\x1a\x34.countersign.api.recorder.v1.StreamPublishedResponse0\x01\x12m\n\nMoveCursor\x12..countersign.api.recorder.v1.MoveCursorRequest\x1a/.countersign.api.recorder.v1.MoveCursorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&countersign/api/recorder/v1/feed.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"4\n\x0fOpenSinkRequest\x12\x0c\n\x04sink\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\":\n\x10OpenSinkResponse\x12\x12\n\nnext_index\x18\x01 \x01(\x04\x12\x12\n\nsession_id\x18\x02 \x01(\t\"P\n\x16StreamPublishedRequest\x12\x12\n\nfrom_index\x18\x01 \x01(\x04\x12\x0e\n\x06\x62odies\x18\x02 \x01(\x08\x12\x12\n\nsession_id\x18\x03 \x01(\t\"\x82\x01\n\x17StreamPublishedResponse\x12;\n\x06\x65vents\x18\x01 \x03(\x0b\x32+.countersign.api.recorder.v1.PublishedEvent\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x16\n\x0epublished_size\x18\x03 \x01(\x04\"\x86\x01\n\x0ePublishedEvent\x12\x39\n\x05\x65vent\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEvent\x12\x39\n\tprincipal\x18\x02 \x01(\x0b\x32&.countersign.api.recorder.v1.Principal\"Z\n\x11MoveCursorRequest\x12\x0c\n\x04sink\x18\x01 \x01(\t\x12\x12\n\nnext_index\x18\x02 \x01(\x04\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0f\n\x07release\x18\x04 \x01(\x08\"(\n\x12MoveCursorResponse\x12\x12\n\nnext_index\x18\x01 \x01(\x04\"\x12\n\x10ListSinksRequest\"c\n\x11ListSinksResponse\x12\x36\n\x05sinks\x18\x01 \x03(\x0b\x32\'.countersign.api.recorder.v1.SinkStatus\x12\x16\n\x0epublished_size\x18\x02 \x01(\x04\"\x82\x01\n\nSinkStatus\x12\x0c\n\x04sink\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nnext_index\x18\x03 \x01(\x04\x12,\n\x08moved_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07running\x18\x05 \x01(\x08\x32\xd1\x03\n\x0b\x46\x65\x65\x64Service\x12g\n\x08OpenSink\x12,.countersign.api.recorder.v1.OpenSinkRequest\x1a-.countersign.api.recorder.v1.OpenSinkResponse\x12~\n\x0fStreamPublished\x12\x33.countersign.api.recorder.v1.StreamPublishedRequest\x1a\x34.countersign.api.recorder.v1.StreamPublishedResponse0\x01\x12m\n\nMoveCursor\x12..countersign.api.recorder.v1.MoveCursorRequest\x1a/.countersign.api.recorder.v1.MoveCursorResponse\x12j\n\tListSinks\x12-.countersign.api.recorder.v1.ListSinksRequest\x1a..countersign.api.recorder.v1.ListSinksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.recorder.v1.feed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPENSINKREQUEST']._serialized_start=112
-  _globals['_OPENSINKREQUEST']._serialized_end=164
-  _globals['_OPENSINKRESPONSE']._serialized_start=166
-  _globals['_OPENSINKRESPONSE']._serialized_end=224
-  _globals['_STREAMPUBLISHEDREQUEST']._serialized_start=226
-  _globals['_STREAMPUBLISHEDREQUEST']._serialized_end=286
-  _globals['_STREAMPUBLISHEDRESPONSE']._serialized_start=289
-  _globals['_STREAMPUBLISHEDRESPONSE']._serialized_end=419
-  _globals['_PUBLISHEDEVENT']._serialized_start=422
-  _globals['_PUBLISHEDEVENT']._serialized_end=556
-  _globals['_MOVECURSORREQUEST']._serialized_start=558
-  _globals['_MOVECURSORREQUEST']._serialized_end=611
-  _globals['_MOVECURSORRESPONSE']._serialized_start=613
-  _globals['_MOVECURSORRESPONSE']._serialized_end=653
-  _globals['_FEEDSERVICE']._serialized_start=656
-  _globals['_FEEDSERVICE']._serialized_end=1013
+  _globals['_OPENSINKREQUEST']._serialized_start=145
+  _globals['_OPENSINKREQUEST']._serialized_end=197
+  _globals['_OPENSINKRESPONSE']._serialized_start=199
+  _globals['_OPENSINKRESPONSE']._serialized_end=257
+  _globals['_STREAMPUBLISHEDREQUEST']._serialized_start=259
+  _globals['_STREAMPUBLISHEDREQUEST']._serialized_end=339
+  _globals['_STREAMPUBLISHEDRESPONSE']._serialized_start=342
+  _globals['_STREAMPUBLISHEDRESPONSE']._serialized_end=472
+  _globals['_PUBLISHEDEVENT']._serialized_start=475
+  _globals['_PUBLISHEDEVENT']._serialized_end=609
+  _globals['_MOVECURSORREQUEST']._serialized_start=611
+  _globals['_MOVECURSORREQUEST']._serialized_end=701
+  _globals['_MOVECURSORRESPONSE']._serialized_start=703
+  _globals['_MOVECURSORRESPONSE']._serialized_end=743
+  _globals['_LISTSINKSREQUEST']._serialized_start=745
+  _globals['_LISTSINKSREQUEST']._serialized_end=763
+  _globals['_LISTSINKSRESPONSE']._serialized_start=765
+  _globals['_LISTSINKSRESPONSE']._serialized_end=864
+  _globals['_SINKSTATUS']._serialized_start=867
+  _globals['_SINKSTATUS']._serialized_end=997
+  _globals['_FEEDSERVICE']._serialized_start=1000
+  _globals['_FEEDSERVICE']._serialized_end=1465
 # @@protoc_insertion_point(module_scope)

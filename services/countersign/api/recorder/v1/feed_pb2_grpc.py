@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class FeedServiceStub(object):
     """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only.
+
+    A sink is lent to one run at a time, so that no two feed it. Each run begins with OpenSink, which is recorded: nothing
+    is read without. A run keeps a sink as long as it says MoveCursor at least every ten seconds, with or without a move.
     """
 
     def __init__(self, channel):
@@ -50,28 +53,44 @@ class FeedServiceStub(object):
                 request_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.MoveCursorRequest.SerializeToString,
                 response_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.MoveCursorResponse.FromString,
                 _registered_method=True)
+        self.ListSinks = channel.unary_unary(
+                '/countersign.api.recorder.v1.FeedService/ListSinks',
+                request_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.ListSinksRequest.SerializeToString,
+                response_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.ListSinksResponse.FromString,
+                _registered_method=True)
 
 
 class FeedServiceServicer(object):
     """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only.
+
+    A sink is lent to one run at a time, so that no two feed it. Each run begins with OpenSink, which is recorded: nothing
+    is read without. A run keeps a sink as long as it says MoveCursor at least every ten seconds, with or without a move.
     """
 
     def OpenSink(self, request, context):
-        """Begins, or begins again, to feed a sink: returns where it stands. That it begins is recorded.
+        """Begins, or begins again, to feed a sink: returns where it stands. FAILED_PRECONDITION while another run has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamPublished(self, request, context):
-        """Sends published events from an index on, in order, and goes on as more are published.
+        """Sends published events from an index on, in order, and goes on as more are published. ABORTED when the run has no
+        sink, or no longer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MoveCursor(self, request, context):
-        """Makes durable that a sink has taken all below an index. The cursor never goes back.
+        """Makes durable that a sink has taken all below an index. The cursor never goes back. ABORTED as above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSinks(self, request, context):
+        """Tells how far every sink is that was ever fed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +114,11 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     request_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.MoveCursorRequest.FromString,
                     response_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.MoveCursorResponse.SerializeToString,
             ),
+            'ListSinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSinks,
+                    request_deserializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.ListSinksRequest.FromString,
+                    response_serializer=countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.ListSinksResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'countersign.api.recorder.v1.FeedService', rpc_method_handlers)
@@ -105,6 +129,9 @@ def add_FeedServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class FeedService(object):
     """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only.
+
+    A sink is lent to one run at a time, so that no two feed it. Each run begins with OpenSink, which is recorded: nothing
+    is read without. A run keeps a sink as long as it says MoveCursor at least every ten seconds, with or without a move.
     """
 
     @staticmethod
@@ -178,6 +205,33 @@ class FeedService(object):
             '/countersign.api.recorder.v1.FeedService/MoveCursor',
             countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.MoveCursorRequest.SerializeToString,
             countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.MoveCursorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.api.recorder.v1.FeedService/ListSinks',
+            countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.ListSinksRequest.SerializeToString,
+            countersign_dot_api_dot_recorder_dot_v1_dot_feed__pb2.ListSinksResponse.FromString,
             options,
             channel_credentials,
             insecure,

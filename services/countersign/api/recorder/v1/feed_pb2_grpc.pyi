@@ -27,33 +27,53 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FeedServiceStub:
-    """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only."""
+    """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only.
+
+    A sink is lent to one run at a time, so that no two feed it. Each run begins with OpenSink, which is recorded: nothing
+    is read without. A run keeps a sink as long as it says MoveCursor at least every ten seconds, with or without a move.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FeedServiceAsyncStub: ...
     OpenSink: _grpc.UnaryUnaryMultiCallable[_feed_pb2.OpenSinkRequest, _feed_pb2.OpenSinkResponse]
-    """Begins, or begins again, to feed a sink: returns where it stands. That it begins is recorded."""
+    """Begins, or begins again, to feed a sink: returns where it stands. FAILED_PRECONDITION while another run has it."""
     StreamPublished: _grpc.UnaryStreamMultiCallable[_feed_pb2.StreamPublishedRequest, _feed_pb2.StreamPublishedResponse]
-    """Sends published events from an index on, in order, and goes on as more are published."""
+    """Sends published events from an index on, in order, and goes on as more are published. ABORTED when the run has no
+    sink, or no longer.
+    """
     MoveCursor: _grpc.UnaryUnaryMultiCallable[_feed_pb2.MoveCursorRequest, _feed_pb2.MoveCursorResponse]
-    """Makes durable that a sink has taken all below an index. The cursor never goes back."""
+    """Makes durable that a sink has taken all below an index. The cursor never goes back. ABORTED as above."""
+    ListSinks: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ListSinksRequest, _feed_pb2.ListSinksResponse]
+    """Tells how far every sink is that was ever fed."""
 
 @_typing.type_check_only
 class FeedServiceAsyncStub(FeedServiceStub):
-    """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only."""
+    """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only.
+
+    A sink is lent to one run at a time, so that no two feed it. Each run begins with OpenSink, which is recorded: nothing
+    is read without. A run keeps a sink as long as it says MoveCursor at least every ten seconds, with or without a move.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     OpenSink: _aio.UnaryUnaryMultiCallable[_feed_pb2.OpenSinkRequest, _feed_pb2.OpenSinkResponse]  # type: ignore[assignment]
-    """Begins, or begins again, to feed a sink: returns where it stands. That it begins is recorded."""
+    """Begins, or begins again, to feed a sink: returns where it stands. FAILED_PRECONDITION while another run has it."""
     StreamPublished: _aio.UnaryStreamMultiCallable[_feed_pb2.StreamPublishedRequest, _feed_pb2.StreamPublishedResponse]  # type: ignore[assignment]
-    """Sends published events from an index on, in order, and goes on as more are published."""
+    """Sends published events from an index on, in order, and goes on as more are published. ABORTED when the run has no
+    sink, or no longer.
+    """
     MoveCursor: _aio.UnaryUnaryMultiCallable[_feed_pb2.MoveCursorRequest, _feed_pb2.MoveCursorResponse]  # type: ignore[assignment]
-    """Makes durable that a sink has taken all below an index. The cursor never goes back."""
+    """Makes durable that a sink has taken all below an index. The cursor never goes back. ABORTED as above."""
+    ListSinks: _aio.UnaryUnaryMultiCallable[_feed_pb2.ListSinksRequest, _feed_pb2.ListSinksResponse]  # type: ignore[assignment]
+    """Tells how far every sink is that was ever fed."""
 
 class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only."""
+    """Hands the record on to where it leaves the gateway (`countersign export run`). For the gateway's own services only.
+
+    A sink is lent to one run at a time, so that no two feed it. Each run begins with OpenSink, which is recorded: nothing
+    is read without. A run keeps a sink as long as it says MoveCursor at least every ten seconds, with or without a move.
+    """
 
     @_abc_1.abstractmethod
     def OpenSink(
@@ -61,7 +81,7 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_pb2.OpenSinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.OpenSinkResponse, _abc.Awaitable[_feed_pb2.OpenSinkResponse]]:
-        """Begins, or begins again, to feed a sink: returns where it stands. That it begins is recorded."""
+        """Begins, or begins again, to feed a sink: returns where it stands. FAILED_PRECONDITION while another run has it."""
 
     @_abc_1.abstractmethod
     def StreamPublished(
@@ -69,7 +89,9 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_pb2.StreamPublishedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_feed_pb2.StreamPublishedResponse], _abc.AsyncIterator[_feed_pb2.StreamPublishedResponse]]:
-        """Sends published events from an index on, in order, and goes on as more are published."""
+        """Sends published events from an index on, in order, and goes on as more are published. ABORTED when the run has no
+        sink, or no longer.
+        """
 
     @_abc_1.abstractmethod
     def MoveCursor(
@@ -77,6 +99,14 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_pb2.MoveCursorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.MoveCursorResponse, _abc.Awaitable[_feed_pb2.MoveCursorResponse]]:
-        """Makes durable that a sink has taken all below an index. The cursor never goes back."""
+        """Makes durable that a sink has taken all below an index. The cursor never goes back. ABORTED as above."""
+
+    @_abc_1.abstractmethod
+    def ListSinks(
+        self,
+        request: _feed_pb2.ListSinksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ListSinksResponse, _abc.Awaitable[_feed_pb2.ListSinksResponse]]:
+        """Tells how far every sink is that was ever fed."""
 
 def add_FeedServiceServicer_to_server(servicer: FeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
