@@ -6,10 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-HASH_BYTES = 32
-
-TileAddress = tuple[int, int]
-"""A tile's level and its number within the level (c2sp.org/tlog-tiles)."""
+from countersign.tlog import TileId
 
 Prove = Callable[[int], Awaitable[Sequence[bytes]]]
 """From an earlier size to the hashes of the consistency proof (RFC 6962, 2.1.2) up to the checkpoint's size.
@@ -76,7 +73,7 @@ class LogView:
 class TreeReader(Protocol):
     """What is read of the tree. Every method raises ``DatabaseUnavailable``."""
 
-    async def tiles(self, wanted: Collection[TileAddress]) -> Mapping[TileAddress, bytes]:
+    async def tiles(self, wanted: Collection[TileId]) -> Mapping[TileId, bytes]:
         """Return the hashes of tiles, 32 bytes each, in order; those that are not there are left out.
 
         A tile that was partial for a smaller tree may hold more by now: what a tree of some size has of it is its
