@@ -1,1 +1,5 @@
 -- Bodies on shelves, seals.
+-- To whoever fills this in, of the search's index (recorder/search/): the table is
+--   words(block bigint NOT NULL, shelf int NOT NULL, bits bytea NOT NULL, PRIMARY KEY (block, shelf))
+--   PARTITION BY LIST (shelf), partitions words_<shelf>, bits STORAGE MAIN, and no GIN index:
+-- a tsvector a block with its GIN was measured at 290 bytes an event, bits at 20 (a signature file, see there).
