@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -29,14 +26,13 @@ from countersign.config.shape_recording import (
 )
 from countersign.config.types import CefSink, CsvSink, OcsfSink, OtlpSink, Recording, SecretUse, Sink, Witness
 from countersign.config.wording import nearest
+from countersign.tlog import BadKey, KeyKind, parse_verifier
 
 SEAL_AFTER = Bounds("1s", "30d")
 
 _ROOT: Path = ("recording",)
 _RESERVED_WITNESS = "none"
 """Says in a trust policy that no witness is needed (C2SP tlog-policy, "Defining the quorum")."""
-_COSIGNATURE = 4
-"""The signature type of timestamped Ed25519 cosignatures (C2SP tlog-cosignature)."""
 _NAMES = "use up to 63 small letters, digits and hyphens, the first no hyphen"
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 
@@ -185,16 +181,9 @@ def variables(shape: RecordingShape) -> frozenset[str]:
 
 
 def _public_key(written: str) -> bytes | None:
-    """The key in a verifier key of a witness (C2SP signed-note, "Verifier keys"); ``None`` if it is none."""
-    name, _, rest = written.partition("+")
-    key_id, _, encoded = rest.partition("+")
+    """The public key in the verifier key of a witness; ``None`` if it is none."""
     try:
-        typed = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+        key = parse_verifier(written)
+    except BadKey:
         return None
-    if not name or any(character.isspace() or not character.isprintable() for character in name):
-        return None
-    if len(typed) != 33 or typed[0] != _COSIGNATURE:
-        return None
-    expected = hashlib.sha256(name.encode() + b"\n" + typed).digest()[:4].hex()
-    return typed[1:] if key_id == expected else None
+    return key.public if key.kind is KeyKind.COSIGNATURE else None
