@@ -14,7 +14,9 @@ from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.forwarding import call_of, forward
 from countersign.authz.outgoing import Outgoing
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
+from countersign.authz.relations import statements_in
 from countersign.authz.sessions import SessionOfCall, session_of
+from countersign.authz.stated import Stated
 from countersign.authz.weighing import Weighed, Weigher
 from countersign.config import Target
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
@@ -261,8 +263,14 @@ class Judge:
     ) -> list[Event]:
         def make() -> list[Event]:
             masker = in_force.masks.for_records()
+            target = in_force.config.targets[record.inquiry.target]
+
+            def statements(message: Message) -> Stated:
+                call = message.call
+                return frozenset() if call is None else statements_in(in_force, target, record.principal, call)
+
             return [
-                self._events.judged(record, message, decision, masker, status, sent)
+                self._events.judged(record, message, decision, masker, status, sent, statements(message))
                 for message, decision in zip(messages, decisions, strict=True)
             ]
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from countersign.authz.envoy import Inquiry
 from countersign.authz.outgoing import Outgoing
+from countersign.authz.relations import relations_of
 from countersign.authz.sessions import session_of_strangers
+from countersign.authz.stated import Stated
 from countersign.jsontext import JsonRefused
 from countersign.masking import Masker, NotMaskable
 from countersign.masking.tokens import ByForm
@@ -53,10 +55,12 @@ class EventMaker:
         masker: Masker,
         status: int,
         sent: Outgoing | None,
+        statements: Stated = frozenset(),
     ) -> Event:
         """Return the request event of one judged message; arguments and names are masked with ``masker``.
 
-        ``sent`` is what the target gets: nothing when the request is refused.
+        ``sent`` is what the target gets: nothing when the request is refused. ``statements`` are those of its
+        arguments that are statements.
         Raises ``NotRecordable`` for an allowed message that cannot be masked: whoever could have a call made that the
         record does not show would need no permission. A denied one is recorded without what cannot be masked.
         """
@@ -69,12 +73,14 @@ class EventMaker:
             method, unknown = _masked_method(masker, message)
             # The name stands in the arguments: where nothing is found in them, nothing is in it.
             name, found = _masked_name(masker, message) if findings or call is None else (call.name, ())
+            relations = relations_of(statements, call.params_json, body, masker) if call is not None else ()
         except (NotMaskable, JsonRefused) as error:
             if decision.allowed:
                 reason = "the call cannot be masked for the record; its arguments may hold a text of ambiguous JSON"
                 raise NotRecordable(reason) from error
             body, findings, name, found = json.dumps(_WITHHELD).encode(), (), _WITHHELD, ()
             method, unknown = _method(message) if _method(message) in KNOWN_METHODS else _WITHHELD, ()
+            relations = ()
         return Event(
             event_id=self.new_id(),
             session_id=record.session_id,
@@ -96,6 +102,7 @@ class EventMaker:
             values_put_back=sent is not None and sent.put_back,
             request_masked=sent is not None and sent.masked,
             approval_id=record.approval_id,
+            relations=relations,
         )
 
     def unreadable(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:

@@ -1,6 +1,6 @@
 """Rules, applied: a call, its principal and its situation in, a decision out. Pure: no I/O, no clock, no state."""
 
-from countersign.policy.conditions import VOCABULARY, Condition, Vocabulary, compile_condition
+from countersign.policy.conditions import VOCABULARY, Condition, Vocabulary, compile_condition, relations_named
 from countersign.policy.constraints import check_args
 from countersign.policy.errors import BadCondition, BadConstraint, BadRule
 from countersign.policy.explanation import Explanation, RuleTrace
@@ -19,4 +19,5 @@ __all__ = [
     "Vocabulary",
     "check_args",
     "compile_condition",
+    "relations_named",
 ]

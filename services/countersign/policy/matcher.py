@@ -50,6 +50,11 @@ class Matcher:
         """Whether the rule is about certain tools, prompts or resources only."""
         return bool(self._names)
 
+    @property
+    def statements(self) -> frozenset[tuple[tuple[str, ...], str]]:
+        """The paths of arguments that the rule's condition takes for statements, each with its language."""
+        return frozenset() if self._condition is None else self._condition.statements
+
     def reads(self, variable: str) -> bool:
         """Whether the rule's condition depends on this variable."""
         return self._condition is not None and variable in self._condition.reads

@@ -77,6 +77,7 @@ class Policy:
         self._index = Index(judging)
         self.reads_usage = any(matcher.reads("usage") for matcher in judging)
         """Whether any decision may depend on ``situation.usage``."""
+        self._reads_statements = any(matcher.statements for matcher in judging)
         self._version = version
 
     def decide(self, principal: Principal, call: Call, situation: Situation) -> Decision:
@@ -120,6 +121,12 @@ class Policy:
         return not _flaw(call) and any(
             matcher.reads("usage") and not (connects and matcher.admits) for matcher in self._selecting(principal, call)
         )
+
+    def statements(self, principal: Principal, call: Call) -> frozenset[tuple[tuple[str, ...], str]]:
+        """Return the paths of arguments that rules about the call take for statements, each with its language."""
+        if not self._reads_statements or _flaw(call):
+            return frozenset()
+        return frozenset().union(*[matcher.statements for matcher in self._selecting(principal, call)])
 
     def offers(self, principal: Principal, target: str, kind: NameKind, name: str) -> bool:
         """Whether the principal might use this tool, prompt or resource, with some arguments and at some moment."""

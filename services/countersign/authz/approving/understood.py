@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from countersign.authz.approving.written import shortened
+from countersign.authz.stated import Path, side_by_side, texts_at
 from countersign.config import Target
-from countersign.jsontext import JsonValue, Number
+from countersign.jsontext import JsonValue
 from countersign.model.approval import StatementSummary
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision
@@ -17,7 +18,6 @@ from countersign.pins.hidden import looks_like_another
 from countersign.policy import compile_condition
 from countersign.statements import READING, StatementClass, Verdict, classify, unparsable
 
-Path: TypeAlias = tuple[str, ...]
 Mask: TypeAlias = Callable[[str], str]
 
 MOST_STATEMENTS: Final = 10
@@ -59,7 +59,7 @@ def statements_of(
     found = [
         (".".join(path), language, text, masked)
         for path, language in sorted(paths.items())
-        for text, masked in _pairs(_texts(judged, path), _texts(shown, path))
+        for text, masked in side_by_side(texts_at(judged, path), texts_at(shown, path))
     ]
     kept = [_summary(*each, mask) for each in found[:MOST_STATEMENTS]]
     if len(found) > len(kept):
@@ -76,23 +76,6 @@ def bound_in_words(verdict: Verdict) -> str:
     if verdict.classes & _UNBOUNDED:
         return "no bound"
     return "a bounded number of rows" if verdict.classes <= _ROWS else ""
-
-
-def _texts(params: JsonValue, path: Path) -> list[str]:
-    """The texts at a path of arguments, or in a list there."""
-    value = params.get("arguments") if isinstance(params, dict) else None
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    values: list[JsonValue] = value if isinstance(value, list) else [value]
-    return [each for each in values if isinstance(each, str) and not isinstance(each, Number)]
-
-
-def _pairs(judged: list[str], shown: list[str]) -> Iterator[tuple[str | None, str]]:
-    """What is judged with what is shown of it; ``None`` for what is not known."""
-    if len(judged) == len(shown):
-        yield from zip(judged, shown, strict=True)
-    else:
-        yield from ((None, each) for each in shown)
 
 
 def _summary(argument: str, language: str, text: str | None, masked: str, mask: Mask) -> StatementSummary:

@@ -1,6 +1,6 @@
 """``when``: conditions in CEL, compiled and type-checked when the rules are loaded, evaluated when a call is judged."""
 
-from countersign.policy.conditions.condition import Condition, compile_condition
+from countersign.policy.conditions.condition import Condition, compile_condition, relations_named
 from countersign.policy.conditions.variables import Variables
 from countersign.policy.conditions.vocabulary import VOCABULARY, Field, Function, Structure, Variable, Vocabulary
 
@@ -14,4 +14,5 @@ __all__ = [
     "Variables",
     "Vocabulary",
     "compile_condition",
+    "relations_named",
 ]

@@ -74,6 +74,14 @@ def compile_condition(text: str) -> Condition:
     raise refusal
 
 
+def relations_named(text: str, language: str) -> tuple[str, ...]:
+    """Return the relations that a statement names, in order; ``language`` is as in ``Condition.statements``.
+
+    Nothing is parsed again that a condition asked about lately. What is not understood names none.
+    """
+    return environment().functions.relations(text, language)
+
+
 def _checked(text: str, expression: cel.Expression) -> Condition:
     syntax = Syntax.of(expression.serialize())
     kind = expression.return_type()

@@ -34,9 +34,10 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """CEL's environment, and the message class of each structure by its name."""
+    """CEL's environment, what it calls, and the message class of each structure by its name."""
 
     cel: cel.Env
+    functions: Functions
     messages: dict[str, Callable[..., Any]]
 
 
@@ -51,7 +52,7 @@ def environment() -> Environment:
         functions=[_declared(function, functions) for function in VOCABULARY.functions],
         extensions=[ext_strings.ExtStrings()],
     )
-    return Environment(env, messages)
+    return Environment(env, functions, messages)
 
 
 def _structures() -> tuple[DescriptorPool, dict[str, Callable[..., Any]]]:

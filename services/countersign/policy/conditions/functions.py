@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -49,6 +49,15 @@ class Functions:
             "in_network": in_network,
         }
         return functions[name]
+
+    def relations(self, text: str, language: str) -> tuple[str, ...]:
+        """Return what ``text`` reads or writes; ``language`` is as in ``Condition.statements``. None where it fails."""
+        asked = ("shell", text) if language == "shell" else ("sql", text, language)
+        try:
+            names: Iterable[str] = getattr(self._judge(*asked), "relations", ())
+        except FunctionFailed:
+            return ()
+        return tuple(names)
 
     def _judge(self, language: str, text: str, *dialect: str) -> Message:
         asked, answer = self._latest
