@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from countersign.runtime.settings import SettingsError, load_settings
+from countersign.runtime.settings import SettingsError, load_settings, load_witness_settings
 
 serve_app = typer.Typer(help="Run one service alone, configured by environment and file.", no_args_is_help=True)
 
@@ -52,6 +52,23 @@ def recorder() -> None:
 def approver() -> None:
     """Asks people, keeps what they decided, and gives each agreement to one call."""
     _run("approver")
+
+
+@serve_app.command(
+    epilog="Settings: COUNTERSIGN_WITNESS_KEY_FILE (its key, `countersign log new-key --witness NAME`), "
+    "COUNTERSIGN_WITNESS_LOGS_FILE (verifier keys of the logs that it knows, one a line), COUNTERSIGN_WITNESS_STATE "
+    "(a folder of its own, which must be there and outlive it), COUNTERSIGN_LISTEN_HTTP (HOST:PORT or unix:/path, "
+    "default 127.0.0.1:9001), COUNTERSIGN_LOG_LEVEL. It needs nothing of a gateway."
+)
+def witness() -> None:
+    """A witness of logs: cosigns what only grows (c2sp.org/tlog-witness)."""
+    from countersign.cli.wiring.witness import run
+
+    try:
+        run(load_witness_settings())
+    except (SettingsError, RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 def _run(service: str) -> None:

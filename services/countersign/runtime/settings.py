@@ -45,6 +45,17 @@ class ServiceSettings:
         return f"ServiceSettings(config={self.config}, listen={self.listen}, recorder={self.recorder})"
 
 
+@dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    """What a witness is told from outside: three paths, and ``listen``, ``HOST:PORT`` or ``unix:/path``."""
+
+    key_file: Path
+    logs_file: Path
+    state: Path
+    listen: str
+    log_level: str
+
+
 def environment() -> Mapping[str, str]:
     """Return the process's environment, for ``{env: NAME}`` in gateway.yaml."""
     return os.environ
@@ -78,6 +89,20 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
         drain_s=_seconds(env, "DRAIN_S", 5.0),
         parent=int(parent) if parent.isdigit() else None,
         environment=env,
+    )
+
+
+def load_witness_settings(env: Mapping[str, str] | None = None) -> WitnessSettings:
+    """Read the settings of a witness, which needs none of a gateway's. Raises ``SettingsError``."""
+    env = environment() if env is None else env
+    return WitnessSettings(
+        key_file=Path(_required(env, "WITNESS_KEY_FILE", "the path of its key (`countersign log new-key --witness`)")),
+        logs_file=Path(
+            _required(env, "WITNESS_LOGS_FILE", "the path of a file with a log's verifier key on each line")
+        ),
+        state=Path(_required(env, "WITNESS_STATE", "a folder of its own, which must outlive it")),
+        listen=env.get(PREFIX + "LISTEN_HTTP", "127.0.0.1:9001"),
+        log_level=env.get(PREFIX + "LOG_LEVEL", "INFO").upper(),
     )
 
 
