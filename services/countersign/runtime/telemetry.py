@@ -35,6 +35,9 @@ dead_notifications = _meter.create_counter(
     unit="{notification}",
     description="Notifications of approvals given up, by channel",
 )
+log_stops = _meter.create_counter(
+    "countersign.log.stops", unit="{stop}", description="Times that the log was found not to be whole"
+)
 
 
 def configure_telemetry(service: str, otlp_endpoint: str | None) -> Callable[[], None]:

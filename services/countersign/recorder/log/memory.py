@@ -1,0 +1,45 @@
+"""What a recorder remembers to have been signed: by its file, and by what it saw since it started."""
+
+from __future__ import annotations
+
+import asyncio
+
+from countersign.recorder.log.errors import LogStopped
+from countersign.recorder.log.identity import LogIdentity
+from countersign.recorder.log.state import StateFile
+from countersign.tlog import Checkpoint, read_unverified
+
+
+class Memory:
+    """The last checkpoint known to be signed in the name of one log."""
+
+    def __init__(self, identity: LogIdentity) -> None:
+        self._file = StateFile(identity.state)
+        self._path = identity.state
+        self._origin = identity.origin
+        self._last: Checkpoint | None = None
+
+    def last(self, signed: Checkpoint | None) -> Checkpoint | None:
+        """Return the last that is remembered; ``signed`` is what the database says.
+
+        Raises ``StateUnusable``, and ``LogStopped`` when the file is gone though something was signed.
+        """
+        state = self._file.read()
+        if state.missing and (signed is not None or self._last is not None):
+            size = max(one.size for one in (signed, self._last) if one is not None)
+            raise LogStopped(
+                f"{self._path} is missing, though a checkpoint of {size} events was signed: without it nobody can tell "
+                "whether this database is an old copy. Bring the file back. If this is a further recorder, or you know "
+                "that the database is the newest, make it as an empty file"
+            )
+        known = [one for one in (state.last(self._origin), self._last) if one is not None]
+        return max(known, key=lambda one: one.size, default=None)
+
+    async def keep(self, note: str) -> None:
+        """Return when it is on disk that ``note`` was signed. Raises ``StateUnusable``."""
+        checkpoint = read_unverified(note)[0]
+        if self._last is not None and self._last.size >= checkpoint.size:
+            return
+        # The disk may take long, and calls do not wait for it.
+        await asyncio.to_thread(self._file.remember, note)
+        self._last = checkpoint
