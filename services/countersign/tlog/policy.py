@@ -45,16 +45,14 @@ class Trusted:
     signed: SignedCheckpoint
     log_keys: tuple[VerifierKey, ...]
     cosigned: tuple[Cosigned, ...]
+    """The witnesses that count, the earliest first."""
+    witnessed_s: int | None
+    """When the quorum had seen it: the log was this large then. None where the policy asks for no quorum."""
 
     @property
     def checkpoint(self) -> Checkpoint:
         """What the log said."""
         return self.signed.checkpoint
-
-    @property
-    def witnessed_s(self) -> int | None:
-        """The earliest time at which a witness saw it: the log was at least this large then. None without witnesses."""
-        return min([one.time_s for one in self.cosigned], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +67,34 @@ class TrustPolicy:
     def open(self, content: str | bytes, *, now_s: int) -> Trusted:
         """Read a signed checkpoint and check that this policy trusts it.
 
-        Raises ``BadNote``, ``BadCheckpoint``; ``NotTrusted``, ``BadSignature``, ``QuorumNotMet`` (no cosignature more
-        than five minutes later than ``now_s`` counts).
+        Raises ``BadNote``, ``BadCheckpoint``; ``NotTrusted``, ``BadSignature``, ``QuorumNotMet``. A cosignature that is
+        more than five minutes later than ``now_s`` does not count.
         """
         if not self.logs:
             raise NotTrusted("the policy trusts no log")
         signed = open_checkpoint(content, self.logs, self.witnesses.values())
         times = {one.key: one.time_s for one in signed.signed if one.time_s is not None}
-        cosigned = tuple([Cosigned(name, key, times[key]) for name, key in self.witnesses.items() if key in times])
-        for one in cosigned:
-            if one.time_s > now_s + FUTURE_S:
-                raise NotTrusted(f"the cosignature of {one.name} is from the future")
-        self._check_quorum(frozenset([one.name for one in cosigned]))
+        cosigned = [Cosigned(name, key, times[key]) for name, key in self.witnesses.items() if key in times]
+        counting = sorted([one for one in cosigned if one.time_s <= now_s + FUTURE_S], key=lambda one: one.time_s)
         logs = tuple([one.key for one in signed.signed if one.key.kind is KeyKind.NOTE])
-        return Trusted(signed, logs, cosigned)
+        return Trusted(signed, logs, tuple(counting), self._witnessed_s(counting))
 
-    def _check_quorum(self, cosigned: frozenset[str]) -> None:
+    def _witnessed_s(self, cosigned: list[Cosigned]) -> int | None:
+        """Return when the quorum was met. Raises ``QuorumNotMet``."""
         if self.quorum == NO_QUORUM:
-            return
-        met = set(cosigned)
+            return None
+        for count, one in enumerate(cosigned, 1):
+            if self._is_met({each.name for each in cosigned[:count]}):
+                return one.time_s
+        had = ", ".join([one.name for one in cosigned]) or "no known witness"
+        raise QuorumNotMet(f"the policy asks for {self.quorum}; {had} cosigned this checkpoint")
+
+    def _is_met(self, met: set[str]) -> bool:
         # Groups stand after what they are made of: once through them is enough.
         for name, group in self.groups.items():
             if len(met.intersection(group.members)) >= group.need:
                 met.add(name)
-        if self.quorum not in met:
-            had = ", ".join(sorted(cosigned)) or "no known witness"
-            raise QuorumNotMet(f"the policy asks for {self.quorum}; {had} cosigned this checkpoint")
+        return self.quorum in met
 
 
 def parse_policy(content: str | bytes) -> TrustPolicy:
