@@ -1,4 +1,4 @@
-"""Events as OTLP logs: an ``ExportLogsServiceRequest`` in JSON (OTLP 1, JSON encoding; opentelemetry-proto, logs/v1)."""
+"""Events as OTLP logs: an ``ExportLogsServiceRequest`` in JSON (OTLP 1, JSON encoding of opentelemetry-proto)."""
 
 from __future__ import annotations
 
