@@ -27,11 +27,11 @@ def witness_app(witness: Witness) -> Starlette:
             async with asyncio.timeout(BODY_S):
                 body = await _body(request)
         except TimeoutError:
-            return _response(Answer(408, "the body does not come\n"))
+            return _hung_up(Answer(408, "the body does not come\n"))
         except ClientDisconnect:
             return Response(status_code=400)
         if body is None:
-            return _response(Answer(413, f"the body is larger than {MAX_BODY_BYTES} bytes\n"))
+            return _hung_up(Answer(413, f"the body is larger than {MAX_BODY_BYTES} bytes\n"))
         return _response(witness.add(body))
 
     app = Starlette(routes=[Route(PATH, add_checkpoint, methods=["POST"])], exception_handlers={HTTPException: _plain})
@@ -52,6 +52,13 @@ async def _body(request: Request) -> bytes | None:
 def _response(answer: Answer) -> Response:
     # Not by `media_type`, which would add a charset to text/x.tlog.size.
     return Response(answer.body, answer.status, {"content-type": answer.content_type})
+
+
+def _hung_up(answer: Answer) -> Response:
+    """Answer a request that was not read to its end; what may still come is not waited for."""
+    response = _response(answer)
+    response.headers["connection"] = "close"
+    return response
 
 
 async def _plain(_: Request, error: Exception) -> Response:

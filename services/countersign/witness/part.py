@@ -41,6 +41,11 @@ class WitnessPart:
             self._remembered.close()
             raise
 
+    @property
+    def serving(self) -> bool:
+        """Whether it takes requests."""
+        return self._server.serving
+
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, or until told to ``end``."""
         loop = asyncio.get_running_loop()
@@ -55,7 +60,7 @@ class WitnessPart:
         log.info("stopped")
 
     def end(self) -> None:
-        """Take no more requests, and let ``run`` return when those under way are answered."""
+        """Take no more requests, and have ``run`` return when those under way are answered."""
         self._server.end()
 
 
@@ -74,11 +79,12 @@ def read_signer(path: Path) -> SignerKey:
 def read_logs(path: Path) -> tuple[VerifierKey, ...]:
     """Read the logs that are known: a verifier key a line; # begins a comment. Raises ``Misconfigured``."""
     keys = []
-    for line in _lines(path, "the list of logs"):
+    for number, line in enumerate(_lines(path, "the list of logs"), 1):
         try:
             key = parse_verifier(line)
         except BadKey as problem:
-            raise Misconfigured(f"{path}: {line[:100]!r} is not a log's verifier key: {problem}") from None
+            # The line is not shown: it may be a key of the other kind.
+            raise Misconfigured(f"{path}: key {number} is not a log's verifier key: {problem}") from None
         if key.kind is not KeyKind.NOTE:
             raise Misconfigured(f"{path}: the key of {key.name} is a witness's, and no log's")
         keys.append(key)
