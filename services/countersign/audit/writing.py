@@ -41,10 +41,11 @@ class ExportWriter:
     ) -> bytes:
         """Return the line of one event: its leaf, verbatim, and the proof that it is in the checkpoint's tree.
 
-        A body goes with its salt; without one only where its leaf has no commitment (old records).
+        A body goes with its salt; without one only where its leaf has no commitment (old records). An empty body is
+        none.
         """
-        shown = {} if body is None else {"body": to_base64(body)}
-        if salt is not None and body is not None:
+        shown = {"body": to_base64(body)} if body else {}
+        if salt is not None and body:
             shown["salt"] = to_base64(salt)
         return self._line({"hashes": [to_base64(one) for one in hashes], "index": index, "leaf": leaf} | shown)
 
