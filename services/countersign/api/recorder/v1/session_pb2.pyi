@@ -275,7 +275,9 @@ class ReplaySessionRequest(_message.Message):
     speed: _builtins.float
     """With original_pace: how many times as fast; 1 when 0. From 0.01 to 1,000."""
     follow: _builtins.bool
-    """Go on with what is recorded later, as it is recorded, until the session is sealed or the caller hangs up."""
+    """Go on with what is recorded later, as it is recorded, until the session is sealed or the caller hangs up. Now and
+    then the stream ends before, in order: ask again, from the sequence number after the last that came.
+    """
     def __init__(
         self,
         *,
