@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 import grpc
 import psycopg
 
+from countersign.config.types import Recording
 from countersign.recorder import RecorderPart
+from countersign.recorder.log.identity import LogIdentity
+from countersign.recorder.log.ports import Cosigner
 from countersign.runtime.recording import NotRecorded, Recorder
 from countersign.runtime.sealing import KEY_BYTES, Sealer
 from tests.support.events import new_id, request
+from tests.support.log_keys import log_of
 
 SEALER = Sealer(bytes(KEY_BYTES))
 
@@ -27,14 +31,24 @@ async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> Non
 
 
 @asynccontextmanager
-async def running_recorder(dsn: str, **limits: int) -> AsyncIterator[tuple[RecorderPart, str]]:
-    """A recorder in this process, and its address."""
+async def running_recorder(
+    dsn: str,
+    *,
+    log: LogIdentity | None = None,
+    recording: Callable[[], Recording] = Recording,
+    cosigner: Cosigner | None = None,
+    **limits: int,
+) -> AsyncIterator[tuple[RecorderPart, str]]:
+    """A recorder in this process, and its address; ``log`` is by default the one that all of a test share."""
     part = RecorderPart(
         dsn,
         sealer=SEALER,
+        log=log or log_of(dsn),
         is_auditor=lambda principal: "auditors" in principal.groups,
         is_operator=lambda principal: "operators" in principal.groups,
         is_configured=lambda target: target != "removed",
+        recording=recording,
+        cosigner=cosigner,
         **limits,
     )
     await part.open()

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from countersign.api.access.v1 import status_pb2, status_pb2_grpc
 from countersign.cli.access import REFUSED, UNREACHABLE, USAGE, stop
+from countersign.model.visible import visible
 from countersign.runtime.sealing import service_token
 from countersign.runtime.settings import SettingsError, environment, load_sealing_key
 from countersign.runtime.trust import SERVICE_HEADER, is_private
@@ -130,6 +131,8 @@ def _show(answers: Answers, problems: list[str]) -> None:
             ready = "ready" if answer.available else "not ready"
             table.add_row(answer.service, ready, answer.policy_version, answer.trial_version or "-", answer.version)
     console.print(table)
+    for told in [answer.log for answer in answers.values() if answer and answer.log]:
+        console.print(f"log {visible(told)}", markup=False, highlight=False)
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False)
     for warning in sorted({warning for answer in answers.values() if answer for warning in answer.warnings}):

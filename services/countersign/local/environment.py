@@ -30,6 +30,8 @@ _PREFIXES = ("LC_", "OTEL_", "GRPC_", "PYTHON", PREFIX)
 # libpq's own: PGPASSWORD, PGSSLROOTCERT and the like.
 _DATABASE_PREFIXES = ("PG",)
 _DATABASE_NAMES = frozenset({PREFIX + "POSTGRES_DSN"})
+# Who has these can sign another history.
+_LOG_PREFIXES = (PREFIX + "LOG_KEYS", PREFIX + "LOG_STATE")
 
 
 def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) -> dict[str, str]:
@@ -47,6 +49,8 @@ def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) 
             return False
         if name in _DATABASE_NAMES or name.startswith(_DATABASE_PREFIXES):
             return SecretUse.POSTGRES in USES[service]
+        if name.startswith(_LOG_PREFIXES):
+            return service == "recorder"
         return name.upper() in _NAMES or name.startswith(_PREFIXES)
 
     return {name: value for name, value in env.items() if wanted(name)}

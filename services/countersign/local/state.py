@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from countersign.tlog import SEED_BYTES, BadKey, KeyKind, SignerKey
+
 # sun_path holds 108 bytes with its end, and Postgres appends ".s.PGSQL.5432" to a directory.
 _MAX_SOCKET_BYTES = 100
 
@@ -46,6 +48,16 @@ class StateDir:
     def sealing_key(self) -> Path:
         """The deployment's sealing key."""
         return self.root / "sealing.key"
+
+    @property
+    def log_keys(self) -> Path:
+        """The keys that sign the log."""
+        return self.root / "log.keys"
+
+    @property
+    def log_state(self) -> Path:
+        """What was signed of the log."""
+        return self.root / "log.state"
 
     def socket(self, name: str) -> str:
         """Return the gRPC address of a part."""
@@ -88,10 +100,26 @@ def _lock(root: Path) -> None:
     # The descriptor stays open on purpose: the lock ends with the process.
 
 
+def make_log_key(state: StateDir, name: str) -> None:
+    """Make a key that signs the log in the name of ``name``, unless there is one. Raises ``StateError``."""
+    try:
+        _write_once(
+            state.log_keys, (SignerKey(name, KeyKind.NOTE, os.urandom(SEED_BYTES)).secret_text() + "\n").encode()
+        )
+    except OSError as error:
+        raise StateError(f"{state.log_keys} cannot be made ({error.strerror}): choose another --state") from error
+    except BadKey as error:
+        raise StateError(f"{name!r} cannot be a log's name ({error}): give gateway.url another host") from None
+
+
 def _make_key(path: Path) -> None:
+    _write_once(path, base64.b64encode(os.urandom(32)) + b"\n")
+
+
+def _write_once(path: Path, content: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         return
     with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(os.urandom(32)) + b"\n")
+        file.write(content)

@@ -19,7 +19,7 @@ from countersign.local.child import ChildSpec
 from countersign.local.environment import USES, environment_of, variables_of
 from countersign.local.postgres import EmbeddedPostgres
 from countersign.local.probes import envoy_live, grpc_serving
-from countersign.local.state import StateDir
+from countersign.local.state import StateDir, make_log_key
 from countersign.local.supervisor import Supervisor
 from countersign.runtime.parent import launcher_command
 from countersign.runtime.settings import PREFIX
@@ -138,6 +138,8 @@ class Up:
         }
         if dsn is not None and SecretUse.POSTGRES in USES[name]:
             env[PREFIX + "POSTGRES_DSN"] = dsn
+        if name == "recorder":
+            env = self._log_environment() | env
         return ChildSpec(
             name=name,
             command=(sys.executable, "-m", "countersign.cli.main", "serve", name),
@@ -147,6 +149,14 @@ class Up:
             # The first start compiles the secret scanner's rules: 5 s on a slow machine.
             start_within_s=60.0,
         )
+
+    def _log_environment(self) -> dict[str, str]:
+        """Where the log's keys and state are; the keys are made where nobody gave any."""
+        found = {PREFIX + "LOG_STATE": str(self.state.log_state)}
+        if not (self.env.get(PREFIX + "LOG_KEYS") or self.env.get(PREFIX + "LOG_KEYS_FILE")):
+            make_log_key(self.state, urlsplit(self.watcher.current.url).hostname or "")
+            found[PREFIX + "LOG_KEYS_FILE"] = str(self.state.log_keys)
+        return found
 
     def _envoy(self, files: EnvoyFiles, wiring: Wiring) -> ChildSpec:
         command = [

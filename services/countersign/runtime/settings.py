@@ -20,12 +20,27 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the recorder is told of its log: the text of its signing keys, and the file that remembers what was signed.
+
+    ``keys_from`` is where the keys come from, for people.
+    """
+
+    keys: str
+    keys_from: str
+    state: Path
+
+    def __repr__(self) -> str:
+        return f"LogSettings(keys_from={self.keys_from}, state={self.state})"
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """What a service is told from outside.
 
     ``listen``, ``recorder`` and ``approver`` are gRPC addresses: ``HOST:PORT`` or ``unix:/path``; ``listen_http`` is
     where the approver serves its page. ``approver`` is empty where nobody can be asked. ``sealing_key`` is the
-    deployment's key, shared by all services. ``parent`` is the process to end with, if any.
+    deployment's key, shared by all services. ``parent`` is the process to end with, if any. ``log`` is the recorder's.
     """
 
     config: Path
@@ -40,6 +55,7 @@ class ServiceSettings:
     drain_s: float
     parent: int | None
     environment: Mapping[str, str]
+    log: LogSettings | None = None
 
     def __repr__(self) -> str:
         return f"ServiceSettings(config={self.config}, listen={self.listen}, recorder={self.recorder})"

@@ -16,12 +16,16 @@ SERVICE = status_pb2.DESCRIPTOR.services_by_name["StatusService"].full_name
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The version of gateway.yaml in force, that of a candidate on trial, why an edit was refused, and warnings."""
+    """The version of gateway.yaml in force, that of a candidate on trial, why an edit was refused, and warnings.
+
+    ``log`` is how the recorder's log stands, a line.
+    """
 
     policy_version: str
     trial_version: str = ""
     refused: ConfigRefused | None = None
     warnings: tuple[str, ...] = ()
+    log: str = ""
 
 
 class StatusServer(status_pb2_grpc.StatusServiceServicer):
@@ -56,6 +60,7 @@ class StatusServer(status_pb2_grpc.StatusServiceServicer):
                 for problem in (report.refused.problems if report.refused else ())
             ],
             warnings=report.warnings,
+            log=report.log,
         )
 
 

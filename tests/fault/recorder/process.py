@@ -9,10 +9,11 @@ import uvloop
 
 from countersign.recorder import RecorderPart
 from countersign.runtime.sealing import KEY_BYTES, Sealer
+from tests.support.log_keys import log_of
 
 
 async def main(address: str, dsn: str) -> None:
-    part = RecorderPart(dsn, sealer=Sealer(bytes(KEY_BYTES)), is_auditor=lambda _: True)
+    part = RecorderPart(dsn, sealer=Sealer(bytes(KEY_BYTES)), log=log_of(dsn), is_auditor=lambda _: True)
     await part.open()
     server = grpc.aio.server()
     part.register(server)

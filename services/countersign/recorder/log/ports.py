@@ -58,7 +58,8 @@ class Published:
 class LogView:
     """How the log stands. Sizes count events: durable, in the tree, shown by the latest checkpoint.
 
-    ``stopped`` says why nothing is signed and nothing recorded, and what to do; empty when all is well.
+    ``lag_s`` is for how many seconds none was published though there are events that none shows. ``stopped`` says why
+    nothing is signed and nothing recorded, and what to do; empty when all is well.
     """
 
     origin: str
@@ -66,8 +67,16 @@ class LogView:
     integrated_size: int
     published_size: int
     published_us: int
+    lag_s: int
     stopped: str
     keys: tuple[str, ...]
+
+    def told(self) -> str:
+        """Say it in a line, for people."""
+        told = f"{self.origin}: {self.integrated_size} events, {self.published_size} of them published"
+        if self.lag_s:
+            told += f", nothing for {self.lag_s} s"
+        return f"{told}; STOPPED: {self.stopped}" if self.stopped else told
 
 
 class TreeReader(Protocol):

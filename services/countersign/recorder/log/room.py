@@ -54,7 +54,7 @@ class LogRoom:
         self._cosigner = cosigner or NoWitnesses()
         self._turn = Turn(self._store, "publish", uuid.uuid4(), time.monotonic)
         memory = Memory(identity)
-        self._watch = Watch(identity, self._store, memory, self.gate, random.randrange)
+        self._watch = Watch(identity, self._store, memory, self.gate, random.randrange, time.monotonic)
         self._publisher = Publisher(
             identity, self._store, memory, self.gate, self._cosigner, self._turn, recording, time.monotonic
         )
@@ -69,6 +69,7 @@ class LogRoom:
             integrated_size=self._watch.standing.integrated_size,
             published_size=published.size if published is not None else 0,
             published_us=published.published_us if published is not None else 0,
+            lag_s=self._watch.lag_s,
             stopped=self._watch.problem,
             keys=tuple(map(str, self.identity.verifiers)),
         )

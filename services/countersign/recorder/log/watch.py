@@ -25,7 +25,7 @@ EVERY_S = 0.5
 class Watch:
     """One recorder's eye on the log. Every recorder has one; they agree, since each works out the same.
 
-    ``chance`` picks where it begins to look through older events, below its argument.
+    ``chance`` picks where it begins to look through older events, below its argument; ``clock_s`` never goes back.
     """
 
     def __init__(
@@ -35,12 +35,15 @@ class Watch:
         memory: Memory,
         gate: Gate,
         chance: Callable[[int], int],
+        clock_s: Callable[[], float],
     ) -> None:
         self._identity = identity
         self._store = store
         self._memory = memory
         self._gate = gate
         self._chance = chance
+        self._clock_s = clock_s
+        self._shown_s = clock_s()
         self._next_tile: int | None = None
         self._complaint = ""
         self.standing = Standing(0, 0, "")
@@ -55,6 +58,11 @@ class Watch:
     def unpublished(self) -> int:
         """How many events were above the latest checkpoint when it was last looked."""
         return self.standing.recorded_size - (self.published.size if self.published is not None else 0)
+
+    @property
+    def lag_s(self) -> int:
+        """For how many seconds events wait to be shown."""
+        return int(self._clock_s() - self._shown_s) if self.unpublished else 0
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -95,8 +103,11 @@ class Watch:
         if signed is not None:
             # Others may have signed it: from now on this recorder, too, knows any older copy.
             await self._memory.keep(standing.signed)
+        published = await self._store.published(origin)
         self.standing = standing
-        self.published = await self._store.published(origin)
+        if published != self.published or not self.unpublished:
+            self._shown_s = self._clock_s()
+        self.published = published
 
     async def _look_back(self) -> None:
         """Compare the events of one full tile with the tree, another one every time.

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&countersign/api/access/v1/status.proto\x12\x19\x63ountersign.api.access.v1\"\x12\n\x10GetStatusRequest\"\xc4\x01\n\x11GetStatusResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x08\x12\x16\n\x0epolicy_version\x18\x04 \x01(\t\x12\x15\n\rtrial_version\x18\x05 \x01(\t\x12\x39\n\x07refused\x18\x06 \x03(\x0b\x32(.countersign.api.access.v1.ConfigProblem\x12\x10\n\x08warnings\x18\x07 \x03(\t\"Y\n\rConfigProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x0c\n\x04what\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t2w\n\rStatusService\x12\x66\n\tGetStatus\x12+.countersign.api.access.v1.GetStatusRequest\x1a,.countersign.api.access.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&countersign/api/access/v1/status.proto\x12\x19\x63ountersign.api.access.v1\"\x12\n\x10GetStatusRequest\"\xd1\x01\n\x11GetStatusResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x08\x12\x16\n\x0epolicy_version\x18\x04 \x01(\t\x12\x15\n\rtrial_version\x18\x05 \x01(\t\x12\x39\n\x07refused\x18\x06 \x03(\x0b\x32(.countersign.api.access.v1.ConfigProblem\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12\x0b\n\x03log\x18\x08 \x01(\t\"Y\n\rConfigProblem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x0c\n\x04what\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t2w\n\rStatusService\x12\x66\n\tGetStatus\x12+.countersign.api.access.v1.GetStatusRequest\x1a,.countersign.api.access.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=69
   _globals['_GETSTATUSREQUEST']._serialized_end=87
   _globals['_GETSTATUSRESPONSE']._serialized_start=90
-  _globals['_GETSTATUSRESPONSE']._serialized_end=286
-  _globals['_CONFIGPROBLEM']._serialized_start=288
-  _globals['_CONFIGPROBLEM']._serialized_end=377
-  _globals['_STATUSSERVICE']._serialized_start=379
-  _globals['_STATUSSERVICE']._serialized_end=498
+  _globals['_GETSTATUSRESPONSE']._serialized_end=299
+  _globals['_CONFIGPROBLEM']._serialized_start=301
+  _globals['_CONFIGPROBLEM']._serialized_end=390
+  _globals['_STATUSSERVICE']._serialized_start=392
+  _globals['_STATUSSERVICE']._serialized_end=511
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,7 @@ class GetStatusResponse(_message.Message):
     TRIAL_VERSION_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    LOG_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """"authz", "masker" or "recorder"."""
     version: _builtins.str
@@ -54,6 +55,8 @@ class GetStatusResponse(_message.Message):
     """The version of gateway.yaml in force here."""
     trial_version: _builtins.str
     """The version of the candidate file that is on trial; empty when there is none."""
+    log: _builtins.str
+    """How the recorder's log stands, a line for people; empty for other parts."""
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfigProblem]:
         """Why the newest edit is not in force; empty when it is."""
@@ -72,10 +75,11 @@ class GetStatusResponse(_message.Message):
         trial_version: _builtins.str = ...,
         refused: _abc.Iterable[Global___ConfigProblem] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        log: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "policy_version", b"policy_version", "refused", b"refused", "service", b"service", "trial_version", b"trial_version", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "log", b"log", "policy_version", b"policy_version", "refused", b"refused", "service", b"service", "trial_version", b"trial_version", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
