@@ -8,9 +8,10 @@ from countersign.audit.dumps import DumpReport, Files, verify_dump
 from countersign.audit.errors import Invalid, Malformed
 from countersign.audit.exports import Bodies, SessionReport, checkpoint_of, verify_export
 from countersign.audit.leaves import Leaf, Seal, commitment_of, read_leaf, seal_event_id
-from countersign.audit.writing import ExportWriter
+from countersign.audit.writing import EXPORT_BEGINS, ExportWriter
 
 __all__ = [
+    "EXPORT_BEGINS",
     "Bodies",
     "DumpReport",
     "ExportWriter",

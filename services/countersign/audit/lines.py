@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 from countersign.audit.canonical import decode
 from countersign.audit.errors import Invalid, Malformed
 from countersign.audit.leaves import SALT_BYTES, checked_uuid
-from countersign.audit.writing import VERSION
+from countersign.audit.writing import EXPORT_BEGINS, VERSION
 from countersign.tlog import TlogError, from_base64, hash_from_base64
 
 MAX_LINE_BYTES: Final = 97 * 1024 * 1024
@@ -67,6 +67,8 @@ def scan(lines: Iterator[tuple[int, bytes]]) -> Scanned:
     last = b""
     for number, line in lines:
         count = number
+        if count == 1 and not line.startswith(EXPORT_BEGINS):
+            raise Invalid("this is no export of a session", line=1)
         digest.update(last)
         last = line
         # What is kept is small, whatever the lines are.

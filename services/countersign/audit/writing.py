@@ -20,6 +20,8 @@ from countersign.audit.canonical import encode
 from countersign.tlog import to_base64
 
 VERSION: Final = 1
+EXPORT_BEGINS: Final = b'{"countersign_export":'
+"""The first bytes of every export."""
 
 
 class ExportWriter:

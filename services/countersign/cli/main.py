@@ -26,6 +26,7 @@ _ROOMS: Final = {
     "tools": "tools",
     "approvals": "approvals",
     "policy": "policy",
+    "verify": "verify",
     "keep": "keep",
 }
 """Each command and the module of this room that registers it, in the order of the help."""

@@ -77,9 +77,9 @@ class TrustPolicy:
         cosigned = [Cosigned(name, key, times[key]) for name, key in self.witnesses.items() if key in times]
         counting = sorted([one for one in cosigned if one.time_s <= now_s + FUTURE_S], key=lambda one: one.time_s)
         logs = tuple([one.key for one in signed.signed if one.key.kind is KeyKind.NOTE])
-        return Trusted(signed, logs, tuple(counting), self._witnessed_s(counting))
+        return Trusted(signed, logs, tuple(counting), self._witnessed_s(counting, of_all=len(cosigned)))
 
-    def _witnessed_s(self, cosigned: list[Cosigned]) -> int | None:
+    def _witnessed_s(self, cosigned: list[Cosigned], *, of_all: int) -> int | None:
         """Return when the quorum was met. Raises ``QuorumNotMet``."""
         if self.quorum == NO_QUORUM:
             return None
@@ -87,7 +87,8 @@ class TrustPolicy:
             if self._is_met({each.name for each in cosigned[:count]}):
                 return one.time_s
         had = ", ".join([one.name for one in cosigned]) or "no known witness"
-        raise QuorumNotMet(f"the policy asks for {self.quorum}; {had} cosigned this checkpoint")
+        late = "" if len(cosigned) == of_all else "; others did at a time that is still to come: is your clock right?"
+        raise QuorumNotMet(f"the policy asks for {self.quorum}; {had} cosigned this checkpoint{late}")
 
     def _is_met(self, met: set[str]) -> bool:
         # Groups stand after what they are made of: once through them is enough.
