@@ -51,8 +51,9 @@ class LogRoom:
         self.identity = identity
         self.gate = Gate(lambda: recording().most_unpublished)
         self._store = PostgresLogStore(dsn)
+        self._whose = uuid.uuid4()
         self._cosigner = cosigner or NoWitnesses()
-        self._turn = Turn(self._store, "publish", uuid.uuid4(), time.monotonic)
+        self._turn = self.turn("publish")
         memory = Memory(identity)
         self._watch = Watch(identity, self._store, memory, self.gate, random.randrange, time.monotonic)
         self._publisher = Publisher(
@@ -78,6 +79,10 @@ class LogRoom:
     def witnesses(self) -> Sequence[WitnessView]:
         """What is known of each witness."""
         return self._cosigner.views()
+
+    def turn(self, work: str) -> Turn:
+        """Return this recorder's claim to a kind of work that one recorder does for all."""
+        return Turn(self._store, work, self._whose, time.monotonic)
 
     async def tiles(self, wanted: Collection[TileId]) -> Mapping[TileId, bytes]:
         """See ``TreeReader``."""

@@ -1,0 +1,77 @@
+"""What sealing reads, from Postgres. What is sealed is written by the record's own store, as events are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from countersign.recorder.seals.ports import ENDED, IDLE, Due, Found, Stretch
+from countersign.runtime.postgres import Readers
+
+_IDLE = b"""
+    WITH page AS MATERIALIZED (
+        SELECT session_id, target, event_count, first_index, touched_at FROM countersign.sessions
+        WHERE seal_index IS NULL AND first_index > %s ORDER BY first_index LIMIT %s
+    )
+    SELECT looked.last, looked.number, due.first_index, due.session_id, due.target, due.event_count
+    FROM (SELECT max(first_index) AS last, count(*) AS number FROM page) AS looked
+    LEFT JOIN (SELECT * FROM page WHERE touched_at < %s ORDER BY first_index LIMIT %s) AS due ON true
+    ORDER BY due.first_index"""
+_ENDED = b"""
+    SELECT session_id, target, event_count FROM countersign.sessions
+    WHERE ended AND seal_index IS NULL AND touched_at < %s ORDER BY first_index LIMIT %s"""
+_LEAVES = b"""
+    SELECT p.session_id, p.start, p.stop,
+        string_agg(sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')), '' ORDER BY e.sequence)
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS p (session_id, start, stop)
+    JOIN countersign.events AS e ON e.session_id = p.session_id AND e.sequence >= p.start AND e.sequence < p.stop
+    GROUP BY p.session_id, p.start, p.stop"""
+# Requests that were allowed; whole answers and the ends of streams.
+_UNANSWERED = b"""
+    SELECT r.session_id, count(*) FROM countersign.events AS r
+    WHERE r.session_id = ANY(%s::uuid[]) AND r.kind = 1 AND r.outcome = 1 AND NOT EXISTS (
+        SELECT FROM countersign.events AS a
+        WHERE a.session_id = r.session_id AND a.call_id = r.call_id AND a.kind IN (2, 4))
+    GROUP BY r.session_id"""
+
+
+class PostgresSealStore:
+    """See ``SealStore``."""
+
+    def __init__(self, dsn: str) -> None:
+        # One at a time, so that sealing never takes more than its share.
+        self._readers = Readers(dsn, application_name="countersign-seals", size=1)
+
+    async def idle(self, since: datetime, *, after: int, looked_at: int, most: int) -> Found:
+        """See ``SealStore``."""
+        async with self._readers.connection() as connection:
+            rows = await (await connection.execute(_IDLE, (after, looked_at, since, most))).fetchall()
+        last, number = rows[0][:2]
+        due = [Due(session_id, target, count, IDLE) for *_, session_id, target, count in rows if session_id is not None]
+        if len(due) == most:
+            return Found(due, rows[-1][2])
+        return Found(due, last if number == looked_at else None)
+
+    async def ended(self, since: datetime, *, most: int) -> Sequence[Due]:
+        """See ``SealStore``."""
+        async with self._readers.connection() as connection:
+            rows = await (await connection.execute(_ENDED, (since, most))).fetchall()
+        return [Due(session_id, target, count, ENDED) for session_id, target, count in rows]
+
+    async def leaves(self, parts: Sequence[Stretch]) -> Mapping[Stretch, bytes]:
+        """See ``SealStore``."""
+        columns = [one.session_id for one in parts], [one.start for one in parts], [one.stop for one in parts]
+        async with self._readers.connection() as connection:
+            rows = await (await connection.execute(_LEAVES, columns, binary=True)).fetchall()
+        return {Stretch(session_id, start, stop): bytes(hashes) for session_id, start, stop, hashes in rows}
+
+    async def unanswered(self, sessions: Sequence[UUID]) -> Mapping[UUID, int]:
+        """See ``SealStore``."""
+        async with self._readers.connection() as connection:
+            rows = await (await connection.execute(_UNANSWERED, (list(sessions),))).fetchall()
+        return dict(rows)
+
+    async def close(self) -> None:
+        """See ``SealStore``."""
+        await self._readers.close()
