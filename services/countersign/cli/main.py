@@ -26,6 +26,7 @@ _ROOMS: Final = {
     "tools": "tools",
     "approvals": "approvals",
     "policy": "policy",
+    "export": "export",
     "verify": "verify",
     "keep": "keep",
 }

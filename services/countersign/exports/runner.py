@@ -106,7 +106,9 @@ class SinkRunner:
                         return
                 except SinkHeld:
                     self.standing.held = True
-                    self._complain("another run feeds this sink: waiting for its end")
+                    self._complain("another run feeds this sink" + ("" if self._once else ": waiting for its end"))
+                    if self._once:
+                        return
                     await self._pause(self._pace.held_s)
                 except (FeedAway, RunLost) as error:
                     self._complain(str(error) or "another run has taken the sink over")
