@@ -6,7 +6,6 @@ cursor, change the title or hide text of whoever reads it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
@@ -15,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2
+from countersign.cli.placeholders import MASKED, highlighted
 from countersign.model.visible import visible
 
 BEGINNING_CHARACTERS = 300
-_OUTCOMES = {
+OUTCOMES = {
     event_pb2.OUTCOME_ALLOW: ("allow", "green"),
     event_pb2.OUTCOME_DENY: ("deny", "bold red"),
     event_pb2.OUTCOME_REFUSED: ("refused", "bold red"),
@@ -29,8 +29,12 @@ _KINDS = {
     event_pb2.EVENT_KIND_STREAM_EVENT: "stream event",
     event_pb2.EVENT_KIND_STREAM_END: "end of stream",
     event_pb2.EVENT_KIND_APPROVAL: "approval",
+    event_pb2.EVENT_KIND_SEAL: "sealed",
 }
-_MASKED = "bold magenta"
+_WITHOUT_CALLER = {
+    event_pb2.EVENT_KIND_TOOLS_CHANGED: "the target offers tools",
+    event_pb2.EVENT_KIND_ERASED: "bodies were erased",
+}
 _APPROVAL_STYLES = {"agreed": "green", "approved": "green", "consumed": "green", "denied": "bold red"}
 
 
@@ -41,6 +45,7 @@ def session_table(sessions: Iterable[session_pb2.Session]) -> Table:
         table.add_column(title, no_wrap=title in ("SESSION", "STARTED (UTC)", "LAST"), overflow="fold")
     for title in ("EVENTS", "ALLOWED", "DENIED", "REFUSED", "FINDINGS"):
         table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("STATE", no_wrap=True)
     for one in sessions:
         table.add_row(
             Text(visible(one.session_id)),
@@ -53,43 +58,78 @@ def session_table(sessions: Iterable[session_pb2.Session]) -> Table:
             _count(one.denied_count),
             _count(one.refused_count),
             str(one.finding_count),
+            session_state(one),
         )
     return table
+
+
+def session_state(session: session_pb2.Session) -> Text:
+    """Whether nothing more can come, why, and of which session it is the continuation."""
+    state = Text()
+    if session.HasField("seal"):
+        state.append("sealed", "green").append(f" ({visible(session.seal_reason)})" if session.seal_reason else "")
+    else:
+        state.append("open", "yellow")
+    if session.continues:
+        state.append(f", continues {visible(session.continues)[:8]}", "dim")
+    return state
 
 
 def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Iterator[Text]:
     """A line for the event, and one for its body if it has one; the answers to a call are indented."""
     event = recorded.event
-    begins = event.kind not in _KINDS
-    line = Text()
-    line.append(f"{recorded.sequence:>4}  {_time(event.time_us)}  ", "dim")
-    if begins:
+    lead = Text(f"{recorded.sequence:>4}  {_time(event.time_us)}  ", "dim")
+    yield event_line(recorded, lead)
+    if event.body:
+        yield body_line(event, whole_bodies, indent=" " * (21 if begins_call(event) else 25))
+
+
+def begins_call(event: event_pb2.Event) -> bool:
+    """Whether the event stands for itself, and does not follow another one of its call."""
+    return event.kind not in _KINDS
+
+
+def event_line(recorded: event_pb2.RecordedEvent, lead: Text, *, named: bool = False) -> Text:
+    """A line for the event behind ``lead``; ``named`` also says of answers what they answer."""
+    event, line = recorded.event, lead
+    if begins_call(event):
         _append_call(line, event)
     else:
         line.append(f"  └ {_KINDS[event.kind]}")
+        if named and event.kind not in (event_pb2.EVENT_KIND_APPROVAL, event_pb2.EVENT_KIND_SEAL):
+            line.append(f" to {visible(event.method)}").append(f" {visible(event.name)}" if event.name else "", "cyan")
+    if event.kind == event_pb2.EVENT_KIND_SEAL:
+        _append_seal(line, event)
     if event.approval_id:
         _append_approval(line, event)
     if event.status:
         line.append(f"  {event.status}", "green" if event.status < 400 else "bold red")
+    if event.row_count:
+        line.append(f"  {event.row_count} row{'' if event.row_count == 1 else 's'}")
     if event.duration_us:
         line.append(f"  {event.duration_us / 1000:.1f} ms", "dim")
     if event.values_put_back:
-        line.append("  sent with values for tokens", _MASKED)
+        line.append("  sent with values for tokens", MASKED)
     if event.request_masked:
-        line.append("  sent masked", _MASKED)
+        line.append("  sent masked", MASKED)
     if event.findings:
-        line.append("  masked: ").append(visible(_sum_findings(event)), _MASKED)
+        line.append("  masked: ").append(visible(sum_findings(event)), MASKED)
     if event.reason:
         line.append(f"  {visible(event.reason)}", "yellow")
-    yield line
-    if event.body:
-        yield _body(event, whole_bodies, indent=" " * (21 if begins else 25))
+    if recorded.body_erased:
+        line.append("  body erased", "dim")
+    return line
+
+
+def _append_seal(line: Text, event: event_pb2.Event) -> None:
+    line.append(f": {visible(event.method)}, {event.seal.event_count} events")
+    if unanswered := event.seal.unanswered_count:
+        line.append(f", {unanswered} allowed and never answered", "yellow")
 
 
 def _append_call(line: Text, event: event_pb2.Event) -> None:
-    word, style = _OUTCOMES.get(event.decision.outcome, ("", ""))
-    offers = event.kind == event_pb2.EVENT_KIND_TOOLS_CHANGED
-    line.append(visible(event.principal.subject or ("the target offers tools" if offers else "nobody")), "bold")
+    word, style = OUTCOMES.get(event.decision.outcome, ("", ""))
+    line.append(visible(event.principal.subject or _WITHOUT_CALLER.get(event.kind, "nobody")), "bold")
     line.append(f"  {visible(event.method)}")
     if event.name:
         line.append(f" {visible(event.name)}", "cyan")
@@ -111,17 +151,16 @@ def _append_approval(line: Text, event: event_pb2.Event) -> None:
         line.append(" by ").append(visible(event.principal.subject), "bold")
 
 
-def _body(event: event_pb2.Event, whole: bool, *, indent: str) -> Text:
+def body_line(event: event_pb2.Event, whole: bool, *, indent: str) -> Text:
+    """The body, or its beginning, in one line."""
     text = event.body.decode("utf-8", "replace")
     shown = text if whole else text[:BEGINNING_CHARACTERS]
     cut = f" … {len(event.body)} bytes" if len(shown) < len(text) else ""
-    body = Text(indent + visible(shown), "dim")
-    for label in sorted({finding.label for finding in event.findings} - {""}):
-        body.highlight_regex(re.compile(re.escape(f"[{label}]"), re.IGNORECASE), _MASKED)
-    return body.append(cut, "dim")
+    return highlighted(Text(indent + visible(shown), "dim"), event).append(cut, "dim")
 
 
-def _sum_findings(event: event_pb2.Event) -> str:
+def sum_findings(event: event_pb2.Event) -> str:
+    """What was found, each label with its count."""
     counts: dict[str, int] = {}
     for finding in event.findings:
         counts[finding.label] = counts.get(finding.label, 0) + finding.count

@@ -3,83 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
-import grpc
 import typer
 from google.protobuf.json_format import MessageToJson
-from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Console
 
-from countersign.api.recorder.v1 import event_pb2, session_pb2, session_pb2_grpc
-from countersign.cli.access import DEFAULT_GATEWAY, USAGE, GatewayUrl, Token, TokenFile, bearer, stop
-from countersign.cli.gateway import gateway_channel
+from countersign.api.recorder.v1 import event_pb2, session_pb2
+from countersign.cli.access import DEFAULT_GATEWAY, GatewayUrl, Token, TokenFile
+from countersign.cli.following import Following
+from countersign.cli.reading import (
+    Approval,
+    AsJson,
+    AsJsonLines,
+    Bodies,
+    Group,
+    Issuer,
+    Kind,
+    Label,
+    Method,
+    Name,
+    Outcome,
+    Record,
+    Relation,
+    Rule,
+    Subject,
+    Target,
+    When,
+    json_line,
+    outcome_number,
+    record,
+    screen,
+    set_times,
+)
 from countersign.cli.replayed import event_lines, session_table
-
-_PAGE = 500
-_TIMEOUT_S = 30.0
-
-
-class OutcomeName(StrEnum):
-    """The outcomes to filter by."""
-
-    ALLOW = "allow"
-    DENY = "deny"
-    REFUSED = "refused"
-    APPROVE = "approve"
-
-
-_OUTCOMES = {
-    OutcomeName.ALLOW: event_pb2.OUTCOME_ALLOW,
-    OutcomeName.DENY: event_pb2.OUTCOME_DENY,
-    OutcomeName.REFUSED: event_pb2.OUTCOME_REFUSED,
-    OutcomeName.APPROVE: event_pb2.OUTCOME_APPROVE,
-}
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-When = Annotated[str | None, typer.Option(help="A time, ISO 8601; UTC unless it says otherwise.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the ``countersign`` command."""
-    app.command("sessions")(sessions)
-    app.command("replay")(replay)
+    app.command(
+        "sessions",
+        epilog="Examples: countersign sessions --since 24h --outcome deny;  ... sessions --relation customers --json",
+    )(sessions)
+    app.command(
+        "replay",
+        epilog="Examples: countersign replay SESSION --pace --speed 10;  ... replay SESSION --follow --json",
+    )(replay)
 
 
 def sessions(
-    subject: Annotated[str, typer.Option(help="Only of this subject.")] = "",
-    target: Annotated[str, typer.Option(help="Only of this target.")] = "",
-    name: Annotated[str, typer.Option(help="Only with a call of this tool, prompt or resource.")] = "",
-    outcome: Annotated[OutcomeName | None, typer.Option(help="Only with a call of this outcome.")] = None,
+    subject: Subject = "",
+    target: Target = "",
+    name: Name = "",
+    outcome: Outcome = None,
     since: When = None,
     until: When = None,
+    issuer: Issuer = "",
+    group: Group = "",
+    kind: Kind = None,
+    method: Method = "",
+    rule: Rule = "",
+    approval: Approval = "",
+    label: Label = "",
+    relation: Relation = "",
     limit: Annotated[int, typer.Option(min=1, help="How many to list, the newest first.")] = 50,
     gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """List recorded sessions, the newest first."""
+    """List recorded sessions, the newest first, with those that fit all options."""
     wanted = session_pb2.SessionFilter(
         subject=subject,
         target=target,
         name=name,
-        outcome=_OUTCOMES[outcome] if outcome else event_pb2.OUTCOME_UNSPECIFIED,
+        outcome=outcome_number(outcome),
+        issuer=issuer,
+        group=group,
+        principal_kind=kind or "",
+        method=method,
+        rule=rule,
+        approval_id=approval,
+        label=label,
+        relation=relation,
     )
-    for field, text in (("since", since), ("until", until)):
-        if text is not None:
-            getattr(wanted, field).CopyFrom(_time(field, text))
-    with _service(gateway, token_file, token) as service:
-        found = list(service.list(wanted, limit))
+    set_times(wanted, since, until)
+    with record(gateway, token_file, token) as service:
+        found = list(service.sessions(wanted, limit))
     if as_json:
         answer = session_pb2.ListSessionsResponse(sessions=found)
         typer.echo(MessageToJson(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
     elif found:
-        _console().print(session_table(found))
+        screen().print(session_table(found))
     else:
         typer.echo("no sessions", err=True)
 
@@ -88,68 +102,53 @@ def replay(
     session_id: Annotated[str, typer.Argument(help="The session's id, as `countersign sessions` shows it.")],
     start: Annotated[int, typer.Option("--from", min=0, help="The first sequence number to show.")] = 0,
     pace: Annotated[bool, typer.Option("--pace", help="As fast as it was then (no wait above 10 s).")] = False,
-    bodies: Annotated[bool, typer.Option("--bodies", help="Whole bodies, not only their beginnings.")] = False,
+    speed: Annotated[
+        float | None, typer.Option(min=0.01, max=1000, help="So many times as fast as it was then; implies --pace.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on live until the session is sealed.")] = False,
+    bodies: Bodies = False,
     gateway: GatewayUrl = DEFAULT_GATEWAY,
     token_file: TokenFile = None,
     token: Token = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: AsJsonLines = False,
 ) -> None:
-    """Show what happened in a session, event by event."""
-    asked = session_pb2.ReplaySessionRequest(session_id=session_id, from_sequence=start, original_pace=pace)
-    console = _console()
-    with _service(gateway, token_file, token) as service:
-        for recorded in service.replay(asked):
+    """Show what happened in a session, event by event.
+
+    With --follow, a lost connection is made again, and goes on where it broke off.
+    """
+    asked = session_pb2.ReplaySessionRequest(
+        session_id=session_id,
+        from_sequence=start,
+        original_pace=pace or speed is not None,
+        speed=speed or 0.0,
+        follow=follow,
+    )
+    console = screen()
+    with record(gateway, token_file, token) as service:
+        for recorded in _followed(service, asked) if follow else _replayed(service, asked):
             if as_json:
-                typer.echo(MessageToJson(recorded, preserving_proto_field_name=True, indent=None))
+                typer.echo(json_line(recorded))
                 continue
             for line in event_lines(recorded, whole_bodies=bodies):
                 console.print(line, soft_wrap=True)
 
 
-class _Service:
-    """The gateway's SessionService; its errors are ``grpc.RpcError``."""
+def _replayed(service: Record, asked: session_pb2.ReplaySessionRequest) -> Iterator[event_pb2.RecordedEvent]:
+    return (answer.event for answer in service.replay(asked) if answer.HasField("event"))
 
-    def __init__(self, channel: grpc.Channel, token: str) -> None:
-        self._stub = session_pb2_grpc.SessionServiceStub(channel)
-        self._metadata = (("authorization", f"Bearer {token}"),)
 
-    def list(self, wanted: session_pb2.SessionFilter, limit: int) -> Iterator[session_pb2.Session]:
-        """All pages until ``limit``."""
-        asked = session_pb2.ListSessionsRequest(filter=wanted)
-        while limit > 0:
-            asked.page_size = min(limit, _PAGE)
-            page = self._stub.ListSessions(asked, metadata=self._metadata, timeout=_TIMEOUT_S)
-            yield from page.sessions
-            limit -= len(page.sessions)
-            if not page.next_page_token:
-                return
-            asked.page_token = page.next_page_token
-
-    def replay(self, asked: session_pb2.ReplaySessionRequest) -> Iterator[event_pb2.RecordedEvent]:
-        """The events; a replay at the original pace has no bound in time, so none is set."""
-        for answer in self._stub.ReplaySession(asked, metadata=self._metadata):
+def _followed(service: Record, asked: session_pb2.ReplaySessionRequest) -> Iterator[event_pb2.RecordedEvent]:
+    """The events up to the seal, over as many connections as it takes, or until Ctrl-C."""
+    following = Following(lambda: service.replay(asked), ends_empty=True)
+    with following.until_interrupted():
+        for answer in following.told():
+            if not answer.HasField("event"):
+                continue
+            # Where a new connection goes on.
+            asked.from_sequence = answer.event.sequence + 1
+            sealed = answer.event.event.kind == event_pb2.EVENT_KIND_SEAL
+            if sealed:
+                following.end()
             yield answer.event
-
-
-@contextmanager
-def _service(url: str, token_file: Path | None, token: str | None) -> Iterator[_Service]:
-    """Connect; what goes wrong inside becomes one line and an exit code."""
-    sent = bearer(token_file, token)
-    with gateway_channel(url) as channel:
-        yield _Service(channel, sent)
-
-
-def _time(option: str, text: str) -> Timestamp:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise stop(f"--{option} {text!r} is not a time: write for example 2026-11-21T10:00:00Z", USAGE) from None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    return stamp
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    # Nothing is cut where the output goes to a file or a pipe.
-    return console if console.is_terminal else Console(highlight=False, width=200)
+            if sealed:
+                return
