@@ -7,6 +7,7 @@ from collections.abc import Callable
 import grpc
 
 from countersign.api.recorder.v1 import keeping_pb2, keeping_pb2_grpc
+from countersign.config.types import Recording
 from countersign.recorder.door import Door
 from countersign.recorder.keeping.keeper import Keeper
 from countersign.recorder.keeping.ports import Clock, Retention
@@ -18,10 +19,14 @@ from countersign.runtime.moments import now_us
 class KeepingRoom:
     """Keeping within a recorder: ``register``, ``run`` in the background; ``drain``, ``close`` at the end.
 
-    ``retention`` is asked each time, so that an edit of gateway.yaml takes force.
+    ``recording`` is what gateway.yaml says of the record now: asked each time, so that an edit takes force.
     """
 
-    def __init__(self, dsn: str, door: Door, retention: Callable[[], Retention], *, clock_us: Clock = now_us) -> None:
+    def __init__(self, dsn: str, door: Door, recording: Callable[[], Recording], *, clock_us: Clock = now_us) -> None:
+        def retention() -> Retention:
+            said = recording()
+            return Retention(said.default_kept_days, said.kept_days)
+
         self._store = PostgresKeepingStore(dsn)
         self._keeper = Keeper(self._store, door.trail.append, retention, clock_us=clock_us)
         self._server = KeepingServer(self._store, door, retention, clock_us=clock_us, released=self._keeper.nudge)
