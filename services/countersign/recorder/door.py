@@ -64,6 +64,10 @@ class Door:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, _MAY[role])
         return principal
 
+    def still(self, principal: Principal, role: Role = "auditor") -> bool:
+        """Whether who was let in would be let in now, as streams ask that last."""
+        return self._is[role](principal)
+
     async def audited(
         self, principal: Principal, request: Message, name: str, context: Context, *, refused: str = ""
     ) -> None:

@@ -1,0 +1,140 @@
+"""What is wanted, as conditions of SQL: on the columns of events, and on the bits of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from countersign.recorder.search.facets import OF_PRINCIPAL, PAIRS, UNNAMED, mark, mark_pair
+from countersign.recorder.search.ports import Wanted
+from countersign.recorder.search.signature import key_of, places
+
+
+@dataclass(slots=True)
+class Conditions:
+    """Conditions that must all hold, and the values that stand in their places."""
+
+    texts: list[bytes] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
+
+    def add(self, text: bytes, *values: object) -> None:
+        """Add one; a ``%s`` for each value."""
+        self.texts.append(text)
+        self.values.extend(values)
+
+    @property
+    def sql(self) -> bytes:
+        """All of them; true when there are none."""
+        return b" AND ".join(self.texts) or b"true"
+
+
+def of_events(wanted: Wanted) -> Conditions:
+    """What columns of an event ``e`` and of its session ``s`` tell."""
+    found = Conditions()
+    for column, text in (
+        (b"s.issuer", wanted.issuer),
+        (b"s.subject", wanted.subject),
+        (b"s.kind", wanted.principal_kind),
+        (b"e.target", wanted.target),
+        (b"e.method", wanted.method),
+        (b"e.name", wanted.name),
+    ):
+        if text:
+            found.add(column + b" = %s", text)
+    if wanted.group:
+        found.add(b"%s = ANY (s.groups)", wanted.group)
+    if wanted.outcome:
+        found.add(b"e.outcome = %s", wanted.outcome)
+    if wanted.session_id is not None:
+        found.add(b"e.session_id = %s", wanted.session_id)
+    if wanted.call_id is not None:
+        found.add(b"e.call_id = %s", wanted.call_id)
+    if wanted.kinds:
+        found.add(b"e.kind = ANY (%s::smallint[])", list(wanted.kinds))
+    if wanted.since_us is not None:
+        found.add(b"e.time_us >= %s", wanted.since_us)
+    if wanted.until_us is not None:
+        found.add(b"e.time_us < %s", wanted.until_us)
+    # A body that is searched must be there.
+    if wanted.text is not None:
+        found.add(b"e.shelf IS NOT NULL")
+    return found
+
+
+def of_marks(wanted: Wanted) -> Conditions:
+    """What a row of marks tells of its block: all that is wanted may be in it."""
+    found = Conditions()
+    if wanted.since_us is not None:
+        found.add(b"max_time_us >= %s", wanted.since_us)
+    if wanted.until_us is not None:
+        found.add(b"min_time_us < %s", wanted.until_us)
+    values = _facets(wanted)
+    # Pairs first: they leave the fewest blocks.
+    pairs = [pair for pair in PAIRS if values.keys() >= set(pair)]
+    principal = [_pair(pair, values) for pair in pairs if OF_PRINCIPAL & set(pair)]
+    principal += [mark(one, value) for one, value in values.items() if one in OF_PRINCIPAL]
+    others = [_pair(pair, values) for pair in pairs if not OF_PRINCIPAL & set(pair)]
+    others += [mark(one, value) for one, value in values.items() if one not in OF_PRINCIPAL]
+    if others:
+        _add_all(found, others)
+    if principal:
+        named, nobody = Conditions(), Conditions()
+        _add_all(named, principal)
+        _add_all(nobody, [UNNAMED])
+        found.add(b"((" + named.sql + b") OR (" + nobody.sql + b"))", *named.values, *nobody.values)
+    if wanted.kinds:
+        kinds = Conditions()
+        for kind in wanted.kinds:
+            one = Conditions()
+            _add_all(one, [mark("kind", str(kind))])
+            kinds.add(b"(" + one.sql + b")", *one.values)
+        found.add(b"(" + b" OR ".join(kinds.texts) + b")", *kinds.values)
+    return found
+
+
+def of_words(alternatives: Sequence[frozenset[str]]) -> Conditions | None:
+    """What a row of words tells of its shelf's part of a block; ``None`` when nothing can be told from words there."""
+    if not all(alternatives):
+        return None
+    either = Conditions()
+    for words in alternatives:
+        one = Conditions()
+        # Long words are rarer.
+        _add_all(one, sorted(words, key=lambda word: (-len(word), word)))
+        either.add(b"(" + one.sql + b")", *one.values)
+    found = Conditions()
+    found.add(b"(" + b" OR ".join(either.texts) + b")", *either.values)
+    return found
+
+
+def _facets(wanted: Wanted) -> dict[str, str]:
+    single = str(wanted.kinds[0]) if len(wanted.kinds) == 1 else ""
+    values = {
+        "issuer": wanted.issuer,
+        "subject": wanted.subject,
+        "group": wanted.group,
+        "principal_kind": wanted.principal_kind,
+        "target": wanted.target,
+        "method": wanted.method,
+        "name": wanted.name,
+        "outcome": str(wanted.outcome or ""),
+        "kind": single,
+        "rule": wanted.rule,
+        "approval_id": wanted.approval_id,
+        "label": wanted.label,
+        "relation": wanted.relation,
+        "session_id": "" if wanted.session_id is None else wanted.session_id.hex,
+        "call_id": "" if wanted.call_id is None else wanted.call_id.hex,
+    }
+    return {one: value for one, value in values.items() if value}
+
+
+def _pair(pair: tuple[str, str], values: Mapping[str, str]) -> str:
+    return mark_pair(pair[0], values[pair[0]], pair[1], values[pair[1]])
+
+
+def _add_all(found: Conditions, texts: Iterable[str]) -> None:
+    """Add what must hold of ``bits`` for each of ``texts``; the first that does not ends the look."""
+    for text in texts:
+        for place in places(key_of(text)):
+            found.add(b"get_bit(bits, %s::bigint %% (octet_length(bits) * 8)) = 1", place)
