@@ -36,7 +36,7 @@ _ACTIVITY_OF_KIND: Mapping[int, int] = MappingProxyType(
         event_pb2.EVENT_KIND_REVIEWED: _CREATE,
     }
 )
-_USER, _SERVICE = 1, 4
+_USER = 1
 _RESOURCES: Mapping[str, str] = MappingProxyType(
     {"tools/call": "tool", "prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
 )
@@ -152,7 +152,7 @@ def _status(fact: Fact) -> tuple[int, str]:
 
 
 def _metadata(fact: Fact, product_version: str) -> Json:
-    told: Json = {
+    return {
         "version": VERSION,
         "profiles": list(PROFILES),
         "product": {"name": "Countersign", "vendor_name": "Countersign", "version": product_version},
@@ -164,9 +164,6 @@ def _metadata(fact: Fact, product_version: str) -> Json:
         "logged_time": fact.recorded_us // 1_000,
         "original_time": str(fact.event.time_us),
     }
-    if fact.body_is_cut:
-        told |= {"is_truncated": True, "untruncated_size": len(fact.event.body)}
-    return told
 
 
 def _actor(fact: Fact) -> Json:
@@ -179,8 +176,8 @@ def _actor(fact: Fact) -> Json:
         session["issuer"] = who.issuer
     if who.token_id:
         session["credential_uid"] = who.token_id
-    user: Json = {"uid": who.subject, "name": who.subject, "type_id": _USER if who.kind == "person" else _SERVICE}
-    user["type"] = "User" if who.kind == "person" else "Service"
+    user: Json = {"uid": who.subject, "name": who.subject, "type_id": _USER if who.kind == "person" else _OTHER}
+    user["type"] = "User" if who.kind == "person" else who.kind.capitalize()
     if who.groups:
         user["groups"] = [{"name": group} for group in who.groups if group]
     told["user"] = user
@@ -239,6 +236,7 @@ def _unmapped(fact: Fact) -> Json:
         "traceparent": recorded.traceparent,
         "body_type": recorded.body_type if recorded.body else "",
         "body_erased": fact.body_erased,
+        "body_size_bytes": len(recorded.body) if fact.body_is_cut else 0,
     }
     if recorded.HasField("seal"):
         seal = recorded.seal
