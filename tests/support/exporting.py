@@ -60,6 +60,7 @@ class HeldFeed:
     away: bool = False
     held: bool = False
     lost: bool = False
+    asked: int = 0
     opened: int = 0
     released: int = 0
     beats: int = 0
@@ -67,6 +68,7 @@ class HeldFeed:
 
     async def open(self, sink: str, description: str) -> Run:
         self._check()
+        self.asked += 1
         if self.held:
             raise SinkHeld
         self.opened += 1
