@@ -8,7 +8,7 @@ from uuid import UUID
 
 from countersign.config.types import Recording
 from countersign.recorder.entry import Entry, Settled, Verdict, sealing
-from countersign.recorder.seals.ports import Due, Stretch, SealStore
+from countersign.recorder.seals.ports import Due, SealStore, Stretch
 from countersign.tlog import Frontier, split_hashes
 
 # One round's bounds: appends go on beside it.
