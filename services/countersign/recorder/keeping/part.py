@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import grpc
@@ -10,6 +11,7 @@ from countersign.api.recorder.v1 import keeping_pb2, keeping_pb2_grpc
 from countersign.config.types import Recording
 from countersign.recorder.door import Door
 from countersign.recorder.keeping.keeper import Keeper
+from countersign.recorder.keeping.keys import KeyWatch
 from countersign.recorder.keeping.ports import Clock, Retention
 from countersign.recorder.keeping.server import KeepingServer
 from countersign.recorder.keeping.store import PostgresKeepingStore
@@ -29,6 +31,7 @@ class KeepingRoom:
 
         self._store = PostgresKeepingStore(dsn)
         self._keeper = Keeper(self._store, door.trail.append, retention, clock_us=clock_us)
+        self._watch = KeyWatch(lambda: recording().body_keys, clock_us)
         self._server = KeepingServer(self._store, door, retention, clock_us=clock_us, released=self._keeper.nudge)
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -37,8 +40,10 @@ class KeepingRoom:
         return (keeping_pb2.DESCRIPTOR.services_by_name["KeepingService"].full_name,)
 
     async def run(self) -> None:
-        """Erase what is due, until cancelled."""
-        await self._keeper.run()
+        """Erase what is due, and look ahead for keys, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keeper.run())
+            group.create_task(self._watch.run())
 
     def drain(self) -> None:
         """Nothing: its calls are short."""
