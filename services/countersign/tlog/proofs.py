@@ -6,7 +6,7 @@ needs, and makes the proof of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -34,12 +34,16 @@ class Plan:
         """The tiles that the proof is made of. A tile of a larger tree serves as well: it only holds more hashes."""
         return frozenset([_place(subtree)[0] for subtree in chain.from_iterable(self.parts)])
 
-    def make(self, tiles: Mapping[TileId, bytes]) -> tuple[bytes, ...]:
+    def make(
+        self, tiles: Mapping[TileId, bytes], known: MutableMapping[_Subtree, bytes] | None = None
+    ) -> tuple[bytes, ...]:
         """Return the hashes of the proof. Raises ``BadTile`` where a tile is missing or too short.
 
-        At most about 255 hashes are computed for each tile.
+        At most about 255 hashes are computed for each tile. Who makes many proofs about one tree hands the same
+        ``known`` to each: what was computed is kept there, by (level, index).
         """
-        return tuple([fold([_subtree_root(subtree, tiles) for subtree in part]) for part in self.parts])
+        known = {} if known is None else known
+        return tuple([fold([_known_root(subtree, tiles, known) for subtree in part]) for part in self.parts])
 
 
 def plan_inclusion(index: int, size: int) -> Plan:
@@ -167,6 +171,13 @@ def _place(subtree: _Subtree) -> tuple[TileId, int, int]:
     tile_level, height = divmod(level, TILE_HEIGHT)
     tile, at = divmod(index << height, TILE_WIDTH)
     return TileId(tile_level, tile), at, 1 << height
+
+
+def _known_root(subtree: _Subtree, tiles: Mapping[TileId, bytes], known: MutableMapping[_Subtree, bytes]) -> bytes:
+    root = known.get(subtree)
+    if root is None:
+        known[subtree] = root = _subtree_root(subtree, tiles)
+    return root
 
 
 def _subtree_root(subtree: _Subtree, tiles: Mapping[TileId, bytes]) -> bytes:
