@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString
+from uuid import UUID
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
 from countersign.local.state import StateDir
+from countersign.recorder.bodies import BodyKeeper, Shelved
 from tests.support.gateway import Gateway
 
 ANSWERS = frozenset({"response", "stream_end"})
@@ -52,10 +54,15 @@ class Record:
         """The events from that index on, in their order."""
         with psycopg.connect(self._dsn, connect_timeout=5) as connection:
             found = connection.execute(
-                "SELECT index, sequence, record, body FROM countersign.events WHERE index >= %s ORDER BY index",
+                "SELECT e.event_id, e.index, e.sequence, e.record, b.size, b.form, b.content"
+                " FROM countersign.events AS e LEFT JOIN countersign.bodies AS b USING (index)"
+                " WHERE e.index >= %s ORDER BY e.index",
                 (since,),
             ).fetchall()
-        return [_row(*columns) for columns in found]
+        return [
+            _row(index, sequence, record, _body(event_id, size, form, content))
+            for event_id, index, sequence, record, size, form, content in found
+        ]
 
     def query(self, statement: LiteralString) -> list[tuple[Any, ...]]:
         """The rows that a statement gives."""
@@ -87,8 +94,11 @@ class Record:
             for (table,) in tables:
                 for (text,) in connection.execute(f"SELECT t::text FROM {table} t".encode()):
                     yield text
-            for (body,) in connection.execute("SELECT body FROM countersign.events WHERE body IS NOT NULL"):
-                yield body.decode("utf-8", "replace")
+            for event_id, *kept in connection.execute(
+                "SELECT e.event_id, b.size, b.form, b.content"
+                " FROM countersign.events AS e JOIN countersign.bodies AS b USING (index)"
+            ):
+                yield _body(event_id, *kept).decode("utf-8", "replace")
 
 
 def assert_whole(rows: Sequence[Row]) -> None:
@@ -109,9 +119,15 @@ def _doubled(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if counted[row.call] > 1]
 
 
-def _row(index: int, sequence: int, record: str, body: bytes | None) -> Row:
+def _body(event_id: UUID, size: int | None, form: int | None, content: bytes | None) -> bytes:
+    if size is None or form is None or content is None:
+        return b""
+    return BodyKeeper().open(event_id, Shelved(size, form, content)).body
+
+
+def _row(index: int, sequence: int, record: str, body: bytes) -> Row:
     fact = json.loads(record)
-    text = (body or b"").decode("utf-8", "replace")
+    text = body.decode("utf-8", "replace")
     return Row(
         index=index,
         sequence=sequence,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.moments import now_us
 
 ALICE = Principal(
     issuer="https://issuer.example",
@@ -17,7 +18,8 @@ ALICE = Principal(
     token_id="token-1",
 )
 BOB = replace(ALICE, subject="bob", groups=("data-owners",), token_id="token-2")
-START_US = 1_790_000_000_000_000
+START_US = now_us()
+"""When events happen: the recorder refuses what is far from its clock."""
 
 
 def decision(outcome: Outcome = Outcome.ALLOW, rule: str = "analysts read") -> Decision:

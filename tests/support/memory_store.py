@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from countersign.recorder.entry import Entry, Verdict, searchable
-from countersign.recorder.plan import Known, SessionChange, plan
+from countersign.model.continuation import continuations
+from countersign.recorder.entry import Entry, Settled, searchable
+from countersign.recorder.plan import Known, SessionChange, SessionState, plan
 from countersign.recorder.ports import (
     CallFilter,
     FactPage,
+    SealRow,
     SessionFilter,
     SessionRow,
     StoredEvent,
@@ -47,7 +48,7 @@ class MemoryStore:
     async def close(self) -> None:
         """See ``AppendStore``."""
 
-    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+    async def append(self, entries: Sequence[Entry]) -> list[Settled]:
         """See ``AppendStore``."""
         await self.ping()
         if any(entry.event_id in self.poison for entry in entries):
@@ -55,8 +56,9 @@ class MemoryStore:
         todo = plan(
             entries,
             next_index=len(self.rows),
-            known={entry.event_id: Known(entry.record, hashlib.sha256(entry.body).digest()) for *_, entry in self.rows},
-            lengths={session_id: row.event_count for session_id, row in self._sessions.items()},
+            known={entry.event_key: Known(entry.record, entry.body) for *_, entry in self.rows},
+            sessions={session_id.bytes: _state(row) for session_id, row in self._sessions.items()},
+            open_ends={one.bytes: self._open_end(one) for one, row in self._sessions.items() if row.seal is not None},
         )
         self.rows += [(row.index, row.sequence, row.entry) for row in todo.rows]
         for change in todo.sessions:
@@ -67,11 +69,21 @@ class MemoryStore:
             raise DatabaseUnavailable("the connection was lost after COMMIT")
         return todo.verdicts
 
+    def _open_end(self, session_id: UUID) -> UUID:
+        sealed = {one for one, row in self._sessions.items() if row.seal is not None}
+        return next(one for one in continuations(session_id) if one not in sealed)
+
     def _change(self, change: SessionChange) -> None:
         old = self._sessions.get(change.session_id) or SessionRow(
             *(change.session_id, change.first_index, change.who, change.target),
             *(change.first_time_us, change.last_time_us, 0, 0, 0, 0, 0),
+            continues=UUID(bytes=change.continues_key) if change.continues_key else None,
         )
+        seal = old.seal
+        if change.seal is not None:
+            index, sealing = change.seal
+            now = datetime.now(UTC)
+            seal = SealRow(index, sealing.seal_root, sealing.unanswered_count, now, sealing.method)
         self._sessions[change.session_id] = replace(
             old,
             who=old.who if old.who.subject else change.who,
@@ -82,6 +94,7 @@ class MemoryStore:
             denied_count=old.denied_count + change.denied_count,
             refused_count=old.refused_count + change.refused_count,
             finding_count=old.finding_count + change.finding_count,
+            seal=seal,
         )
 
     async def sessions(self, wanted: SessionFilter, *, before: int | None, limit: int) -> list[SessionRow]:
@@ -114,7 +127,7 @@ class MemoryStore:
         """See ``ReadStore``."""
         await self.ping()
         found = [
-            StoredEvent(index, sequence, datetime.now(UTC), entry.record, entry.body)
+            StoredEvent(index, sequence, datetime.now(UTC), entry.record, entry.body, entry.salt)
             for index, sequence, entry in self.rows
             if entry.session_id == session_id and start <= sequence < stop
         ]
@@ -150,3 +163,7 @@ class MemoryStore:
             if entry.event_id == event_id and entry.kind == 1:
                 return StoredEvent(index, sequence, datetime.now(UTC), entry.record, entry.body)
         return None
+
+
+def _state(row: SessionRow) -> SessionState:
+    return SessionState(row.event_count, row.who.issuer, row.who.subject, row.target, row.seal is not None)

@@ -8,11 +8,13 @@ import time
 import uuid
 from collections.abc import Callable
 
+from countersign.api.recorder.v1 import event_pb2
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal
 from countersign.recorder.committer import Closed, Committer
-from countersign.recorder.entry import BadEvent, Verdict, accept
+from countersign.recorder.entry import BadEvent, Sealed, Settled, Verdict, accept
+from countersign.runtime.continuing import Continuing
 from countersign.runtime.recording import to_message
 
 TARGET = "countersign"
@@ -44,6 +46,7 @@ class AuditTrail:
         self._committer = committer
         self._clock_us = clock_us
         self._new_id = new_id
+        self._trail = Continuing()
 
     async def record(
         self,
@@ -86,12 +89,21 @@ class AuditTrail:
         await self.append(event)
 
     async def append(self, event: Event) -> None:
-        """Return when ``event``, one of the recorder's own, is durable. Raises ``NotAudited``."""
+        """Return when ``event``, one of the recorder's own, is durable. Raises ``NotAudited``.
+
+        When its session is sealed, it is recorded in the one that goes on from it.
+        """
+        message = self._trail.continued(to_message(event))
         try:
             async with asyncio.timeout(_WAIT_S):
-                done = await self._committer.put([accept(to_message(event))])
-                verdicts = await done
+                while isinstance(settled := await self._settled(message), Sealed):
+                    if not self._trail.go_on(message, str(settled.continue_as)):
+                        raise NotAudited
         except (TimeoutError, Closed, BadEvent):
             raise NotAudited from None
-        if verdicts != [Verdict.RECORDED]:
+        if settled is not Verdict.RECORDED:
             raise NotAudited
+
+    async def _settled(self, message: event_pb2.Event) -> Settled:
+        [settled] = await (await self._committer.put([accept(message, clock_us=self._clock_us)]))
+        return settled

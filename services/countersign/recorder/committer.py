@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
-from countersign.recorder.entry import Entry, Verdict
+from countersign.recorder.entry import Entry, Settled, Verdict
 from countersign.recorder.ports import AppendStore, Unstorable
 from countersign.runtime.postgres import DatabaseError
 
@@ -27,11 +28,41 @@ class Closed(Exception):
     """The recorder is stopping; what was not acknowledged may or may not have been recorded."""
 
 
+class Stopped(Closed):
+    """The log is not whole: nothing is recorded until an operator has seen to it. The message says why."""
+
+
+class Gate(Protocol):
+    """Whether events may be recorded now: asked before every commit."""
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing is recorded until an operator has seen to it; empty when all is well, as far as is known."""
+
+    async def passed(self, events: int) -> None:
+        """Return when ``events`` more may be recorded."""
+
+    def doubt(self) -> None:
+        """The connection to the store was lost: what answers next may not be what it was."""
+
+
+class OpenGate:
+    """Lets everything pass: for a record without a log beside it, in tests."""
+
+    stopped = ""
+
+    async def passed(self, events: int) -> None:
+        """See ``Gate``."""
+
+    def doubt(self) -> None:
+        """See ``Gate``."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     entries: Sequence[Entry]
     size_bytes: int
-    done: asyncio.Future[list[Verdict]]
+    done: asyncio.Future[list[Settled]]
 
 
 class Committer:
@@ -40,7 +71,7 @@ class Committer:
     Promises: a batch's future gets its verdicts only after the commit that made its entries durable. Batches are
     committed in the order in which they were taken. While the store is away nothing is dropped: the same group is tried
     again, and ``put`` waits once ``queue_events`` or ``queue_bytes`` are held (a single batch may be larger than the
-    whole queue; it then waits for an empty one).
+    whole queue; it then waits for an empty one). Nothing is committed while the ``gate`` is closed.
     """
 
     def __init__(
@@ -49,8 +80,10 @@ class Committer:
         *,
         queue_events: int,
         queue_bytes: int,
+        gate: Gate | None = None,
     ) -> None:
         self._store = store
+        self._gate = gate or OpenGate()
         self._queue_events = queue_events
         self._queue_bytes = queue_bytes
         self._available = False
@@ -81,11 +114,13 @@ class Committer:
         """About how many bytes are held by events that are not yet durable."""
         return self._bytes
 
-    async def put(self, entries: Sequence[Entry]) -> asyncio.Future[list[Verdict]]:
+    async def put(self, entries: Sequence[Entry]) -> asyncio.Future[list[Settled]]:
         """Take a batch as soon as there is room, first come first served; its future is done when it is durable.
 
-        Raises ``Closed``, as the future does.
+        Raises ``Closed``, as the future does; ``Stopped`` at once when the log is.
         """
+        if why := self._gate.stopped:
+            raise Stopped(why)
         size = sum([entry.size_bytes for entry in entries])
         async with self._turn:
             while not self._closed and not self._has_room(len(entries), size):
@@ -93,7 +128,7 @@ class Committer:
                 await self._freed.wait()
             if self._closed:
                 raise Closed
-            done: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
+            done: asyncio.Future[list[Settled]] = asyncio.get_running_loop().create_future()
             self._events += len(entries)
             self._bytes += size
             self._queue.append(_Batch(entries, size, done))
@@ -142,6 +177,7 @@ class Committer:
         try:
             await self._store.ping()
         except DatabaseError as error:
+            self._gate.doubt()
             self._complain(error)
             return False
         return True
@@ -158,12 +194,14 @@ class Committer:
             self._bytes -= batch.size_bytes
         self._freed.set()
 
-    async def _durable(self, entries: Sequence[Entry]) -> list[Verdict]:
+    async def _durable(self, entries: Sequence[Entry]) -> list[Settled]:
         """Try until the store has committed; find the entries that it refuses for ever by halving."""
         while True:
+            await self._gate.passed(len(entries))
             try:
                 verdicts = await self._store.append(entries)
             except DatabaseError as error:
+                self._gate.doubt()
                 self._complain(error)
                 self._note(False)
                 await asyncio.sleep(self._wait_s)

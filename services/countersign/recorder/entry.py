@@ -1,78 +1,54 @@
-"""From an event as it was sent to an entry that can be stored, and back."""
+"""From an event as it was sent to an entry that can be stored."""
 
 from __future__ import annotations
 
-import json
+import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
-from typing import Any
-from uuid import UUID
+from typing import NamedTuple, TypeAlias
+from uuid import UUID, uuid5
 
 from countersign.api.recorder.v1 import event_pb2, recorder_pb2
+from countersign.model.continuation import next_session
+from countersign.recorder.bodies import SALT_BYTES, commitment
+from countersign.recorder.leaf import KINDS, MAX_LEAF_BYTES, OUTCOMES, leaf_text, principal
+from countersign.recorder.leaf import to_event as to_event
+from countersign.recorder.who import NOBODY as NOBODY
+from countersign.recorder.who import Who as Who
+from countersign.recorder.who import searchable as searchable
+from countersign.runtime.moments import now_us
 
 MAX_BODY_BYTES = 72 * 1024 * 1024
-MAX_RECORD_BYTES = 4 * 1024 * 1024
-# Columns are for searching; the whole text stands in the record. Shorter than what a btree entry can hold.
-SEARCHABLE_CHARACTERS = 500
 # Integers beyond this are not the same in every JSON parser (RFC 8785, appendix D).
 MAX_INTEGER = 2**53 - 1
 MAX_STATUS = 999
+DAY_US = 86_400 * 1_000_000
+# How far a sender's clock may be from ours. What happened to an approval may be told when its target is back.
+MOST_SKEW_US = DAY_US
+LATEST_APPROVAL_US = 30 * DAY_US
 
-_KINDS = MappingProxyType(
-    {
-        event_pb2.EVENT_KIND_REQUEST: "request",
-        event_pb2.EVENT_KIND_RESPONSE: "response",
-        event_pb2.EVENT_KIND_STREAM_EVENT: "stream_event",
-        event_pb2.EVENT_KIND_STREAM_END: "stream_end",
-        event_pb2.EVENT_KIND_REFUSED: "refused",
-        event_pb2.EVENT_KIND_AUDIT_READ: "audit_read",
-        event_pb2.EVENT_KIND_TOOLS_CHANGED: "tools_changed",
-        event_pb2.EVENT_KIND_TOOLS_ACCEPTED: "tools_accepted",
-        event_pb2.EVENT_KIND_TOOLS_FORGOTTEN: "tools_forgotten",
-        event_pb2.EVENT_KIND_APPROVAL: "approval",
-        event_pb2.EVENT_KIND_SEAL: "seal",
-        event_pb2.EVENT_KIND_ERASED: "erased",
-        event_pb2.EVENT_KIND_HOLD: "hold",
-        event_pb2.EVENT_KIND_REVIEWED: "reviewed",
-    }
-)
-_KINDS_BACK = MappingProxyType({word: number for number, word in _KINDS.items()})
-_OUTCOMES = MappingProxyType(
-    {
-        event_pb2.OUTCOME_ALLOW: "allow",
-        event_pb2.OUTCOME_DENY: "deny",
-        event_pb2.OUTCOME_REFUSED: "refused",
-        event_pb2.OUTCOME_APPROVE: "approve",
-    }
-)
-_OUTCOMES_BACK = MappingProxyType({word: number for number, word in _OUTCOMES.items()})
-# Made once: json.dumps makes one a call when it is given options.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_TEXTS = (
-    "source_address",
-    "target",
-    "method",
-    "name",
-    "body_type",
-    "reason",
-    "traceparent",
-    "approval_id",
-    "continues",
-)
-_MARKS = ("values_put_back", "request_masked")
-# Only the recorder itself makes these.
-_OURS = frozenset({event_pb2.EVENT_KIND_SEAL})
+APPROVAL = event_pb2.EVENT_KIND_APPROVAL
+SEAL = event_pb2.EVENT_KIND_SEAL
+_REQUEST = event_pb2.EVENT_KIND_REQUEST
+_REFUSED = event_pb2.EVENT_KIND_REFUSED
+_ENDS = frozenset({event_pb2.EVENT_KIND_RESPONSE, event_pb2.EVENT_KIND_STREAM_END})
 _JUDGED = frozenset(
     {
-        event_pb2.EVENT_KIND_REQUEST,
+        _REQUEST,
         event_pb2.EVENT_KIND_AUDIT_READ,
         event_pb2.EVENT_KIND_TOOLS_ACCEPTED,
         event_pb2.EVENT_KIND_TOOLS_FORGOTTEN,
     }
 )
-_CALLS = _JUDGED | {event_pb2.EVENT_KIND_REFUSED}
-APPROVAL = event_pb2.EVENT_KIND_APPROVAL
+_CALLS = _JUDGED | {_REFUSED}
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+Code: TypeAlias = "recorder_pb2.RefusalCode.ValueType"
+INVALID = recorder_pb2.REFUSAL_CODE_INVALID
+TOO_LARGE = recorder_pb2.REFUSAL_CODE_TOO_LARGE
+CLOCK_SKEW = recorder_pb2.REFUSAL_CODE_CLOCK_SKEW
 
 
 class Verdict(Enum):
@@ -81,45 +57,58 @@ class Verdict(Enum):
     RECORDED = "recorded"
     CONFLICT = "conflict"
     UNSTORABLE = "unstorable"
+    WRONG_SESSION = "wrong session"
+    STALE = "stale"
+    """A seal only: its session has other events by now, or is sealed already. Nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """The principal's part of an entry, as a session keeps it."""
+class Sealed:
+    """The entry's session is sealed: nothing was recorded. It belongs into ``continue_as``."""
 
-    issuer: str
-    subject: str
-    groups: tuple[str, ...]
-    kind: str
-    token_id: str
+    continue_as: UUID
 
 
-NOBODY = Who("", "", (), "", "")
+Settled = Verdict | Sealed
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An event whose shape was checked, with its canonical record (JSON without the body) and what is searched.
+class Entry(NamedTuple):
+    """An event whose shape was checked, with its leaf and what is searched. Its ids are those of UUIDs, as bytes.
 
-    ``outcome`` counts only where it is a call's (requests, refusals, audit reads): answers hold 0.
+    ``outcome`` counts only where it is a call's (requests, refusals, audit reads): answers hold 0. ``salt`` is empty
+    when the body is. ``seal_root`` and what follows are set on seals only.
     """
 
-    event_id: UUID
-    session_id: UUID
-    call_id: UUID
+    event_key: bytes
+    session_key: bytes
+    call_key: bytes
     kind: int
     time_us: int
+    recorded_us: int
     outcome: int
-    status: int
     target: str
     method: str
     name: str
-    rules: list[str]
     who: Who
     findings: int
     record: str
-    body_type: str
+    salt: bytes
     body: bytes
+    ends_session: bool = False
+    continues_key: bytes = b""
+    seal_root: bytes = b""
+    sealed_count: int = 0
+    unanswered_count: int = 0
+
+    @property
+    def event_id(self) -> UUID:
+        """The event's id."""
+        return UUID(bytes=self.event_key)
+
+    @property
+    def session_id(self) -> UUID:
+        """The session's id."""
+        return UUID(bytes=self.session_key)
 
     @property
     def size_bytes(self) -> int:
@@ -128,168 +117,153 @@ class Entry:
 
 
 class BadEvent(ValueError):
-    """The shape of an event is wrong; the message says what, and never holds a value of the event."""
+    """An event is refused as it is: ``code`` and the message say what is wrong, and never hold a value of the event."""
+
+    def __init__(self, message: str, code: Code = INVALID) -> None:
+        super().__init__(message)
+        self.code = code
 
 
-def accept(event: event_pb2.Event) -> Entry:
-    """Check an event and make the entry to store. Raises ``BadEvent``."""
+def new_salt() -> bytes:
+    """Return fresh randomness for a commitment."""
+    return os.urandom(SALT_BYTES)
+
+
+def accept(
+    event: event_pb2.Event, *, clock_us: Callable[[], int] = now_us, salt: Callable[[], bytes] = new_salt
+) -> Entry:
+    """Check an event and make the entry to store. Raises ``BadEvent``.
+
+    ``clock_us`` gives microseconds since the epoch, ``salt`` 32 random bytes.
+    """
     kind = event.kind
-    if kind not in _KINDS:
+    recorded_us = clock_us()
+    decided = event.decision.outcome
+    _check(event, kind, decided)
+    _check_clock(event, recorded_us)
+    body = event.body
+    if len(body) > MAX_BODY_BYTES:
+        raise BadEvent(f"body is larger than {MAX_BODY_BYTES} bytes", TOO_LARGE)
+    salted = salt() if body else b""
+    event_key, session_key = _uuid(event.event_id, "event_id"), _uuid(event.session_id, "session_id")
+    call_key, continues_key = _uuid(event.call_id, "call_id"), _check_continues(event)
+    record = leaf_text(event, recorded_us=recorded_us, commitment=commitment(salted, body) if body else "")
+    # Four bytes a character at most: measured exactly only near the bound.
+    if len(record) * 4 > MAX_LEAF_BYTES and len(record.encode()) > MAX_LEAF_BYTES:
+        raise BadEvent(f"the event without its body is larger than {MAX_LEAF_BYTES} bytes", TOO_LARGE)
+    if kind == _REFUSED:
+        decided = decided or event_pb2.OUTCOME_REFUSED
+    # Who decides about a call is not whose session it is.
+    known = event.HasField("principal") and kind != APPROVAL
+    return Entry(
+        event_key,
+        session_key,
+        call_key,
+        kind,
+        event.time_us,
+        recorded_us,
+        decided if kind in _CALLS else 0,
+        searchable(event.target),
+        searchable(event.method),
+        searchable(event.name),
+        principal(event.principal.SerializeToString())[1] if known else NOBODY,
+        sum([finding.count for finding in event.findings]) if event.findings else 0,
+        record,
+        salted,
+        body,
+        event.method == "DELETE" and kind in _ENDS and 200 <= event.status < 300,
+        continues_key,
+    )
+
+
+def sealing(
+    session_id: UUID, *, target: str, event_count: int, root: bytes, unanswered_count: int, reason: str, at_us: int
+) -> Entry:
+    """Make the entry that seals a session: the last of its events, whose id is always the same.
+
+    ``root`` is the RFC 6962 head over the hashes of the session's leaves, in order; ``reason`` is ``ended`` or
+    ``idle``. It is recorded only while the session has ``event_count`` events, else settled as ``Verdict.STALE``.
+    """
+    seal_id = uuid5(session_id, "seal")
+    event = event_pb2.Event(
+        event_id=str(seal_id),
+        session_id=str(session_id),
+        call_id=str(seal_id),
+        kind=SEAL,
+        time_us=at_us,
+        target=target,
+        method=reason,
+        seal=event_pb2.Seal(event_count=event_count, root=root, unanswered_count=unanswered_count),
+    )
+    return Entry(
+        event_key=seal_id.bytes,
+        session_key=session_id.bytes,
+        call_key=seal_id.bytes,
+        kind=SEAL,
+        time_us=at_us,
+        recorded_us=at_us,
+        outcome=0,
+        target=searchable(target),
+        method=reason,
+        name="",
+        who=NOBODY,
+        findings=0,
+        record=leaf_text(event, recorded_us=at_us, commitment=""),
+        salt=b"",
+        body=b"",
+        seal_root=root,
+        sealed_count=event_count,
+        unanswered_count=unanswered_count,
+    )
+
+
+def refusal(event_id: str, code: Code, message: str, continue_as: str = "") -> recorder_pb2.AppendRefusal:
+    """One refused event, for the answer."""
+    return recorder_pb2.AppendRefusal(event_id=event_id[:100], code=code, message=message, continue_as=continue_as)
+
+
+def _check(event: event_pb2.Event, kind: int, decided: int) -> None:
+    """Check the shape. Raises ``BadEvent``."""
+    if kind not in KINDS:
         raise BadEvent("kind is missing or unknown")
     if not 0 < event.time_us <= MAX_INTEGER:
         raise BadEvent("time_us is not a time")
     if event.status > MAX_STATUS or max(event.size_bytes, event.duration_us, event.row_count) > MAX_INTEGER:
         raise BadEvent("status, size_bytes, duration_us or row_count is out of bounds")
-    if kind in _OURS or event.HasField("seal"):
+    if kind == SEAL or event.HasField("seal"):
         raise BadEvent("kind or seal is the recorder's own")
-    if not event.target and kind != event_pb2.EVENT_KIND_REFUSED:
+    if not event.target and kind != _REFUSED:
         raise BadEvent("target is missing")
-    decided = event.decision.outcome
-    if kind in _JUDGED and not (decided in _OUTCOMES and event.principal.issuer and event.principal.subject):
+    if kind in _JUDGED and not (decided in OUTCOMES and event.principal.issuer and event.principal.subject):
         raise BadEvent("principal or decision is missing")
-    _check_approval(event)
-    if event.continues:
-        _uuid(event.continues, "continues")
-    if len(event.body) > MAX_BODY_BYTES:
-        raise BadEvent(f"body is larger than {MAX_BODY_BYTES} bytes")
-    record = canonical_record(event)
-    # Four bytes a character at most: measured exactly only near the bound.
-    if len(record) * 4 > MAX_RECORD_BYTES and len(record.encode()) > MAX_RECORD_BYTES:
-        raise BadEvent(f"the event without its body is larger than {MAX_RECORD_BYTES} bytes")
-    if kind == event_pb2.EVENT_KIND_REFUSED:
-        decided = decided or event_pb2.OUTCOME_REFUSED
-    return Entry(
-        event_id=_uuid(event.event_id, "event_id"),
-        session_id=_uuid(event.session_id, "session_id"),
-        call_id=_uuid(event.call_id, "call_id"),
-        kind=kind,
-        time_us=event.time_us,
-        outcome=decided if kind in _CALLS else 0,
-        status=event.status,
-        target=searchable(event.target),
-        method=searchable(event.method),
-        name=searchable(event.name),
-        rules=[searchable(rule) for rule in event.decision.rules],
-        # Who decides about a call is not whose session it is.
-        who=_who(event.principal) if event.HasField("principal") and kind != APPROVAL else NOBODY,
-        findings=sum([finding.count for finding in event.findings]),
-        record=record,
-        body_type=searchable(event.body_type),
-        body=event.body,
-    )
-
-
-def _check_approval(event: event_pb2.Event) -> None:
-    """Check which approval an event names, if it may. Raises ``BadEvent``."""
-    if event.kind == APPROVAL:
+    if kind == APPROVAL:
         if not event.method:
             raise BadEvent("method is missing: it says what happened to the approval")
         if event.HasField("principal") and not (event.principal.issuer and event.principal.subject):
             raise BadEvent("principal is incomplete: leave it out where time did it")
-    elif not event.approval_id:
-        return
-    elif event.kind != event_pb2.EVENT_KIND_REQUEST:
-        raise BadEvent("approval_id is for requests and approvals only")
-    _uuid(event.approval_id, "approval_id")
+        _uuid(event.approval_id, "approval_id")
+    elif event.approval_id:
+        if kind != _REQUEST:
+            raise BadEvent("approval_id is for requests and approvals only")
+        _uuid(event.approval_id, "approval_id")
 
 
-def canonical_record(event: event_pb2.Event) -> str:
-    """Return the event without its body as canonical JSON (RFC 8785): keys sorted, no blanks, defaults left out.
-
-    RFC 8785 allows this short way because there are no floats, no integer beyond 2^53 and only ASCII keys.
-    """
-    fact: dict[str, object] = {
-        "event_id": event.event_id,
-        "session_id": event.session_id,
-        "call_id": event.call_id,
-        "kind": _KINDS[event.kind],
-        "time_us": event.time_us,
-    }
-    for field in _TEXTS:
-        if value := getattr(event, field):
-            fact[field] = value
-    if event.status:
-        fact["status"] = event.status
-    if event.size_bytes:
-        fact["size_bytes"] = event.size_bytes
-    if event.duration_us:
-        fact["duration_us"] = event.duration_us
-    if event.row_count:
-        fact["row_count"] = event.row_count
-    for mark in _MARKS:
-        if getattr(event, mark):
-            fact[mark] = True
-    if event.HasField("principal"):
-        who = event.principal
-        fact["principal"] = {
-            "issuer": who.issuer,
-            "subject": who.subject,
-            "groups": list(who.groups),
-            "kind": who.kind,
-            "token_id": who.token_id,
-            # Left out when there are none: so what was recorded before they were known is said in the same words.
-            **({"actors": list(who.actors)} if who.actors else {}),
-        }
-    if event.HasField("decision"):
-        fact["decision"] = _decision(event.decision)
-    if event.relations:
-        fact["relations"] = list(event.relations)
-    if event.findings:
-        fact["findings"] = [{"label": one.label, "place": one.place, "count": one.count} for one in event.findings]
-    return _ENCODER.encode(fact)
+def _check_clock(event: event_pb2.Event, recorded_us: int) -> None:
+    late_us = recorded_us - event.time_us
+    if not -MOST_SKEW_US <= late_us <= (LATEST_APPROVAL_US if event.kind == APPROVAL else MOST_SKEW_US):
+        raise BadEvent("time_us is too far from the recorder's clock", CLOCK_SKEW)
 
 
-def to_event(record: str, body: bytes | None) -> event_pb2.Event:
-    """Make the event again that ``canonical_record`` made ``record`` of."""
-    fact: dict[str, Any] = json.loads(record)
-    fact["kind"] = _KINDS_BACK[fact["kind"]]
-    if decision := fact.get("decision"):
-        for judged in (decision, *([decision["shadow"]] if "shadow" in decision else [])):
-            judged["outcome"] = _OUTCOMES_BACK.get(judged["outcome"], event_pb2.OUTCOME_UNSPECIFIED)
-    return event_pb2.Event(**fact, body=body or b"")
+def _check_continues(event: event_pb2.Event) -> bytes:
+    if not event.continues:
+        return b""
+    continues = _uuid(event.continues, "continues")
+    if str(next_session(UUID(bytes=continues))) != event.session_id:
+        raise BadEvent("session_id is not the session that goes on from continues")
+    return continues
 
 
-def refusal(event_id: str, code: recorder_pb2.RefusalCode.ValueType, message: str) -> recorder_pb2.AppendRefusal:
-    """One refused event, for the answer."""
-    return recorder_pb2.AppendRefusal(event_id=event_id[:100], code=code, message=message)
-
-
-def searchable(text: str) -> str:
-    """Return what a column can hold of ``text``: Postgres has no NUL, and index entries are short."""
-    short = text[:SEARCHABLE_CHARACTERS]
-    return short.replace("\0", "\ufffd") if "\0" in short else short
-
-
-def _decision(decision: event_pb2.Decision) -> dict[str, object]:
-    shadow = {"shadow": _judged(decision.shadow)} if decision.HasField("shadow") else {}
-    return _judged(decision) | shadow
-
-
-def _judged(decision: event_pb2.Decision | event_pb2.ShadowDecision) -> dict[str, object]:
-    return {
-        "outcome": _OUTCOMES.get(decision.outcome, ""),
-        "rules": list(decision.rules),
-        "masks": list(decision.masks),
-        "reason": decision.reason,
-        "policy_version": decision.policy_version,
-    }
-
-
-def _who(principal: event_pb2.Principal) -> Who:
-    return Who(
-        issuer=searchable(principal.issuer),
-        subject=searchable(principal.subject),
-        groups=tuple([searchable(group) for group in principal.groups]),
-        kind=searchable(principal.kind),
-        token_id=searchable(principal.token_id),
-    )
-
-
-def _uuid(text: str, field: str) -> UUID:
-    try:
-        value = UUID(text)
-    except ValueError:
-        raise BadEvent(f"{field} is not a UUID") from None
-    if str(value) != text:
-        raise BadEvent(f"{field} is not written as a UUID is (lower case, with hyphens)")
-    return value
+def _uuid(text: str, field: str) -> bytes:
+    if _UUID.fullmatch(text) is None:
+        raise BadEvent(f"{field} is not a UUID, written as one is (lower case, with hyphens)")
+    return bytes.fromhex(text.replace("-", ""))

@@ -14,10 +14,11 @@ from countersign.model.principal import Principal
 from countersign.recorder.audit import AuditTrail
 from countersign.recorder.committer import Committer
 from countersign.recorder.door import Door
+from countersign.recorder.reading import PostgresReadStore
 from countersign.recorder.room import Room
 from countersign.recorder.server import RecorderServer
 from countersign.recorder.sessions import SessionServer
-from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
+from countersign.recorder.store import PostgresAppendStore
 from countersign.recorder.tokens import TokenRoom
 from countersign.recorder.tools.review import ToolReviewServer
 from countersign.recorder.tools.server import ToolPinServer
@@ -46,7 +47,7 @@ class RecorderPart:
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        self._store = PostgresAppendStore(dsn)
+        self._store = PostgresAppendStore(dsn, is_configured=is_configured)
         self._committer = Committer(self._store, queue_events=queue_events, queue_bytes=queue_bytes)
         self._recorder = RecorderServer(self._committer)
         self._read_store = PostgresReadStore(dsn)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from countersign.recorder.entry import Entry, Verdict, Who
+from countersign.recorder.entry import Entry, Settled
+from countersign.recorder.who import Who
 
 
 class AppendStore(Protocol):
@@ -20,8 +21,8 @@ class AppendStore(Protocol):
     async def ping(self) -> None:
         """Return when the store answers, else raise ``DatabaseUnavailable``."""
 
-    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
-        """Make all new entries durable in one commit and return one verdict for each, in order.
+    async def append(self, entries: Sequence[Entry]) -> list[Settled]:
+        """Make all new entries durable in one commit and return what became of each, in order.
 
         An entry that is recorded already is recorded once. When this raises ``DatabaseUnavailable`` nobody knows
         whether the commit happened: call again with the same entries. Raises ``Unstorable`` when the store refuses the
@@ -49,8 +50,23 @@ class SessionFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class SealRow:
+    """What a session's seal says: ``root`` is the RFC 6962 head over its leaves without the seal's own."""
+
+    index: int
+    root: bytes
+    unanswered_count: int
+    sealed_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
-    """What is told of a session. ``first_index`` orders sessions and never changes."""
+    """What is told of a session. ``first_index`` orders sessions and never changes.
+
+    ``continues`` is the sealed session that it goes on from; ``seal`` is ``None`` while it is open. The seal is itself
+    one of ``event_count`` events.
+    """
 
     session_id: UUID
     first_index: int
@@ -63,17 +79,24 @@ class SessionRow:
     denied_count: int
     refused_count: int
     finding_count: int
+    continues: UUID | None = None
+    seal: SealRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it is kept. ``body`` is ``None`` once it was erased."""
+    """An event as it is kept: ``record`` is its leaf.
+
+    ``body`` is ``None`` once it was erased, and where it was not asked for; ``salt`` is that of the leaf's commitment,
+    empty without a body.
+    """
 
     index: int
     sequence: int
     recorded_at: datetime
     record: str
     body: bytes | None
+    salt: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import grpc
 
 from countersign.api.recorder.v1 import event_pb2, recorder_pb2, recorder_pb2_grpc
-from countersign.recorder.committer import Closed, Committer
-from countersign.recorder.entry import BadEvent, Entry, Verdict, accept, refusal
+from countersign.recorder.committer import Closed, Committer, Stopped
+from countersign.recorder.entry import BadEvent, Entry, Sealed, Settled, Verdict, accept, refusal
 from countersign.runtime import telemetry
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class _Answer:
     batch_id: int
     refusals: list[recorder_pb2.AppendRefusal]
     entries: list[Entry]
-    done: asyncio.Future[list[Verdict]] | None
+    done: asyncio.Future[list[Settled]] | None
     traced: tuple[str, ...]
     taken_ns: int
 
@@ -91,6 +91,9 @@ class RecorderServer(recorder_pb2_grpc.RecorderServiceServicer):
                 room.release()
             if not reader.cancelled():
                 reader.result()
+        except Stopped:
+            # Not why: that is for operators, who find it in the log and in the status.
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the log is not whole: nothing is recorded")
         except Closed:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the recorder is stopping")
         except _BadBatch as error:
@@ -128,15 +131,26 @@ def _seen(reader: asyncio.Task[None]) -> None:
 
 def _refused(event: event_pb2.Event, error: BadEvent) -> recorder_pb2.AppendRefusal:
     log.warning("event refused: %s", error)
-    return refusal(event.event_id, recorder_pb2.REFUSAL_CODE_INVALID, str(error))
+    return refusal(event.event_id, error.code, str(error))
 
 
-def _late_refusal(entry: Entry, verdict: Verdict) -> recorder_pb2.AppendRefusal:
+def _late_refusal(entry: Entry, settled: Settled) -> recorder_pb2.AppendRefusal:
     event_id = str(entry.event_id)
-    if verdict is Verdict.CONFLICT:
-        log.critical(
-            "another event with this id is already recorded: a sender is broken, or lies", extra={"event_id": event_id}
-        )
-        message = "another event with this id is already recorded"
-        return refusal(event_id, recorder_pb2.REFUSAL_CODE_CONFLICT, message)
-    return refusal(event_id, recorder_pb2.REFUSAL_CODE_INVALID, "the event cannot be stored")
+    match settled:
+        case Sealed(continue_as):
+            code, message = recorder_pb2.REFUSAL_CODE_SESSION_SEALED, "the session is sealed"
+            return refusal(event_id, code, message, str(continue_as))
+        case Verdict.CONFLICT:
+            telemetry.conflicts.add(1)
+            log.critical(
+                "another event with this id is already recorded: a sender is broken, or lies",
+                extra={"event_id": event_id},
+            )
+            message = "another event with this id is already recorded"
+            return refusal(event_id, recorder_pb2.REFUSAL_CODE_CONFLICT, message)
+        case Verdict.WRONG_SESSION:
+            log.error("event refused: its session is of another principal or target", extra={"event_id": event_id})
+            message = "the session is of another principal or target, or goes on from none that is sealed"
+            return refusal(event_id, recorder_pb2.REFUSAL_CODE_WRONG_SESSION, message)
+        case _:
+            return refusal(event_id, recorder_pb2.REFUSAL_CODE_INVALID, "the event cannot be stored")

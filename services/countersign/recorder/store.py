@@ -1,74 +1,107 @@
-"""The record in Postgres. All SQL of events and sessions is here, in ``stored_calls`` and in ``migrations/``."""
+"""Appending to the record in Postgres; ``reading`` reads it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from importlib.resources import files
-from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
 
-from countersign.recorder import stored_calls
-from countersign.recorder.entry import Entry, Verdict, Who, searchable
-from countersign.recorder.plan import Known, Plan, Row, SessionChange, plan
-from countersign.recorder.ports import CallFilter, FactPage, SessionFilter, SessionRow, StoredEvent, Unstorable
+from countersign.model.continuation import continuations
+from countersign.recorder.bodies import BodyKeeper, BodyUnreadable, Shelved
+from countersign.recorder.entry import Entry, Settled
+from countersign.recorder.plan import Known, Plan, SessionChange, SessionState, plan
+from countersign.recorder.ports import Unstorable
+from countersign.recorder.rows import (
+    BODY_COLUMNS,
+    EVENT_COLUMNS,
+    copied_bodies,
+    copied_events,
+    event_values,
+    ids,
+    numbers,
+)
 from countersign.runtime.migrations import load_migrations, migrate
-from countersign.runtime.postgres import DatabaseUnavailable, Readers, connect_writer, safe_reason
+from countersign.runtime.postgres import DatabaseUnavailable, connect_writer, safe_reason
 
 SCHEMA = "countersign"
-# Up to this a group goes as one statement; a larger one by COPY, which needs more round trips and less time a row.
-ONE_STATEMENT_ROWS = 64
-ONE_STATEMENT_BYTES = 512 * 1024
 # Below this, single INSERTs in the same round trip as the rest beat COPY, which needs two of its own.
 COPY_FROM_ROWS = 8
-# Made once: json.dumps makes one a call when it is given options.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-PAGE_EVENTS = 200
-PAGE_BYTES = 4 * 1024 * 1024
+# How much of a chain of sealed sessions is looked at in one statement.
+_CHAIN_STEP = 100
 
 _LOCK_HEAD = b"SELECT next_index FROM countersign.head FOR UPDATE"
 _KNOWN = b"""
-    SELECT event_id, record, sha256(coalesce(body, '')) FROM countersign.events WHERE event_id = ANY(%s::uuid[])"""
+    SELECT e.event_id, e.record, e.shelf IS NOT NULL, b.size, b.form, b.content
+    FROM countersign.events AS e
+    LEFT JOIN LATERAL (
+        SELECT size, form, content FROM countersign.bodies WHERE shelf IN (e.shelf, 0) AND index = e.index LIMIT 1
+    ) AS b ON true
+    WHERE e.event_id = ANY(%s::uuid[])"""
+_ANY_KNOWN = b"SELECT event_id FROM countersign.events WHERE event_id = ANY(%s::uuid[])"
 _SESSIONS = b"""
-    SELECT session_id, event_count, subject FROM countersign.sessions WHERE session_id = ANY(%s::uuid[])"""
-_EVENT_COLUMNS = (
-    b"(index, event_id, session_id, sequence, call_id, kind, time_us, recorded_at, outcome, status,"
-    b" target, method, name, rules, record, body_type, body)"
+    SELECT session_id, event_count, issuer, subject, target, seal_index IS NOT NULL FROM countersign.sessions
+    WHERE session_id = ANY(%s::uuid[])"""
+_SEALED = b"""
+    SELECT session_id FROM countersign.sessions WHERE seal_index IS NOT NULL AND session_id = ANY(%s::uuid[])"""
+_SHELF_FOR = b"SELECT countersign.shelf_for(%s, %s)"
+_COPY_EVENTS = b"COPY countersign.events " + EVENT_COLUMNS + b" FROM STDIN (FORMAT BINARY)"
+_COPY_BODIES = b"COPY countersign.bodies " + BODY_COLUMNS + b" FROM STDIN (FORMAT BINARY)"
+_INSERT_EVENT = (
+    b"INSERT INTO countersign.events (index, sequence, time_us, event_id, session_id, call_id, shelf, kind, outcome,"
+    b" target, method, name, record, recorded_at) VALUES (" + b"%s, " * 13 + b"%s)"
 )
-_EVENT_TYPES = (
-    *("int8", "uuid", "uuid", "int8", "uuid", "int2", "int8", "timestamptz", "int2", "int4"),
-    *("text", "text", "text", "text[]", "text", "text", "bytea"),
-)
-_COPY = b"COPY countersign.events " + _EVENT_COLUMNS + b" FROM STDIN (FORMAT BINARY)"
-_INSERT = b"INSERT INTO countersign.events " + _EVENT_COLUMNS + b" VALUES (" + b", ".join([b"%s"] * 17) + b")"
+_INSERT_BODY = b"INSERT INTO countersign.bodies " + BODY_COLUMNS + b" VALUES (%s, %s, %s, %s, %s)"
 _NEW_SESSION = b"""
     INSERT INTO countersign.sessions (issuer, subject, groups, kind, token_id, target, first_index,
-        first_time_us, last_time_us, event_count, allowed_count, denied_count, refused_count, finding_count, session_id)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
-_MORE_OF_SESSION = b"""
-    UPDATE countersign.sessions SET
-        first_time_us = least(first_time_us, %s), last_time_us = greatest(last_time_us, %s),
-        event_count = event_count + %s, allowed_count = allowed_count + %s, denied_count = denied_count + %s,
-        refused_count = refused_count + %s, finding_count = finding_count + %s
-    WHERE session_id = %s"""
+        first_time_us, last_time_us, event_count, allowed_count, denied_count, refused_count, finding_count,
+        ended, continues, touched_at, session_id)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+_MORE_OF_SESSIONS = b"""
+    UPDATE countersign.sessions AS s SET
+        first_time_us = least(s.first_time_us, more.first_us), last_time_us = greatest(s.last_time_us, more.last_us),
+        event_count = s.event_count + more.events, allowed_count = s.allowed_count + more.allowed,
+        denied_count = s.denied_count + more.denied, refused_count = s.refused_count + more.refused,
+        finding_count = s.finding_count + more.findings, touched_at = %s
+    FROM unnest(%s::uuid[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[])
+        AS more (session_id, first_us, last_us, events, allowed, denied, refused, findings)
+    WHERE s.session_id = more.session_id"""
 _NAME_SESSION = b"""
     UPDATE countersign.sessions SET issuer = %s, subject = %s, groups = %s, kind = %s, token_id = %s
-    WHERE session_id = %s"""
-_APPEND = b"SELECT countersign.append(%s::json)"
+    WHERE session_id = %s AND subject = ''"""
+_END_SESSION = b"UPDATE countersign.sessions SET ended = true WHERE session_id = %s"
+_SEAL_SESSION = b"""
+    UPDATE countersign.sessions SET seal_index = %s, seal_root = %s, seal_unanswered = %s, seal_reason = %s,
+        sealed_at = %s WHERE session_id = %s"""
 _MOVE_HEAD = b"UPDATE countersign.head SET next_index = %s"
 
 
 class PostgresAppendStore:
-    """The writer: one connection, one transaction a group, serialised with other recorders by the head row's lock."""
+    """The writer: one connection, one transaction a group, serialised with other recorders by the head row's lock.
 
-    def __init__(self, dsn: str) -> None:
+    ``is_configured`` says whether gateway.yaml names a target: the bodies of others lie on one shelf. ``clock`` gives
+    seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        keeper: BodyKeeper | None = None,
+        is_configured: Callable[[str], bool] = lambda _: True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._dsn = dsn
+        self._keeper = keeper or BodyKeeper()
+        self._is_configured = is_configured
+        self._clock = clock
         self._migrations = load_migrations(files("countersign.recorder") / "migrations")
         self._connection: AsyncConnection | None = None
+        self._shelves: dict[tuple[str, date], int] = {}
 
     async def open(self) -> None:
         """See ``AppendStore.open``."""
@@ -76,6 +109,7 @@ class PostgresAppendStore:
 
     async def close(self) -> None:
         """See ``AppendStore.close``."""
+        self._shelves.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -89,15 +123,17 @@ class PostgresAppendStore:
             await self.close()
             raise DatabaseUnavailable(f"the database did not answer ({safe_reason(error)})") from None
 
-    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+    async def append(self, entries: Sequence[Entry]) -> list[Settled]:
         """See ``AppendStore.append``."""
         connection = await self._connected()
         try:
-            if _fits_one_statement(entries):
-                verdicts = await _commit_at_once(connection, entries)
-                if verdicts is not None:
-                    return verdicts
-            return await _commit(connection, entries)
+            return await self._commit(connection, entries)
+        except psycopg.errors.CheckViolation as error:
+            await self.close()
+            if error.diag.table_name == "bodies":
+                # No such partition: the shelf was erased since we asked for it. The next time we ask again.
+                raise DatabaseUnavailable("the shelf of a body is gone") from None
+            raise Unstorable(f"the database refuses the event ({safe_reason(error)})") from None
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             await self.close()
             raise Unstorable(f"the database refuses the event ({safe_reason(error)})") from None
@@ -127,152 +163,151 @@ class PostgresAppendStore:
             self._connection = connection
         return self._connection
 
+    async def _commit(self, connection: AsyncConnection, entries: Sequence[Entry]) -> list[Settled]:
+        """One transaction: lock the head, look what is known, write, commit: two round trips, six with COPY.
 
-def _fits_one_statement(entries: Sequence[Entry]) -> bool:
-    return len(entries) <= ONE_STATEMENT_ROWS and sum([entry.size_bytes for entry in entries]) <= ONE_STATEMENT_BYTES
-
-
-async def _commit_at_once(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Verdict] | None:
-    """One statement, which is its own transaction: one round trip. ``None`` when an event was known already.
-
-    The answer is complete only when the server is ready for the next statement, and that is after the commit.
-    """
-    todo = plan(entries, next_index=0, known={}, lengths={})
-    now = datetime.now(UTC).isoformat()
-    document = {
-        "events": [_event_document(row, now) for row in todo.rows],
-        "sessions": [_session_document(change) for change in todo.sessions],
-    }
-    done = await connection.execute(_APPEND, (_ENCODER.encode(document),))
-    answer = await done.fetchone()
-    if answer is None:
-        raise DatabaseUnavailable("the database did not say what it did")
-    return todo.verdicts if answer[0] else None
-
-
-def _event_document(row: Row, now: str) -> dict[str, object]:
-    one = row.entry
-    return {
-        "index": row.index,
-        "event_id": str(one.event_id),
-        "session_id": str(one.session_id),
-        "sequence": row.sequence,
-        "call_id": str(one.call_id),
-        "kind": one.kind,
-        "time_us": one.time_us,
-        "recorded_at": now,
-        "outcome": one.outcome,
-        "status": one.status,
-        "target": one.target,
-        "method": one.method,
-        "name": one.name,
-        "rules": one.rules,
-        "record": one.record,
-        "body_type": one.body_type,
-        "body": "\\x" + one.body.hex(),
-    }
-
-
-def _session_document(change: SessionChange) -> dict[str, object]:
-    who = change.who
-    return {
-        "session_id": str(change.session_id),
-        "first_index": change.first_index,
-        "issuer": who.issuer,
-        "subject": who.subject,
-        "groups": who.groups,
-        "kind": who.kind,
-        "token_id": who.token_id,
-        "target": change.target,
-        "first_time_us": change.first_time_us,
-        "last_time_us": change.last_time_us,
-        "event_count": change.event_count,
-        "allowed_count": change.allowed_count,
-        "denied_count": change.denied_count,
-        "refused_count": change.refused_count,
-        "finding_count": change.finding_count,
-    }
-
-
-async def _commit(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Verdict]:
-    """One transaction: lock the head, look what is known, write, commit: two round trips, four with COPY.
-
-    The look must be a statement after the lock: under READ COMMITTED each statement sees what was committed before it
-    began, and one that itself waits for the lock would see the past.
-    """
-    event_ids = [entry.event_id for entry in entries]
-    session_ids = list({entry.session_id for entry in entries})
-    async with connection.pipeline():
-        await connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED")
-        head = await connection.execute(_LOCK_HEAD)
-        known = await connection.execute(_KNOWN, (event_ids,), binary=True)
-        sessions = await connection.execute(_SESSIONS, (session_ids,), binary=True)
-    found = await head.fetchone()
-    if found is None:
-        raise DatabaseUnavailable("the head row is missing: restore the database")
-    lengths: dict[UUID, int] = {}
-    nameless: set[UUID] = set()
-    for session_id, length, subject in await sessions.fetchall():
-        lengths[session_id] = length
-        if not subject:
-            nameless.add(session_id)
-    todo = plan(
-        entries,
-        next_index=found[0],
-        known={event_id: Known(record, digest) for event_id, record, digest in await known.fetchall()},
-        lengths=lengths,
-    )
-    if not todo.rows:
-        await connection.execute(b"ROLLBACK")
+        The look must be a statement after the lock: under READ COMMITTED each statement sees what was committed before
+        it began, and one that itself waits for the lock would see the past. What takes time and needs no place in the
+        record is done before the lock is had.
+        """
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        shelved = {id(one): await self._shelve(connection, one, now) for one in entries if one.body}
+        event_ids = ids([entry.event_key for entry in entries])
+        sessions = {key for one in entries for key in (one.session_key, one.continues_key) if key}
+        async with connection.pipeline():
+            await connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+            head = await connection.execute(_LOCK_HEAD)
+            found = await connection.execute(_ANY_KNOWN, (event_ids,), binary=True)
+            states = await connection.execute(_SESSIONS, (ids(list(sessions)),), binary=True)
+        row = await head.fetchone()
+        if row is None:
+            raise DatabaseUnavailable("the head row is missing: restore the database")
+        known = [event_id.bytes for (event_id,) in await found.fetchall()]
+        there = {one[0].bytes: SessionState(*one[1:]) for one in await states.fetchall()}
+        todo = plan(
+            entries,
+            next_index=row[0],
+            known=await self._known(connection, known) if known else {},
+            sessions=there,
+            open_ends={key: await _open_end(connection, key) for key, one in there.items() if one.sealed},
+        )
+        if not todo.rows:
+            await connection.execute(b"ROLLBACK")
+            return todo.verdicts
+        await _write(connection, todo, shelved, now)
         return todo.verdicts
-    now = datetime.now(UTC)
-    if len(todo.rows) >= COPY_FROM_ROWS:
-        await _copy(connection, todo.rows, now)
+
+    async def _shelve(self, connection: AsyncConnection, entry: Entry, now: datetime) -> tuple[int, Shelved]:
+        """Shut a body away; return its shelf and what is to be put there."""
+        target = entry.target if self._is_configured(entry.target) else ""
+        month = date(now.year, now.month, 1)
+        shelf = self._shelves.get((target, month))
+        if shelf is None:
+            row = await (await connection.execute(_SHELF_FOR, (target, month))).fetchone()
+            if row is None:
+                raise DatabaseUnavailable("the database did not say which shelf it made")
+            shelf = self._shelves[target, month] = row[0]
+        return shelf, self._keeper.shut(entry.event_id, entry.salt, entry.body)
+
+    async def _known(self, connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, Known]:
+        """What is recorded of events that are known: that takes the time only when somebody sends them again."""
+        found = await connection.execute(_KNOWN, (ids(keys),), binary=True)
+        known: dict[bytes, Known] = {}
+        for event_id, record, has_body, *kept in await found.fetchall():
+            body: bytes | None = None if has_body else b""
+            if kept[2] is not None:
+                try:
+                    body = self._keeper.open(event_id, Shelved(*kept)).body
+                except BodyUnreadable:
+                    body = None
+            known[event_id.bytes] = Known(record, body)
+        return known
+
+
+async def _open_end(connection: AsyncConnection, key: bytes) -> UUID:
+    """Return the session in which a sealed one goes on: the first of its chain that is not sealed itself."""
+    chain = list(continuations(UUID(bytes=key)))
+    for start in range(0, len(chain), _CHAIN_STEP):
+        step = chain[start : start + _CHAIN_STEP]
+        found = await connection.execute(_SEALED, (ids([one.bytes for one in step]),), binary=True)
+        sealed = {session_id for (session_id,) in await found.fetchall()}
+        for one in step:
+            if one not in sealed:
+                return one
+    return chain[-1]
+
+
+async def _write(
+    connection: AsyncConnection, todo: Plan, shelved: dict[int, tuple[int, Shelved]], now: datetime
+) -> None:
+    placed = [shelved.get(id(row.entry)) for row in todo.rows]
+    shelves = [None if one is None else one[0] for one in placed]
+    bodies = [(row.index, *one) for row, one in zip(todo.rows, placed, strict=True) if one is not None]
+    few = len(todo.rows) < COPY_FROM_ROWS
+    if not few:
+        now_us = int(now.timestamp() * 1_000_000)
+        await _copy(connection, _COPY_EVENTS, copied_events(todo.rows, shelves, now_us))
+        if bodies:
+            await _copy(connection, _COPY_BODIES, copied_bodies(bodies))
     async with connection.pipeline():
-        if len(todo.rows) < COPY_FROM_ROWS:
-            for row in todo.rows:
-                await connection.execute(_INSERT, _values(row, now))
-        await _write_sessions(connection, todo, nameless)
-        await connection.execute(_MOVE_HEAD, (found[0] + len(todo.rows),))
+        if few:
+            for row, shelf in zip(todo.rows, shelves, strict=True):
+                await connection.execute(_INSERT_EVENT, (*event_values(row, shelf), now))
+            for index, shelf, kept in bodies:
+                await connection.execute(_INSERT_BODY, (index, shelf, kept.size_bytes, kept.form, kept.content))
+        await _write_sessions(connection, todo.sessions, now)
+        await connection.execute(_MOVE_HEAD, (todo.rows[-1].index + 1,))
         done = await connection.execute(b"COMMIT")
     # COMMIT of a failed transaction is answered with ROLLBACK, and without an error.
     if done.statusmessage != "COMMIT":
         raise DatabaseUnavailable("the database rolled back instead of committing")
-    return todo.verdicts
 
 
-async def _copy(connection: AsyncConnection, rows: Sequence[Row], now: datetime) -> None:
-    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.set_types(_EVENT_TYPES)
-        for row in rows:
-            await copy.write_row(_values(row, now))
+async def _copy(connection: AsyncConnection, statement: bytes, rows: bytes) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(rows)
 
 
-def _values(row: Row, now: datetime) -> tuple[object, ...]:
-    one = row.entry
+async def _write_sessions(connection: AsyncConnection, changes: Sequence[SessionChange], now: datetime) -> None:
+    for change in changes:
+        if change.is_new:
+            await connection.execute(_NEW_SESSION, _new_session(change, now))
+    if more := [change for change in changes if not change.is_new]:
+        await connection.execute(
+            _MORE_OF_SESSIONS,
+            (
+                now,
+                ids([one.session_key for one in more]),
+                numbers([one.first_time_us for one in more]),
+                numbers([one.last_time_us for one in more]),
+                *[numbers(column) for column in zip(*[_counts(one) for one in more], strict=True)],
+            ),
+        )
+    for change in more:
+        if change.who.subject:
+            await connection.execute(_NAME_SESSION, (*_who(change), change.session_id))
+        if change.ended:
+            await connection.execute(_END_SESSION, (change.session_id,))
+        if change.seal is not None:
+            index, seal = change.seal
+            values = (index, seal.seal_root, seal.unanswered_count, seal.method, now, change.session_id)
+            await connection.execute(_SEAL_SESSION, values)
+
+
+def _new_session(change: SessionChange, now: datetime) -> tuple[object, ...]:
+    continues = UUID(bytes=change.continues_key) if change.continues_key else None
     return (
-        *(row.index, one.event_id, one.session_id, row.sequence, one.call_id, one.kind, one.time_us, now),
-        *(one.outcome, one.status, one.target, one.method, one.name, one.rules, one.record, one.body_type, one.body),
+        *(*_who(change), change.target, change.first_index, change.first_time_us, change.last_time_us),
+        *(*_counts(change), change.ended, continues, now, change.session_id),
     )
 
 
-async def _write_sessions(connection: AsyncConnection, todo: Plan, nameless: set[UUID]) -> None:
-    for change in todo.sessions:
-        times = (change.first_time_us, change.last_time_us)
-        if change.is_new:
-            values = (*_who(change.who), change.target, change.first_index, *times, *_counts(change), change.session_id)
-            await connection.execute(_NEW_SESSION, values)
-        else:
-            await connection.execute(_MORE_OF_SESSION, (*times, *_counts(change), change.session_id))
-            if change.session_id in nameless and change.who.subject:
-                await connection.execute(_NAME_SESSION, (*_who(change.who), change.session_id))
-
-
-def _who(who: Who) -> tuple[object, ...]:
+def _who(change: SessionChange) -> tuple[object, ...]:
+    who = change.who
     return who.issuer, who.subject, list(who.groups), who.kind, who.token_id
 
 
-def _counts(change: SessionChange) -> tuple[int, ...]:
+def _counts(change: SessionChange) -> tuple[int, int, int, int, int]:
     return (
         change.event_count,
         change.allowed_count,
@@ -280,121 +315,3 @@ def _counts(change: SessionChange) -> tuple[int, ...]:
         change.refused_count,
         change.finding_count,
     )
-
-
-_SESSION_COLUMNS = b"""
-    SELECT session_id, first_index, issuer, subject, groups, kind, token_id, target, first_time_us, last_time_us,
-        event_count, allowed_count, denied_count, refused_count, finding_count
-    FROM countersign.sessions AS s"""
-_SESSION = _SESSION_COLUMNS + b" WHERE session_id = %s"
-# The running sum bounds a page by bytes before any body is read.
-_EVENTS = b"""
-    SELECT index, sequence, recorded_at, record, body FROM (
-        SELECT *, sum(coalesce(octet_length(body), 0) + octet_length(record)) OVER (ORDER BY sequence) AS running
-        FROM (
-            SELECT index, sequence, recorded_at, record, body FROM countersign.events
-            WHERE session_id = %s AND sequence >= %s AND sequence < %s ORDER BY sequence LIMIT %s
-        ) AS page
-    ) AS summed
-    WHERE running <= %s OR sequence = %s ORDER BY sequence"""
-
-
-class PostgresReadStore:
-    """The reader; its connections are read-only."""
-
-    def __init__(self, dsn: str) -> None:
-        self._readers = Readers(dsn, application_name="countersign-sessions")
-
-    async def close(self) -> None:
-        """See ``ReadStore.close``."""
-        await self._readers.close()
-
-    async def sessions(self, wanted: SessionFilter, *, before: int | None, limit: int) -> list[SessionRow]:
-        """See ``ReadStore.sessions``."""
-        conditions, values = _conditions(wanted)
-        if before is not None:
-            conditions.append(b"first_index < %s")
-            values.append(before)
-        where = b" WHERE " + b" AND ".join(conditions) if conditions else b""
-        query = _SESSION_COLUMNS + where + b" ORDER BY first_index DESC LIMIT %s"
-        async with self._readers.connection() as connection:
-            found = await connection.execute(query, (*values, limit))
-            return [_session_row(row) for row in await found.fetchall()]
-
-    async def session(self, session_id: UUID) -> SessionRow | None:
-        """See ``ReadStore.session``."""
-        async with self._readers.connection() as connection:
-            row = await (await connection.execute(_SESSION, (session_id,))).fetchone()
-            return None if row is None else _session_row(row)
-
-    async def events(self, session_id: UUID, *, start: int, stop: int) -> list[StoredEvent]:
-        """See ``ReadStore.events``: a page is at most 200 events and, past the first, 4 MiB."""
-        values = (session_id, start, stop, PAGE_EVENTS, PAGE_BYTES, start)
-        async with self._readers.connection() as connection:
-            found = await connection.execute(_EVENTS, values, binary=True)
-            return [StoredEvent(*row) for row in await found.fetchall()]
-
-    async def indices(self, since_us: int, until_us: int) -> range:
-        """See ``ReadStore.indices``."""
-        async with self._readers.connection() as connection:
-            return await stored_calls.indices(connection, since_us, until_us)
-
-    async def facts(self, wanted: CallFilter, *, start: int, stop: int) -> FactPage:
-        """See ``ReadStore.facts``."""
-        async with self._readers.connection() as connection:
-            return await stored_calls.facts(connection, wanted, start, stop)
-
-    async def call(self, event_id: UUID) -> StoredEvent | None:
-        """See ``ReadStore.call``."""
-        async with self._readers.connection() as connection:
-            return await stored_calls.call(connection, event_id)
-
-
-_OUTCOME_CONDITIONS = {
-    1: b"allowed_count > 0",
-    2: b"denied_count > 0",
-    3: b"refused_count > 0",
-    4: b"EXISTS (SELECT FROM countersign.events AS e"
-    b" WHERE e.session_id = s.session_id AND e.kind = 1 AND e.outcome = 4)",
-}
-
-
-def _conditions(wanted: SessionFilter) -> tuple[list[bytes], list[object]]:
-    conditions: list[bytes] = []
-    values: list[object] = []
-
-    def add(condition: bytes, *given: object) -> None:
-        conditions.append(condition)
-        values.extend(given)
-
-    if wanted.subject:
-        add(b"subject = %s", searchable(wanted.subject))
-    if wanted.target:
-        add(b"target = %s", searchable(wanted.target))
-    if wanted.outcome:
-        add(_OUTCOME_CONDITIONS[wanted.outcome])
-    if wanted.name:
-        add(
-            b"EXISTS (SELECT FROM countersign.events AS e"
-            b" WHERE e.session_id = s.session_id AND e.kind = 1 AND e.name <> '' AND e.name = %s)",
-            searchable(wanted.name),
-        )
-    if wanted.since_us is not None:
-        add(b"last_time_us >= %s", wanted.since_us)
-    if wanted.until_us is not None:
-        add(b"first_time_us < %s", wanted.until_us)
-    if wanted.since_us is not None and wanted.until_us is not None:
-        # The two above only narrow: a session may span the time without an event in it.
-        add(
-            b"EXISTS (SELECT FROM countersign.events AS e"
-            b" WHERE e.session_id = s.session_id AND e.time_us >= %s AND e.time_us < %s)",
-            wanted.since_us,
-            wanted.until_us,
-        )
-    return conditions, values
-
-
-def _session_row(row: tuple[Any, ...]) -> SessionRow:
-    session_id, first_index, issuer, subject, groups, kind, token_id, *rest = row
-    who = Who(issuer, subject, tuple(groups), kind, token_id)
-    return SessionRow(session_id, first_index, who, *rest)

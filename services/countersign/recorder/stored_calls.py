@@ -11,8 +11,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from countersign.recorder.entry import searchable
+from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.ports import CallFilter, FactPage, StoredEvent, StoredFact
+from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
+from countersign.recorder.who import searchable
 
 CLOCKS_APART = timedelta(days=1)
 # How far one statement walks at most, how much it brings at most (past the first event).
@@ -22,17 +24,25 @@ PAGE_BYTES = 4 * 1024 * 1024
 
 _END = b"SELECT next_index FROM countersign.head"
 _RECORDED_AT = b"SELECT recorded_at FROM countersign.events WHERE index = %s"
-_CALL = b"""
-    SELECT index, sequence, recorded_at, record, body FROM countersign.events WHERE event_id = %s AND kind = 1"""
+_CALL = (
+    b"SELECT " + STORED_EVENT + b" FROM countersign.events AS e" + BODY_OF_EVENT + b" WHERE event_id = %s AND kind = 1"
+)
 # As for a session's events: the running sum bounds a page by bytes before any body is read.
 _FACTS = b"""
-    SELECT index, sequence, recorded_at, record, body, is_call, issuer, subject, matches FROM (
+    SELECT index, sequence, recorded_at, record, event_id, shelf, size, form, content, is_call, issuer, subject, matches
+    FROM (
         SELECT *, count(*) OVER () AS matches, row_number() OVER (ORDER BY index) AS place,
-            sum(coalesce(octet_length(body), 0) + octet_length(record)) OVER (ORDER BY index) AS running
+            sum(coalesce(size, 0) + octet_length(record)) OVER (ORDER BY index) AS running
         FROM (
-            SELECT e.index, e.sequence, e.recorded_at, e.record, e.kind = 1 AS is_call, s.issuer, s.subject,
-                CASE WHEN e.kind = 1 AND e.time_us >= %(bodies_since)s THEN e.body END AS body
+            SELECT e.index, e.sequence, e.recorded_at, e.record, e.event_id, e.kind = 1 AS is_call,
+                s.issuer, s.subject, b.size, b.form, b.content,
+                -- A shelf without a body on it says that there is a body, and that it is not told.
+                CASE WHEN e.kind = 1 AND e.time_us >= %(bodies_since)s THEN e.shelf ELSE 0 END AS shelf
             FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
+            LEFT JOIN LATERAL (
+                SELECT size, form, content FROM countersign.bodies
+                WHERE shelf IN (e.shelf, 0) AND index = e.index AND e.kind = 1 AND e.time_us >= %(bodies_since)s LIMIT 1
+            ) AS b ON true
             WHERE e.index >= %(start)s AND e.index < %(reached)s AND e.kind IN (1, 2, 3, 4)
                 AND e.time_us >= %(since)s AND e.time_us < %(until)s
                 AND (%(target)s::text = '' OR e.target = %(target)s::text)
@@ -52,7 +62,7 @@ async def indices(connection: AsyncConnection, since_us: int, until_us: int) -> 
     return range(start, max(start, stop))
 
 
-async def facts(connection: AsyncConnection, wanted: CallFilter, start: int, stop: int) -> FactPage:
+async def facts(connection: AsyncConnection, keeper: BodyKeeper, wanted: CallFilter, start: int, stop: int) -> FactPage:
     """See ``ReadStore.facts``."""
     reached = min(stop, start + WALK_EVENTS)
     asked = {
@@ -67,15 +77,15 @@ async def facts(connection: AsyncConnection, wanted: CallFilter, start: int, sto
         "bytes": PAGE_BYTES,
     }
     rows = await (await connection.execute(_FACTS, asked, binary=True)).fetchall()
-    page = [StoredFact(StoredEvent(*row[:5]), *row[5:8]) for row in rows]
-    whole = not rows or (len(rows) == rows[0][8] and len(rows) < PAGE_EVENTS)
+    page = [StoredFact(stored_event(keeper, *row[:9]), *row[9:12]) for row in rows]
+    whole = not rows or (len(rows) == rows[0][12] and len(rows) < PAGE_EVENTS)
     return FactPage(page, reached if whole else page[-1].event.index + 1)
 
 
-async def call(connection: AsyncConnection, event_id: UUID) -> StoredEvent | None:
+async def call(connection: AsyncConnection, keeper: BodyKeeper, event_id: UUID) -> StoredEvent | None:
     """See ``ReadStore.call``."""
     row = await (await connection.execute(_CALL, (event_id,), binary=True)).fetchone()
-    return None if row is None else StoredEvent(*row)
+    return None if row is None else stored_event(keeper, *row)
 
 
 async def _first_recorded(connection: AsyncConnection, end: int, time_us: int) -> int:

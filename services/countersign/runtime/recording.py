@@ -18,6 +18,7 @@ from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal
 from countersign.runtime import telemetry
+from countersign.runtime.continuing import Continuing
 from countersign.runtime.trust import SERVICE_HEADER
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class Recorder:
 
     Promises: ``record`` returns only when the event is durable. What queued while the last message was being sent is
     the next message, so a lone event never waits. When the stream breaks, what was not acknowledged and is still waited
-    for is sent again over the next one (the recorder knows events by their ids). At most ``queue_events`` events and
+    for is sent again over the next one (the recorder knows events by their ids), and so is an event whose session was
+    sealed, in the session that goes on from it. At most ``queue_events`` events and
     ``queue_bytes`` bytes are held, sent ones included; beyond that ``record`` fails at once.
     """
 
@@ -112,6 +114,7 @@ class Recorder:
         self._queue: deque[_Pending] = deque()
         self._under_way: dict[int, list[_Pending]] = {}
         self._last_batch = 0
+        self._continuing = Continuing()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -152,7 +155,7 @@ class Recorder:
         After a timeout or a cancellation the event may yet become durable.
         """
         began = time.perf_counter()
-        message = to_message(event)
+        message = self._continuing.continued(to_message(event))
         size = message.ByteSize()
         if self._closed:
             raise NotRecorded("the gateway is stopping")
@@ -230,11 +233,20 @@ class Recorder:
             batch = self._under_way.pop(answer.batch_id, None)
             if batch is None:
                 raise _OutOfStep
-            refused = {refusal.event_id: refusal.message for refusal in answer.refusals}
+            refused = {refusal.event_id: refusal for refusal in answer.refusals}
+            if again := [one for one in batch if one.id in refused and self._goes_on(one, refused[one.id])]:
+                batch = [pending for pending in batch if pending not in again]
+                self._queue.extendleft(reversed(again))
             for pending in batch:
-                pending.settle(refused.get(pending.message.event_id))
+                refusal = refused.get(pending.id)
+                pending.settle(None if refusal is None else refusal.message)
             self._release(batch)
             self._changed.set()
+
+    def _goes_on(self, pending: _Pending, refusal: recorder_pb2.AppendRefusal) -> bool:
+        """Whether the event is to be sent again, in the session that goes on from its own."""
+        sealed = refusal.code == recorder_pb2.REFUSAL_CODE_SESSION_SEALED
+        return sealed and self._continuing.go_on(pending.message, refusal.continue_as)
 
     def _next_batch(self) -> list[_Pending]:
         batch: list[_Pending] = []
@@ -281,6 +293,11 @@ class _Pending:
     message: event_pb2.Event
     size_bytes: int
     done: asyncio.Future[str | None]
+
+    @property
+    def id(self) -> str:
+        """The event's id."""
+        return self.message.event_id
 
     def settle(self, refused: str | None) -> None:
         """Tell the waiter, if it still waits."""

@@ -30,6 +30,11 @@ answer_seconds = _meter.create_histogram(
 record_seconds = _meter.create_histogram(
     "countersign.record.duration", unit="s", description="From an event's making to its durability"
 )
+conflicts = _meter.create_counter(
+    "countersign.recorder.conflicts",
+    unit="{event}",
+    description="Events refused because another one with their id is recorded",
+)
 dead_notifications = _meter.create_counter(
     "countersign.notifications.dead",
     unit="{notification}",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from countersign.recorder.ports import AppendStore, ReadStore
-from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
+from countersign.recorder.reading import PostgresReadStore
+from countersign.recorder.store import PostgresAppendStore
 from tests.support.memory_store import MemoryStore
 from tests.support.postgres import postgres as postgres
 

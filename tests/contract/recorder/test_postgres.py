@@ -13,7 +13,8 @@ import pytest
 
 from countersign.recorder import store
 from countersign.recorder.entry import accept
-from countersign.recorder.store import PostgresAppendStore, PostgresReadStore
+from countersign.recorder.reading import PostgresReadStore
+from countersign.recorder.store import PostgresAppendStore
 from countersign.runtime.migrations import (
     DatabaseTooNew,
     Migration,

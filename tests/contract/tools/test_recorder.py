@@ -13,6 +13,7 @@ import pytest
 
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.recorder.reading import PostgresReadStore
 from countersign.recorder.tools.events import tools_session
 from countersign.recorder.tools.plan import Offer
 from countersign.recorder.tools.review import PRINCIPAL_METADATA
@@ -55,10 +56,13 @@ async def recorded(dsn: str) -> list[tuple[dict[str, object], dict[str, object]]
     """The events about tools of ``shop``: record and body."""
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         found = await connection.execute(
-            "SELECT record, body FROM countersign.events WHERE session_id = %s ORDER BY sequence",
-            (tools_session("shop"),),
+            "SELECT record FROM countersign.events WHERE session_id = %s ORDER BY sequence", (tools_session("shop"),)
         )
-        return [(json.loads(record), json.loads(body)) for record, body in await found.fetchall()]
+        records = [json.loads(record) for (record,) in await found.fetchall()]
+    reader = PostgresReadStore(dsn)
+    stored = await reader.events(tools_session("shop"), start=0, stop=len(records))
+    await reader.close()
+    return [(record, json.loads(one.body or b"")) for record, one in zip(records, stored, strict=True)]
 
 
 class Review:

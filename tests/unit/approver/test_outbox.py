@@ -118,7 +118,7 @@ async def test_every_event_is_one_that_the_recorder_takes_and_says_what_the_call
     await store.note(replace(waiting[0], event_id=other.id, what="decision_refused", note="you may not"))
     events = [event_of(transition) for transition in await store.outbox(100)]
     for event in events:
-        assert accept(to_message(event)).kind == event_pb2.EVENT_KIND_APPROVAL
+        assert accept(to_message(event), clock_us=lambda: NOON).kind == event_pb2.EVENT_KIND_APPROVAL
     outcomes = {(event.approval_id, event.method): event.decision and event.decision.outcome for event in events}
     assert outcomes == {
         (approval_id, "asked"): Outcome.APPROVE,
@@ -143,6 +143,6 @@ def test_what_somebody_tried_with_no_approval_is_recorded_in_a_session_of_their_
         for number in range(2)
     ]
     for event in events:
-        accept(to_message(event))
+        accept(to_message(event), clock_us=lambda: NOON)
     assert events[0].session_id == events[1].session_id
     assert events[0].principal == who

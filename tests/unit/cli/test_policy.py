@@ -36,6 +36,10 @@ LIMITED: Rule = {**READ, "args": {"limit": {"max": 100}}}
 HEAVY: Rule = {"name": "enough", "deny": {"tools": ["query"]}, "when": "usage.rows_1h > 100"}
 
 
+# 21 September 2026, UTC: when all of it happened.
+SEEN_US = 1_790_000_000_000_000
+
+
 @dataclass
 class Scripted(session_pb2_grpc.SessionServiceServicer):
     """Answers from a store; ``breaks`` streams break off after their first answer, ``status`` refuses all."""
@@ -46,7 +50,8 @@ class Scripted(session_pb2_grpc.SessionServiceServicer):
     asked: list[session_pb2.StreamCallsRequest] = field(default_factory=list)
 
     def record(self, *events: Event) -> None:
-        asyncio.run(self.store.append([accept(to_message(event)) for event in events]))
+        seen = [replace(event, time_us=event.time_us - START_US + SEEN_US) for event in events]
+        asyncio.run(self.store.append([accept(to_message(event), clock_us=lambda: SEEN_US) for event in seen]))
 
     def ListSessions(
         self, request: session_pb2.ListSessionsRequest, context: grpc.ServicerContext

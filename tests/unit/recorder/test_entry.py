@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from countersign.api.recorder.v1 import event_pb2
+from countersign.model.continuation import next_session
 from countersign.model.decision import Outcome
 from countersign.model.event import Event, EventKind, Finding
 from countersign.model.principal import Principal
 from countersign.recorder import entry
 from countersign.recorder.entry import BadEvent, accept, to_event
+from countersign.recorder.leaf import MAX_LEAF_BYTES
+from countersign.recorder.who import SEARCHABLE_CHARACTERS
 from countersign.runtime.recording import to_message
 from tests.support.events import ALICE, approval, decision, new_id, request, response
 
@@ -48,8 +52,8 @@ def changed(**fields: object) -> event_pb2.Event:
         {"principal": None},
         {"decision": None},
         {"approval_id": "7"},
-        {"name": "x" * entry.MAX_RECORD_BYTES},
-        {"reason": "\U0001f600" * (entry.MAX_RECORD_BYTES // 4)},
+        {"name": "x" * MAX_LEAF_BYTES},
+        {"reason": "\U0001f600" * (MAX_LEAF_BYTES // 4)},
         {"body": bytes(entry.MAX_BODY_BYTES + 1)},
     ],
 )
@@ -93,7 +97,8 @@ def test_every_field_of_an_event_is_in_the_record() -> None:
             values_put_back=True,
             request_masked=True,
             approval_id=new_id(),
-            continues=new_id(),
+            session_id=str(next_session(UUID(before := new_id()))),
+            continues=before,
             relations=("orders", "sales.customers"),
             decision=replace(decision(), shadow=decision(Outcome.APPROVE, "on trial")),
         )
@@ -138,4 +143,4 @@ def test_actors_are_recorded_and_whoever_has_none_as_before() -> None:
 def test_columns_can_be_stored_whatever_callers_send() -> None:
     accepted = accept(to_message(request(name="a\0" * 5_000, method="\0", target="\0")))
     assert "\0" not in accepted.name + accepted.method + accepted.target
-    assert len(accepted.name) == entry.SEARCHABLE_CHARACTERS
+    assert len(accepted.name) == SEARCHABLE_CHARACTERS
