@@ -8,6 +8,7 @@ import grpc
 
 from countersign.api.recorder.v1 import feed_pb2, feed_pb2_grpc
 from countersign.recorder.audit import AuditTrail
+from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.feed.ports import PublishedSize
 from countersign.recorder.feed.server import FeedServer
 from countersign.recorder.feed.store import PostgresFeedStore
@@ -16,8 +17,10 @@ from countersign.recorder.feed.store import PostgresFeedStore
 class FeedRoom:
     """The feed within a recorder; see ``Room``."""
 
-    def __init__(self, dsn: str, trail: AuditTrail, published_size: PublishedSize) -> None:
-        self._store = PostgresFeedStore(dsn)
+    def __init__(
+        self, dsn: str, trail: AuditTrail, published_size: PublishedSize, keeper: BodyKeeper | None = None
+    ) -> None:
+        self._store = PostgresFeedStore(dsn, keeper)
         self._server = FeedServer(self._store, trail, published_size)
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from countersign.recorder.entry import Who
 from countersign.recorder.ports import StoredEvent
+from countersign.recorder.who import Who
 
 PublishedSize = Callable[[], Awaitable[int]]
 """Returns the size of the latest published checkpoint, 0 before the first. Raises ``DatabaseError``."""
@@ -32,7 +32,6 @@ class FedEvent:
     """An event, and whose session it belongs to."""
 
     stored: StoredEvent
-    erased: bool
     who: Who
 
 

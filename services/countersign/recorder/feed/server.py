@@ -195,7 +195,7 @@ def _message(fed: FedEvent) -> feed_pb2.PublishedEvent:
             sequence=stored.sequence,
             recorded_at=recorded_at,
             event=event,
-            body_erased=fed.erased,
+            body_erased=stored.body is None,
         ),
         principal=_principal(fed, event),
     )

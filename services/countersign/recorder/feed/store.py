@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from countersign.recorder.entry import Who
+from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.feed.ports import EventMissing, FedEvent, NotLent, SinkRow, SinkTaken
-from countersign.recorder.ports import StoredEvent
+from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
+from countersign.recorder.who import NOBODY, Who
 from countersign.runtime.postgres import Readers, Writers
 
 LENT_S = 20
@@ -38,27 +39,37 @@ _IS_LENT = b"SELECT EXISTS (SELECT FROM countersign.sinks WHERE run = %s AND len
 _SINKS = b"""
     SELECT name, description, next_index, moved_at, run IS NOT NULL AND lent_until > clock_timestamp()
     FROM countersign.sinks ORDER BY name LIMIT 1000"""
-# The running sum bounds a page by bytes before any body is read.
-_EVENTS = b"""
-    SELECT p.index, p.sequence, p.recorded_at, p.record, CASE WHEN %(bodies)s THEN e.body END, p.erased,
-        s.issuer, s.subject, s.groups, s.kind, s.token_id
+# The running sum bounds a page by bytes before any body is read. Whose session it is is looked up event by event,
+# whatever the planner thinks of new tables.
+_PAGE = b"""
+    SELECT index, sequence, recorded_at, record, event_id, shelf, size, form, content,
+        issuer, subject, groups, kind, token_id
     FROM (
-        SELECT *, sum(size) OVER (ORDER BY index) AS running
+        SELECT *, sum(coalesce(size, 0) + octet_length(record)) OVER (ORDER BY index) AS running
         FROM (
-            SELECT index, sequence, recorded_at, record, session_id, body IS NULL AS erased,
-                octet_length(record) + CASE WHEN %(bodies)s THEN coalesce(octet_length(body), 0) ELSE 0 END AS size
-            FROM countersign.events WHERE index >= %(start)s AND index < %(stop)s ORDER BY index LIMIT %(limit)s
+            SELECT %b, whose.issuer, whose.subject, whose.groups, whose.kind, whose.token_id
+            FROM countersign.events AS e %b
+            LEFT JOIN LATERAL (
+                SELECT issuer, subject, groups, kind, token_id FROM countersign.sessions
+                WHERE session_id = e.session_id
+            ) AS whose ON true
+            WHERE e.index >= %%(start)s AND e.index < %%(stop)s ORDER BY e.index LIMIT %%(limit)s
         ) AS page
-    ) AS p
-    JOIN countersign.events AS e USING (index)
-    JOIN countersign.sessions AS s ON s.session_id = p.session_id
-    WHERE p.running <= %(bytes)s OR p.index = %(start)s ORDER BY p.index"""
+    ) AS summed
+    WHERE running <= %%(bytes)s OR index = %%(start)s ORDER BY index"""
+_EVENTS = _PAGE % (STORED_EVENT, BODY_OF_EVENT)
+# As if none had a body.
+_LEAF = b"e.index, e.sequence, e.recorded_at, e.record, e.event_id"
+_NO_BODY = b"NULL::int AS shelf, NULL::int AS size, NULL::int AS form, NULL::bytea AS content"
+_LEAVES = _PAGE % (_LEAF + b", " + _NO_BODY, b"")
+_STORED = 9
 
 
 class PostgresFeedStore:
     """Reads over a few connections that cannot write, moves cursors over others; see ``FeedStore``."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, keeper: BodyKeeper | None = None) -> None:
+        self._keeper = keeper or BodyKeeper()
         self._readers = Readers(dsn, application_name="countersign-feed")
         self._writers = Writers(dsn, application_name="countersign-feed-cursors", size=2)
 
@@ -91,21 +102,22 @@ class PostgresFeedStore:
             return [SinkRow(*row) for row in await (await connection.execute(_SINKS)).fetchall()]
 
     async def events(self, start: int, stop: int, *, bodies: bool) -> list[FedEvent]:
-        """See ``FeedStore.events``: a page is at most 500 events and, past the first, 4 MiB."""
-        values = {"start": start, "stop": stop, "bodies": bodies, "limit": PAGE_EVENTS, "bytes": PAGE_BYTES}
+        """See ``FeedStore.events``: at most 500 events and, past the first, 4 MiB."""
+        values = {"start": start, "stop": stop, "limit": PAGE_EVENTS, "bytes": PAGE_BYTES}
         async with self._readers.connection() as connection:
-            rows = await (await connection.execute(_EVENTS, values, binary=True)).fetchall()
+            rows = await (await connection.execute(_EVENTS if bodies else _LEAVES, values, binary=True)).fetchall()
         for expected, row in enumerate(rows, start):
             if row[0] != expected:
                 raise EventMissing(expected)
         if not rows and start < stop:
             raise EventMissing(start)
-        return [
-            FedEvent(StoredEvent(*stored), erased, Who(issuer, subject, tuple(groups), kind, token_id))
-            for *stored, erased, issuer, subject, groups, kind, token_id in rows
-        ]
+        return [FedEvent(stored_event(self._keeper, *row[:_STORED]), _who(*row[_STORED:])) for row in rows]
 
     async def close(self) -> None:
         """See ``FeedStore.close``."""
         await self._readers.close()
         await self._writers.close()
+
+
+def _who(issuer: str | None, subject: str, groups: list[str], kind: str, token_id: str) -> Who:
+    return NOBODY if issuer is None else Who(issuer, subject, tuple(groups), kind, token_id)
