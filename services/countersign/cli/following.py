@@ -14,7 +14,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import grpc
 import typer
 
-_FIRST_WAIT_S: Final = 0.5
+FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 8.0
 # Something comes at least every ten seconds.
 _SILENCE_S: Final = 30.0
@@ -52,12 +52,9 @@ class Following(Generic[Told]):
     nothing, has nothing more to say.
     """
 
-    def __init__(
-        self, connect: Callable[[], Stream[Told]], *, ends_empty: bool = False, first_wait_s: float = _FIRST_WAIT_S
-    ) -> None:
+    def __init__(self, connect: Callable[[], Stream[Told]], *, ends_empty: bool = False) -> None:
         self._connect = connect
         self._ends_empty = ends_empty
-        self._first_wait_s = first_wait_s
         self._over = threading.Event()
         self._stream: Stream[Told] | None = None
         self._heard_s = 0.0
@@ -72,7 +69,7 @@ class Following(Generic[Told]):
     def told(self) -> Iterator[Told]:
         """Yield what comes, over all connections."""
         self._silent.start()
-        wait_s, ever = self._first_wait_s, False
+        wait_s, ever = FIRST_WAIT_S, False
         while not self._over.is_set():
             heard, lost = False, False
             try:
@@ -87,7 +84,7 @@ class Following(Generic[Told]):
                     raise
                 lost = True
             if heard:
-                wait_s = self._first_wait_s
+                wait_s = FIRST_WAIT_S
             elif self._ends_empty and not lost:
                 return
             if self._over.is_set() or (heard and not lost):

@@ -78,7 +78,7 @@ def session_state(session: session_pb2.Session) -> Text:
 def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Iterator[Text]:
     """A line for the event, and one for its body if it has one; the answers to a call are indented."""
     event = recorded.event
-    lead = Text(f"{recorded.sequence:>4}  {_time(event.time_us)}  ", "dim")
+    lead = Text(f"{recorded.sequence:>4}  {clock(event.time_us)}  ", "dim")
     yield event_line(recorded, lead)
     if event.body:
         yield body_line(event, whole_bodies, indent=" " * (21 if begins_call(event) else 25))
@@ -107,7 +107,7 @@ def event_line(recorded: event_pb2.RecordedEvent, lead: Text, *, named: bool = F
     if event.row_count:
         line.append(f"  {event.row_count} row{'' if event.row_count == 1 else 's'}")
     if event.duration_us:
-        line.append(f"  {event.duration_us / 1000:.1f} ms", "dim")
+        line.append(f"  {duration(event.duration_us)}", "dim")
     if event.values_put_back:
         line.append("  sent with values for tokens", MASKED)
     if event.request_masked:
@@ -168,11 +168,27 @@ def sum_findings(event: event_pb2.Event) -> str:
 
 
 def _count(number: int) -> Text:
-    return Text(str(number), "bold red" if number else "")
+    return Text(str(number), count_style(number))
 
 
-def _time(time_us: int) -> str:
+def count_style(number: int) -> str:
+    """How a number looks that had better be 0."""
+    return "bold red" if number else ""
+
+
+def duration(duration_us: int) -> str:
+    """How long something took."""
+    return f"{duration_us / 1000:.1f} ms" if duration_us < 10_000_000 else f"{duration_us / 1_000_000:.1f} s"
+
+
+def clock(time_us: int) -> str:
+    """A time of day, UTC."""
     return f"{datetime.fromtimestamp(time_us // 1_000_000, UTC):%H:%M:%S}.{time_us % 1_000_000 // 1000:03}"
+
+
+def day_and_time(time_us: int) -> str:
+    """A day and a time, UTC, to the second."""
+    return f"{datetime.fromtimestamp(time_us // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _moment(stamp: Timestamp, form: str) -> str:
