@@ -17,7 +17,10 @@ _ROOMS: Final = {
     "envoy-config": "envoy_config",
     "call": "call",
     "sessions": "sessions",
+    "show": "show",
     "replay": "sessions",
+    "tail": "tail",
+    "search": "search",
     "status": "status",
     "demo": "demo",
     "classify": "classify",
@@ -29,6 +32,7 @@ _ROOMS: Final = {
     "export": "export",
     "verify": "verify",
     "keep": "keep",
+    "log": "log",
 }
 """Each command and the module of this room that registers it, in the order of the help."""
 
