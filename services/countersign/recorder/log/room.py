@@ -92,6 +92,11 @@ class LogRoom:
         """See ``TreeReader``; of this log when no ``origin`` is given."""
         return await self._store.published(origin or self.identity.origin)
 
+    async def published_size(self) -> int:
+        """Return how many events the latest checkpoint of this log shows. Raises ``DatabaseUnavailable``."""
+        latest = await self.published()
+        return 0 if latest is None else latest.size
+
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Nothing: what it holds is read by other rooms."""
         return ()
