@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from uuid import UUID
 
+from countersign.recorder.body_cipher import BodyCipher, Tampered
+from countersign.runtime.body_keys import NoBodyKey
+from countersign.runtime.postgres import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
 SALT_BYTES = 32
-COMPRESSED = 1
+COMPRESSED, ENCRYPTED = 1, 2
+"""Forms of content, which may be joined: what is encrypted was compressed before."""
 # Less than this is not worth the time.
 _COMPRESS_FROM_BYTES = 200
 _LEAST_SAVED_BYTES = 32
@@ -44,27 +54,55 @@ def commitment(salt: bytes, body: bytes) -> str:
     return sha256(salt + body).hexdigest()
 
 
+class NotShut(DatabaseUnavailable):
+    """A body cannot be shut away as it must be: nothing may be recorded. The message says why, and what to do."""
+
+
 class BodyKeeper:
-    """Shuts bodies away and opens them again."""
+    """Shuts bodies away and opens them again. ``cipher`` gives what encrypts them now, ``None`` while nothing does."""
+
+    def __init__(self, cipher: Callable[[], BodyCipher | None] = lambda: None) -> None:
+        self._cipher = cipher
+        self._missing: date | None = None
 
     def shut(self, event_id: UUID, salt: bytes, body: bytes) -> Shelved:
-        """Return what is kept of a body."""
-        if len(body) >= _COMPRESS_FROM_BYTES:
-            squeezer = zlib.compressobj(_LEVEL, zlib.DEFLATED, *(_SMALL if len(body) <= _SMALL_BYTES else _USUAL))
-            squeezed = squeezer.compress(body) + squeezer.flush()
-            if len(squeezed) + _LEAST_SAVED_BYTES <= len(body):
-                return Shelved(len(body), COMPRESSED, salt + squeezed)
-        return Shelved(len(body), 0, salt + body)
+        """Return what is kept of a body. Raises ``NotShut``."""
+        form, kept = _squeezed(body)
+        cipher = self._cipher()
+        if cipher is None:
+            return Shelved(len(body), form, salt + kept)
+        try:
+            return Shelved(len(body), form | ENCRYPTED, cipher.encrypt(event_id, salt + kept))
+        except NoBodyKey as error:
+            raise NotShut(str(error)) from None
 
     def open(self, event_id: UUID, shelved: Shelved) -> Opened:
         """Return the body that was shut away for the event. Raises ``BodyUnreadable``."""
-        salt, kept = shelved.content[:SALT_BYTES], shelved.content[SALT_BYTES:]
-        if len(salt) != SALT_BYTES or shelved.form & ~COMPRESSED:
+        content, form = shelved.content, shelved.form
+        if form & ENCRYPTED:
+            content, form = self._decrypted(event_id, content), form & ~ENCRYPTED
+        salt, kept = content[:SALT_BYTES], content[SALT_BYTES:]
+        if len(salt) != SALT_BYTES or form & ~COMPRESSED:
             raise BodyUnreadable("the body is kept in a form that this version of countersign does not know")
-        body = _inflated(kept, shelved.size_bytes) if shelved.form & COMPRESSED else kept
+        body = _inflated(kept, shelved.size_bytes) if form & COMPRESSED else kept
         if len(body) != shelved.size_bytes:
             raise BodyUnreadable("the body is damaged: it has another size than it had")
         return Opened(salt, body)
+
+    def _decrypted(self, event_id: UUID, content: bytes) -> bytes:
+        cipher = self._cipher()
+        if cipher is None:
+            raise BodyUnreadable("the body is encrypted: name the folder of its key (recording.encryption)")
+        try:
+            return cipher.decrypt(event_id, content)
+        except NoBodyKey as error:
+            if error.month != self._missing:
+                # Once, and again when another is missed meanwhile: a page may hold hundreds of such bodies.
+                self._missing = error.month
+                log.warning("bodies cannot be read, and are told to be erased: %s", error)
+            raise BodyUnreadable(str(error)) from None
+        except Tampered:
+            raise BodyUnreadable("the body is damaged, or was encrypted with another key of that month") from None
 
     def beginning(self, shelved: Shelved, at_most: int) -> bytes | None:
         """Return the first bytes of a body; of its content only the beginning need be given.
@@ -75,6 +113,16 @@ class BodyKeeper:
             return None
         kept = shelved.content[SALT_BYTES:]
         return _inflated(kept, at_most - 1) if shelved.form & COMPRESSED else kept[:at_most]
+
+
+def _squeezed(body: bytes) -> tuple[int, bytes]:
+    """Return the form, ``COMPRESSED`` or 0, and the body in it."""
+    if len(body) >= _COMPRESS_FROM_BYTES:
+        squeezer = zlib.compressobj(_LEVEL, zlib.DEFLATED, *(_SMALL if len(body) <= _SMALL_BYTES else _USUAL))
+        squeezed = squeezer.compress(body) + squeezer.flush()
+        if len(squeezed) + _LEAST_SAVED_BYTES <= len(body):
+            return COMPRESSED, squeezed
+    return 0, body
 
 
 def _inflated(kept: bytes, size_bytes: int) -> bytes:

@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,20 @@ _HEAD_BYTES = _MONTH.size + NONCE_BYTES
 
 class Tampered(Exception):
     """What is kept was not encrypted here, for this event, with this key."""
+
+
+def cipher_of(folder: Callable[[], str]) -> Callable[[], BodyCipher | None]:
+    """Return what gives the cipher by the keys of a folder, which may change; ``None`` while its name is empty."""
+    made: dict[str, BodyCipher] = {}
+
+    def cipher() -> BodyCipher | None:
+        name = folder()
+        if name and name not in made:
+            made.clear()
+            made[name] = BodyCipher(BodyKeys(Path(name)))
+        return made.get(name)
+
+    return cipher
 
 
 class BodyCipher:
