@@ -21,7 +21,7 @@ from countersign.witness.judging import SIZE_TYPE
 from countersign.witness.part import WitnessPart, read_logs, read_signer
 from tests.support.gateway import wait_until
 from tests.support.logs import SomeLog, signer
-from tests.support.waiting import until
+from tests.support.recorders import until
 from tests.unit.witness.test_judging import body
 
 KEY = signer("witness.example/w1", KeyKind.COSIGNATURE, seed=9)

@@ -10,6 +10,7 @@ from countersign.config import SecretUse
 from countersign.recorder import RecorderPart
 from countersign.recorder.log.errors import BadLogKeys
 from countersign.recorder.log.identity import LogIdentity, log_identity
+from countersign.recorder.witnesses import Witnesses
 from countersign.runtime import telemetry
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.settings import ServiceSettings, SettingsError
@@ -28,6 +29,7 @@ def run(settings: ServiceSettings) -> None:
         is_operator=watched.is_operator,
         is_configured=lambda target: target in watched.current.targets,
         recording=lambda: watched.current.recording,
+        cosigner=Witnesses(lambda: watched.current.recording),
     )
     telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
     telemetry.gauge("countersign.log.size", "Events in the log's tree", lambda: part.log.integrated_size)

@@ -28,7 +28,7 @@ from countersign.witness.judging import Witness as Judge
 from countersign.witness.remembered import Remembered
 from tests.support.gateway import free_port
 from tests.support.logs import SomeLog, signer
-from tests.support.waiting import until
+from tests.support.recorders import until
 
 LOG = SomeLog(600)
 NOW_S = 1_790_000_000
