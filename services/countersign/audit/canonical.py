@@ -19,13 +19,13 @@ def encode(value: object) -> str:
     return _ENCODER.encode(value)
 
 
-def decode(content: bytes | str) -> Any:
+def decode(content: bytes) -> Any:
     """Read one value. Raises ``Malformed`` for anything that ``encode`` does not write, to the byte.
 
     So for blanks, other order or escapes, a repeated key, floats, NaN, huge numbers, lone surrogates, deep nesting.
     """
     try:
-        text = content if isinstance(content, str) else content.decode()
+        text = content.decode()
         value = _DECODER.decode(text)
         _check_depth(value, _MAX_DEPTH)
         same = _ENCODER.encode(value) == text
