@@ -105,7 +105,32 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
         drain_s=_seconds(env, "DRAIN_S", 5.0),
         parent=int(parent) if parent.isdigit() else None,
         environment=env,
+        log=load_log_settings(env) if service == "recorder" else None,
     )
+
+
+def load_log_settings(env: Mapping[str, str]) -> LogSettings:
+    """Read the settings of the recorder's log, or raise ``SettingsError``, which does not show a key."""
+    name, file = PREFIX + "LOG_KEYS", env.get(PREFIX + "LOG_KEYS_FILE", "")
+    keys = _private_text(Path(file), f"{name}_FILE") if file else env.get(name, "")
+    if not keys.strip():
+        raise SettingsError(
+            f"no key signs the log: make one with `countersign log new-key NAME --out FILE` (NAME such as "
+            f"gateway.example.com), and set {name}_FILE to the file, the same for all recorders"
+        )
+    state = _required(
+        env, "LOG_STATE", "a file, outside of the database, in which the recorder remembers what it signed"
+    )
+    return LogSettings(keys, f"{name}_FILE ({file})" if file else name, Path(state))
+
+
+def _private_text(path: Path, variable: str) -> str:
+    try:
+        if path.stat().st_mode & 0o007:
+            raise SettingsError(f"{variable}: {path} is open to all users of this machine: chmod o-rwx {path}")
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}: {path} cannot be read: {type(error).__name__}") from None
 
 
 def load_witness_settings(env: Mapping[str, str] | None = None) -> WitnessSettings:

@@ -54,6 +54,13 @@ def test_a_service_gets_what_it_uses_and_nothing_else(config: GatewayConfig, ser
     assert environment_of(service, config, ENV) == NEEDED | own
 
 
+@pytest.mark.parametrize("service", ["authz", "masker", "recorder", "approver"])
+def test_only_the_recorder_is_told_of_the_log(config: GatewayConfig, service: str) -> None:
+    names = {f"COUNTERSIGN_LOG_{name}": "x" for name in ("KEYS", "KEYS_FILE", "STATE")}
+    assert (names.keys() <= environment_of(service, config, ENV | names).keys()) == (service == "recorder")
+    assert bool(names.keys() & environment_of(service, config, ENV | names).keys()) == (service == "recorder")
+
+
 def test_variables_are_known_also_to_those_who_do_not_read_them(tmp_path: Path, config: GatewayConfig) -> None:
     unread = load(tmp_path / "gateway.yaml", {}, reads=frozenset())
     assert unread.variables == config.variables

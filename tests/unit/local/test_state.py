@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from countersign.local.state import StateError, open_state
+from countersign.local.state import StateError, make_log_key, open_state
+from countersign.recorder.log.identity import log_identity
 
 
 @pytest.fixture
@@ -38,3 +39,19 @@ def test_a_directory_that_somebody_else_prepared_is_not_used(tmp_path: Path, mon
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(StateError, match="another user"):
         open_state(tmp_path / "s")
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_the_log_s_key_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "s")
+    make_log_key(state, "gateway.test")
+    made = state.log_keys.read_text()
+    assert stat.S_IMODE(state.log_keys.stat().st_mode) == 0o600
+    make_log_key(state, "moved.test")
+    assert state.log_keys.read_text() == made
+    assert log_identity(made, state.log_state).origin == "gateway.test"
+
+
+def test_a_host_that_no_log_can_be_named_by_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"gateway\.url"):
+        make_log_key(open_state(tmp_path / "s"), "")

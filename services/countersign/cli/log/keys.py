@@ -1,4 +1,4 @@
-"""`countersign log new-key`: a key that signs for a log."""
+"""`countersign log new-key`: a key that signs for a log, or that cosigns as a witness."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ def register(app: typer.Typer) -> None:
     app.command(
         "new-key",
         epilog="Examples: countersign log new-key gateway.example.com --out log.keys;  the same once more adds the key "
-        "that is to follow: give the file to all recorders, tell auditors both keys, and take the old line out later.",
+        "that is to follow: give the file to all recorders, tell auditors both keys, and take the old line out later;  "
+        "countersign log new-key witness.example.com --witness "
+        "--out witness.key",
     )(new_key)
 
 
 def new_key(
     name: Annotated[str, typer.Argument(help="The log's name: a host and path of yours, such as gateway.example.com.")],
     out: Annotated[Path, typer.Option(help="The file of the signing keys: made, or the key is added to it.")],
+    witness: Annotated[
+        bool, typer.Option("--witness", help="A key for a witness of this name, alone in its file.")
+    ] = False,
 ) -> None:
     """Make a key that signs for the log NAME, and print the key that auditors verify with.
 
@@ -33,13 +38,16 @@ def new_key(
     from countersign.tlog import SEED_BYTES, BadKey, KeyKind, SignerKey
 
     try:
-        key = SignerKey(name, KeyKind.NOTE, os.urandom(SEED_BYTES))
+        key = SignerKey(name, KeyKind.COSIGNATURE if witness else KeyKind.NOTE, os.urandom(SEED_BYTES))
     except BadKey as error:
         raise stop(f"{name!r} cannot be a log's name: {error}", USAGE) from None
     try:
         before = out.read_text("utf-8") if out.exists() else ""
         text = f"{before.rstrip()}\n{key.secret_text()}\n".lstrip()
-        log_identity(text, out)
+        if not witness:
+            log_identity(text, out)
+        elif before:
+            raise BadLogKeys("a witness has one key, and the file is not empty")
         _write(out, text)
     except BadLogKeys as error:
         raise stop(f"{out}: {error}", REFUSED) from None
