@@ -25,9 +25,9 @@ from countersign.api.recorder.v1 import (
     session_pb2,
     session_pb2_grpc,
 )
-from countersign.cli.access import USAGE, bearer, stop
+from countersign.cli.access import REFUSED, USAGE, bearer, stop
 from countersign.cli.following import Stream
-from countersign.cli.gateway import gateway_channel
+from countersign.cli.gateway import REMEDIES, gateway_channel
 
 PAGE: Final = 500
 TIMEOUT_S: Final = 30.0
@@ -50,6 +50,12 @@ class PrincipalKindName(StrEnum):
     MACHINE = "machine"
 
 
+_REMEDIES: Final = {
+    **REMEDIES,
+    grpc.StatusCode.FAILED_PRECONDITION: (REFUSED, "{details}"),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (REFUSED, "{details}"),
+    grpc.StatusCode.DATA_LOSS: (REFUSED, "the record is not whole: {details}"),
+}
 _OUTCOMES: Final = {
     OutcomeName.ALLOW: event_pb2.OUTCOME_ALLOW,
     OutcomeName.DENY: event_pb2.OUTCOME_DENY,
@@ -186,5 +192,5 @@ class Record:
 def record(url: str, token_file: Path | None, token: str | None) -> Iterator[Record]:
     """Connect; what goes wrong inside becomes one line and an exit code."""
     bearer(token_file, token)
-    with gateway_channel(url) as channel:
+    with gateway_channel(url, _REMEDIES) as channel:
         yield Record(channel, lambda: bearer(token_file, token))

@@ -13,11 +13,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2
 from countersign.recorder.ports import CallFilter, SessionFilter
+from countersign.recorder.replaying import Manner
 
 DEFAULT_PAGE_SESSIONS = 50
 MAX_PAGE_SESSIONS = 500
 DEFAULT_WAIT_S = 10
 MAX_WAIT_S = 3_600
+SLOWEST, FASTEST = 0.01, 1_000
 _TOKEN = struct.Struct(">B8sQ")
 _TOKEN_VERSION = 1
 _MAX_INDEX = 2**63 - 1
@@ -82,11 +84,22 @@ def calls(request: session_pb2.StreamCallsRequest) -> CallFilter:
     return CallFilter(since, until, bodies, request.filter.subject, request.filter.target)
 
 
-def longest_wait_s(request: session_pb2.ReplaySessionRequest) -> int:
-    """Return the bound of a single wait of a paced replay. Raises ``BadQuestion``."""
+def manner(request: session_pb2.ReplaySessionRequest) -> Manner:
+    """Check how to replay. Raises ``BadQuestion``."""
     if request.max_wait_seconds > MAX_WAIT_S:
         raise BadQuestion(f"max_wait_seconds: at most {MAX_WAIT_S}")
-    return request.max_wait_seconds or DEFAULT_WAIT_S
+    if request.speed and not request.original_pace:
+        raise BadQuestion("speed: only with original_pace")
+    pace = request.speed or 1.0
+    # No comparison holds for what is no number.
+    if not SLOWEST <= pace <= FASTEST:
+        raise BadQuestion(f"speed: from {SLOWEST} to {FASTEST}")
+    return Manner(
+        start=request.from_sequence,
+        pace=pace if request.original_pace else 0.0,
+        longest_wait_s=request.max_wait_seconds or DEFAULT_WAIT_S,
+        follow=request.follow,
+    )
 
 
 def _uuid(text: str, field: str) -> UUID:

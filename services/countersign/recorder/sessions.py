@@ -18,17 +18,20 @@ from countersign.recorder.asked import (
     calls,
     event_id,
     listing,
-    longest_wait_s,
+    manner,
     next_page_token,
     session_id,
 )
 from countersign.recorder.audit import NotAudited
 from countersign.recorder.door import Context, Door, abort
-from countersign.recorder.entry import to_event
+from countersign.recorder.leaf import to_event
 from countersign.recorder.ports import ReadStore, SessionRow, StoredEvent, StoredFact
+from countersign.recorder.replaying import Incomplete, Replay
 from countersign.runtime.postgres import DatabaseUnavailable
 
 MAX_REPLAYS = 32
+# So that those who only wait for what comes leave room for others.
+MAX_FOLLOWS = 16
 
 
 class SessionServer(session_pb2_grpc.SessionServiceServicer):
@@ -41,6 +44,12 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         self._door = door
         self._sleep = sleep
         self._replays = 0
+        self._follows = 0
+        self._draining = False
+
+    def drain(self) -> None:
+        """End the replays that only wait for what comes; whoever follows asks again."""
+        self._draining = True
 
     async def ListSessions(
         self, request: session_pb2.ListSessionsRequest, context: Context
@@ -72,22 +81,25 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
     async def ReplaySession(
         self, request: session_pb2.ReplaySessionRequest, context: Context
     ) -> AsyncIterator[session_pb2.ReplaySessionResponse]:
-        """See session.proto. Ends with the event that was the last when the replay began."""
+        """See session.proto. Without ``follow`` it ends with the event that was the last when the replay began."""
         principal = await self._door.admit(request, request.session_id, context)
-        await self._refuse_too_many(context)
+        await self._refuse_too_many(context, follow=request.follow)
         self._replays += 1
+        self._follows += request.follow
         try:
-            pace = _Pace(longest_wait_s(request), self._sleep) if request.original_pace else None
+            wanted = manner(request)
             row = await self._session(principal, request, request.session_id, context)
-            async for stored in self._events(row, request.from_sequence):
-                event = to_event(stored.record, stored.body)
-                if pace is not None:
-                    await pace.wait(event.time_us)
-                yield session_pb2.ReplaySessionResponse(event=_recorded(stored, event))
+            replay = Replay(self._store, wanted, is_over=lambda: self._draining, sleep=self._sleep)
+            async for step in replay.steps(row):
+                event = None if step is None else _recorded(step.stored, step.event)
+                if event is not None and step is not None:
+                    event.body_erased = step.stored.body is None
+                yield session_pb2.ReplaySessionResponse(event=event)
         except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
             await _abort(context, error)
         finally:
             self._replays -= 1
+            self._follows -= request.follow
 
     async def StreamCalls(
         self, request: session_pb2.StreamCallsRequest, context: Context
@@ -126,20 +138,11 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
                 facts=map(to_fact, page.facts), next_index=start, end_index=within.stop
             )
 
-    async def _refuse_too_many(self, context: Context) -> None:
+    async def _refuse_too_many(self, context: Context, *, follow: bool = False) -> None:
         if self._replays >= MAX_REPLAYS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_REPLAYS} replays run already: try later")
-
-    async def _events(self, row: SessionRow, start: int) -> AsyncIterator[StoredEvent]:
-        while start < row.event_count:
-            page = await self._store.events(row.session_id, start=start, stop=row.event_count)
-            for stored in page:
-                if stored.sequence != start:
-                    break
-                yield stored
-                start += 1
-            if not page or page[-1].sequence != start - 1:
-                raise _Incomplete(start)
+        if follow and self._follows >= MAX_FOLLOWS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_FOLLOWS} replays follow already: try later")
 
     async def _session(self, principal: Principal, request: Message, text: str, context: Context) -> SessionRow:
         wanted: UUID = session_id(text)
@@ -150,32 +153,13 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         return row
 
 
-class _Incomplete(LookupError):
-    """An event that must be there is not."""
-
-
 class _NoCall(LookupError):
     """There is no such event, or it is no call."""
 
 
-class _Pace:
-    """Waits between events as long as it took then, at most ``longest_s`` each."""
-
-    def __init__(self, longest_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._longest_s = longest_s
-        self._sleep = sleep
-        self._last_us: int | None = None
-
-    async def wait(self, time_us: int) -> None:
-        """Wait until the event of ``time_us`` is due."""
-        if self._last_us is not None and time_us > self._last_us:
-            await self._sleep(min((time_us - self._last_us) / 1_000_000, self._longest_s))
-        self._last_us = time_us
-
-
 async def _abort(context: Context, error: Exception) -> NoReturn:
     match error:
-        case _Incomplete():
+        case Incomplete():
             await context.abort(grpc.StatusCode.DATA_LOSS, f"event {error.args[0]} of the session is missing")
         case _NoCall():
             await context.abort(grpc.StatusCode.NOT_FOUND, "filter.event_id: no such call")
@@ -187,8 +171,8 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
 
 def to_session(row: SessionRow) -> session_pb2.Session:
     """Return the message of a session."""
-    who = row.who
-    return session_pb2.Session(
+    who, seal = row.who, row.seal
+    session = session_pb2.Session(
         session_id=str(row.session_id),
         principal=event_pb2.Principal(
             issuer=who.issuer, subject=who.subject, groups=who.groups, kind=who.kind, token_id=who.token_id
@@ -201,7 +185,15 @@ def to_session(row: SessionRow) -> session_pb2.Session:
         denied_count=row.denied_count,
         refused_count=row.refused_count,
         finding_count=row.finding_count,
+        continues="" if row.continues is None else str(row.continues),
     )
+    if seal is not None:
+        session.seal.event_count = row.event_count - 1
+        session.seal.root = seal.root
+        session.seal.unanswered_count = seal.unanswered_count
+        session.sealed_at.FromDatetime(seal.sealed_at)
+        session.seal_reason = seal.reason
+    return session
 
 
 def to_fact(stored: StoredFact) -> session_pb2.CallFact:

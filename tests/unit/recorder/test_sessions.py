@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
 
 import grpc
 import pytest
@@ -16,7 +18,9 @@ from countersign.recorder.audit import AuditTrail, auditor_session
 from countersign.recorder.committer import Committer
 from countersign.recorder.door import PRINCIPAL_METADATA, Door
 from countersign.recorder.entry import accept, to_event
-from countersign.recorder.sessions import SessionServer
+from countersign.recorder.ports import SealRow, SessionRow
+from countersign.recorder.sessions import SessionServer, to_session
+from countersign.recorder.who import Who
 from countersign.runtime.recording import to_message
 from countersign.runtime.sealing import KEY_BYTES, Sealer
 from tests.support.events import ALICE, START_US, new_id, request
@@ -40,6 +44,7 @@ class House:
 
     async def sleep(self, wait_s: float) -> None:
         self.waits.append(wait_s)
+        await asyncio.sleep(0)
         if self.hold:
             self.stuck.set()
             await asyncio.Event().wait()
@@ -254,6 +259,41 @@ async def test_replay_ends_when_its_reader_goes_away(house: House, monkeypatch: 
 
     await until(lambda: house.replays_under_way() == 0)
     assert len(await house.replay(asked)) == 2
+
+
+async def test_a_following_reader_hears_what_comes_and_leaves_room_for_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("countersign.recorder.sessions.MAX_FOLLOWS", 1)
+    session = new_id()
+    await house.record(to_message(request(session)))
+    asked = session_pb2.ReplaySessionRequest(session_id=session, follow=True)
+    call = house.stub.ReplaySession(asked, metadata=by(CAROL))
+    heard = call.__aiter__()
+    assert (await anext(heard)).event.sequence == 0
+    await house.record(to_message(request(session)))
+    assert (await anext(heard)).event.sequence == 1
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await house.replay(asked)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert len(await house.replay(session_pb2.ReplaySessionRequest(session_id=session))) == 2
+    assert house.service is not None
+    house.service.drain()
+    assert [one async for one in heard] == []
+    await until(lambda: house.replays_under_way() == 0)
+
+
+def test_a_session_tells_its_seal_and_what_it_goes_on_from() -> None:
+    row = SessionRow(UUID(int=1), 0, Who("i", "alice", (), "person", "t"), "orders", 1, 2, 8, 1, 0, 0, 0, UUID(int=2))
+    assert not to_session(row).HasField("seal")
+    sealed_at = datetime(2026, 11, 22, tzinfo=UTC)
+    found = to_session(replace(row, seal=SealRow(7, b"r" * 32, 3, sealed_at, "ended")))
+    assert found.seal == event_pb2.Seal(event_count=7, root=b"r" * 32, unanswered_count=3)
+    assert (found.sealed_at.ToDatetime(UTC), found.seal_reason, found.continues) == (
+        sealed_at,
+        "ended",
+        str(UUID(int=2)),
+    )
 
 
 async def test_missing_event_is_told_and_not_passed_over(house: House) -> None:
