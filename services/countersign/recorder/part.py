@@ -10,12 +10,23 @@ import grpc
 
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
 from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc, session_pb2, session_pb2_grpc
+from countersign.config.types import Recording
 from countersign.model.principal import Principal
 from countersign.recorder.audit import AuditTrail
+from countersign.recorder.bodies import BodyKeeper
+from countersign.recorder.body_cipher import cipher_of
 from countersign.recorder.committer import Committer
 from countersign.recorder.door import Door
+from countersign.recorder.feed import FeedRoom
+from countersign.recorder.keeping import KeepingRoom
+from countersign.recorder.log.identity import LogIdentity
+from countersign.recorder.log.ports import Cosigner, LogView
+from countersign.recorder.log.room import LogRoom
+from countersign.recorder.proofs import ProofRoom
 from countersign.recorder.reading import PostgresReadStore
 from countersign.recorder.room import Room
+from countersign.recorder.seals import SealRoom
+from countersign.recorder.search import SearchRoom
 from countersign.recorder.server import RecorderServer
 from countersign.recorder.sessions import SessionServer
 from countersign.recorder.store import PostgresAppendStore
@@ -34,23 +45,34 @@ CLOSE_GRACE_S = 5.0
 
 
 class RecorderPart:
-    """The recorder in a process: ``open``, ``register``, ``run`` in the background; ``drain``, ``close`` at the end."""
+    """The recorder in a process: ``open``, ``register``, ``run`` in the background; ``drain``, ``close`` at the end.
+
+    ``log`` is who the log is that proves the record, ``recording`` what gateway.yaml says of the record now, and
+    ``cosigner`` who asks the witnesses that it names.
+    """
 
     def __init__(
         self,
         dsn: str,
         *,
         sealer: Sealer,
+        log: LogIdentity,
         is_auditor: Callable[[Principal], bool],
         is_operator: Callable[[Principal], bool] = lambda _: False,
         is_configured: Callable[[str], bool] = lambda _: True,
+        recording: Callable[[], Recording] = Recording,
+        cosigner: Cosigner | None = None,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        self._store = PostgresAppendStore(dsn, is_configured=is_configured)
-        self._committer = Committer(self._store, queue_events=queue_events, queue_bytes=queue_bytes)
+        bodies = BodyKeeper(cipher_of(lambda: recording().body_keys))
+        self._store = PostgresAppendStore(dsn, keeper=bodies, is_configured=is_configured)
+        self._log = LogRoom(dsn, log, recording, cosigner)
+        self._committer = Committer(
+            self._store, queue_events=queue_events, queue_bytes=queue_bytes, gate=self._log.gate
+        )
         self._recorder = RecorderServer(self._committer)
-        self._read_store = PostgresReadStore(dsn)
+        self._read_store = PostgresReadStore(dsn, bodies)
         trail = AuditTrail(self._committer)
         self._pin_store = PostgresPinStore(dsn)
         self._watchers = Watchers()
@@ -65,12 +87,25 @@ class RecorderPart:
         )
         door = Door(trail, open_principal=sealer.open_principal, is_auditor=is_auditor, is_operator=is_operator)
         self._sessions = SessionServer(self._read_store, door)
-        self._rooms: tuple[Room, ...] = (UsageRoom(dsn), TokenRoom.of(dsn))
+        seals = SealRoom(dsn, self._committer, self._log.turn("seal"), recording)
+        feed = FeedRoom(dsn, trail, self._log.published_size, bodies)
+        proofs = ProofRoom(dsn, door, self._log, self._read_store, recording)
+        keeping = KeepingRoom(dsn, door, recording)
+        search = SearchRoom(dsn, door, keeper=bodies, is_encrypted=lambda: bool(recording().body_keys))
+        self._rooms: tuple[Room, ...] = (
+            *(seals, self._log, feed, proofs, keeping),
+            *(search, UsageRoom(dsn), TokenRoom.of(dsn)),
+        )
 
     @property
     def available(self) -> bool:
-        """Whether the database answers."""
-        return self._committer.available
+        """Whether the database answers, and holds the log as it was signed."""
+        return self._committer.available and self._log.gate.trusted
+
+    @property
+    def log(self) -> LogView:
+        """How the log stands."""
+        return self._log.view
 
     @property
     def queue_depth(self) -> int:
@@ -111,6 +146,7 @@ class RecorderPart:
         """Let the senders' streams end by themselves: call it before the server is stopped."""
         self._recorder.drain()
         self._watchers.drain()
+        self._sessions.drain()
         for room in self._rooms:
             room.drain()
 
