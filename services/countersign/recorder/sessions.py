@@ -91,6 +91,8 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
             row = await self._session(principal, request, request.session_id, context)
             replay = Replay(self._store, wanted, is_over=lambda: self._draining, sleep=self._sleep)
             async for step in replay.steps(row):
+                if request.follow and not self._door.still(principal):
+                    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no longer an auditor")
                 event = None if step is None else _recorded(step.stored, step.event)
                 if event is not None and step is not None:
                     event.body_erased = step.stored.body is None

@@ -39,6 +39,7 @@ class House:
     waits: list[float] = field(default_factory=list)
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
     hold: bool = False
+    auditors: set[str] = field(default_factory=lambda: {"auditors"})
     channel: grpc.aio.Channel | None = None
     service: SessionServer | None = None
 
@@ -84,7 +85,7 @@ async def house() -> AsyncIterator[House]:
         Door(
             AuditTrail(committer),
             open_principal=SEALER.open_principal,
-            is_auditor=lambda principal: "auditors" in principal.groups,
+            is_auditor=lambda principal: bool(house.auditors & set(principal.groups)),
         ),
         sleep=house.sleep,
     )
@@ -281,6 +282,20 @@ async def test_a_following_reader_hears_what_comes_and_leaves_room_for_others(
     house.service.drain()
     assert [one async for one in heard] == []
     await until(lambda: house.replays_under_way() == 0)
+
+
+async def test_who_is_no_auditor_any_more_follows_no_more(house: House) -> None:
+    session = new_id()
+    await house.record(to_message(request(session)))
+    heard = house.stub.ReplaySession(
+        session_pb2.ReplaySessionRequest(session_id=session, follow=True), metadata=by(CAROL)
+    ).__aiter__()
+    await anext(heard)
+    house.auditors.clear()
+    await house.record(to_message(request(session)))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(heard)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_a_session_tells_its_seal_and_what_it_goes_on_from() -> None:
