@@ -57,8 +57,12 @@ OfCall = Annotated[str, typer.Option("--call", help="Only of this call.")]
 Words = Annotated[str, typer.Option("--text", help='Words of the masked body: "a phrase", or, -not.')]
 
 
-def kind_numbers(names: list[EventKindName] | None) -> list[event_pb2.EventKind.ValueType]:
-    """The kinds to ask for; none is any."""
+def kind_numbers(
+    names: list[EventKindName] | None, *, without: EventKindName | None = None
+) -> list[event_pb2.EventKind.ValueType]:
+    """The kinds to ask for; none is any. Where nothing is named, all but those ``without``."""
+    if not names and without is not None:
+        names = [name for name in EventKindName if name is not without]
     return [number for name in names or () for number in _KINDS[name]]
 
 

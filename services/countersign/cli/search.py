@@ -11,7 +11,7 @@ from rich.console import Console
 
 from countersign.api.recorder.v1 import event_pb2, search_pb2
 from countersign.cli.access import DEFAULT_GATEWAY, GatewayUrl, Token, TokenFile
-from countersign.cli.events_shown import Events, InSession, OfCall, kind_numbers, print_event
+from countersign.cli.events_shown import EventKindName, Events, InSession, OfCall, kind_numbers, print_event
 from countersign.cli.reading import (
     PAGE,
     Approval,
@@ -73,7 +73,10 @@ def search(
     token: Token = None,
     as_json: AsJsonLines = False,
 ) -> None:
-    """Search the record for events that fit all options, the newest first."""
+    """Search the record for events that fit all options, the newest first.
+
+    What auditors read, and searched for, is found by its words only with --event read.
+    """
     wanted = search_pb2.EventFilter(
         issuer=issuer,
         subject=subject,
@@ -90,7 +93,8 @@ def search(
         text=text,
         session_id=session,
         call_id=call,
-        kinds=kind_numbers(event),
+        # What is searched for is recorded: each search for words would find itself.
+        kinds=kind_numbers(event, without=EventKindName.READ if text else None),
     )
     set_times(wanted, since, until)
     console = screen()

@@ -245,6 +245,16 @@ def test_all_filters_are_passed_on(script: Script, options: list[str]) -> None:
     assert script.searched[0].filter == wanted
 
 
+def test_a_search_for_words_does_not_find_itself(script: Script, options: list[str]) -> None:
+    script.pages = [page([])]
+    for arguments in (["words"], ["words", "--event", "read"], ["--subject", "carol"]):
+        run("search", *arguments, *options)
+    read = event_pb2.EVENT_KIND_AUDIT_READ
+    words, reads, others = (copy.filter.kinds for copy in script.searched)
+    assert set(words) == set(event_pb2.EventKind.values()) - {event_pb2.EVENT_KIND_UNSPECIFIED, read}
+    assert (list(reads), list(others)) == ([read], [])
+
+
 def test_a_tail_goes_on_after_breaks_and_misses_and_repeats_nothing(script: Script, options: list[str]) -> None:
     script.events = recorded(*[request(name=f"tool{number}") for number in range(6)])
     script.breaks = [2, 0, 3]
