@@ -51,6 +51,15 @@ async def tamper(dsn: str, *statements: str) -> None:
         await connection.execute("ALTER TABLE countersign.events ENABLE ALWAYS TRIGGER events_are_append_only")
 
 
+# As erasing does it.
+_DROP_SHELVES = """
+    DO $$ DECLARE one integer; BEGIN
+        FOR one IN DELETE FROM countersign.shelves WHERE shelf <> 0 RETURNING shelf LOOP
+            EXECUTE format('DROP TABLE countersign.bodies_%1$s, countersign.words_%1$s', one);
+        END LOOP;
+    END $$"""
+
+
 async def emptied(dsn: str) -> None:
     """Take everything out of the record and the log again."""
     rest = ("tiles", "signed", "checkpoints", "turns")
@@ -59,6 +68,7 @@ async def emptied(dsn: str) -> None:
         *[f"DELETE FROM countersign.{table}" for table in ("events", "sessions", *rest)],
         *["DELETE FROM countersign.head", "INSERT INTO countersign.head (next_index) VALUES (0)"],
         "UPDATE countersign.log SET integrated_size = 0",
+        _DROP_SHELVES,
     )
 
 
