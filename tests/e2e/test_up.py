@@ -199,16 +199,19 @@ def as_nobody(command: list[str]) -> list[str]:
     return launcher_command(command, how=signal.SIGTERM, user="nobody", keep_access=not reachable)
 
 
-def test_it_runs_without_root() -> None:
+def test_it_runs_without_root(rules_cache: Path) -> None:
     with prepared() as gateway:
+        # A cache of its own, since it takes from nobody else; compiled already, since that takes long.
+        shutil.copytree(rules_cache, gateway.folder / "cache", ignore=shutil.ignore_patterns("lock"))
         command = [sys.executable, "-m", "countersign.cli.main", "up", "-c", str(gateway.config)]
         command += ["--listen", f"127.0.0.1:{gateway.port}", "--state", str(gateway.state)]
         if os.geteuid() == 0:
             command = as_nobody(command)
             nobody = pwd.getpwnam("nobody")
-            for path in (gateway.folder, *gateway.folder.iterdir()):
+            for path in (gateway.folder, *gateway.folder.rglob("*")):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
-        environment = {"PATH": os.environ["PATH"], "HOME": str(gateway.folder)}
+        cache = str(gateway.folder / "cache")
+        environment = {"PATH": os.environ["PATH"], "HOME": str(gateway.folder), "COUNTERSIGN_CACHE": cache}
         with gateway.log.open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=gateway.folder)
         try:

@@ -58,6 +58,7 @@ class Traffic:
                 self.answered.append(marker)
             else:
                 self.refused[marker] = answer
+                await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
