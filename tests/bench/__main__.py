@@ -19,7 +19,7 @@ from tests.bench.load import LoadFailed, generator
 from tests.bench.masking import masking_figures
 from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
-from tests.bench.recorder_figure import recorder_events_per_s
+from tests.bench.recorder_figure import recorder_figures
 from tests.bench.report import Report, machine
 from tests.bench.statements import corpus_of_environment, statement_figures
 from tests.bench.tables import tables
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         figures = measuring.run(sends, ways, tell)
         peaks = peaks_mb(ways)
     tell("the recorder alone")
-    events_per_s = recorder_events_per_s(RECORDER_S[measuring])
+    recorder = recorder_figures(RECORDER_S[measuring])
     report = Report(
         machine=machine(),
         generator=sends.name,
@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         slice_s=measuring.seconds,
         figures=figures,
         peak_memory_mb=peaks,
-        recorder_events_per_s=events_per_s,
+        recorder=recorder,
         decisions=decisions,
         statements=statements,
         masking=masking,

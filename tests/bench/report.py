@@ -13,6 +13,8 @@ from tests.bench.figures import Figures, ratio
 from tests.bench.labelled import LEAST_COVERED, MOST_TOUCHED
 from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN
+from tests.bench.recorder_figure import EXPECTED as EXPECTED_OF_RECORDER
+from tests.bench.recorder_figure import RecorderFigures
 from tests.bench.statements import DialectFigures
 
 PYTHON_PARTS = ("authz", "masker", "recorder")
@@ -47,7 +49,7 @@ class Report:
     slice_s: int
     figures: Sequence[Figures]
     peak_memory_mb: Mapping[str, float]
-    recorder_events_per_s: float | None
+    recorder: RecorderFigures | None
     decisions: Sequence[DecisionFigure]
     statements: Sequence[DialectFigures]
     """Of each dialect, and last of all."""
@@ -83,7 +85,14 @@ class Report:
             Expectation("governed, 1 KB, 16 clients", per_s, 600, True, "calls/s"),
             Expectation("added to p50, 1 KB, 1 client", added_ms, 5, False, "ms"),
             Expectation("CPU of our Python processes, 1 KB, 16 clients", python_ms, 1.6, False, "ms a call"),
-            Expectation("recorder alone", self.recorder_events_per_s, 5000, True, "events/s"),
+            *(
+                Expectation(
+                    one.what,
+                    None if self.recorder is None else one.measured(self.recorder),
+                    *(one.limit, one.at_least, one.unit),
+                )
+                for one in EXPECTED_OF_RECORDER
+            ),
             *(
                 Expectation(f"peak memory of {part}", self.peak_memory_mb.get(part), 120, False, "MB")
                 for part in PYTHON_PARTS
@@ -121,7 +130,7 @@ class Report:
             "others_cpu_share": self.others_cpu_share,
             "figures": [{**asdict(one), "ratio_to_plain_envoy": self.ratio_to_plain(one)} for one in self.figures],
             "peak_memory_mb": dict(self.peak_memory_mb),
-            "recorder_events_per_s": self.recorder_events_per_s,
+            "recorder": None if self.recorder is None else asdict(self.recorder),
             "decisions": [asdict(one) for one in self.decisions],
             "statements": [asdict(one) for one in self.statements],
             "masking": None if self.masking is None else asdict(self.masking),

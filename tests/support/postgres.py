@@ -126,6 +126,13 @@ class Postgres:
                 process.kill()
         return others
 
+    def cpu_s(self) -> float:
+        """The CPU time that the server's living processes have used."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
+        return sum(one.user + one.system for one in times)
+
     def database(self) -> str:
         """Make a fresh database; return its DSN."""
         name = f"t{uuid.uuid4().hex}"

@@ -89,6 +89,8 @@ class SessionChange:
     denied_count: int = 0
     refused_count: int = 0
     finding_count: int = 0
+    named: bool = False
+    """Whether it says for the first time whose session it is."""
     ended: bool = False
     seal: tuple[int, Entry] | None = None
 
@@ -179,6 +181,7 @@ class _Planner:
             change = SessionChange(key, is_new, index, entry.target, entry.time_us, entry.time_us)
             self.changes[key] = change
         self.rows.append(Row(index, state.event_count, entry))
+        change.named |= not state.subject and bool(entry.who.subject)
         change.add(index, entry)
         state.add(entry)
 

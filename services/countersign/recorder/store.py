@@ -72,7 +72,7 @@ _MORE_OF_SESSIONS = b"""
     WHERE s.session_id = more.session_id"""
 _NAME_SESSION = b"""
     UPDATE countersign.sessions SET issuer = %s, subject = %s, groups = %s, kind = %s, token_id = %s
-    WHERE session_id = %s AND subject = ''"""
+    WHERE session_id = %s"""
 _END_SESSION = b"UPDATE countersign.sessions SET ended = true WHERE session_id = %s"
 _SEAL_SESSION = b"""
     UPDATE countersign.sessions SET seal_index = %s, seal_root = %s, seal_unanswered = %s, seal_reason = %s,
@@ -284,7 +284,7 @@ async def _write_sessions(connection: AsyncConnection, changes: Sequence[Session
             ),
         )
     for change in more:
-        if change.who.subject:
+        if change.named:
             await connection.execute(_NAME_SESSION, (*_who(change), change.session_id))
         if change.ended:
             await connection.execute(_END_SESSION, (change.session_id,))

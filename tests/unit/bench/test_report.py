@@ -17,6 +17,7 @@ from tests.bench.figures import Figures
 from tests.bench.labelled import Coverage
 from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures, Speed
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
+from tests.bench.recorder_figure import RecorderFigures
 from tests.bench.report import Report, machine
 from tests.bench.statements import DialectFigures
 from tests.bench.tables import tables
@@ -48,7 +49,7 @@ def report(*figures: Figures) -> Report:
             replace(ZERO, path=GOVERNED, clients=16, calls_per_s=599, cpu_ms=CPU),
         ),
         peak_memory_mb={"authz": 121.0, "masker": 100.0, "recorder": 80.0},
-        recorder_events_per_s=5_000.0,
+        recorder=RecorderFigures(7_999, 250, 5_000, 8, 1_601, 1_900),
         decisions=(DecisionFigure("many rules", 10, 300.0, 400.0),),
         statements=(SQLITE, replace(SQLITE, dialect="all", missed=1)),
         masking=MASKING,
@@ -62,7 +63,11 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "governed, 1 KB, 16 clients": (599, False),
         "added to p50, 1 KB, 1 client": (4.5, True),
         "CPU of our Python processes, 1 KB, 16 clients": (1.5, True),
-        "recorder alone": (5000, True),
+        "recorder alone": (7_999, False),
+        "recorder alone, acknowledged, p99": (250, True),
+        "two recorders": (5_000, True),
+        "a lone event, p50": (8, True),
+        "stored for an event": (1_601, False),
         "peak memory of authz": (121, False),
         "peak memory of masker": (100, True),
         "peak memory of recorder": (80, True),
@@ -86,7 +91,7 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     found = replace(
-        report(ZERO), peak_memory_mb={}, recorder_events_per_s=None, decisions=(), statements=(), masking=None
+        report(ZERO), peak_memory_mb={}, recorder=None, decisions=(), statements=(), masking=None
     ).expectations()
     assert {one.met for one in found} == {None}
 
