@@ -170,7 +170,7 @@ class _Check:
         if header.unsealed and self._report.seal is not None:
             raise Invalid("the export says that it is unsealed, and it ends in a seal", line=1)
         if not header.unsealed and self._report.seal is None:
-            raise Invalid("the last event is no seal: events may be missing at the end", line=self._scanned.lines - 2)
+            raise Invalid("the last event is no seal: events may be missing", line=self._scanned.lines - 2)
 
 
 def check_seal(seal: Seal, leaf: Leaf, before: Frontier) -> None:

@@ -100,7 +100,7 @@ def verify(
     """Check, offline, that an exported session is whole, unaltered, in order, and in a log that you trust.
 
     Says VALID, or INVALID and the first thing that is wrong; or UNSEALED where all that is there is true, but nothing
-    proves that no event is missing at the end. Exit code 0: VALID; 1: INVALID; 2: nothing was checked; 3: UNSEALED.
+    proves that no event is missing. Exit code 0: VALID; 1: INVALID; 2: nothing was checked; 3: UNSEALED.
     """
     try:
         report = _check(path, _read_policy(policy), full=full, previous=previous)
@@ -251,7 +251,7 @@ def _session_lines(report: SessionReport) -> Iterator[str]:
     if seal:
         yield f"VALID: session {report.session_id} is whole, unaltered and in order"
     else:
-        yield f"UNSEALED: what is here of session {report.session_id} is unaltered and in order; its end is not proven"
+        yield f"UNSEALED: what is here of session {report.session_id} is unaltered and in order; nothing proves that it is all"
     yield from _trust_lines(report.trusted)
     yield f"  events     {report.events}, from {_moment(report.first_time_us)} to {_moment(report.last_time_us)}"
     yield f"             indices {report.first_index} to {report.last_index} of the log"

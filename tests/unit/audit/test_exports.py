@@ -127,6 +127,13 @@ def test_a_session_cut_at_its_end_is_never_valid_whatever_the_header_says() -> N
     assert "it ends in a seal" in str(refused(RECORD.export("a", unsealed=True)))
 
 
+def test_without_a_seal_nothing_says_that_an_event_in_the_middle_is_missing_and_that_is_not_valid() -> None:
+    shown = RECORD.of("a")
+    report = verify(export(RECORD, "a", [shown[0], shown[2]], unsealed=True))
+    assert report.seal is None
+    assert "no seal" in str(refused(export(RECORD, "a", [shown[0], shown[2]])))
+
+
 def test_a_session_without_events_is_no_session() -> None:
     assert "four lines" in str(refused(export(RECORD, "a", [], unsealed=True)))
 
