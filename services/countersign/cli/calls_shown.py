@@ -11,7 +11,7 @@ from rich.text import Text
 
 from countersign.api.recorder.v1 import event_pb2
 from countersign.cli.placeholders import MASKED
-from countersign.cli.replayed import OUTCOMES, clock, count_style, duration
+from countersign.cli.replayed import OUTCOMES, count_style, duration, sequence_and_time
 from countersign.model.visible import visible
 
 _ENDS: Final = (event_pb2.EVENT_KIND_RESPONSE, event_pb2.EVENT_KIND_STREAM_END)
@@ -59,7 +59,7 @@ class ShownCall:
         """The call in a line."""
         event = self.first.event
         word, style = OUTCOMES.get(event.decision.outcome, ("", ""))
-        line = Text(f"{self.first.sequence:>4}  {clock(event.time_us)}  ", "dim")
+        line = sequence_and_time(self.first)
         line.append(visible(event.principal.subject or "nobody"), "bold").append(f"  {visible(event.method)}")
         line.append(f" {visible(event.name)}" if event.name else "", "cyan")
         line.append(f"  {word}", style)

@@ -74,6 +74,7 @@ def print_event(console: Console, recorded: event_pb2.RecordedEvent, *, bodies: 
     event = recorded.event
     lead = Text(f"{day_and_time(event.time_us)}  ", "dim")
     lead.append(f"{visible(event.session_id)[:8]}  ", "dim").append(f"{visible(event.target)}  ", "blue")
-    console.print(event_line(recorded, lead, named=True), soft_wrap=True)
+    line = event_line(recorded, lead, named=True)
+    console.print(line.append(f"  {visible(event.call_id)}", "dim"), soft_wrap=True)
     if bodies and event.body:
         console.print(body_line(event, True, indent=" " * 8), soft_wrap=True)

@@ -52,24 +52,26 @@ def pretty(event: event_pb2.Event, *, whole: bool, indent: str = "") -> Iterator
 
 
 def _lines(event: event_pb2.Event) -> Iterator[Text]:
-    value: object = None
-    if len(event.body) <= MOST_PRETTY_BYTES:
-        try:
-            # Numbers stay as they are written, and nothing is taken for JSON that is none.
-            value = json.loads(
-                event.body,
-                parse_float=_Literal,
-                parse_int=_Literal,
-                parse_constant=_refuse,
-                object_pairs_hook=_members,
-            )
-        except (ValueError, RecursionError):
-            value = None
-    if not isinstance(value, dict | list):
+    value = _parsed(event.body)
+    if value is None:
         for line in event.body.decode("utf-8", "replace").split("\n"):
             yield highlighted(Text(visible(line)), event)
         return
     yield from _Layout(event).lines(value)
+
+
+def _parsed(text: bytes | str) -> dict[str, object] | list[object] | None:
+    """Return an object or an array that JSON says; ``None`` for all else, and what is too large."""
+    if len(text) > MOST_PRETTY_BYTES:
+        return None
+    try:
+        # Numbers stay as they are written, and nothing is taken for JSON that is none.
+        value: object = json.loads(
+            text, parse_float=_Literal, parse_int=_Literal, parse_constant=_refuse, object_pairs_hook=_members
+        )
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
 
 
 class _Literal(str):
@@ -102,6 +104,10 @@ class _Layout:
         yield from self._written(value, "$", "", Text(), "")
 
     def _written(self, value: object, place: str, indent: str, head: Text, tail: str) -> Iterator[Text]:
+        if (inner_value := _within(value)) and len(indent) <= 2 * _MOST_DEPTH:
+            # What tools answer is often JSON as a text.
+            head.append("(a text that holds) ", "dim")
+            value, place = inner_value, place + "$"
         if not isinstance(value, dict | list) or not value or len(indent) > 2 * _MOST_DEPTH:
             yield head.append_text(self._leaf(value, place)).append(tail)
             return
@@ -123,6 +129,13 @@ class _Layout:
         if place in self._places or _POSITION.sub("[*]", place) in self._places:
             return Text(written, MASKED)
         return highlighted(Text(written), self._event)
+
+
+def _within(value: object) -> dict[str, object] | list[object] | None:
+    """What a text holds that is JSON itself."""
+    if not isinstance(value, str) or isinstance(value, _Literal) or value.lstrip()[:1] not in ("{", "["):
+        return None
+    return _parsed(value)
 
 
 def _quoted(value: object) -> str:

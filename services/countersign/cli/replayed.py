@@ -78,10 +78,14 @@ def session_state(session: session_pb2.Session) -> Text:
 def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Iterator[Text]:
     """A line for the event, and one for its body if it has one; the answers to a call are indented."""
     event = recorded.event
-    lead = Text(f"{recorded.sequence:>4}  {clock(event.time_us)}  ", "dim")
-    yield event_line(recorded, lead)
+    yield event_line(recorded, sequence_and_time(recorded))
     if event.body:
         yield body_line(event, whole_bodies, indent=" " * (21 if begins_call(event) else 25))
+
+
+def sequence_and_time(recorded: event_pb2.RecordedEvent) -> Text:
+    """What stands before an event among others of its session."""
+    return Text(f"{recorded.sequence:>4}  {clock(recorded.event.time_us)}  ", "dim")
 
 
 def begins_call(event: event_pb2.Event) -> bool:

@@ -16,7 +16,7 @@ from countersign.cli.access import DEFAULT_GATEWAY, REFUSED, USAGE, GatewayUrl, 
 from countersign.cli.calls_shown import Calls, Shown, ShownCall
 from countersign.cli.details import call_lines, event_details, session_lines
 from countersign.cli.reading import PAGE, AsJsonLines, Bodies, Record, json_line, record, screen
-from countersign.cli.replayed import event_lines
+from countersign.cli.replayed import event_line, sequence_and_time
 
 # Behind events of other kinds nothing of the same call follows.
 _GOES_ON = (event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_STREAM_EVENT, event_pb2.EVENT_KIND_APPROVAL)
@@ -80,9 +80,8 @@ def _show_session(service: Record, session: session_pb2.Session, *, as_json: boo
         if as_json:
             typer.echo(json.dumps(_document(shown)))
             continue
-        lines = [shown.line()] if isinstance(shown, ShownCall) else event_lines(shown, whole_bodies=False)
-        for line in lines:
-            console.print(line, soft_wrap=True)
+        line = shown.line() if isinstance(shown, ShownCall) else event_line(shown, sequence_and_time(shown), named=True)
+        console.print(line, soft_wrap=True)
 
 
 def _document(shown: Shown) -> dict[str, object]:

@@ -148,6 +148,26 @@ def test_what_is_masked_is_visibly_so_and_nothing_else_is(script: Script, option
     assert f"{masked}customers" not in shown
 
 
+def test_json_in_a_text_is_laid_out_too(script: Script, options: list[str]) -> None:
+    body = json.dumps({"text": json.dumps({"mail": "zqx", "n": 7}), "other": "[no JSON", "empty": "[]"}).encode()
+    asked, answer = exchange(new_id(), body=body, findings=(Finding("EMAIL", "$.text$.mail"),))
+    script.events = recorded(asked, answer)
+    shown = run("show", asked.call_id, *options, colours=True).stdout
+    assert '\x1b[1;35m"zqx"' in shown
+    plain = run("show", asked.call_id, *options).stdout
+    assert '"text": (a text that holds) {\n      "mail": "zqx",\n      "n": 7\n    },' in plain
+    assert all(line in plain for line in ('"other": "[no JSON"', '"empty": "[]"'))
+
+
+def test_an_answer_that_comes_twice_says_whose_it_is(script: Script, options: list[str]) -> None:
+    one = new_id()
+    asked, answer = exchange(one)
+    script.session = session(one)
+    script.events = recorded(asked, answer, replace(answer, event_id=new_id(), reason="cut off"))
+    [_, second] = run("show", one, *options).stdout.split("\n\n")[1].splitlines()
+    assert all(word in second for word in ("answer to tools/call query", "cut off"))
+
+
 @pytest.mark.parametrize("body", [b"[" * 5_000, b'{"a":1,"a":2}', b"\xff\x00", b"[NaN]", b"[]"])
 def test_any_body_is_shown(script: Script, options: list[str], body: bytes) -> None:
     asked, answer = exchange(new_id(), body=body)
