@@ -251,7 +251,8 @@ def _session_lines(report: SessionReport) -> Iterator[str]:
     if seal:
         yield f"VALID: session {report.session_id} is whole, unaltered and in order"
     else:
-        yield f"UNSEALED: what is here of session {report.session_id} is unaltered and in order; nothing proves that it is all"
+        yield f"UNSEALED: what is here of session {report.session_id} is unaltered and in order;"
+        yield "  nothing proves that it is all: without a seal, events may be missing"
     yield from _trust_lines(report.trusted)
     yield f"  events     {report.events}, from {_moment(report.first_time_us)} to {_moment(report.last_time_us)}"
     yield f"             indices {report.first_index} to {report.last_index} of the log"
