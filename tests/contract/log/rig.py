@@ -107,7 +107,7 @@ class Rig:
     async def shown(self) -> Checkpoint:
         """Publish, and return the checkpoint that is shown, verified."""
         shown = await self.published()
-        assert shown is not None, self.watch.problem
+        assert shown is not None, self.watch.complaint
         return open_checkpoint(shown.note, self.identity.verifiers).checkpoint
 
     async def close(self) -> None:

@@ -83,7 +83,7 @@ async def test_without_its_state_nothing_is_signed(rig: Start, dsn: str, tmp_pat
     shown = await one.published()
     assert shown is not None
     assert shown.size == 20
-    assert "log.state is not what a recorder wrote" in one.watch.problem
+    assert "log.state is not what a recorder wrote" in one.watch.complaint
     again = rig()
     await again.caught_up()
     assert not again.gate.trusted
@@ -126,10 +126,10 @@ async def test_a_database_that_is_away_is_no_reason_to_sign_or_to_stop(rig: Star
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ALTER SCHEMA countersign RENAME TO away")
     assert not await one.watch.look()
-    assert one.watch.problem
+    assert one.watch.complaint
     assert not one.gate.stopped
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ALTER SCHEMA away RENAME TO countersign")
     await add_events(dsn, 5)
     assert (await one.shown()).size == 10
-    assert not one.watch.problem
+    assert not one.watch.complaint

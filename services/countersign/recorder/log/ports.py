@@ -59,7 +59,8 @@ class LogView:
     """How the log stands. Sizes count events: durable, in the tree, shown by the latest checkpoint.
 
     ``lag_s`` is for how many seconds none was published though there are events that none shows. ``stopped`` says why
-    nothing is signed and nothing recorded, and what to do; empty when all is well.
+    nothing is signed and nothing recorded, and what to do; ``problem`` what keeps it from being signed or published now
+    and may pass by itself. Both are empty when all is well.
     """
 
     origin: str
@@ -69,6 +70,7 @@ class LogView:
     published_us: int
     lag_s: int
     stopped: str
+    problem: str
     keys: tuple[str, ...]
 
     def told(self) -> str:
@@ -76,7 +78,9 @@ class LogView:
         told = f"{self.origin}: {self.integrated_size} events, {self.published_size} of them published"
         if self.lag_s:
             told += f", nothing for {self.lag_s} s"
-        return f"{told}; STOPPED: {self.stopped}" if self.stopped else told
+        if self.stopped:
+            return f"{told}; STOPPED: {self.stopped}"
+        return f"{told}; {self.problem}" if self.problem else told
 
 
 class TreeReader(Protocol):

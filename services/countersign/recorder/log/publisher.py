@@ -67,7 +67,7 @@ class Publisher:
         self._recording = recording
         self._clock_s = clock_s
         self._thinned_s = clock_s()
-        self._complaint = ""
+        self.complaint = ""
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -79,7 +79,10 @@ class Publisher:
     async def publish(self) -> bool:
         """Sign and show what is new, if it is this recorder's turn; return whether anything is shown that was not."""
         try:
-            if not await self._turn.is_mine() or not self._gate.trusted:
+            if not await self._turn.is_mine():
+                self.complaint = ""
+                return False
+            if not self._gate.trusted:
                 return False
             pending = await self._signed()
             shown = pending is not None and await self._shown(pending)
@@ -125,7 +128,7 @@ class Publisher:
         origin = self._identity.origin
         last = await self._store.published(origin)
         if last is not None and last.size >= pending.size:
-            self._complaint = ""
+            self.complaint = ""
             return False
         recording = self._recording()
         lines: Sequence[str] = ()
@@ -140,9 +143,9 @@ class Publisher:
         await self._store.publish(origin, pending.size, str(note))
         standing = await self._store.standing(origin)
         self._gate.published(standing.recorded_size - pending.size)
-        if self._complaint:
+        if self.complaint:
             log.info("checkpoints are published again")
-        self._complaint = ""
+        self.complaint = ""
         return True
 
     async def _prove(self, new: int, old: int) -> Sequence[bytes]:
@@ -156,6 +159,6 @@ class Publisher:
             await self._store.thin(self._identity.origin)
 
     def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
+        if complaint != self.complaint:
             log.error("no checkpoint is published now: %s", complaint)
-        self._complaint = complaint
+        self.complaint = complaint

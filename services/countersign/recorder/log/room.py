@@ -71,7 +71,8 @@ class LogRoom:
             published_size=published.size if published is not None else 0,
             published_us=published.published_us if published is not None else 0,
             lag_s=self._watch.lag_s,
-            stopped=self._watch.problem,
+            stopped=self.gate.stopped,
+            problem=self._watch.complaint or self._publisher.complaint,
             keys=tuple(map(str, self.identity.verifiers)),
         )
 

@@ -45,14 +45,9 @@ class Watch:
         self._clock_s = clock_s
         self._shown_s = clock_s()
         self._next_tile: int | None = None
-        self._complaint = ""
+        self.complaint = ""
         self.standing = Standing(0, 0, "")
         self.published: Published | None = None
-
-    @property
-    def problem(self) -> str:
-        """Why the log is not signed, or cannot be looked after, now; empty when all is well."""
-        return self._gate.stopped or self._complaint
 
     @property
     def unpublished(self) -> int:
@@ -137,11 +132,11 @@ class Watch:
     def _well(self) -> None:
         if self._gate.stopped:
             log.warning("the log goes on: what stopped it is no more")
-        elif self._complaint:
+        elif self.complaint:
             log.info("the log is looked after again")
-        self._complaint = ""
+        self.complaint = ""
 
     def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
+        if complaint != self.complaint:
             log.error("the log cannot be looked after now: %s", complaint)
-        self._complaint = complaint
+        self.complaint = complaint
