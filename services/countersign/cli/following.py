@@ -18,7 +18,7 @@ FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 8.0
 # Something comes at least every ten seconds.
 _SILENCE_S: Final = 30.0
-_LOOK_S: Final = 5.0
+_LOOK_S: Final = 0.1
 _PASSING: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -55,30 +55,35 @@ class Following(Generic[Told]):
     def __init__(self, connect: Callable[[], Stream[Told]], *, ends_empty: bool = False) -> None:
         self._connect = connect
         self._ends_empty = ends_empty
-        self._over = threading.Event()
+        self._ended = self._finished = self._telling = False
         self._stream: Stream[Told] | None = None
         self._heard_s = 0.0
-        self._silent = threading.Thread(target=self._watch, name="following", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name="following", daemon=True)
 
     def end(self) -> None:
-        """Tell no more; safe to call from a signal's handler, and from anywhere."""
-        self._over.set()
-        if self._stream is not None:
-            self._stream.cancel()
+        """Tell no more. Takes no lock, so that a signal's handler may call it."""
+        self._ended = True
 
     def told(self) -> Iterator[Told]:
-        """Yield what comes, over all connections."""
-        self._silent.start()
+        """Yield what comes, over all connections; may be asked for once."""
+        self._watcher.start()
+        try:
+            yield from self._connections()
+        finally:
+            self._finished = True
+
+    def _connections(self) -> Iterator[Told]:
         wait_s, ever = FIRST_WAIT_S, False
-        while not self._over.is_set():
+        while not self._is_over():
             heard, lost = False, False
             try:
                 for each in self._opened():
                     self._heard_s = time.monotonic()
-                    heard = ever = True
+                    heard = ever = self._telling = True
                     yield each
+                    self._heard_s, self._telling = time.monotonic(), False
             except grpc.RpcError as error:
-                if self._over.is_set():
+                if self._is_over():
                     return
                 if not (ever and _may_pass(error)):
                     raise
@@ -87,12 +92,12 @@ class Following(Generic[Told]):
                 wait_s = FIRST_WAIT_S
             elif self._ends_empty and not lost:
                 return
-            if self._over.is_set() or (heard and not lost):
+            if self._is_over() or (heard and not lost):
                 continue
             # Many that follow lose their connections together.
             pause_s = wait_s * (500 + secrets.randbelow(501)) / 1000
             typer.echo(f"the connection is lost; trying again in {pause_s:.1f} s", err=True)
-            self._over.wait(pause_s)
+            self._pause(pause_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     @contextmanager
@@ -113,15 +118,26 @@ class Following(Generic[Told]):
         finally:
             signal.signal(signal.SIGINT, before)
 
+    def _is_over(self) -> bool:
+        return self._ended
+
     def _opened(self) -> Stream[Told]:
         self._heard_s = time.monotonic()
         self._stream = self._connect()
         return self._stream
 
+    def _pause(self, pause_s: float) -> None:
+        until_s = time.monotonic() + pause_s
+        while not self._is_over() and (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, _LOOK_S))
+
     def _watch(self) -> None:
-        """Give up connections on which nothing is heard: whatever they led to is gone."""
-        while not self._over.wait(_LOOK_S):
-            if self._stream is not None and time.monotonic() - self._heard_s > _SILENCE_S:
+        """Hang up when it is to end, and where nothing is heard any more: whatever that led to is gone."""
+        while not self._finished:
+            time.sleep(_LOOK_S)
+            # Whoever is told may take their time.
+            silent = not self._telling and time.monotonic() - self._heard_s > _SILENCE_S
+            if (self._ended or silent) and self._stream is not None:
                 self._stream.cancel()
 
 
