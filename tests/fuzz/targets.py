@@ -29,6 +29,7 @@ from countersign.masking.readings import readings
 from countersign.masking.tokens import Mint
 from countersign.masking.unmask import NotUnmaskable, unmasked
 from countersign.model.rule import OwnDetector
+from tests.fuzz import exports
 from tests.fuzz.oracles import (
     CANARY,
     DEPTH,
@@ -377,6 +378,7 @@ TARGETS = {
     "mask-files": Target(mask_files, _file_seeds),
     "events": Target(split_events, _event_seeds),
     "patterns": Target(run_patterns, _pattern_seeds),
+    "exports": Target(exports.verify_changed, exports.seeds),
 }
 
 WORDS = (
