@@ -72,7 +72,8 @@ class LogServer(log_pb2_grpc.LogServiceServicer):
             await self._door.audited(principal, request, "", context)
         except _ERRORS as error:
             await _abort(context, error)
-        view = self._log.view
+        view, recording = self._log.view, self._recording()
+        keys = {one.name: one.key for one in recording.witnesses}
         return log_pb2.GetLogStatusResponse(
             origin=view.origin,
             recorded_size=view.recorded_size,
@@ -81,10 +82,12 @@ class LogServer(log_pb2_grpc.LogServiceServicer):
             published_time_us=view.published_us,
             stopped=view.stopped,
             witnesses=[
-                log_pb2.WitnessStatus(name=one.name, cosigned_size=one.cosigned_size, problem=one.problem)
+                log_pb2.WitnessStatus(
+                    name=one.name, cosigned_size=one.cosigned_size, problem=one.problem, key=keys.get(one.name, "")
+                )
                 for one in self._log.witnesses
             ],
-            witnesses_needed=self._recording().witnesses_needed,
+            witnesses_needed=recording.witnesses_needed,
             keys=view.keys,
         )
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%countersign/api/recorder/v1/log.proto\x12\x1b\x63ountersign.api.recorder.v1\"\x15\n\x13GetLogStatusRequest\"\x81\x02\n\x14GetLogStatusResponse\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x15\n\rrecorded_size\x18\x02 \x01(\x04\x12\x17\n\x0fintegrated_size\x18\x03 \x01(\x04\x12\x16\n\x0epublished_size\x18\x04 \x01(\x04\x12\x19\n\x11published_time_us\x18\x05 \x01(\x03\x12\x0f\n\x07stopped\x18\x06 \x01(\t\x12=\n\twitnesses\x18\x07 \x03(\x0b\x32*.countersign.api.recorder.v1.WitnessStatus\x12\x18\n\x10witnesses_needed\x18\x08 \x01(\r\x12\x0c\n\x04keys\x18\t \x03(\t\"E\n\rWitnessStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rcosigned_size\x18\x02 \x01(\x04\x12\x0f\n\x07problem\x18\x03 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"H\n\x18GetInclusionProofRequest\x12\x0f\n\x05index\x18\x01 \x01(\x04H\x00\x12\x12\n\x08\x65vent_id\x18\x02 \x01(\tH\x00\x42\x07\n\x05\x65vent\"\\\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\t\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"@\n\x1aGetConsistencyProofRequest\x12\x11\n\tfrom_size\x18\x01 \x01(\x04\x12\x0f\n\x07to_size\x18\x02 \x01(\x04\"A\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t\"T\n\x14\x45xportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0ewithout_bodies\x18\x02 \x01(\x08\x12\x10\n\x08unsealed\x18\x03 \x01(\x08\"(\n\x15\x45xportSessionResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"\x10\n\x0e\x44umpLogRequest\"E\n\x0f\x44umpLogResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x32\xeb\x05\n\nLogService\x12s\n\x0cGetLogStatus\x12\x30.countersign.api.recorder.v1.GetLogStatusRequest\x1a\x31.countersign.api.recorder.v1.GetLogStatusResponse\x12v\n\rGetCheckpoint\x12\x31.countersign.api.recorder.v1.GetCheckpointRequest\x1a\x32.countersign.api.recorder.v1.GetCheckpointResponse\x12\x82\x01\n\x11GetInclusionProof\x12\x35.countersign.api.recorder.v1.GetInclusionProofRequest\x1a\x36.countersign.api.recorder.v1.GetInclusionProofResponse\x12\x88\x01\n\x13GetConsistencyProof\x12\x37.countersign.api.recorder.v1.GetConsistencyProofRequest\x1a\x38.countersign.api.recorder.v1.GetConsistencyProofResponse\x12x\n\rExportSession\x12\x31.countersign.api.recorder.v1.ExportSessionRequest\x1a\x32.countersign.api.recorder.v1.ExportSessionResponse0\x01\x12\x66\n\x07\x44umpLog\x12+.countersign.api.recorder.v1.DumpLogRequest\x1a,.countersign.api.recorder.v1.DumpLogResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%countersign/api/recorder/v1/log.proto\x12\x1b\x63ountersign.api.recorder.v1\"\x15\n\x13GetLogStatusRequest\"\x81\x02\n\x14GetLogStatusResponse\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x15\n\rrecorded_size\x18\x02 \x01(\x04\x12\x17\n\x0fintegrated_size\x18\x03 \x01(\x04\x12\x16\n\x0epublished_size\x18\x04 \x01(\x04\x12\x19\n\x11published_time_us\x18\x05 \x01(\x03\x12\x0f\n\x07stopped\x18\x06 \x01(\t\x12=\n\twitnesses\x18\x07 \x03(\x0b\x32*.countersign.api.recorder.v1.WitnessStatus\x12\x18\n\x10witnesses_needed\x18\x08 \x01(\r\x12\x0c\n\x04keys\x18\t \x03(\t\"R\n\rWitnessStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rcosigned_size\x18\x02 \x01(\x04\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"H\n\x18GetInclusionProofRequest\x12\x0f\n\x05index\x18\x01 \x01(\x04H\x00\x12\x12\n\x08\x65vent_id\x18\x02 \x01(\tH\x00\x42\x07\n\x05\x65vent\"\\\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04leaf\x18\x02 \x01(\t\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"@\n\x1aGetConsistencyProofRequest\x12\x11\n\tfrom_size\x18\x01 \x01(\x04\x12\x0f\n\x07to_size\x18\x02 \x01(\x04\"A\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t\"T\n\x14\x45xportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0ewithout_bodies\x18\x02 \x01(\x08\x12\x10\n\x08unsealed\x18\x03 \x01(\x08\"(\n\x15\x45xportSessionResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"\x10\n\x0e\x44umpLogRequest\"E\n\x0f\x44umpLogResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x32\xeb\x05\n\nLogService\x12s\n\x0cGetLogStatus\x12\x30.countersign.api.recorder.v1.GetLogStatusRequest\x1a\x31.countersign.api.recorder.v1.GetLogStatusResponse\x12v\n\rGetCheckpoint\x12\x31.countersign.api.recorder.v1.GetCheckpointRequest\x1a\x32.countersign.api.recorder.v1.GetCheckpointResponse\x12\x82\x01\n\x11GetInclusionProof\x12\x35.countersign.api.recorder.v1.GetInclusionProofRequest\x1a\x36.countersign.api.recorder.v1.GetInclusionProofResponse\x12\x88\x01\n\x13GetConsistencyProof\x12\x37.countersign.api.recorder.v1.GetConsistencyProofRequest\x1a\x38.countersign.api.recorder.v1.GetConsistencyProofResponse\x12x\n\rExportSession\x12\x31.countersign.api.recorder.v1.ExportSessionRequest\x1a\x32.countersign.api.recorder.v1.ExportSessionResponse0\x01\x12\x66\n\x07\x44umpLog\x12+.countersign.api.recorder.v1.DumpLogRequest\x1a,.countersign.api.recorder.v1.DumpLogResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,27 +36,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOGSTATUSRESPONSE']._serialized_start=94
   _globals['_GETLOGSTATUSRESPONSE']._serialized_end=351
   _globals['_WITNESSSTATUS']._serialized_start=353
-  _globals['_WITNESSSTATUS']._serialized_end=422
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=424
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=446
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=448
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=491
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=493
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=565
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=567
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=659
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=661
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=725
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=727
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=792
-  _globals['_EXPORTSESSIONREQUEST']._serialized_start=794
-  _globals['_EXPORTSESSIONREQUEST']._serialized_end=878
-  _globals['_EXPORTSESSIONRESPONSE']._serialized_start=880
-  _globals['_EXPORTSESSIONRESPONSE']._serialized_end=920
-  _globals['_DUMPLOGREQUEST']._serialized_start=922
-  _globals['_DUMPLOGREQUEST']._serialized_end=938
-  _globals['_DUMPLOGRESPONSE']._serialized_start=940
-  _globals['_DUMPLOGRESPONSE']._serialized_end=1009
-  _globals['_LOGSERVICE']._serialized_start=1012
-  _globals['_LOGSERVICE']._serialized_end=1759
+  _globals['_WITNESSSTATUS']._serialized_end=435
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=437
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=459
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=461
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=504
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=506
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=578
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=580
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=672
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=674
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=738
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=740
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=805
+  _globals['_EXPORTSESSIONREQUEST']._serialized_start=807
+  _globals['_EXPORTSESSIONREQUEST']._serialized_end=891
+  _globals['_EXPORTSESSIONRESPONSE']._serialized_start=893
+  _globals['_EXPORTSESSIONRESPONSE']._serialized_end=933
+  _globals['_DUMPLOGREQUEST']._serialized_start=935
+  _globals['_DUMPLOGREQUEST']._serialized_end=951
+  _globals['_DUMPLOGRESPONSE']._serialized_start=953
+  _globals['_DUMPLOGRESPONSE']._serialized_end=1022
+  _globals['_LOGSERVICE']._serialized_start=1025
+  _globals['_LOGSERVICE']._serialized_end=1772
 # @@protoc_insertion_point(module_scope)

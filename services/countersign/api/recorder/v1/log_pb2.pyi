@@ -90,21 +90,25 @@ class WitnessStatus(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     COSIGNED_SIZE_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     cosigned_size: _builtins.int
     """The size that it cosigned last."""
     problem: _builtins.str
     """Why it did not cosign the latest checkpoint; empty when it did."""
+    key: _builtins.str
+    """What it cosigns with, as a verifier key (c2sp.org/signed-note)."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         cosigned_size: _builtins.int = ...,
         problem: _builtins.str = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned_size", b"cosigned_size", "name", b"name", "problem", b"problem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosigned_size", b"cosigned_size", "key", b"key", "name", b"name", "problem", b"problem"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
