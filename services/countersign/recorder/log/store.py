@@ -20,9 +20,13 @@ BATCH_EVENTS = 64 * TILE_WIDTH
 
 _LOCK = b"SELECT integrated_size FROM countersign.log FOR UPDATE SKIP LOCKED"
 # Tile by tile, hashed there: what travels is 32 bytes an event.
+# First the hashes, so that they are sorted, not the records.
 _LEAVES = b"""
-    SELECT min(index), max(index), string_agg(sha256('\\x00'::bytea || convert_to(record, 'UTF8')), '' ORDER BY index)
-    FROM countersign.events WHERE index >= %s AND index < %s GROUP BY index >> 8 ORDER BY 1"""
+    WITH leaves AS MATERIALIZED (
+        SELECT index, sha256('\\x00'::bytea || convert_to(record, 'UTF8')) AS hash FROM countersign.events
+        WHERE index >= %s AND index < %s
+    )
+    SELECT min(index), max(index), string_agg(hash, '' ORDER BY index) FROM leaves GROUP BY index >> 8 ORDER BY 1"""
 _TILES = b"""
     SELECT t.level, t.tile, t.hashes FROM countersign.tiles AS t
     JOIN unnest(%s::smallint[], %s::bigint[]) AS wanted (level, tile) USING (level, tile)"""

@@ -21,12 +21,15 @@ _IDLE = b"""
 _ENDED = b"""
     SELECT session_id, target, event_count FROM countersign.sessions
     WHERE ended AND seal_index IS NULL AND touched_at < %s ORDER BY first_index LIMIT %s"""
+# First the hashes, so that they are sorted, not the records.
 _LEAVES = b"""
-    SELECT p.session_id, p.start, p.stop,
-        string_agg(sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')), '' ORDER BY e.sequence)
-    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS p (session_id, start, stop)
-    JOIN countersign.events AS e ON e.session_id = p.session_id AND e.sequence >= p.start AND e.sequence < p.stop
-    GROUP BY p.session_id, p.start, p.stop"""
+    WITH leaves AS MATERIALIZED (
+        SELECT p.session_id, p.start, p.stop, e.sequence, sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')) AS hash
+        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS p (session_id, start, stop)
+        JOIN countersign.events AS e ON e.session_id = p.session_id AND e.sequence >= p.start AND e.sequence < p.stop
+    )
+    SELECT session_id, start, stop, string_agg(hash, '' ORDER BY sequence) FROM leaves
+    GROUP BY session_id, start, stop"""
 # Requests that were allowed; whole answers and the ends of streams.
 _UNANSWERED = b"""
     SELECT r.session_id, count(*) FROM countersign.events AS r
