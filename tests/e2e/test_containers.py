@@ -27,6 +27,7 @@ from tests.support.auditors import session_service
 from tests.support.clients import call, post
 from tests.support.gateway import Setup, Upstream, free_port, short_folder, wait_until
 from tests.support.issuer import RunningIssuer, running_issuer
+from tests.support.log_keys import log_key
 from tests.support.postgres import running_postgres
 from tests.support.targets import answers, scripted_target, tool_text
 
@@ -108,6 +109,8 @@ def deployment() -> Iterator[Deployment]:
             "COUNTERSIGN_APPROVER": f"127.0.0.1:{ports['approver']}",
             "COUNTERSIGN_LISTEN_HTTP": page,
             "COUNTERSIGN_POSTGRES_DSN": postgres.dsn(),
+            "COUNTERSIGN_LOG_KEYS": log_key().secret_text(),
+            "COUNTERSIGN_LOG_STATE": str(folder / "log.state"),
         }
         countersign = [sys.executable, "-m", "countersign.cli.main"]
         for name in SERVICES:
