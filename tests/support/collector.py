@@ -28,6 +28,11 @@ class Collector:
     """Service and trace id, in hex, of each span."""
     metrics: set[str] = field(default_factory=set)
     """The names of all metrics."""
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    """Every log record of exports that were taken whole, in order."""
+    refuses_logs: bool = False
+    """Whether one record of each export of logs is rejected (partial success)."""
+    refused_exports: int = 0
 
     async def take_traces(self, request: Request) -> Response:
         """Take an export of spans."""
@@ -56,6 +61,21 @@ class Collector:
         }
         return JSONResponse({})
 
+    async def take_logs(self, request: Request) -> Response:
+        """Take an export of logs, or all of it but one."""
+        exported = json.loads(await request.body())
+        self.received.append(json.dumps(exported))
+        if self.refuses_logs:
+            self.refused_exports += 1
+            return JSONResponse({"partialSuccess": {"rejectedLogRecords": "1", "errorMessage": "one is odd"}})
+        self.logs += [
+            record
+            for resource in exported["resourceLogs"]
+            for scope in resource["scopeLogs"]
+            for record in scope["logRecords"]
+        ]
+        return JSONResponse({"partialSuccess": {}})
+
     def _take_json(self, exported: dict[str, list[dict[str, Any]]]) -> None:
         self.received.append(json.dumps(exported))
         for resource in exported["resourceSpans"]:
@@ -71,6 +91,7 @@ def running_collector() -> Iterator[Collector]:
     routes = [
         Route("/v1/traces", collector.take_traces, methods=["POST"]),
         Route("/v1/metrics", collector.take_metrics, methods=["POST"]),
+        Route("/v1/logs", collector.take_logs, methods=["POST"]),
     ]
     with ThreadedServer(Starlette(routes=routes)) as server:
         collector.endpoint = server.url

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from countersign.cli.export import run
+from countersign.cli.export import run, session
 
 _app = typer.Typer(
-    help="Hand the record on to files, collectors and SIEMs, and see how far each is.",
+    help="Save sessions with their proofs; hand the record on to files, collectors and SIEMs, and see how far each is.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-run.register(_app)
+for _room in (session, run):
+    _room.register(_app)
 
 
 def register(app: typer.Typer) -> None:

@@ -115,13 +115,15 @@ def status(
 
 
 def _chosen(config: Path, names: Sequence[str]) -> list[Sink]:
+    from countersign.cli.check import print_problems
     from countersign.cli.wiring.exporting import configured
     from countersign.config import ConfigRefused
 
     try:
         sinks = configured(config, environment())
     except ConfigRefused as refused:
-        raise stop(str(refused), USAGE) from None
+        print_problems(refused)
+        raise typer.Exit(USAGE) from None
     known = {one.name: one for one in sinks}
     if not known:
         raise stop(f"{config} names no sinks: add recording.exports, such as {{siem: {{ocsf: {{file: ...}}}}}}", USAGE)
