@@ -288,6 +288,7 @@ async def _write_sessions(connection: AsyncConnection, changes: Sequence[Session
             await connection.execute(_NAME_SESSION, (*_who(change), change.session_id))
         if change.ended:
             await connection.execute(_END_SESSION, (change.session_id,))
+    for change in changes:
         if change.seal is not None:
             index, seal = change.seal
             values = (index, seal.seal_root, seal.unanswered_count, seal.method, now, change.session_id)

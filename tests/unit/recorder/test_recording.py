@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import grpc
 import pytest
 
 from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc
+from countersign.model.continuation import next_session
 from countersign.runtime.recording import MAX_EVENT_BYTES, NotRecorded, Recorder, to_message
-from tests.support.events import request
+from tests.support.events import new_id, request
 from tests.support.recorders import until
 
 EVENT_BYTES = to_message(request()).ByteSize()
@@ -60,6 +62,26 @@ class Scripted(recorder_pb2_grpc.RecorderServiceServicer):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
             if answer is not None:
                 yield answer
+
+
+def seal_first(batch: recorder_pb2.AppendRequest) -> recorder_pb2.AppendResponse | None:
+    """All sessions are sealed but those that go on from one."""
+    sealed = [event for event in batch.events if not event.continues]
+    code = recorder_pb2.REFUSAL_CODE_SESSION_SEALED
+    refusals = [
+        recorder_pb2.AppendRefusal(
+            event_id=event.event_id, code=code, continue_as=str(next_session(UUID(event.session_id)))
+        )
+        for event in sealed
+    ]
+    return recorder_pb2.AppendResponse(batch_id=batch.batch_id, refusals=refusals)
+
+
+def seal_all(batch: recorder_pb2.AppendRequest) -> recorder_pb2.AppendResponse | None:
+    """Says what does not go on from the event's session."""
+    code, event = recorder_pb2.REFUSAL_CODE_SESSION_SEALED, batch.events[0]
+    refused = recorder_pb2.AppendRefusal(event_id=event.event_id, code=code, message="sealed", continue_as=new_id())
+    return recorder_pb2.AppendResponse(batch_id=batch.batch_id, refusals=[refused])
 
 
 @asynccontextmanager
@@ -113,6 +135,26 @@ async def test_refused_event_raises_with_the_reason_and_the_others_are_recorded(
     for event, result in zip(events, results, strict=True):
         assert (str(result) == "target is missing") == (event.event_id in refused)
         assert (result is None) == (event.event_id not in refused)
+
+
+async def test_event_of_a_sealed_session_is_sent_again_where_it_goes_on_and_the_next_one_at_once() -> None:
+    scripted = Scripted(seal_first)
+    session = new_id()
+    async with house(scripted) as sender:
+        events = [request(session) for _ in range(3)]
+        await asyncio.gather(*[sender.record(event) for event in events])
+        sent = sum(map(len, scripted.batches))
+        await sender.record(request(session))
+        assert (sender.queue_depth, sender.queue_size_bytes) == (0, 0)
+    assert sum(map(len, scripted.batches)) == sent + 1
+    assert {event.event_id for event in events} <= {event_id for batch in scripted.batches for event_id in batch}
+
+
+async def test_refusal_that_names_no_continuation_of_the_session_is_a_refusal() -> None:
+    async with house(Scripted(seal_all)) as sender:
+        with pytest.raises(NotRecorded, match="sealed"):
+            await sender.record(request())
+        assert sender.queue_depth == 0
 
 
 async def test_silence_ends_in_time_and_the_late_acknowledgement_frees_the_queue() -> None:
