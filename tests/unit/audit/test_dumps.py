@@ -8,7 +8,8 @@ from functools import cache
 import pytest
 
 from countersign.audit import DumpReport, Invalid, verify_dump
-from countersign.tlog import KeyKind, SignerKey
+from countersign.audit.dumps import _Check
+from countersign.tlog import KeyKind, SignerKey, perfect_root
 from tests.support.audited import LOG, NOW_S, POLICY_TEXT, Folder, Record, changed, policy, session_id, small_record
 
 Files = dict[str, bytes]
@@ -83,6 +84,21 @@ def test_a_file_that_is_missing_or_does_not_belong_is_named() -> None:
         assert refused(files | {path: files["tile/0/000"]}).path == path
     # What stands elsewhere is not of the log.
     verify(files | {"README": b"mine"})
+
+
+def test_a_full_tile_of_a_higher_level_is_computed_anew() -> None:
+    # 65,536 hashes, without the events that they would be of.
+    row = [index.to_bytes(32, "big") for index in range(256)]
+    level_1 = [perfect_root(row)] * 256
+    for content, wrong in ((b"".join(level_1), False), (b"".join([*level_1[:-1], row[0]]), True)):
+        check = _Check(Folder({"tile/1/000": content}), None)
+        for _ in range(255):
+            check._push(0, row)
+        if wrong:
+            with pytest.raises(Invalid, match="tile/1/000"):
+                check._push(0, row)
+        else:
+            check._push(0, row)
 
 
 def test_an_entry_that_was_changed_is_named() -> None:

@@ -219,6 +219,14 @@ def test_a_session_that_lost_an_event_before_it_was_sealed_is_caught_where_the_s
     assert "closes a session of 3 events, and there are 2" in str(refused(export(record, "a", [shown[0], *shown[2:]])))
 
 
+def test_nothing_comes_after_a_seal_even_where_the_log_has_it() -> None:
+    record = Record()
+    record.event("a")
+    record.seal("a")
+    record.event("a")
+    assert "after the seal" in str(refused(record.export("a")))
+
+
 def test_an_id_that_comes_twice_is_caught_even_where_the_log_has_it_twice() -> None:
     record = Record()
     first = json.loads(record.event("a").leaf)

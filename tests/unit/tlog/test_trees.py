@@ -142,6 +142,13 @@ def test_what_is_not_in_a_tree_has_no_proof(index: int, size: int) -> None:
         root_from_inclusion(ROW[0], index, size, [])
 
 
+def test_a_proof_that_ends_early_leads_nowhere() -> None:
+    hashes = plan_inclusion(3, 300).make(TILES)
+    for shown in (hashes[:-1], (), (*hashes, ROW[0])):
+        with pytest.raises(BadProof):
+            root_from_inclusion(ROW[3], 3, 300, shown)
+
+
 def test_hashes_of_other_lengths_and_endless_proofs_are_refused() -> None:
     with pytest.raises(BadProof):
         root_from_inclusion(ROW[0], 0, 2, [ROW[1][:-1]])
