@@ -20,6 +20,7 @@ from countersign.recorder.ports import (
     StoredFact,
     Unstorable,
 )
+from countersign.recorder.search.facets import details_of
 from countersign.runtime.postgres import DatabaseUnavailable
 
 PAGE_EVENTS = 3
@@ -113,6 +114,19 @@ class MemoryStore:
         return (
             wanted.subject in ("", row.who.subject)
             and wanted.target in ("", row.target)
+            and wanted.issuer in ("", row.who.issuer)
+            and wanted.group in ("", *row.who.groups)
+            and wanted.principal_kind in ("", row.who.kind)
+            and all(
+                any(value in ("", *had(one)) for one in mine)
+                for value, had in (
+                    (wanted.method, lambda one: [one.method]),
+                    (wanted.rule, lambda one: details_of(one.record).rules),
+                    (wanted.approval_id, lambda one: [details_of(one.record).approval_id]),
+                    (wanted.label, lambda one: details_of(one.record).labels),
+                    (wanted.relation, lambda one: details_of(one.record).relations),
+                )
+            )
             and counts[wanted.outcome] > 0
             and (not wanted.name or any(one.kind == 1 and one.name == searchable(wanted.name) for one in mine))
             and any(since <= one.time_us < until for one in mine)

@@ -57,7 +57,7 @@ def next_page_token(request: session_pb2.ListSessionsRequest, last_index: int) -
 
 def session_id(text: str) -> UUID:
     """Read a session id. Raises ``BadQuestion``."""
-    return _uuid(text, "session_id")
+    return uuid_of(text, "session_id")
 
 
 def event_id(request: session_pb2.StreamCallsRequest) -> UUID | None:
@@ -67,7 +67,7 @@ def event_id(request: session_pb2.StreamCallsRequest) -> UUID | None:
         return None
     if wanted.subject or wanted.target or request.HasField("since") or request.HasField("until"):
         raise BadQuestion("filter.event_id: names one event, so nothing else can be asked of it")
-    return _uuid(wanted.event_id, "filter.event_id")
+    return uuid_of(wanted.event_id, "filter.event_id")
 
 
 def calls(request: session_pb2.StreamCallsRequest) -> CallFilter:
@@ -75,12 +75,12 @@ def calls(request: session_pb2.StreamCallsRequest) -> CallFilter:
     for field in ("since", "until"):
         if not request.HasField(field):
             raise BadQuestion(f"{field}: is needed, unless filter.event_id is given")
-    since, until = _microseconds(request.since, "since"), _microseconds(request.until, "until")
+    since, until = microseconds(request.since, "since"), microseconds(request.until, "until")
     if until <= since:
         raise BadQuestion("until: not after since")
     if request.from_index > _MAX_INDEX:
         raise BadQuestion("from_index: not one of ours")
-    bodies = _microseconds(request.bodies_since, "bodies_since") if request.HasField("bodies_since") else since
+    bodies = microseconds(request.bodies_since, "bodies_since") if request.HasField("bodies_since") else since
     return CallFilter(since, until, bodies, request.filter.subject, request.filter.target)
 
 
@@ -102,7 +102,8 @@ def manner(request: session_pb2.ReplaySessionRequest) -> Manner:
     )
 
 
-def _uuid(text: str, field: str) -> UUID:
+def uuid_of(text: str, field: str) -> UUID:
+    """Read an id as it is written, in ``field`` of a question. Raises ``BadQuestion``."""
     try:
         value = UUID(text)
     except ValueError:
@@ -115,14 +116,32 @@ def _uuid(text: str, field: str) -> UUID:
 def _filter(given: session_pb2.SessionFilter) -> SessionFilter:
     if given.outcome not in event_pb2.Outcome.values():
         raise BadQuestion("filter.outcome: unknown")
-    since = _microseconds(given.since, "filter.since") if given.HasField("since") else None
-    until = _microseconds(given.until, "filter.until") if given.HasField("until") else None
+    since = microseconds(given.since, "filter.since") if given.HasField("since") else None
+    until = microseconds(given.until, "filter.until") if given.HasField("until") else None
     if since is not None and until is not None and until <= since:
         raise BadQuestion("filter.until: not after filter.since")
-    return SessionFilter(given.subject, given.target, given.name, given.outcome, since, until)
+    if given.approval_id:
+        uuid_of(given.approval_id, "filter.approval_id")
+    return SessionFilter(
+        given.subject,
+        given.target,
+        given.name,
+        given.outcome,
+        since,
+        until,
+        issuer=given.issuer,
+        group=given.group,
+        principal_kind=given.principal_kind,
+        method=given.method,
+        rule=given.rule,
+        approval_id=given.approval_id,
+        label=given.label,
+        relation=given.relation,
+    )
 
 
-def _microseconds(stamp: Timestamp, field: str) -> int:
+def microseconds(stamp: Timestamp, field: str) -> int:
+    """Read a time, in microseconds since the epoch. Raises ``BadQuestion``."""
     if not (_FIRST_SECOND <= stamp.seconds <= _LAST_SECOND and 0 <= stamp.nanos < 1_000_000_000):
         raise BadQuestion(f"{field}: not a time")
     return stamp.seconds * 1_000_000 + stamp.nanos // 1_000

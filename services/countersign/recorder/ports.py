@@ -47,6 +47,15 @@ class SessionFilter:
     outcome: int = 0
     since_us: int | None = None
     until_us: int | None = None
+    issuer: str = ""
+    group: str = ""
+    principal_kind: str = ""
+    # From here on: sessions with an event that has this.
+    method: str = ""
+    rule: str = ""
+    approval_id: str = ""
+    label: str = ""
+    relation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from countersign.recorder import stored_calls
 from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.ports import CallFilter, FactPage, SealRow, SessionFilter, SessionRow, StoredEvent
+from countersign.recorder.search.marked_sessions import is_marked, marked_sessions
 from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
 from countersign.recorder.who import Who, searchable
 from countersign.runtime.postgres import Readers
@@ -54,6 +55,9 @@ class PostgresReadStore:
     async def sessions(self, wanted: SessionFilter, *, before: int | None, limit: int) -> list[SessionRow]:
         """See ``ReadStore.sessions``."""
         conditions, values = _conditions(wanted)
+        for condition, given in await self._marked(wanted):
+            conditions.append(condition)
+            values += given
         if before is not None:
             conditions.append(b"first_index < %s")
             values.append(before)
@@ -62,6 +66,12 @@ class PostgresReadStore:
         async with self._readers.connection() as connection:
             found = await connection.execute(query, (*values, limit))
             return [_session_row(row) for row in await found.fetchall()]
+
+    async def _marked(self, wanted: SessionFilter) -> list[tuple[bytes, list[object]]]:
+        if not is_marked(wanted):
+            return []
+        async with self._readers.connection() as connection:
+            return await marked_sessions(connection, wanted)
 
     async def session(self, session_id: UUID) -> SessionRow | None:
         """See ``ReadStore.session``."""
@@ -113,6 +123,12 @@ def _conditions(wanted: SessionFilter) -> tuple[list[bytes], list[object]]:
         add(b"subject = %s", searchable(wanted.subject))
     if wanted.target:
         add(b"target = %s", searchable(wanted.target))
+    if wanted.issuer:
+        add(b"issuer = %s", searchable(wanted.issuer))
+    if wanted.principal_kind:
+        add(b"kind = %s", searchable(wanted.principal_kind))
+    if wanted.group:
+        add(b"%s = ANY (groups)", searchable(wanted.group))
     if wanted.outcome:
         add(_OUTCOME_CONDITIONS[wanted.outcome])
     if wanted.name:

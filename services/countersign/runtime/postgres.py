@@ -85,12 +85,23 @@ async def connect_writer(dsn: str, *, application_name: str) -> psycopg.AsyncCon
 
 
 class Readers:
-    """A small pool of read-only connections; opened by the first use, healthy when handed out."""
+    """A small pool of read-only connections; opened by the first use, healthy when handed out.
+
+    ``planner`` are settings of the server's that say how it goes about its work.
+    """
 
     def __init__(
-        self, dsn: str, *, application_name: str, size: int = 4, wait_s: float = 5.0, statement_timeout_s: float = 30.0
+        self,
+        dsn: str,
+        *,
+        application_name: str,
+        size: int = 4,
+        wait_s: float = 5.0,
+        statement_timeout_s: float = 30.0,
+        planner: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         settings = {
+            **planner,
             "default_transaction_read_only": "on",
             "statement_timeout": f"{statement_timeout_s:g}s",
             "idle_in_transaction_session_timeout": "15s",

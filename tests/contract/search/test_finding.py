@@ -183,7 +183,10 @@ async def test_what_is_far_from_indexed_is_left_out_and_said_to_be(
     await store.close()
 
 
-async def test_a_search_that_takes_too_long_is_given_back_short_and_goes_on(house: House) -> None:
+async def test_a_search_that_takes_too_long_is_given_back_short_and_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("countersign.recorder.search.finder.WALK_EVENTS", 200)
     wanted = Wanted(text=query_of("shipped"))
     place: Place | None = None
     found: list[int] = []

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from countersign.api.recorder.v1 import event_pb2, search_pb2
-from countersign.recorder.asked import BadQuestion
-from countersign.recorder.asked import _microseconds as microseconds
-from countersign.recorder.asked import _uuid as uuid_of
+from countersign.recorder.asked import BadQuestion, microseconds, uuid_of
 from countersign.recorder.search.ports import Wanted
 from countersign.recorder.search.query import BadQuery, Query, query_of
 from countersign.recorder.who import searchable

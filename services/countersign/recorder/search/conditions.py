@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 
 from countersign.recorder.search.facets import OF_PRINCIPAL, PAIRS, UNNAMED, mark, mark_pair
 from countersign.recorder.search.ports import Wanted
 from countersign.recorder.search.signature import key_of, places
+
+# What a column holds in place of a NUL, which no value of Postgres's can be compared with.
+_REPLACED = "\ufffd"
 
 
 @dataclass(slots=True)
@@ -55,6 +59,11 @@ def of_events(wanted: Wanted) -> Conditions:
         found.add(b"e.time_us >= %s", wanted.since_us)
     if wanted.until_us is not None:
         found.add(b"e.time_us < %s", wanted.until_us)
+    # A record holds these as JSON does; that it stands there for something else is seen later.
+    for text in (wanted.rule, wanted.approval_id, wanted.label, wanted.relation):
+        if text and _REPLACED not in text:
+            # Without the closing quotation mark: what is searched is shortened.
+            found.add(b"strpos(e.record, %s) > 0", encode_basestring(text)[:-1])
     # A body that is searched must be there.
     if wanted.text is not None:
         found.add(b"e.shelf IS NOT NULL")
@@ -65,9 +74,9 @@ def of_marks(wanted: Wanted) -> Conditions:
     """What a row of marks tells of its block: all that is wanted may be in it."""
     found = Conditions()
     if wanted.since_us is not None:
-        found.add(b"max_time_us >= %s", wanted.since_us)
+        found.add(b"m.max_time_us >= %s", wanted.since_us)
     if wanted.until_us is not None:
-        found.add(b"min_time_us < %s", wanted.until_us)
+        found.add(b"m.min_time_us < %s", wanted.until_us)
     values = _facets(wanted)
     # Pairs first: they leave the fewest blocks.
     pairs = [pair for pair in PAIRS if values.keys() >= set(pair)]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,11 +14,7 @@ from countersign.recorder.search.signature import key_of
 from countersign.recorder.who import searchable
 
 # Two facets may each be in most blocks and never in one event: what people ask for together is marked together.
-PAIRS = (
-    *(("subject", other) for other in ("target", "name", "outcome", "kind", "rule", "label")),
-    *(("target", other) for other in ("name", "outcome", "kind", "rule", "label", "method")),
-    *(("name", other) for other in ("outcome", "label")),
-)
+PAIRS = tuple(combinations(("subject", "target", "name", "outcome", "kind", "rule", "label", "relation"), 2))
 OF_PRINCIPAL = frozenset({"issuer", "subject", "group", "principal_kind"})
 OF_SESSIONS = ("method", "rule", "approval_id", "label", "relation")
 """Those by which sessions are found."""

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 
 from countersign.recorder.search.asked import Place
 from countersign.recorder.search.facets import details_of
-from countersign.recorder.search.ports import Found, SearchStore, Wanted
+from countersign.recorder.search.ports import Found, SearchStore, Span, Wanted
 from countersign.recorder.search.words import SEARCHED_BYTES
 
 # What is not indexed yet is looked through, up to so much of it.
 TAIL_EVENTS = 5_000
 WALK_EVENTS = 1_000
-# How far one statement looks for blocks: at a million events, all of them.
-WINDOW_EVENTS = 1 << 20
-RANGES = 32
+# How far one statement looks for blocks: what is common is near, and a million events are one step for what is rare.
+FIRST_WINDOW_EVENTS, WINDOW_EVENTS = 1 << 14, 1 << 20
+WIDEN = 8
+SPANS = 32
 # A page is told when it took so long to fill, however full it is: the recorder has other things to do.
-BUDGET_S = 0.5
-_AT_ONCE = 32
+BUDGET_S = 0.25
+_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +50,32 @@ class Finder:
             place = Place(extent.head if complete else extent.indexed, complete)
         position = min(place.before, extent.head, span.stop)
         found: list[Found] = []
-        first = True
+        first, window = True, FIRST_WINDOW_EVENTS
         # At least one step, so that pages end some time however slow the database is.
         while position > span.start and len(found) < limit and (first or self._clock_s() < ends_s):
             first = False
             if position > extent.indexed:
                 reached = max(position - WALK_EVENTS, extent.indexed, span.start)
-                ranges: Sequence[range] = [range(reached, position)]
+                spans: Sequence[Span] = [Span(reached, position)]
             else:
-                low = max(position - WINDOW_EVENTS, span.start)
-                candidates = await self._store.candidates(wanted, low=low, high=position, at_most=RANGES)
-                ranges, reached = candidates.ranges, candidates.reached
-            position = await self._look(wanted, ranges, reached, limit, found, ends_s)
+                low = max(position - window, span.start)
+                window = min(WIDEN * window, WINDOW_EVENTS)
+                candidates = await self._store.candidates(wanted, low=low, high=position, at_most=SPANS)
+                spans, reached = candidates.spans, candidates.reached
+            position = await self._look(wanted, spans, reached, limit, found, ends_s)
         following = Place(position, place.complete) if position > span.start else None
         return Page(found, following, place.complete)
 
     async def _look(
-        self, wanted: Wanted, ranges: Sequence[range], reached: int, limit: int, found: list[Found], ends_s: float
+        self, wanted: Wanted, spans: Sequence[Span], reached: int, limit: int, found: list[Found], ends_s: float
     ) -> int:
-        """Add to ``found`` what the ranges hold; return the index below which nothing was looked at."""
+        """Add to ``found`` what the spans hold; return the index below which nothing was looked at."""
         # Most often the first few hold a page; where they do not, larger steps cost less.
         step = 4
-        while ranges and len(found) < limit:
-            some, ranges = ranges[:step], ranges[step:]
+        while spans and len(found) < limit:
+            some, spans = spans[:step], spans[step:]
             step *= 2
-            # One more than can be shown tells whether something is left of these ranges.
-            at_most = limit - len(found) if exact(wanted) else sum(map(len, some))
+            at_most = limit - len(found) if exact(wanted) else sum(one.stop - one.start for one in some)
             rows = await self._store.events(wanted, some, newest_first=True, at_most=at_most)
             for number in range(0, len(rows), _AT_ONCE):
                 for one in await matching(self._store, wanted, rows[number : number + _AT_ONCE]):
@@ -83,7 +84,7 @@ class Finder:
                         return one.index
             if exact(wanted) and len(rows) == at_most and rows:
                 return rows[-1].index
-            if ranges and self._clock_s() >= ends_s:
+            if spans and self._clock_s() >= ends_s:
                 return some[-1].start
         return reached
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from countersign.recorder.search.finder import exact, matching
-from countersign.recorder.search.ports import Found, SearchStore, Wanted
+from countersign.recorder.search.ports import Found, SearchStore, Span, Wanted
 from countersign.runtime.postgres import DatabaseError
 
 LOOK_EVERY_S = 0.25
@@ -102,7 +102,7 @@ async def steps(
 
 
 async def _walk(store: SearchStore, wanted: Wanted, start: int, stop: int) -> tuple[list[Found], int]:
-    rows = await store.events(wanted, [range(start, stop)], newest_first=False, at_most=PAGE_EVENTS)
+    rows = await store.events(wanted, [Span(start, stop)], newest_first=False, at_most=PAGE_EVENTS)
     # A full page may have left something behind.
     reached = rows[-1].index + 1 if len(rows) == PAGE_EVENTS else stop
     return (rows if exact(wanted) else await matching(store, wanted, rows)), reached

@@ -18,6 +18,7 @@ from countersign.runtime.postgres import DatabaseUnavailable, connect_writer, sa
 
 CONTENT_BYTES = SALT_BYTES + SEARCHED_BYTES + 1024
 """As much of a body's content holds the beginning that is searched, also where it does not let itself be compressed."""
+REMEMBERED = 20_000
 
 _BEHIND = b"SELECT (h.next_index >> 6) - p.next_block FROM countersign.search_progress AS p, countersign.head AS h"
 _TAKE = b"SELECT next_block FROM countersign.search_progress FOR UPDATE SKIP LOCKED"
@@ -48,6 +49,8 @@ class PostgresIndexStore:
         self._bodies = bodies
         self._connection: AsyncConnection | None = None
         self._turn = asyncio.Lock()
+        # Sessions go on from block to block with the same facets: most need not be written again.
+        self._written: set[tuple[int, int]] = set()
 
     async def index(self, at_most: int) -> int | None:
         """See ``IndexStore.index``."""
@@ -66,15 +69,25 @@ class PostgresIndexStore:
                 if taken is None or head is None:
                     return None
                 stop: int = min(taken[0] + at_most, head[0])
+                written: set[tuple[int, int]] = set()
                 for block in range(taken[0], stop):
-                    await _write(connection, await self._indexed(connection, block))
+                    one = await self._indexed(connection, block)
+                    await _write(connection, one, one.of_sessions - self._written - written)
+                    written |= one.of_sessions
                 await connection.execute(_MOVE, (max(stop, taken[0]),))
+            self._remember(written)
         return max(0, int(head[0]) - stop)
 
     async def close(self) -> None:
         """See ``IndexStore.close``."""
         async with self._turn:
             await self._let_go()
+
+    def _remember(self, written: set[tuple[int, int]]) -> None:
+        """Remember what is committed, and of it what is recent."""
+        if len(self._written) > REMEMBERED:
+            self._written.clear()
+        self._written |= written
 
     async def _indexed(self, connection: AsyncConnection, block: int) -> IndexedBlock:
         bounds = block << BLOCK_BITS, (block + 1) << BLOCK_BITS
@@ -109,6 +122,8 @@ class PostgresIndexStore:
                 raise
 
     async def _let_go(self) -> None:
+        # What is connected to next may be an older copy.
+        self._written.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -119,8 +134,8 @@ def _marked(row: tuple[Any, ...]) -> Marked:
     return Marked(*columns, tuple(groups), principal_kind)  # type: ignore[call-arg]  # as _BLOCK selects them
 
 
-async def _write(connection: AsyncConnection, one: IndexedBlock) -> None:
-    facets, sessions = zip(*sorted(one.of_sessions), strict=True) if one.of_sessions else ((), ())
+async def _write(connection: AsyncConnection, one: IndexedBlock, of_sessions: set[tuple[int, int]]) -> None:
+    facets, sessions = zip(*sorted(of_sessions), strict=True) if of_sessions else ((), ())
     async with connection.pipeline():
         await connection.execute(_MARKS, (one.block, one.min_time_us, one.max_time_us, one.bits))
         for shelf, bits in sorted(one.words.items()):

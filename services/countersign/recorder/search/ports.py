@@ -44,10 +44,19 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """Ranges of indices that may hold what is wanted, the newest first; from ``reached`` on there are no others."""
+class Span:
+    """Where events are looked for: indices, and the shelves that their bodies may be on, where that is known."""
 
-    ranges: Sequence[range]
+    start: int
+    stop: int
+    shelves: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Where what is wanted may be, the newest first; from ``reached`` on it is nowhere else."""
+
+    spans: Sequence[Span]
     reached: int
 
 
@@ -82,10 +91,10 @@ class SearchStore(Protocol):
         """Return indices outside of which no event has a time that is wanted; without end when none is told."""
 
     async def candidates(self, wanted: Wanted, *, low: int, high: int, at_most: int) -> Candidates:
-        """Return where to look in ``low <= index < high``, which is indexed: at most so many ranges."""
+        """Return where to look in ``low <= index < high``, which is indexed: at most so many spans."""
 
-    async def events(self, wanted: Wanted, within: Sequence[range], *, newest_first: bool, at_most: int) -> list[Found]:
-        """Return the events of the ranges that are wanted as far as columns tell; their records may tell more."""
+    async def events(self, wanted: Wanted, within: Sequence[Span], *, newest_first: bool, at_most: int) -> list[Found]:
+        """Return the events of the spans that are wanted as far as columns tell; their records may tell more."""
 
     async def bodies(self, events: Sequence[Found], *, first_bytes: int | None = None) -> Bodies:
         """Return the bodies of some events, in their order; with ``first_bytes`` only so much of each.

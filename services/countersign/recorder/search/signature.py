@@ -36,19 +36,23 @@ def signature(keys: Set[int]) -> bytes:
     digits = bytearray(b"0") * size
     for key in keys:
         place, step = (key & 0xFFFFFFFF) % size, (key >> 32) % size
-        for _ in range(BITS_SET):
+        for number in range(BITS_SET):
             digits[place] = _ONE
-            place += step
-            if place >= size:
-                place -= size
+            place = (place + step) % size
+            step += number
     digits.reverse()
     return int(digits, 2).to_bytes(size // 8, "little")
 
 
 def places(key: int) -> tuple[int, ...]:
     """Return which bits stand for ``key``, each to be taken modulo the number of bits of a signature."""
-    first, step = key & 0xFFFFFFFF, key >> 32
-    return tuple(first + number * step for number in range(BITS_SET))
+    place, step = key & 0xFFFFFFFF, key >> 32
+    found = []
+    for number in range(BITS_SET):
+        found.append(place)
+        # The step grows (Dillinger and Manolios, "enhanced double hashing"): else few bits would hold many alike.
+        place, step = place + step, step + number
+    return tuple(found)
 
 
 def may_hold(bits: bytes, key: int) -> bool:

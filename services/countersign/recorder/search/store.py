@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from psycopg import AsyncConnection
 
@@ -11,10 +12,12 @@ from countersign.recorder.bodies import BodyKeeper, BodyUnreadable, Shelved
 from countersign.recorder.search.block import BLOCK_BITS
 from countersign.recorder.search.conditions import Conditions, of_events, of_marks, of_words
 from countersign.recorder.search.index_store import CONTENT_BYTES
-from countersign.recorder.search.ports import Bodies, Candidates, Extent, Found, Wanted
+from countersign.recorder.search.ports import Bodies, Candidates, Extent, Found, Span, Wanted
 from countersign.runtime.postgres import DatabaseUnavailable, Readers
 
 STATEMENT_TIMEOUT_S = 5.0
+# One worker is enough, and to compile what runs for milliseconds is not: the record needs the processors itself.
+_PLANNER = MappingProxyType({"max_parallel_workers_per_gather": "0", "jit": "off"})
 PAGE_BYTES = 4 * 1024 * 1024
 # How long before it is recorded, and after, an event may say that it was (see docs/record.md).
 _AHEAD, _LATE = timedelta(days=1), timedelta(days=31)
@@ -48,7 +51,9 @@ class PostgresSearchStore:
     """Reads over a few connections, each statement for a few seconds at most; see ``SearchStore``."""
 
     def __init__(self, dsn: str, bodies: BodyKeeper) -> None:
-        self._readers = Readers(dsn, application_name="countersign-search", statement_timeout_s=STATEMENT_TIMEOUT_S)
+        self._readers = Readers(
+            dsn, application_name="countersign-search", statement_timeout_s=STATEMENT_TIMEOUT_S, planner=_PLANNER
+        )
         self._keeper = bodies
 
     async def close(self) -> None:
@@ -84,27 +89,35 @@ class PostgresSearchStore:
         bounds = (low >> BLOCK_BITS, -(-high >> BLOCK_BITS))
         marks = of_marks(wanted)
         words = of_words(wanted.text.wanted_words) if wanted.text is not None else None
-        query = b"SELECT block FROM countersign.marks WHERE block >= %s AND block < %s AND " + marks.sql
-        values: list[object] = [*bounds, *marks.values]
         async with self._readers.connection() as connection:
+            query = b"SELECT m.block, NULL::int[] FROM countersign.marks AS m"
+            values: list[object] = []
             if words is not None:
-                shelves = await _shelves(connection, wanted)
-                query += (
-                    b" AND block IN (SELECT block FROM countersign.words"
-                    b" WHERE shelf = ANY (%s) AND block >= %s AND block < %s AND " + words.sql + b")"
+                query = (
+                    b"SELECT m.block, w.shelves FROM ("
+                    b"SELECT block, array_agg(shelf) AS shelves FROM countersign.words"
+                    b" WHERE shelf = ANY (%s) AND block >= %s AND block < %s AND " + words.sql + b" GROUP BY block"
+                    b") AS w JOIN countersign.marks AS m ON m.block = w.block"
                 )
-                values += [shelves, *bounds, *words.values]
-            found = await connection.execute(query + b" ORDER BY block DESC LIMIT %s", (*values, at_most))
-            blocks = [block for (block,) in await found.fetchall()]
-        ranges = [range(max(low, one << BLOCK_BITS), min(high, (one + 1) << BLOCK_BITS)) for one in blocks]
-        return Candidates(ranges, ranges[-1].start if len(ranges) == at_most else low)
+                values += [await _shelves(connection, wanted), *bounds, *words.values]
+            query += b" WHERE m.block >= %s AND m.block < %s AND " + marks.sql + b" ORDER BY m.block DESC LIMIT %s"
+            values += [*bounds, *marks.values, at_most]
+            found = await connection.execute(query, values, binary=True)
+            rows = await found.fetchall()
+        spans = [
+            Span(max(low, block << BLOCK_BITS), min(high, (block + 1) << BLOCK_BITS), shelves and tuple(shelves))
+            for block, shelves in rows
+        ]
+        return Candidates(spans, spans[-1].start if len(spans) == at_most else low)
 
-    async def events(self, wanted: Wanted, within: Sequence[range], *, newest_first: bool, at_most: int) -> list[Found]:
+    async def events(self, wanted: Wanted, within: Sequence[Span], *, newest_first: bool, at_most: int) -> list[Found]:
         """See ``SearchStore.events``."""
         conditions = of_events(wanted)
-        values = ([one.start for one in within], [one.stop for one in within], *conditions.values, at_most)
+        bounds = [one.start for one in within], [one.stop for one in within], [_shelves_of(one) for one in within]
         async with self._readers.connection() as connection:
-            found = await connection.execute(_events(conditions, newest_first=newest_first), values, binary=True)
+            found = await connection.execute(
+                _events(conditions, newest_first=newest_first), (*bounds, *conditions.values, at_most), binary=True
+            )
             return [Found(*row) for row in await found.fetchall()]
 
     async def bodies(self, events: Sequence[Found], *, first_bytes: int | None = None) -> Bodies:
@@ -140,11 +153,16 @@ def _events(conditions: Conditions, *, newest_first: bool) -> bytes:
     return (
         b"SELECT e.index, e.sequence, e.recorded_at, e.record, e.shelf, e.shelf IS NOT NULL AND NOT EXISTS ("
         b"SELECT FROM countersign.bodies AS b WHERE b.shelf IN (e.shelf, 0) AND b.index = e.index) AS erased"
-        b" FROM unnest(%s::bigint[], %s::bigint[]) AS r (low, high) CROSS JOIN LATERAL ("
+        b" FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r (low, high, shelves) CROSS JOIN LATERAL ("
         b"SELECT * FROM countersign.events AS one WHERE one.index >= r.low AND one.index < r.high OFFSET 0) AS e"
         b" JOIN countersign.sessions AS s ON s.session_id = e.session_id"
-        b" WHERE " + conditions.sql + order + b" LIMIT %s"
+        b" WHERE (r.shelves IS NULL OR e.shelf = ANY (r.shelves::int[])) AND " + conditions.sql + order + b" LIMIT %s"
     )
+
+
+def _shelves_of(one: Span) -> str | None:
+    """Return an array as Postgres reads it; none for all shelves: an event whose body is held stands where it stood."""
+    return None if one.shelves is None or 0 in one.shelves else "{" + ",".join(map(str, one.shelves)) + "}"
 
 
 async def _shelves(connection: AsyncConnection, wanted: Wanted) -> list[int]:
