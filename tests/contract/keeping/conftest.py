@@ -66,6 +66,7 @@ class Shelves:
     def __post_init__(self) -> None:
         self.retention = Retention(None, {self.target: 30})
         self.store = PostgresKeepingStore(self.dsn)
+        self.connection = psycopg.connect(self.dsn, autocommit=True)
 
     def keeper(self) -> Keeper:
         return Keeper(self.store, self.record, lambda: self.retention, clock_us=lambda: us(self.now))
@@ -86,42 +87,40 @@ class Shelves:
         """Put a body on its shelf; return the index of its event."""
         session = session or uuid.uuid4()
         target = self.target if target is None else target
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            shelf = one(connection, "SELECT countersign.shelf_for(%s, %s)", target, month)
-            index = one(connection, "SELECT coalesce(max(index) + 1, 0) FROM countersign.events")
-            connection.execute(
-                "INSERT INTO countersign.sessions (session_id, first_index, issuer, subject, groups, kind, token_id,"
-                " target, first_time_us, last_time_us, event_count, allowed_count, denied_count, refused_count,"
-                " finding_count, continues) VALUES (%s, %s, %s, %s, '{}', '', '', %s, 0, 0, 1, 0, 0, 0, 0, %s)"
-                " ON CONFLICT (session_id) DO NOTHING",
-                (session, index, ISSUER, subject or f"s-{session}", target, continues),
-            )
-            connection.execute(
-                "INSERT INTO countersign.events (index, sequence, time_us, recorded_at, event_id, session_id, call_id,"
-                " shelf, kind, outcome, target, method, name, record)"
-                " VALUES (%s, %s, 1, %s, %s, %s, %s, %s, 1, 1, %s, 'm', 'n', '{}')",
-                (index, index, month, uuid.uuid4(), session, uuid.uuid4(), shelf, target),
-            )
-            connection.execute(
-                "INSERT INTO countersign.bodies (index, shelf, size, form, content) VALUES (%s, %s, %s, 0, %s)",
-                (index, shelf, len(content), bytes(32) + content),
-            )
+        shelf = self.sql("SELECT countersign.shelf_for(%s, %s)", target, month)
+        index = self.sql("SELECT coalesce(max(index) + 1, 0) FROM countersign.events")
+        self.connection.execute(
+            "INSERT INTO countersign.sessions (session_id, first_index, issuer, subject, groups, kind, token_id,"
+            " target, first_time_us, last_time_us, event_count, allowed_count, denied_count, refused_count,"
+            " finding_count, continues) VALUES (%s, %s, %s, %s, '{}', '', '', %s, 0, 0, 1, 0, 0, 0, 0, %s)"
+            " ON CONFLICT (session_id) DO NOTHING",
+            (session, index, ISSUER, subject or f"s-{session}", target, continues),
+        )
+        self.connection.execute(
+            "INSERT INTO countersign.events (index, sequence, time_us, recorded_at, event_id, session_id, call_id,"
+            " shelf, kind, outcome, target, method, name, record)"
+            " VALUES (%s, %s, 1, %s, %s, %s, %s, %s, 1, 1, %s, 'm', 'n', '{}')",
+            (index, index, month, uuid.uuid4(), session, uuid.uuid4(), shelf, target),
+        )
+        self.connection.execute(
+            "INSERT INTO countersign.bodies (index, shelf, size, form, content) VALUES (%s, %s, %s, 0, %s)",
+            (index, shelf, len(content), bytes(32) + content),
+        )
         return int(index)
 
     def get(self, index: int) -> bytes | None:
         """The body of an event, as readers read it."""
-        with psycopg.connect(self.dsn) as connection:
-            content = one(
-                connection,
-                "SELECT b.content FROM countersign.events AS e LEFT JOIN countersign.bodies AS b"
-                " ON b.shelf IN (e.shelf, 0) AND b.index = e.index WHERE e.index = %s",
-                index,
-            )
+        content = self.sql(
+            "SELECT b.content FROM countersign.events AS e LEFT JOIN countersign.bodies AS b"
+            " ON b.shelf IN (e.shelf, 0) AND b.index = e.index WHERE e.index = %s",
+            index,
+        )
         return None if content is None else bytes(content[32:])
 
     def sql(self, query: str, *values: object) -> Any:
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            return one(connection, query, *values)
+        found = self.connection.execute(query.encode(), values or None)
+        row = found.fetchone() if found.description else None
+        return None if row is None else row[0]
 
     async def hold(self, *, session: uuid.UUID | None = None, subject: str = "") -> Hold:
         hold = Hold(uuid.uuid4(), session, ISSUER if subject else "", subject, "case 17", "olga", self.now)
@@ -137,12 +136,6 @@ class Shelves:
         """All that the database holds, as it is backed up."""
         done = subprocess.run([binaries() / "pg_dump", "-d", self.dsn], check=True, capture_output=True)
         return done.stdout
-
-
-def one(connection: psycopg.Connection, query: str, *values: object) -> Any:
-    found = connection.execute(query.encode(), values or None)
-    row = found.fetchone() if found.description else None
-    return None if row is None else row[0]
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +156,4 @@ async def shelves(database: str) -> AsyncIterator[Shelves]:
     made = Shelves(database)
     yield made
     await made.store.close()
+    made.connection.close()
