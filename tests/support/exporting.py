@@ -88,7 +88,7 @@ class HeldFeed:
         self._check()
         if self.lost:
             raise RunLost
-        self.beats += next_index == self.cursor
+        self.beats += next_index == 0 and not release
         self.cursor = max(self.cursor, next_index)
         self.released += release
 

@@ -71,4 +71,7 @@ class Feed(Protocol):
         """Follow what is published. Raises ``RunLost``."""
 
     async def move(self, sink: str, run: Run, next_index: int, *, release: bool = False) -> None:
-        """Return when it is durable that the sink has all below ``next_index``. Raises ``RunLost``."""
+        """Return when it is durable that the sink has all below ``next_index``, and that it is ours a while longer.
+
+        With 0 the cursor stays; ``release`` ends the run. Raises ``RunLost``.
+        """

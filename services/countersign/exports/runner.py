@@ -133,14 +133,14 @@ class SinkRunner:
             # So that whoever comes next need not wait.
             with suppress(FeedAway, RunLost, TimeoutError):
                 async with asyncio.timeout(RELEASE_S):
-                    await self._feed.move(self._name, run, self.standing.next_index, release=True)
+                    await self._feed.move(self._name, run, 0, release=True)
 
     async def _beat(self, run: Run) -> bool:
         while True:
             await asyncio.sleep(self._pace.beat_s)
             # The stream notices better than we do that the recorder is away.
             with suppress(FeedAway):
-                await self._feed.move(self._name, run, self.standing.next_index)
+                await self._feed.move(self._name, run, 0)
 
     async def _flow(self, run: Run) -> bool:
         standing, goal = self.standing, -1
