@@ -38,7 +38,11 @@ def masker() -> None:
     _run("masker")
 
 
-@serve_app.command(epilog=f"{_VARIABLES}, COUNTERSIGN_POSTGRES_DSN (unless gateway.yaml names one).")
+@serve_app.command(
+    epilog=f"{_VARIABLES}, COUNTERSIGN_POSTGRES_DSN (unless gateway.yaml names one), COUNTERSIGN_LOG_KEYS_FILE or "
+    "COUNTERSIGN_LOG_KEYS (what signs the log, `countersign log new-key NAME --out FILE`), COUNTERSIGN_LOG_STATE (a "
+    "file in which it remembers what it signed)."
+)
 def recorder() -> None:
     """Every session, durable before anything is released."""
     _run("recorder")
