@@ -111,6 +111,8 @@ def world() -> Iterator[World]:
                     ),
                 },
                 RULES,
+                # What clients end is then sealed within some seconds, and what they leave open while others are tested.
+                extra={"recording": {"mode": "required", "seal_after": "40s"}},
             )
             with running_gateway(setup) as gateway:
                 yield World(gateway, issuer, shop, credential, scripted_port, scripted_credential)
