@@ -99,7 +99,8 @@ class SearchStore(Protocol):
     async def bodies(self, events: Sequence[Found], *, first_bytes: int | None = None) -> Bodies:
         """Return the bodies of some events, in their order; with ``first_bytes`` only so much of each.
 
-        Whole bodies are bounded in sum: the first comes in any case.
+        Whole bodies are bounded in sum: the first comes in any case. What is erased, or cannot be read, is left
+        out.
         """
 
     async def close(self) -> None:

@@ -105,13 +105,14 @@ class SearchServer(search_pb2_grpc.SearchServiceServicer):
     ) -> tuple[list[event_pb2.RecordedEvent], int | None]:
         """Return the messages of events in their order, as many as bodies let; and the index of the first left out."""
         if not with_bodies:
-            return [_message(one, None) for one in events], None
+            return [_message(one, None, erased=one.body_erased) for one in events], None
         bodies = await self._store.bodies(events)
         shown: list[event_pb2.RecordedEvent] = []
         for one in events:
             if one.index == bodies.cut:
                 return shown, one.index
-            shown.append(_message(one, bodies.by_index.get(one.index)))
+            body = bodies.by_index.get(one.index)
+            shown.append(_message(one, body, erased=one.shelf is not None and body is None))
         return shown, None
 
     async def _refuse_encrypted(self, wanted: Wanted, context: Context) -> None:
@@ -119,7 +120,7 @@ class SearchServer(search_pb2_grpc.SearchServiceServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, _ENCRYPTED)
 
 
-def _message(one: Found, body: bytes | None) -> event_pb2.RecordedEvent:
+def _message(one: Found, body: bytes | None, *, erased: bool) -> event_pb2.RecordedEvent:
     recorded_at = Timestamp()
     recorded_at.FromDatetime(one.recorded_at)
     return event_pb2.RecordedEvent(
@@ -127,5 +128,5 @@ def _message(one: Found, body: bytes | None) -> event_pb2.RecordedEvent:
         sequence=one.sequence,
         recorded_at=recorded_at,
         event=to_event(one.record, body),
-        body_erased=one.body_erased,
+        body_erased=erased,
     )

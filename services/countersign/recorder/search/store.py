@@ -141,9 +141,9 @@ class PostgresSearchStore:
                     opened[index] = self._keeper.open(event_id, shelved).body
                 elif (beginning := self._keeper.beginning(shelved, first_bytes)) is not None:
                     opened[index] = beginning
-            except BodyUnreadable as error:
-                if first_bytes is None:
-                    raise DatabaseUnavailable(f"the body of event {index}: {error}") from None
+            except BodyUnreadable:
+                # Erased with its key, or damaged: the others are found all the same.
+                continue
         return Bodies(opened, cut)
 
 
