@@ -11,7 +11,7 @@ from rich.text import Text
 from countersign.api.recorder.v1 import event_pb2, session_pb2
 from countersign.cli.calls_shown import count_line
 from countersign.cli.placeholders import MASKED, pretty
-from countersign.cli.replayed import OUTCOMES, begins_call, clock, day_and_time, event_line, session_state
+from countersign.cli.replayed import OUTCOMES, begins_call, clock, day_and_time, event_line, lead, session_state
 from countersign.model.visible import visible
 
 _MOST_FINDINGS = 50
@@ -43,7 +43,7 @@ def call_lines(events: Sequence[event_pb2.RecordedEvent], *, whole_bodies: bool)
 def event_details(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool, of_call: bool = False) -> Iterator[Text]:
     """An event in full; ``of_call`` leaves out what the call's request says."""
     event = recorded.event
-    yield event_line(recorded, Text(f"{clock(event.time_us)}  ", "dim"), named=not of_call)
+    yield event_line(recorded, lead(f"{clock(event.time_us)}  "), named=not of_call)
     facts = [
         ("time", f"{day_and_time(event.time_us)} UTC"),
         ("who", _who(event.principal) if event.HasField("principal") else ""),
@@ -101,7 +101,7 @@ def _fact(name: str, text: str) -> Text:
 
 
 def _head(name: str) -> Text:
-    return Text(f"{name + ':':<11}", "cyan")
+    return lead(f"{name + ':':<11}", "cyan")
 
 
 def _moment(stamp: Timestamp) -> str:

@@ -7,11 +7,10 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from countersign.api.recorder.v1 import event_pb2
 from countersign.cli.reading import json_line
-from countersign.cli.replayed import body_line, day_and_time, event_line
+from countersign.cli.replayed import body_line, day_and_time, event_line, lead
 from countersign.model.visible import visible
 
 
@@ -72,9 +71,8 @@ def print_event(console: Console, recorded: event_pb2.RecordedEvent, *, bodies: 
         typer.echo(json_line(recorded))
         return
     event = recorded.event
-    lead = Text(f"{day_and_time(event.time_us)}  ", "dim")
-    lead.append(f"{visible(event.session_id)[:8]}  ", "dim").append(f"{visible(event.target)}  ", "blue")
-    line = event_line(recorded, lead, named=True)
+    line = lead(f"{day_and_time(event.time_us)}  {visible(event.session_id)[:8]}  ")
+    line = event_line(recorded, line.append(f"{visible(event.target)}  ", "blue"), named=True)
     console.print(line.append(f"  {visible(event.call_id)}", "dim"), soft_wrap=True)
     if bodies and event.body:
         console.print(body_line(event, True, indent=" " * 8), soft_wrap=True)

@@ -85,7 +85,12 @@ def event_lines(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool) -> Ite
 
 def sequence_and_time(recorded: event_pb2.RecordedEvent) -> Text:
     """What stands before an event among others of its session."""
-    return Text(f"{recorded.sequence:>4}  {clock(recorded.event.time_us)}  ", "dim")
+    return lead(f"{recorded.sequence:>4}  {clock(recorded.event.time_us)}  ")
+
+
+def lead(text: str, style: str = "dim") -> Text:
+    """The beginning of a line, which gives what follows none of its style."""
+    return Text().append(text, style)
 
 
 def begins_call(event: event_pb2.Event) -> bool:
@@ -93,9 +98,9 @@ def begins_call(event: event_pb2.Event) -> bool:
     return event.kind not in _KINDS
 
 
-def event_line(recorded: event_pb2.RecordedEvent, lead: Text, *, named: bool = False) -> Text:
-    """A line for the event behind ``lead``; ``named`` also says of answers what they answer."""
-    event, line = recorded.event, lead
+def event_line(recorded: event_pb2.RecordedEvent, line: Text, *, named: bool = False) -> Text:
+    """Add the event to ``line``; ``named`` also says of answers what they answer."""
+    event = recorded.event
     if begins_call(event):
         _append_call(line, event)
     else:

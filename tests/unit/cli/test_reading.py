@@ -148,6 +148,17 @@ def test_what_is_masked_is_visibly_so_and_nothing_else_is(script: Script, option
     assert f"{masked}customers" not in shown
 
 
+def test_outcomes_have_their_own_colours(script: Script, options: list[str]) -> None:
+    one = new_id()
+    denied = request(one, decision=decision(Outcome.DENY), status=200)
+    script.session, script.events = session(one), recorded(*exchange(one), denied)
+    script.pages = [page(script.events)]
+    for command in (["show", one], ["replay", one], ["search"]):
+        shown = run(*command, *options, colours=True).stdout
+        assert "\x1b[32m  allow\x1b[0m (analysts read)" in shown
+        assert "\x1b[1;31m  deny\x1b[0m (analysts read)" in shown
+
+
 def test_json_in_a_text_is_laid_out_too(script: Script, options: list[str]) -> None:
     body = json.dumps({"text": json.dumps({"mail": "zqx", "n": 7}), "other": "[no JSON", "empty": "[]"}).encode()
     asked, answer = exchange(new_id(), body=body, findings=(Finding("EMAIL", "$.text$.mail"),))
