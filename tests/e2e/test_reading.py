@@ -62,6 +62,8 @@ async def test_a_call_is_found_by_the_tables_that_it_names_and_by_its_words(worl
     assert answer["event"]["call_id"] == found["event"]["call_id"]
     none = await command(world, "search", f'"keeper {word}"', "--since", "1h")
     assert (none.stdout, none.exit_code) == ("", 0)
+    listed = await command(world, "sessions", "--relation", table, "--json")
+    assert [one["session_id"] for one in json.loads(listed.stdout)["sessions"]] == [found["event"]["session_id"]]
 
 
 async def test_a_call_is_shown_in_full_and_what_is_masked_in_it_is_not(world: World) -> None:
