@@ -119,6 +119,28 @@ async def test_a_lost_connection_closes_the_gate_until_it_was_looked_again(rig: 
     await asyncio.wait_for(waiting, 5)
 
 
+async def test_after_a_doubt_it_asks_over_connections_of_its_own_time(rig: Start, dsn: str) -> None:
+    """Whoever was led to another server by a proxy or a name must not believe the one before."""
+
+    def connected() -> set[int]:
+        with psycopg.connect(dsn) as connection:
+            found = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'countersign-log%'"
+                " AND datname = current_database()"
+            )
+            return {pid for (pid,) in found.fetchall()}
+
+    one = rig()
+    await add_events(dsn, 5)
+    await one.shown()
+    before = connected()
+    assert before
+    one.gate.doubt()
+    await one.watch.look()
+    assert one.gate.trusted
+    assert not before & connected()
+
+
 async def test_a_database_that_is_away_is_no_reason_to_sign_or_to_stop(rig: Start, dsn: str) -> None:
     one = rig()
     await add_events(dsn, 5)

@@ -8,8 +8,9 @@ from countersign.cli.wiring import serving
 from countersign.cli.wiring.watched import Watched
 from countersign.config import SecretUse
 from countersign.recorder import RecorderPart
-from countersign.recorder.log.errors import BadLogKeys
+from countersign.recorder.log.errors import BadLogKeys, StateUnusable
 from countersign.recorder.log.identity import LogIdentity, log_identity
+from countersign.recorder.log.state import StateFile
 from countersign.recorder.witnesses import Witnesses
 from countersign.runtime import telemetry
 from countersign.runtime.sealing import Sealer
@@ -42,9 +43,12 @@ def _log(settings: ServiceSettings) -> LogIdentity:
     if settings.log is None:
         raise SettingsError("the recorder needs the settings of its log")
     try:
+        StateFile(settings.log.state).ready()
         return log_identity(settings.log.keys, settings.log.state)
     except BadLogKeys as error:
         raise SettingsError(f"{settings.log.keys_from}: {error}") from None
+    except StateUnusable as error:
+        raise SettingsError(f"COUNTERSIGN_LOG_STATE: {error}") from None
 
 
 def _report(watched: Watched, part: RecorderPart) -> Report:

@@ -15,7 +15,7 @@ from countersign.recorder.log.gate import Gate
 from countersign.recorder.log.identity import LogIdentity
 from countersign.recorder.log.memory import Memory
 from countersign.recorder.log.ports import Cosigner
-from countersign.recorder.log.store import PostgresLogStore, Signing
+from countersign.recorder.log.store import PostgresLogStore, Signing, Standing
 from countersign.recorder.log.turns import Turn
 from countersign.runtime.postgres import DatabaseError
 from countersign.tlog import (
@@ -103,17 +103,26 @@ class Publisher:
 
     async def _signed(self) -> _Pending | None:
         """Return the last checkpoint, of the whole tree where it grew; ``None`` while the tree is empty."""
+        standing = await self._store.standing(self._identity.origin)
+        last = self._last(standing)
+        if last is not None and last.size == standing.integrated_size:
+            return _Pending(last.size, standing.signed)
+        if not standing.integrated_size:
+            return None
         async with self._store.signing(self._identity.origin) as signing:
+            # Again: another recorder may have signed meanwhile.
             standing = signing.standing
-            last = checking.read_signed(standing.signed, self._identity.verifiers) if standing.signed else None
+            last = self._last(standing)
             remembered = self._memory.last(last)
             before = [one for one in (last, remembered) if one is not None]
             await checking.check(before, standing.integrated_size, signing.tiles)
             if last is not None and last.size == standing.integrated_size:
                 return _Pending(last.size, standing.signed)
-            if not standing.integrated_size:
-                return None
             return await self._sign(signing, standing.integrated_size)
+
+    def _last(self, standing: Standing) -> Checkpoint | None:
+        """Return the last checkpoint that was signed, if one was. Raises ``LogStopped``."""
+        return checking.read_signed(standing.signed, self._identity.verifiers) if standing.signed else None
 
     async def _sign(self, signing: Signing, size: int) -> _Pending:
         root = await checking.root_at(size, signing.tiles)

@@ -38,6 +38,13 @@ class StateFile:
         self._path = path
         self._lock = path.with_name(f"{path.name}.lock")
 
+    def ready(self) -> None:
+        """Look whether it can be read and written, by nobody but its owner. Raises ``StateUnusable``."""
+        if not self.read().missing and self._path.stat().st_mode & 0o022:
+            raise StateUnusable(f"{self._path} can be changed by others: chmod go-w {self._path}")
+        if not os.access(self._path.parent, os.W_OK | os.X_OK):
+            raise StateUnusable(f"{self._path.parent} is not a folder that can be written to")
+
     def read(self) -> State:
         """Return what was remembered. Raises ``StateUnusable``."""
         try:

@@ -93,13 +93,26 @@ class PostgresLogStore:
     """Tiles, what was signed, what was shown. Every method raises ``DatabaseUnavailable``."""
 
     def __init__(self, dsn: str) -> None:
-        self._readers = Readers(dsn, application_name="countersign-log")
-        self._writers = Writers(dsn, application_name="countersign-log-writer", size=2)
+        self._dsn = dsn
+        self._readers, self._writers = self._connections()
+
+    def _connections(self) -> tuple[Readers, Writers]:
+        return (
+            Readers(self._dsn, application_name="countersign-log"),
+            Writers(self._dsn, application_name="countersign-log-writer", size=2),
+        )
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self._readers.close()
         await self._writers.close()
+
+    async def renew(self) -> None:
+        """Connect again: who was led to another server is not to ask the one before how the log stands."""
+        readers, writers = self._readers, self._writers
+        self._readers, self._writers = self._connections()
+        await readers.close()
+        await writers.close()
 
     async def standing(self, origin: str) -> Standing:
         """Return how the log stands."""

@@ -45,6 +45,7 @@ class Watch:
         self._clock_s = clock_s
         self._shown_s = clock_s()
         self._next_tile: int | None = None
+        self._doubts = gate.doubts
         self.complaint = ""
         self.standing = Standing(0, 0, "")
         self.published: Published | None = None
@@ -63,13 +64,16 @@ class Watch:
         """Look until cancelled."""
         while True:
             more = await self.look()
-            if not more:
+            if not more and self._doubts == self._gate.doubts:
                 await self._gate.doubted(within_s=EVERY_S)
 
     async def look(self) -> bool:
         """Look once, tell the gate, and put new events into the tree; return whether there are more."""
         doubts = self._gate.doubts
         try:
+            if doubts != self._doubts:
+                await self._store.renew()
+                self._doubts = doubts
             await self._check()
             added = await self._store.integrate()
             await self._look_back()

@@ -114,6 +114,21 @@ def test_what_no_recorder_wrote_is_refused_and_kept(path: Path, what: str) -> No
     assert path.read_bytes() == GARBAGE[what]
 
 
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_one_that_others_can_change_is_not_relied_on(path: Path, mode: int) -> None:
+    StateFile(path).remember(note(9))
+    StateFile(path).ready()
+    path.chmod(mode)
+    with pytest.raises(StateUnusable, match="chmod go-w"):
+        StateFile(path).ready()
+
+
+def test_a_folder_that_is_not_there_is_noticed_at_the_start(path: Path) -> None:
+    StateFile(path).ready()
+    with pytest.raises(StateUnusable, match="is not a folder"):
+        StateFile(path / "deeper" / "log.state").ready()
+
+
 def test_a_note_under_another_name_is_refused(path: Path) -> None:
     StateFile(path).remember(note(9, "other.test"))
     path.write_text(path.read_text().replace('"other.test"', '"log.test"'))
