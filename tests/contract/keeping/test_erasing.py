@@ -278,6 +278,21 @@ async def test_who_reads_bodies_is_not_kept_waiting_and_nothing_is_half_erased(s
     assert shelves.get(index) is None
 
 
+async def test_a_shelf_that_cannot_be_erased_keeps_no_other_from_it(shelves: Shelves) -> None:
+    shelves.put(b"damaged")
+    shelf = shelves.sql("SELECT max(shelf) FROM countersign.shelves")
+    shelves.sql(f"ALTER TABLE countersign.words DETACH PARTITION countersign.words_{shelf}")
+    shelves.sql(f"ALTER TABLE countersign.words_{shelf} RENAME TO elsewhere")
+    fine = shelves.put(b"fine", month=FEBRUARY)
+    shelves.retention = Retention(None, {shelves.target: 1})
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            await shelves.tend()
+    assert shelves.get(fine) is None
+    shelves.sql(f"ALTER TABLE countersign.elsewhere RENAME TO words_{shelf}")
+    assert await shelves.tend() == 1
+
+
 async def test_shelves_say_when_they_are_due_and_when_they_were_erased(shelves: Shelves) -> None:
     shelves.put(b"x")
     shelves.put(b"y", month=FEBRUARY)

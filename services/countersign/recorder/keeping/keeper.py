@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime
 
 from countersign.model.event import Event
+from countersign.recorder.audit import NotAudited
 from countersign.recorder.keeping import events
 from countersign.recorder.keeping.ports import ON_HOLD, Clock, Erasure, HeldShelves, KeepingStore, Retention
 from countersign.runtime.postgres import DatabaseError
@@ -71,29 +72,40 @@ class Keeper:
                 continue
 
     async def tend(self) -> int:
-        """Do one pass; return how many erasures ended in it. Raises ``DatabaseUnavailable`` and ``NotAudited``."""
+        """Do one pass; return how many erasures ended in it. Raises ``DatabaseUnavailable`` and ``NotAudited``.
+
+        A shelf that cannot be erased now keeps no other from being erased.
+        """
         async with self._store.turn() as turn:
             if turn is None:
                 return 0
-            done = 0
-            for erasure in await turn.under_way():
-                await self._go_on(turn, erasure)
-                done += 1
-            for erasure in await self._due(turn):
-                await turn.begin(erasure)
-                await self._go_on(turn, erasure)
-                done += 1
+            begun = await turn.under_way()
+            done, problem = 0, None
+            for erasure in (*begun, *await self._due(turn, begun)):
+                try:
+                    if erasure not in begun:
+                        await turn.begin(erasure)
+                    await self._go_on(turn, erasure)
+                    done += 1
+                except NotAudited:
+                    # Nor would the next be recorded.
+                    raise
+                except Exception as error:
+                    problem = problem or error
+            if problem is not None:
+                raise problem
             return done
 
-    async def _due(self, turn: HeldShelves) -> list[Erasure]:
+    async def _due(self, turn: HeldShelves, begun: Sequence[Erasure]) -> list[Erasure]:
         now_us = await self._now_us(turn)
+        under_way = {erasure.shelf for erasure in begun}
         retention = self._retention()
         due = [
             Erasure(self._new_id(), shelf.shelf, shelf.target, shelf.month, retention.of(shelf.target), now_us)
             for shelf in await turn.kept()
-            if (at := shelf.due_at(retention)) is not None and at <= _time(now_us)
+            if shelf.shelf not in under_way and (at := shelf.due_at(retention)) is not None and at <= _time(now_us)
         ]
-        if await turn.released():
+        if ON_HOLD not in under_way and await turn.released():
             due.append(Erasure(self._new_id(), ON_HOLD, "", _NEVER, None, now_us))
         return due
 
