@@ -149,7 +149,8 @@ async def test_a_request_that_is_too_large_is_refused(rig: Rig, chunked: bool) -
             "/shop%5cmcp",
         ),
         *("/other/mcp", "/shop/mcp;x=1", "/shop/mcp%00", "/shop/%6dcp%20", "/.well-known/oauth-protected-resource/x"),
-        *("/countersign.api.recorder.v1.RecorderService/Append", "/mcp", "/shop/../../mcp", "/healthcheck", "/ready"),
+        *("/countersign.api.recorder.v1.RecorderService/Append", "/countersign.api.recorder.v1.FeedService/OpenSink"),
+        *("/mcp", "/shop/../../mcp", "/healthcheck", "/ready"),
     ],
 )
 async def test_only_the_endpoints_themselves_lead_to_a_target(rig: Rig, path: str) -> None:

@@ -106,9 +106,9 @@ def describe(sink: Sink) -> str:
     """Return a sink's kind and where it leads, for the record: nothing secret, at most 500 characters."""
     match sink.how:
         case OcsfSink(file=file):
-            text = f"ocsf {file}"
+            text = f"ocsf {Path(file).absolute()}"
         case CsvSink(file=file):
-            text = f"csv {file}"
+            text = f"csv {Path(file).absolute()}"
         case OtlpSink(endpoint=endpoint):
             parts = urlsplit(endpoint)
             # Without what a URL may hold beside its host.
