@@ -104,6 +104,8 @@ async def test_who_falls_behind_lets_appends_wait_and_go_on(postgres: Postgres, 
         await until(lambda: part.log.recorded_size == 5 and part.log.lag_s >= 1)
         assert not waiting.done()
         assert part.available
+        assert part.log.is_behind
+        assert "calls wait" in part.log.told()
         asleep.lines = lambda note: [note.rpartition("\n\n")[2].replace("log.test", "witness.test")]
         await asyncio.wait_for(waiting, 20)
 

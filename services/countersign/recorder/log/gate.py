@@ -32,13 +32,18 @@ class Gate:
         return self._trusted and not self._stopped
 
     @property
+    def behind(self) -> bool:
+        """Whether events wait because too many are above the latest checkpoint."""
+        return self._unpublished >= self._most_unpublished()
+
+    @property
     def doubts(self) -> int:
         """What ``checked`` is to be told by who looks at the log now: a doubt that comes meanwhile is kept."""
         return self._doubts
 
     async def passed(self, events: int) -> None:
         """Return when ``events`` more may be recorded."""
-        while not (self.trusted and self._unpublished < self._most_unpublished()):
+        while self.behind or not self.trusted:
             self._opened.clear()
             await self._opened.wait()
         # What is recorded counts at once, not only with the next look.

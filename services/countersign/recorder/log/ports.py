@@ -60,7 +60,7 @@ class LogView:
 
     ``lag_s`` is for how many seconds none was published though there are events that none shows. ``stopped`` says why
     nothing is signed and nothing recorded, and what to do; ``problem`` what keeps it from being signed or published now
-    and may pass by itself. Both are empty when all is well.
+    and may pass by itself. Both are empty when all is well. ``is_behind`` is whether appends wait for a checkpoint.
     """
 
     origin: str
@@ -71,6 +71,7 @@ class LogView:
     lag_s: int
     stopped: str
     problem: str
+    is_behind: bool
     keys: tuple[str, ...]
 
     def told(self) -> str:
@@ -80,6 +81,7 @@ class LogView:
             told += f", nothing for {self.lag_s} s"
         if self.stopped:
             return f"{told}; STOPPED: {self.stopped}"
+        told += "; calls wait until more is published" if self.is_behind else ""
         return f"{told}; {self.problem}" if self.problem else told
 
 

@@ -73,6 +73,7 @@ class LogRoom:
             lag_s=self._watch.lag_s,
             stopped=self.gate.stopped,
             problem=self._watch.complaint or self._publisher.complaint,
+            is_behind=self.gate.behind,
             keys=tuple(map(str, self.identity.verifiers)),
         )
 

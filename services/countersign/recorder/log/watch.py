@@ -46,6 +46,7 @@ class Watch:
         self._shown_s = clock_s()
         self._next_tile: int | None = None
         self._doubts = gate.doubts
+        self._behind = False
         self.complaint = ""
         self.standing = Standing(0, 0, "")
         self.published: Published | None = None
@@ -89,6 +90,7 @@ class Watch:
             return False
         self._well()
         self._gate.checked(doubts, self.unpublished)
+        self._say_whether_behind()
         return added >= BATCH_EVENTS
 
     async def _check(self) -> None:
@@ -139,6 +141,13 @@ class Watch:
         elif self.complaint:
             log.info("the log is looked after again")
         self.complaint = ""
+
+    def _say_whether_behind(self) -> None:
+        if self._gate.behind and not self._behind:
+            log.warning("calls wait: %d events are above the latest checkpoint", self.unpublished)
+        elif self._behind and not self._gate.behind:
+            log.info("calls go on: enough is published")
+        self._behind = self._gate.behind
 
     def _complain(self, complaint: str) -> None:
         if complaint != self.complaint:
