@@ -39,6 +39,8 @@ async def test_status_follows_the_life_of_an_edit() -> None:
         assert now["problems"] == []
         assert {part["policyVersion"] for part in now["parts"].values()} == {first}
         assert set(now["parts"]) == {"recorder", "authz", "masker"}
+        # The log that `up` made is the gateway's host's.
+        assert now["parts"]["recorder"]["log"] == "127.0.0.1: 0 events, 0 of them published"
 
         nameless = [{"allow": {"groups": ["analysts"], "targets": [f"elsewhere-{i}"]}} for i in range(14)]
         gateway.reconfigure(replace(SETUP, rules=[*SETUP.rules, *nameless]))
@@ -51,6 +53,7 @@ async def test_status_follows_the_life_of_an_edit() -> None:
         assert {part["policyVersion"] for part in refused["parts"].values()} == {first}
         person = asked(gateway)
         assert person.returncode == 1
+        assert "log 127.0.0.1: 0 events" in person.stdout
         assert "the version before it stays in force" in person.stdout
         assert "gateway.yaml:" in person.stdout
         assert "... and " in person.stdout
