@@ -60,12 +60,17 @@ def verify_export(
     except TlogError as problem:
         raise Invalid(f"the checkpoint: {problem}", line=scanned.lines - 1) from None
     source.seek(0)
-    return _Check(scanned, trusted).run(_watched(numbered_lines(source), progress))
+    report = _Check(scanned, trusted).run(_watched(numbered_lines(source), progress))
+    # Last: what was altered is told better by what it broke.
+    scanned.check_digest()
+    return report
 
 
 def checkpoint_of(source: BinaryIO) -> str:
     """Return the signed checkpoint of an export, unverified. Raises ``Invalid``."""
-    return scan(numbered_lines(source)).checkpoint
+    scanned = scan(numbered_lines(source))
+    scanned.check_digest()
+    return scanned.checkpoint
 
 
 def _watched(lines: Iterator[tuple[int, bytes]], progress: Progress) -> Iterator[tuple[int, bytes]]:

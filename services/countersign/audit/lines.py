@@ -43,11 +43,22 @@ class EventLine:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What was seen on a first way through an export: how many lines, their digest, and the checkpoint (unverified)."""
+    """What was seen on a first way through an export; nothing of it is verified.
+
+    ``sha256`` is the digest of all lines but the last, and ``said`` what the last one says that it is.
+    """
 
     lines: int
     sha256: str
+    said: str
     checkpoint: str
+
+    def check_digest(self) -> None:
+        """Raise ``Invalid`` where the digest is another one."""
+        if self.said != self.sha256:
+            raise Invalid(
+                "the digest is not that of the lines before it: the file was damaged or altered", line=self.lines
+            )
 
 
 def numbered_lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -80,9 +91,7 @@ def scan(lines: Iterator[tuple[int, bytes]]) -> Scanned:
         checkpoint = _only_text(kept[0], "checkpoint")
     except Malformed as problem:
         raise Invalid(f"the export does not end in a checkpoint and a digest: is the file cut? ({problem})") from None
-    if said != digest.hexdigest():
-        raise Invalid("the digest is not that of the lines before it: the file was damaged or altered", line=count)
-    return Scanned(count, said, checkpoint)
+    return Scanned(count, digest.hexdigest(), said, checkpoint)
 
 
 def read_header(line: bytes) -> Header:

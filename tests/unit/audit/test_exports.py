@@ -45,7 +45,11 @@ def tiny() -> bytes:
     record.event("a", b"x")
     record.event("b")
     record.seal("a")
-    return record.export("a")
+    # Without a witness: it is read some ten thousand times.
+    return record.export("a", checkpoint=record.checkpoint(witnesses=False))
+
+
+TINY_POLICY = f"log {LOG.verifier}\nquorum none\n"
 
 
 def test_a_true_export_is_valid_and_says_what_it_proves() -> None:
@@ -61,32 +65,32 @@ def test_a_true_export_is_valid_and_says_what_it_proves() -> None:
 
 def test_no_byte_can_be_another() -> None:
     content = tiny()
-    verify(content)
+    verify(content, TINY_POLICY)
     for at in range(len(content)):
         for other in (content[at] ^ 1, content[at] ^ 0x80, ord("\n")):
             if other != content[at]:
-                refused(content[:at] + bytes([other]) + content[at + 1 :])
+                refused(content[:at] + bytes([other]) + content[at + 1 :], TINY_POLICY)
 
 
 def test_no_byte_can_be_another_even_where_the_digest_is_made_anew() -> None:
     content = tiny()
     body = content[: content.rindex(b'{"sha256"')]
     for at in range(len(body)):
-        refused(resealed([body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]]))
+        refused(resealed([body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]]), TINY_POLICY)
 
 
 def test_no_byte_can_be_missing_or_there_twice_and_none_can_follow() -> None:
     content = tiny()
     body = content[: content.rindex(b'{"sha256"')]
     for at in range(len(content)):
-        refused(content[:at])
-        refused(content[:at] + content[at + 1 :])
+        refused(content[:at], TINY_POLICY)
+        refused(content[:at] + content[at + 1 :], TINY_POLICY)
     for at in range(0, len(body), 5):
-        refused(resealed([body[:at], body[at + 1 :]]))
-        refused(resealed([body[: at + 1], body[at:]]))
+        refused(resealed([body[:at], body[at + 1 :]]), TINY_POLICY)
+        refused(resealed([body[: at + 1], body[at:]]), TINY_POLICY)
     for more in (b"\n", b" ", b"{}\n", b"\0"):
-        refused(content + more)
-        refused(resealed([content, more]))
+        refused(content + more, TINY_POLICY)
+        refused(resealed([content, more]), TINY_POLICY)
 
 
 def lying(change: Callable[[list[bytes]], object], content: bytes = EXPORT) -> bytes:
@@ -158,6 +162,16 @@ def test_an_event_cannot_claim_another_place() -> None:
     assert "does not lead" in str(refused(export(RECORD, "a", [changed(shown[0], index=0), *shown[1:]])))
     beyond = lying(lambda lines: lines.__setitem__(1, lines[1].replace(b'"index":1', b'"index":99')))
     assert "has no leaf 99" in str(refused(beyond))
+
+
+def test_what_was_altered_is_named_where_the_digest_would_only_say_that_something_was() -> None:
+    lines = EXPORT.splitlines(keepends=True)
+    lines[3] = lines[3].replace(b"orders", b"0rders")
+    problem = refused(b"".join(lines))
+    assert (problem.line, problem.index) == (4, 4)
+    lines = EXPORT.splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b'":"', b'":"0')
+    assert "digest" in str(refused(b"".join(lines)))
 
 
 def test_a_body_is_the_one_that_was_recorded_or_not_shown() -> None:

@@ -60,10 +60,14 @@ def test_a_session_without_a_seal_is_not_valid_but_unsealed(folder: Path) -> Non
 def test_the_first_thing_wrong_is_named_and_no_terminal_obeys_it(folder: Path) -> None:
     bad = RECORD.export("a").replace(b"orders", b"0rders", 1)
     (folder / "bad").write_bytes(bad)
+    event_id = json.loads(RECORD.of("a")[0].leaf)["event_id"]
     result = run(folder, str(folder / "bad"))
-    assert (result.exit_code, result.stdout.split(":")[:2]) == (1, ["INVALID", " line 7"])
+    assert (result.exit_code, result.stdout.split(":")[:2]) == (
+        1,
+        ["INVALID", f" line 2, event 1 of the log, id {event_id}"],
+    )
     facts = json.loads(run(folder, str(folder / "bad"), "--json").stdout)
-    assert (facts["verdict"], facts["line"]) == ("INVALID", 7)
+    assert (facts["verdict"], facts["line"]) == ("INVALID", 2)
     name = "\x1b]0;owned\x07"
     (folder / "dump" / "tile" / name).write_bytes(b"")
     result = run(folder, "--full", str(folder / "dump"))
