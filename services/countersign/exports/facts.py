@@ -58,28 +58,20 @@ class Found:
 class Fact:
     """An event on its way out.
 
-    ``event`` is as recorded, ``who`` acts in it: the session's principal, or on approvals whoever acted (``None`` when
+    ``event`` is as recorded, ``kind`` its kind in the record's own word, ``outcome`` what the rules said (empty where
+    they were not asked). ``who`` acts in it: the session's principal, or on approvals whoever acted (``None`` when
     nobody did). ``owner`` is whose session it is. Times in microseconds since the epoch.
     """
 
     event: event_pb2.Event
+    kind: str
+    outcome: str
     index: int
     sequence: int
     recorded_us: int
     who: event_pb2.Principal | None
     owner: event_pb2.Principal | None
     body_erased: bool
-
-    @property
-    def kind(self) -> str:
-        """What kind of fact it is, in the record's own word."""
-        return _KINDS.get(self.event.kind, "unknown")
-
-    @property
-    def outcome(self) -> str:
-        """What the rules said; empty where they were not asked."""
-        told = _OUTCOMES.get(self.event.decision.outcome, "")
-        return "refused" if not told and self.event.kind == event_pb2.EVENT_KIND_REFUSED else told
 
     @property
     def is_call(self) -> bool:
@@ -175,8 +167,11 @@ def fact_of(published: feed_pb2.PublishedEvent) -> Fact:
     else:
         # Where time did something to an approval, nobody did.
         who = None if event.kind == event_pb2.EVENT_KIND_APPROVAL else owner
+    outcome = _OUTCOMES.get(event.decision.outcome, "")
     return Fact(
         event=event,
+        kind=_KINDS.get(event.kind, "unknown"),
+        outcome=outcome or ("refused" if event.kind == event_pb2.EVENT_KIND_REFUSED else ""),
         index=recorded.index,
         sequence=recorded.sequence,
         recorded_us=recorded.recorded_at.ToMicroseconds(),
