@@ -14,6 +14,7 @@ import pytest
 
 from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.search.asked import Place
+from countersign.recorder.search.block import BLOCK_EVENTS
 from countersign.recorder.search.finder import Finder
 from countersign.recorder.search.ports import Wanted
 from countersign.recorder.search.query import query_of
@@ -35,7 +36,7 @@ from tests.support.searched import (
     without_index,
 )
 
-EVENTS = 700
+EVENTS = 3 * BLOCK_EVENTS + 50
 TEXTS = ("shipped", '"shipped open"', "zürich -invoice", "late or 17", "customer", "needle", "-shipped")
 
 
@@ -79,7 +80,7 @@ def recorded(request: pytest.FixtureRequest, postgres: Postgres) -> tuple[str, C
             await index_all(dsn)
         await record(dsn, chance.more(EVENTS - EVENTS // 2))
         if request.param == "indexed":
-            await index_all(dsn, at_most=3)
+            await index_all(dsn, at_most=2)
 
     asyncio.run(fill())
     return dsn, chance
@@ -148,7 +149,7 @@ async def test_a_search_finds_what_a_walk_over_all_events_finds(house: House) ->
 
 async def test_pages_are_stable_while_events_are_recorded_and_indexed(postgres: Postgres) -> None:
     dsn, chance = postgres.database(), Chance(8)
-    await record(dsn, chance.more(300))
+    await record(dsn, chance.more(2 * BLOCK_EVENTS))
     house = House(dsn, chance, PostgresSearchStore(dsn, BodyKeeper()))
     wanted = Wanted(target="wiki", text=query_of("shipped"))
     expected = house.indices(wanted)
@@ -160,7 +161,7 @@ async def test_pages_are_stable_while_events_are_recorded_and_indexed(postgres: 
         place = page.following
         if place is None:
             break
-        await record(dsn, chance.more(30))
+        await record(dsn, chance.more(BLOCK_EVENTS // 4))
         await index_all(dsn)
     assert found == expected
     await house.store.close()
@@ -171,13 +172,13 @@ async def test_what_is_far_from_indexed_is_left_out_and_said_to_be(
 ) -> None:
     monkeypatch.setattr("countersign.recorder.search.finder.TAIL_EVENTS", 100)
     dsn, chance = postgres.database(), Chance(9)
-    await record(dsn, chance.more(128))
+    await record(dsn, chance.more(BLOCK_EVENTS))
     await index_all(dsn)
-    await record(dsn, chance.more(101))
+    await record(dsn, chance.more(BLOCK_EVENTS))
     store = PostgresSearchStore(dsn, BodyKeeper())
     page = await Finder(store).page(Wanted(), None, 500)
     assert not page.complete
-    assert [one.index for one in page.events] == list(range(127, -1, -1))
+    assert [one.index for one in page.events] == list(range(BLOCK_EVENTS - 1, -1, -1))
     await index_all(dsn)
     assert (await Finder(store).page(Wanted(), None, 500)).complete
     await store.close()
@@ -204,7 +205,7 @@ async def test_a_search_that_takes_too_long_is_given_back_short_and_goes_on(
 
 async def test_bodies_that_were_erased_are_not_found_and_their_events_are(postgres: Postgres) -> None:
     dsn, chance = postgres.database(), Chance(4)
-    await record(dsn, chance.more(200))
+    await record(dsn, chance.more(BLOCK_EVENTS))
     await index_all(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         gone = connection.execute("SELECT shelf FROM countersign.shelves WHERE target = 'crm'").fetchone()
@@ -234,7 +235,7 @@ async def test_bodies_that_were_erased_are_not_found_and_their_events_are(postgr
 
 async def test_two_recorders_index_each_block_once(postgres: Postgres) -> None:
     dsn, chance = postgres.database(), Chance(6)
-    await record(dsn, chance.more(64 * 12))
+    await record(dsn, chance.more(BLOCK_EVENTS * 5))
     await asyncio.gather(*[index_all(dsn, at_most=1) for _ in range(2)])
     with psycopg.connect(dsn) as connection:
         blocks = connection.execute("SELECT array_agg(block ORDER BY block) FROM countersign.marks").fetchone()
@@ -246,7 +247,7 @@ async def test_two_recorders_index_each_block_once(postgres: Postgres) -> None:
 
 async def test_the_index_can_be_made_again(postgres: Postgres) -> None:
     dsn, chance = postgres.database(), Chance(2)
-    await record(dsn, chance.more(130))
+    await record(dsn, chance.more(BLOCK_EVENTS + 2))
     await index_all(dsn)
     without_index(dsn)
     await index_all(dsn)

@@ -9,11 +9,12 @@ import pytest
 
 from countersign.recorder.ports import SessionFilter
 from countersign.recorder.reading import PostgresReadStore
+from countersign.recorder.search.block import BLOCK_EVENTS
 from countersign.recorder.search.ports import Wanted
 from tests.support.postgres import Postgres
 from tests.support.searched import LABELS, RELATIONS, RULES, Chance, fits, index_all, record
 
-EVENTS = 200
+EVENTS = BLOCK_EVENTS
 
 
 @pytest.fixture(scope="module", params=["indexed", "not indexed"])

@@ -1,5 +1,5 @@
 -- The index of the search: derived from events, bodies and sessions, and can be made again from them. It is of blocks of
--- 64 events (block = index >> 6), each written once, when it is full; see search/ for what the bits are.
+-- 256 events (block = index >> 8), each written once, when it is full; see search/ for what the bits are.
 
 CREATE TABLE countersign.marks (
     block       bigint NOT NULL PRIMARY KEY,
@@ -32,7 +32,7 @@ INSERT INTO countersign.search_progress (next_block) VALUES (0);
 -- A body that is held beyond its month loses the words of its shelf: its block is looked at, whatever is asked for.
 CREATE FUNCTION countersign.find_held_body() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO countersign.words_0 (block, shelf, bits) VALUES (NEW.index >> 6, 0, '\xff') ON CONFLICT DO NOTHING;
+    INSERT INTO countersign.words_0 (block, shelf, bits) VALUES (NEW.index >> 8, 0, '\xff') ON CONFLICT DO NOTHING;
     RETURN NULL;
 END
 $$;

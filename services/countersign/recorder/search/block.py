@@ -11,10 +11,10 @@ from countersign.recorder.search.facets import Marked, mark, marks_of
 from countersign.recorder.search.signature import EVERYTHING, MAX_KEYS, key_of, signature
 from countersign.recorder.search.words import words_within
 
-BLOCK_BITS = 6
+BLOCK_BITS = 8
 BLOCK_EVENTS = 1 << BLOCK_BITS
 # Beyond this, which hostile bodies may hold, a block's words are not told apart.
-MAX_TEXT_BYTES = 1 << 20
+MAX_TEXT_BYTES = 1 << 22
 _STEP_EVENTS = 8
 _STEP_BYTES = 16 * 1024
 

@@ -20,9 +20,11 @@ CONTENT_BYTES = SALT_BYTES + SEARCHED_BYTES + 1024
 """As much of a body's content holds the beginning that is searched, also where it does not let itself be compressed."""
 REMEMBERED = 20_000
 
-_BEHIND = b"SELECT (h.next_index >> 6) - p.next_block FROM countersign.search_progress AS p, countersign.head AS h"
+_BEHIND = (
+    b"SELECT (h.next_index >> %s::int) - p.next_block FROM countersign.search_progress AS p, countersign.head AS h"
+)
 _TAKE = b"SELECT next_block FROM countersign.search_progress FOR UPDATE SKIP LOCKED"
-_HEAD = b"SELECT next_index >> 6 FROM countersign.head"
+_HEAD = b"SELECT next_index >> %s::int FROM countersign.head"
 _BLOCK = b"""
     SELECT e.index, e.session_id, e.call_id, e.kind, e.time_us, e.outcome, e.target, e.method, e.name, e.record,
         s.first_index, s.issuer, s.subject, s.groups, s.kind, b.shelf, b.size, b.form, substr(b.content, 1, %s)
@@ -56,7 +58,7 @@ class PostgresIndexStore:
         """See ``IndexStore.index``."""
         async with self._connected() as connection:
             # Without the lock first: to take it is a write, and most of the time there is nothing to do.
-            behind = await (await connection.execute(_BEHIND)).fetchone()
+            behind = await (await connection.execute(_BEHIND, (BLOCK_BITS,))).fetchone()
             if behind is None:
                 raise DatabaseUnavailable("the progress of the search's index is missing: restore the database")
             if behind[0] <= 0:
@@ -65,7 +67,7 @@ class PostgresIndexStore:
                 # What is lost in a crash is indexed again: its progress is lost with it.
                 await connection.execute(b"SET LOCAL synchronous_commit = off")
                 taken = await (await connection.execute(_TAKE)).fetchone()
-                head = await (await connection.execute(_HEAD)).fetchone()
+                head = await (await connection.execute(_HEAD, (BLOCK_BITS,))).fetchone()
                 if taken is None or head is None:
                     return None
                 stop: int = min(taken[0] + at_most, head[0])

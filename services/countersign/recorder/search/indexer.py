@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 0.5
 LONGEST_WAIT_S = 5.0
-BATCH_BLOCKS = 4
+BATCH_BLOCKS = 1
 # Who is behind rests so many times as long as it worked: the record goes first, and what is behind is searched without.
 REST = 3.0
 

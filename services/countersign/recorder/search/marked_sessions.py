@@ -14,7 +14,7 @@ from countersign.recorder.who import searchable
 # Of what is not indexed yet, as many events are read that seem to have what is wanted: the newest.
 TAIL_EVENTS = 5_000
 
-_INDEXED = b"SELECT next_block << %s FROM countersign.search_progress"
+_INDEXED = b"SELECT next_block << %s::int FROM countersign.search_progress"
 _BY_METHOD = b"""
     SELECT DISTINCT s.first_index FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
     WHERE e.index >= %s AND e.method = %s"""

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 BITS_PER_KEY = 20
 BITS_SET = 5
-MAX_KEYS = 20_000
+MAX_KEYS = 50_000
 EVERYTHING = b"\xff"
 """The signature of what may hold any key."""
 _LEAST_BYTES = 8

@@ -24,7 +24,7 @@ _AHEAD, _LATE = timedelta(days=1), timedelta(days=31)
 _NEVER = 2**62
 
 _EXTENT = b"""
-    SELECT p.next_block << %s, h.next_index FROM countersign.search_progress AS p, countersign.head AS h"""
+    SELECT p.next_block << %s::int, h.next_index FROM countersign.search_progress AS p, countersign.head AS h"""
 _RECORDED_AT = b"SELECT recorded_at FROM countersign.events WHERE index = %s"
 _SHELVES = b"""
     SELECT shelf FROM countersign.shelves

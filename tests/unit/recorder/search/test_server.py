@@ -119,7 +119,7 @@ async def test_a_search_is_recorded_before_anything_is_told(house: Asking) -> No
     (audit,) = house.audits()
     assert (audit.method, audit.principal.subject, audit.decision.outcome) == ("SearchEvents", "carol", 1)
     assert b'"orders"' in audit.body
-    house.record.away = True
+    await house.committer.close(grace_s=1)
     assert (await refused(house.search()))[0] == grpc.StatusCode.UNAVAILABLE
 
 

@@ -63,7 +63,7 @@ _VALUE = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_VALUE, st.booleans(), st.booleans())
 def test_the_index_forgets_no_word_of_a_body(value: object, nested: bool, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
