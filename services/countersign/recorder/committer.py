@@ -197,8 +197,12 @@ class Committer:
     async def _durable(self, entries: Sequence[Entry]) -> list[Settled]:
         """Try until the store has committed; find the entries that it refuses for ever by halving."""
         while True:
-            await self._gate.passed(len(entries))
             try:
+                if not self._available:
+                    # Connects, and makes the tables that the gate looks at.
+                    await self._store.ping()
+                    self._note(True)
+                await self._gate.passed(len(entries))
                 verdicts = await self._store.append(entries)
             except DatabaseError as error:
                 self._gate.doubt()
