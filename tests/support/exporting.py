@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -74,7 +74,7 @@ class HeldFeed:
         self.opened += 1
         return Run(new_id(), self.cursor)
 
-    async def pages(self, run: Run, from_index: int, *, bodies: bool) -> AsyncIterator[Page]:
+    async def pages(self, run: Run, from_index: int, *, bodies: bool) -> AsyncGenerator[Page, None]:
         while True:
             self._check()
             page = self.published[from_index : from_index + self.page]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,7 +67,7 @@ class Feed(Protocol):
     async def open(self, sink: str, description: str) -> Run:
         """Have a sink lent to us; that we read is recorded. Raises ``SinkHeld``."""
 
-    def pages(self, run: Run, from_index: int, *, bodies: bool) -> AsyncIterator[Page]:
+    def pages(self, run: Run, from_index: int, *, bodies: bool) -> AsyncGenerator[Page, None]:
         """Follow what is published. Raises ``RunLost``."""
 
     async def move(self, sink: str, run: Run, next_index: int, *, release: bool = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import grpc
@@ -49,7 +49,7 @@ class RecorderFeed:
             raise _away(error) from None
         return Run(opened.session_id, opened.next_index)
 
-    async def pages(self, run: Run, from_index: int, *, bodies: bool) -> AsyncIterator[Page]:
+    async def pages(self, run: Run, from_index: int, *, bodies: bool) -> AsyncGenerator[Page, None]:
         """See ``Feed.pages``. Ends when the recorder does; raises ``FeedAway`` when it fell silent."""
         request = feed_pb2.StreamPublishedRequest(from_index=from_index, bodies=bodies, session_id=run.session_id)
         stream = self._stub.StreamPublished(request, metadata=self._metadata)

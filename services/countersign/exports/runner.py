@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,15 +144,15 @@ class SinkRunner:
 
     async def _flow(self, run: Run) -> bool:
         standing, goal = self.standing, -1
-        pages = self._feed.pages(run, run.next_index, bodies=self._bodies)
-        while (page := await self._next(pages)) is not None:
-            self._recovered()
-            standing.published_size = page.published_size
-            goal = page.published_size if goal < 0 else goal
-            if not await self._hand_over(run, page.facts):
-                return True
-            if self._once and standing.next_index >= goal:
-                return True
+        async with aclosing(self._feed.pages(run, run.next_index, bodies=self._bodies)) as pages:
+            while (page := await self._next(pages)) is not None:
+                self._recovered()
+                standing.published_size = page.published_size
+                goal = page.published_size if goal < 0 else goal
+                if not await self._hand_over(run, page.facts):
+                    return True
+                if self._once and standing.next_index >= goal:
+                    return True
         # The recorder ends: another may take its place.
         await self._pause(self._pace.first_s)
         return self._stop.is_set()

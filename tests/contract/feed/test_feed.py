@@ -179,3 +179,14 @@ async def test_all_sinks_are_told_with_how_far_they_are(rig: Rig) -> None:
     await rig.move(sink, opened.session_id, 1, release=True)
     told = await rig.stub.ListSinks(feed_pb2.ListSinksRequest())
     assert [one.running for one in told.sinks if one.sink == sink] == [False]
+
+
+async def test_a_body_that_was_erased_is_said_to_be_and_the_rest_is_fed(rig: Rig) -> None:
+    start = await rig.append(request(body=b"hello", target="erased"), request(body=b"", target="erased"))
+    rig.size = start + 2
+    ((shelf,),) = await rig.rows("SELECT shelf FROM countersign.events WHERE index = %s", start)
+    # As retention erases: by dropping the shelf's table.
+    await rig.rows(f"DROP TABLE countersign.bodies_{shelf}")
+    _, opened = await rig.open()
+    (page,) = await rig.read(opened.session_id, start, start + 2, bodies=True)
+    assert [(one.event.event.body, one.event.body_erased) for one in page.events] == [(b"", True), (b"", False)]
