@@ -21,6 +21,7 @@ from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
 from tests.bench.recorder_figure import recorder_figures
 from tests.bench.report import Report, machine
+from tests.bench.search_figure import search_figures
 from tests.bench.statements import corpus_of_environment, statement_figures
 from tests.bench.tables import tables
 from tests.support.gateway import NotReady
@@ -56,6 +57,10 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         peaks = peaks_mb(ways)
     tell("the recorder alone")
     recorder = recorder_figures(RECORDER_S[measuring])
+    search = None
+    if measuring is FULL:
+        tell("lists and searches at a million events: some minutes")
+        search = search_figures()
     report = Report(
         machine=machine(),
         generator=sends.name,
@@ -68,6 +73,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         statements=statements,
         masking=masking,
         others_cpu_share=noise.others_share(),
+        search=search,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "bench.json").write_text(json.dumps(report.document(), indent=1) + "\n")

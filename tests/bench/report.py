@@ -15,6 +15,8 @@ from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN
 from tests.bench.recorder_figure import EXPECTED as EXPECTED_OF_RECORDER
 from tests.bench.recorder_figure import RecorderFigures
+from tests.bench.search_figure import EXPECTED_MS as EXPECTED_SEARCH_MS
+from tests.bench.search_figure import SearchFigures
 from tests.bench.statements import DialectFigures
 
 PYTHON_PARTS = ("authz", "masker", "recorder")
@@ -55,6 +57,7 @@ class Report:
     """Of each dialect, and last of all."""
     masking: MaskingFigures | None
     others_cpu_share: float
+    search: SearchFigures | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -93,6 +96,7 @@ class Report:
                 )
                 for one in EXPECTED_OF_RECORDER
             ),
+            *self._expected_of_searches(),
             *(
                 Expectation(f"peak memory of {part}", self.peak_memory_mb.get(part), 120, False, "MB")
                 for part in PYTHON_PARTS
@@ -100,6 +104,14 @@ class Report:
             *(Expectation(f"decision: {one.name}", one.p50_us, 300, False, "µs") for one in self.decisions),
             *self._expected_of_statements(),
             *([] if self.masking is None else expected_of_masking(self.masking)),
+        ]
+
+    def _expected_of_searches(self) -> list[Expectation]:
+        found = self.search
+        lists, searches = (None, None) if found is None else (found.list_p95_ms, found.search_p95_ms)
+        return [
+            Expectation("lists of sessions at 1,000,000 events, p95", lists, EXPECTED_SEARCH_MS, False, "ms"),
+            Expectation("searches at 1,000,000 events, p95", searches, EXPECTED_SEARCH_MS, False, "ms"),
         ]
 
     def _expected_of_statements(self) -> list[Expectation]:
@@ -131,6 +143,7 @@ class Report:
             "figures": [{**asdict(one), "ratio_to_plain_envoy": self.ratio_to_plain(one)} for one in self.figures],
             "peak_memory_mb": dict(self.peak_memory_mb),
             "recorder": None if self.recorder is None else asdict(self.recorder),
+            "search": None if self.search is None else asdict(self.search),
             "decisions": [asdict(one) for one in self.decisions],
             "statements": [asdict(one) for one in self.statements],
             "masking": None if self.masking is None else asdict(self.masking),

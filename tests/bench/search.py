@@ -31,12 +31,12 @@ from countersign.recorder.search.ports import Wanted
 from countersign.recorder.search.query import query_of
 from countersign.recorder.search.store import PostgresSearchStore
 from tests.bench.many_events import ManyEvents
+from tests.bench.search_figure import EXPECTED_MS
 from tests.support.postgres import running_postgres
 
 EVENTS = 1_000_000
 ROUNDS = 12
 PAGE = 50
-EXPECTED_MS = 200
 INDEX_TABLES = ("marks", "session_marks", "words")
 
 

@@ -18,6 +18,7 @@ from tests.bench.labelled import Coverage
 from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures, Speed
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
 from tests.bench.recorder_figure import RecorderFigures
+from tests.bench.search_figure import SearchFigures
 from tests.bench.report import Report, machine
 from tests.bench.statements import DialectFigures
 from tests.bench.tables import tables
@@ -50,6 +51,7 @@ def report(*figures: Figures) -> Report:
         ),
         peak_memory_mb={"authz": 121.0, "masker": 100.0, "recorder": 80.0},
         recorder=RecorderFigures(7_999, 250, 5_000, 8, 1_601, 1_900),
+        search=SearchFigures(200, 200.1, 80),
         decisions=(DecisionFigure("many rules", 10, 300.0, 400.0),),
         statements=(SQLITE, replace(SQLITE, dialect="all", missed=1)),
         masking=MASKING,
@@ -68,6 +70,8 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "two recorders": (5_000, True),
         "a lone event, p50": (8, True),
         "stored for an event": (1_601, False),
+        "lists of sessions at 1,000,000 events, p95": (200, True),
+        "searches at 1,000,000 events, p95": (200.1, False),
         "peak memory of authz": (121, False),
         "peak memory of masker": (100, True),
         "peak memory of recorder": (80, True),
@@ -91,7 +95,7 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     found = replace(
-        report(ZERO), peak_memory_mb={}, recorder=None, decisions=(), statements=(), masking=None
+        report(ZERO), peak_memory_mb={}, recorder=None, search=None, decisions=(), statements=(), masking=None
     ).expectations()
     assert {one.met for one in found} == {None}
 

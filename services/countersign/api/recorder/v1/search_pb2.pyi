@@ -57,7 +57,9 @@ class EventFilter(_message.Message):
     label: _builtins.str
     relation: _builtins.str
     text: _builtins.str
-    """Words of the masked body, as PostgreSQL's websearch_to_tsquery reads them: "a phrase", or, -not."""
+    """Words of the masked body, written as for PostgreSQL's websearch_to_tsquery: "a phrase", or, -not. A word is a run of
+    letters and digits, so customer_id is a phrase of two. Of a body longer than 64 KiB the beginning is searched.
+    """
     session_id: _builtins.str
     call_id: _builtins.str
     @_builtins.property
