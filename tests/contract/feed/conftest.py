@@ -37,6 +37,7 @@ class Rig:
     stub: feed_pb2_grpc.FeedServiceAsyncStub
     committer: Committer
     store: PostgresFeedStore
+    address: str
     size: int = 0
     """What is published."""
 
@@ -97,7 +98,7 @@ async def rig(dsn: str) -> AsyncIterator[Rig]:
     port = server.add_insecure_port("127.0.0.1:0")
     options = (("grpc.max_receive_message_length", 80 * 1024 * 1024),)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-        one = Rig(dsn, feed_pb2_grpc.FeedServiceStub(channel), committer, store)
+        one = Rig(dsn, feed_pb2_grpc.FeedServiceStub(channel), committer, store, f"127.0.0.1:{port}")
         feed = FeedServer(store, AuditTrail(committer), one.published_size)
         feed_pb2_grpc.add_FeedServiceServicer_to_server(feed, server)
         await server.start()
