@@ -18,8 +18,8 @@ from tests.bench.labelled import Coverage
 from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures, Speed
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
 from tests.bench.recorder_figure import RecorderFigures
-from tests.bench.search_figure import SearchFigures
 from tests.bench.report import Report, machine
+from tests.bench.search_figure import SearchFigures
 from tests.bench.statements import DialectFigures
 from tests.bench.tables import tables
 
