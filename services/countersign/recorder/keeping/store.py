@@ -17,7 +17,7 @@ from countersign.runtime.postgres import DatabaseUnavailable, Readers, Writers, 
 # An advisory lock's key: any constant that nothing else in the database uses.
 _KEEPER = (1668247154, 13)
 # Counting and moving a large month takes its time; others are kept waiting only at the end (see ``erase``).
-_PATIENCE = b"SET statement_timeout = '30min'"
+_PATIENCE = b"SET statement_timeout = '6h'"
 _TRY_TURN = b"SELECT pg_try_advisory_lock(%s, %s)"
 _NOW = b"SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _KEPT = b"SELECT shelf, target, month, erased_at, 0 FROM countersign.shelves WHERE shelf > 0 AND erased_at IS NULL"

@@ -100,6 +100,7 @@ DECLARE
     v_bodies bigint;
     v_size bigint;
     v_held bigint := 0;
+    v_held_size bigint;
     v_sessions uuid[];
 BEGIN
     PERFORM countersign.holds_stand_still(true);
@@ -123,14 +124,16 @@ BEGIN
     ELSE
         -- Nobody puts anything there any more; who tried would fail, and lose nothing.
         EXECUTE format('LOCK TABLE countersign.%I IN SHARE MODE', 'bodies_' || gone);
-        INSERT INTO countersign.bodies (index, shelf, size, form, content)
-        SELECT b.index, 0, b.size, b.form, b.content FROM countersign.bodies AS b
-        JOIN countersign.events AS e ON e.index = b.index
-        WHERE b.shelf = gone AND e.session_id = ANY (v_sessions);
-        GET DIAGNOSTICS v_held = ROW_COUNT;
-        SELECT count(*), coalesce(sum(b.size), 0) INTO v_bodies, v_size
-        FROM countersign.bodies AS b JOIN countersign.events AS e ON e.index = b.index
-        WHERE b.shelf = gone AND e.session_id <> ALL (v_sessions);
+        WITH moved AS (
+            INSERT INTO countersign.bodies (index, shelf, size, form, content)
+            SELECT b.index, 0, b.size, b.form, b.content
+            FROM countersign.events AS e JOIN countersign.bodies AS b ON b.shelf = gone AND b.index = e.index
+            WHERE e.session_id = ANY (v_sessions) AND e.shelf = gone
+            RETURNING size
+        )
+        SELECT count(*), coalesce(sum(size), 0) INTO v_held, v_held_size FROM moved;
+        SELECT count(*) - v_held, coalesce(sum(size), 0) - v_held_size INTO v_bodies, v_size
+        FROM countersign.bodies WHERE shelf = gone;
         -- All who read or write bodies wait from here on, and behind us if we must wait: so not for long.
         SET LOCAL lock_timeout = '500ms';
         LOCK TABLE ONLY countersign.bodies, ONLY countersign.words IN ACCESS EXCLUSIVE MODE;
