@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from countersign.recorder.committer import Closed, Committer
-from countersign.recorder.entry import Entry, Verdict, accept
+from countersign.recorder.committer import Closed, Committer, Gate, Stopped
+from countersign.recorder.entry import Entry, Settled, Verdict, accept
 from countersign.runtime.recording import to_message
 from tests.support.events import request
 from tests.support.memory_store import MemoryStore
@@ -26,7 +26,7 @@ class SlowStore(MemoryStore):
         super().__init__()
         self.go = asyncio.Semaphore(0)
 
-    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+    async def append(self, entries: Sequence[Entry]) -> list[Settled]:
         await self.go.acquire()
         return await super().append(entries)
 
@@ -35,9 +35,28 @@ def entries(count: int, **changes: object) -> list[Entry]:
     return [accept(to_message(request(**changes))) for _ in range(count)]  # type: ignore[arg-type]
 
 
+class Doubtful:
+    """A gate that opens when told."""
+
+    def __init__(self) -> None:
+        self.stopped = ""
+        self.doubts = 0
+        self.opened = asyncio.Event()
+        self.asked: list[int] = []
+
+    async def passed(self, events: int) -> None:
+        self.asked.append(events)
+        await self.opened.wait()
+
+    def doubt(self) -> None:
+        self.doubts += 1
+
+
 @asynccontextmanager
-async def running(store: MemoryStore, *, queue_events: int = 100, queue_bytes: int = 10**7) -> AsyncIterator[Committer]:
-    committer = Committer(store, queue_events=queue_events, queue_bytes=queue_bytes)
+async def running(
+    store: MemoryStore, *, queue_events: int = 100, queue_bytes: int = 10**7, gate: Gate | None = None
+) -> AsyncIterator[Committer]:
+    committer = Committer(store, queue_events=queue_events, queue_bytes=queue_bytes, gate=gate)
     task = asyncio.ensure_future(committer.run())
     try:
         yield committer
@@ -82,10 +101,10 @@ async def test_lost_acknowledgement_doubles_nothing() -> None:
     assert len(store.rows) == 3
 
 
-@pytest.mark.parametrize("limits", [{"queue_events": 4}, {"queue_bytes": 4 * 2_000}])
-async def test_full_queue_holds_senders_back_in_order_and_drops_nothing(limits: dict[str, int]) -> None:
+@pytest.mark.parametrize(("queue_events", "queue_bytes"), [(4, 10**7), (100, 4 * 2_000)])
+async def test_full_queue_holds_senders_back_in_order_and_drops_nothing(queue_events: int, queue_bytes: int) -> None:
     store = SlowStore()
-    async with running(store, **limits) as committer:
+    async with running(store, queue_events=queue_events, queue_bytes=queue_bytes) as committer:
         putting = [asyncio.ensure_future(committer.put(entries(1))) for _ in range(12)]
         await until(lambda: committer.queue_depth >= 4)
         await asyncio.sleep(0)
@@ -144,3 +163,46 @@ async def test_outage_is_told_loudly_and_once(caplog: pytest.LogCaptureFixture) 
         await waiting
     messages = [record.message for record in caplog.records]
     assert messages == ["the record is not available: away", "the record is available"]
+
+
+async def test_nothing_is_committed_while_the_gate_is_closed_and_all_is_once_it_opens() -> None:
+    store, gate = MemoryStore(), Doubtful()
+    async with running(store, gate=gate) as committer:
+        waiting = [await committer.put(entries(2)) for _ in range(3)]
+        await until(lambda: gate.asked != [])
+        assert (store.rows, committer.queue_depth) == ([], 6)
+        gate.opened.set()
+        assert await asyncio.gather(*waiting) == [RECORDED * 2] * 3
+    assert sum(gate.asked) == 6
+
+
+async def test_stopped_log_refuses_at_once_and_says_why() -> None:
+    gate = Doubtful()
+    gate.opened.set()
+    async with running(MemoryStore(), gate=gate) as committer:
+        gate.stopped = "the database is older than the log"
+        with pytest.raises(Stopped, match="older than the log"):
+            await committer.put(entries(1))
+
+
+async def test_gate_hears_of_every_lost_connection_and_is_asked_again() -> None:
+    store, gate = MemoryStore(), Doubtful()
+    gate.opened.set()
+    async with running(store, gate=gate) as committer:
+        await (await committer.put(entries(1)))
+        store.lose_acknowledgement = True
+        await (await committer.put(entries(1)))
+    assert gate.doubts == 1
+    assert gate.asked == [1, 1, 1]
+
+
+async def test_record_that_began_without_its_database_connects_before_the_gate_is_asked() -> None:
+    store, gate = MemoryStore(), Doubtful()
+    store.away = True
+    async with running(store, gate=gate) as committer:
+        waiting = await committer.put(entries(1))
+        await until(lambda: gate.doubts > 0)
+        assert gate.asked == []
+        store.away = False
+        gate.opened.set()
+        assert await waiting == RECORDED

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from uuid import UUID
 
 import grpc
 import pytest
 
 from countersign.api.recorder.v1 import event_pb2, recorder_pb2, recorder_pb2_grpc
+from countersign.model.continuation import next_session
 from countersign.recorder.committer import Committer
+from countersign.recorder.entry import DAY_US, Verdict, sealing
 from countersign.recorder.server import RecorderServer
 from countersign.runtime.recording import to_message
-from tests.support.events import new_id, request
+from tests.support.events import START_US, new_id, request
 from tests.support.memory_store import MemoryStore
 from tests.support.recorders import until
 
@@ -84,6 +87,30 @@ async def test_conflict_is_refused_alone_and_told_loudly(house: House, caplog: p
     assert (refused.event_id, refused.code) == (event_id, recorder_pb2.REFUSAL_CODE_CONFLICT)
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
     assert len(house.store.rows) == 2
+
+
+async def test_each_refusal_says_why_by_its_code_and_harms_nobody(house: House) -> None:
+    stream = house.stub.Append()
+    session = UUID(new_id())
+    seal = sealing(
+        session, target="orders", event_count=1, root=bytes(32), unanswered_count=0, reason="idle", at_us=START_US
+    )
+    mine = new_id()
+    await send(stream, 1, message(session_id=str(session)), message(session_id=mine))
+    assert not (await answer(stream)).refusals
+    assert await (await house.committer.put([seal])) == [Verdict.RECORDED]
+    bad = [
+        (message(session_id=str(session)), recorder_pb2.REFUSAL_CODE_SESSION_SEALED),
+        (message(session_id=mine, target="payroll"), recorder_pb2.REFUSAL_CODE_WRONG_SESSION),
+        (message(time_us=START_US - 2 * DAY_US), recorder_pb2.REFUSAL_CODE_CLOCK_SKEW),
+        (message(reason="x" * 70_000), recorder_pb2.REFUSAL_CODE_TOO_LARGE),
+        (message(target=""), recorder_pb2.REFUSAL_CODE_INVALID),
+    ]
+    await send(stream, 2, *[event for event, _ in bad], message())
+    refusals = {one.event_id: one for one in (await answer(stream)).refusals}
+    assert {event_id: one.code for event_id, one in refusals.items()} == {event.event_id: code for event, code in bad}
+    assert refusals[bad[0][0].event_id].continue_as == str(next_session(session))
+    assert len(house.store.rows) == 4
 
 
 async def test_each_batch_is_answered_once_in_order_the_empty_ones_too(house: House) -> None:
