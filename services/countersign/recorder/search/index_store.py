@@ -97,7 +97,8 @@ class PostgresIndexStore:
         rows = await found.fetchall()
         if len(rows) != BLOCK_EVENTS:
             raise DatabaseUnavailable(f"block {block} of the record is not whole: restore the database")
-        return await indexed(block, [(_marked(row[:15]), self._body(*row[15:])) for row in rows])
+        # One after the other, as they are needed: to unpack all at once would keep the record waiting.
+        return await indexed(block, ((_marked(row[:15]), self._body(*row[15:])) for row in rows))
 
     def _body(self, shelf: int | None, size_bytes: int, form: int, content: bytes) -> Body | None:
         if shelf is None:
