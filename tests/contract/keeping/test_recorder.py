@@ -16,9 +16,10 @@ import grpc
 import psycopg
 import pytest
 
-from countersign.api.recorder.v1 import event_pb2, keeping_pb2, log_pb2, session_pb2
+from countersign.api.recorder.v1 import event_pb2, keeping_pb2, log_pb2, search_pb2, session_pb2
 from countersign.api.recorder.v1.keeping_pb2_grpc import KeepingServiceStub
 from countersign.api.recorder.v1.log_pb2_grpc import LogServiceStub
+from countersign.api.recorder.v1.search_pb2_grpc import SearchServiceStub
 from countersign.api.recorder.v1.session_pb2_grpc import SessionServiceStub
 from countersign.audit.exports import SessionReport, verify_export
 from countersign.config.types import Recording
@@ -73,6 +74,12 @@ class Running:
         asked = session_pb2.ReplaySessionRequest(session_id=session)
         call = SessionServiceStub(self.channel).ReplaySession(asked, metadata=self.metadata(CAROL), timeout=10)
         return [answer.event async for answer in call]
+
+    async def searched(self, session: str, text: str = "") -> list[event_pb2.RecordedEvent]:
+        wanted = search_pb2.EventFilter(session_id=session, text=text)
+        asked = search_pb2.SearchEventsRequest(filter=wanted, bodies=True)
+        stub = SearchServiceStub(self.channel)
+        return list((await stub.SearchEvents(asked, metadata=self.metadata(CAROL), timeout=10)).events)
 
     async def verified(self, session: str) -> SessionReport:
         """Export a session once a checkpoint shows it, and verify it as an auditor does."""
@@ -132,6 +139,7 @@ async def test_what_is_erased_reads_as_erased_everywhere_and_its_proof_holds(pos
         await first.sender.record(request(gone, body=CANARY))
         await first.sender.record(request(held, body=CANARY))
         assert (await first.verified(gone)).bodies.proven == 1
+        assert [event.event.body for event in await first.searched(gone, "canary")] == [CANARY]
         hold = await first.hold(of_session(held))
         age(dsn)
     recording = Recording(kept_days={"orders": 30})
@@ -141,6 +149,8 @@ async def test_what_is_erased_reads_as_erased_everywhere_and_its_proof_holds(pos
         assert (event.body_erased, event.event.body, event.event.name) == (True, b"", "query")
         [event] = await second.replay(held)
         assert (event.body_erased, event.event.body) == (False, CANARY)
+        assert [event.body_erased for event in await second.searched(gone)] == [True]
+        assert await second.searched(gone, "canary") == []
         report = await second.verified(gone)
         assert (report.events, report.bodies.proven, report.bodies.absent) == (1, 0, 1)
         assert (await second.verified(held)).bodies.proven == 1
