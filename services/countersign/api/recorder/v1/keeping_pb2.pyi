@@ -229,7 +229,7 @@ class Shelf(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     month: _builtins.str
-    """Such as "2026-11"."""
+    """Such as "2026-11"; empty for bodies on hold whose month was erased."""
     size_bytes: _builtins.int
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp:
