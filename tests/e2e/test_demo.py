@@ -12,10 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from countersign.demo.places import SEAL_AFTER_S
 from tests.support.gateway import free_port, short_folder, wait_until
 
 READY_S = 60.0
-WALK_S = 90.0
+# It waits until a session is sealed.
+WALK_S = 90.0 + SEAL_AFTER_S
 GONE_S = 15.0
 
 

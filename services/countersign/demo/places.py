@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+SEAL_AFTER_S = 15
 _GATEWAY_YAML = """\
 version: 1
 gateway: {{url: "{gateway}"}}
@@ -36,7 +37,7 @@ masks:
   secrets: {{detect: [secrets]}}
 approvals:
   sign_in: {{issuer: "{issuer}", client_id: countersign-page}}   # people decide at {{gateway.url}}/approvals/, too
-recording: {{mode: required}}
+recording: {{mode: required, seal_after: {seal_after_s}s}}   # a session is closed so long after its last call; else 1h
 auditors: {{groups: [auditors]}}      # who may read the record
 operators: {{groups: [platform]}}     # who may accept tools that change
 """
@@ -87,7 +88,9 @@ class Places:
 
     def write_config(self) -> None:
         """Write gateway.yaml."""
-        text = _GATEWAY_YAML.format(gateway=self.gateway, issuer=self.issuer, orders=self.orders)
+        text = _GATEWAY_YAML.format(
+            gateway=self.gateway, issuer=self.issuer, orders=self.orders, seal_after_s=SEAL_AFTER_S
+        )
         self.config.write_text(text, "utf-8")
 
 

@@ -11,8 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from countersign.api.recorder.v1 import session_pb2
 from countersign.demo.orders_data import database_path
-from countersign.demo.places import Places
+from countersign.demo.places import SEAL_AFTER_S, Places
 
 SQL = (
     "SELECT o.id, c.name, c.email, c.ssn, k.card, n.text FROM orders o JOIN customers c ON c.id = o.customer_id "
@@ -39,16 +40,16 @@ Check = Callable[[Outcome], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its title, the ``countersign`` command, the same with curl, and the check that both must pass.
+    """One step: its title, the ``countersign`` command, and the check that it must pass; the same with curl, if it can.
 
     ``command`` is run without a shell, ``curl`` by one.
     """
 
     title: str
     command: tuple[str, ...]
-    curl: str
-    check: Check
-    check_curl: Check
+    curl: str = ""
+    check: Check = lambda _: None
+    check_curl: Check = lambda _: None
 
 
 def told(places: Places, program: str) -> tuple[Step, ...]:
@@ -112,13 +113,13 @@ def replay(places: Places, program: str, session_id: str) -> Step:
     """Carol replays one session of alice."""
     raw = _raw_values(database_path(places.state))
     seen = ("alice", "query", "export_table", "no exports", "get_customer", "support agrees")
-    # ReplaySessionRequest with field 1, the session id, set.
-    asked = bytes([0x0A, len(session_id)]) + session_id.encode()
+    asked = session_pb2.ReplaySessionRequest(session_id=session_id, follow=True).SerializeToString()
     return Step(
-        "carol replays alice's session: who, what, by which rule, who agreed, and never a raw value",
-        (program, "replay", session_id, *as_person("carol", places)),
+        f"carol replays alice's session to its end (it is sealed {SEAL_AFTER_S} s after her last call): who, what, by "
+        "which rule, who agreed, and never a raw value",
+        (program, "replay", session_id, "--follow", *as_person("carol", places)),
         grpc_curl(places, "ReplaySession", asked),
-        all_of(ends(0), shows(*seen, "approved by bob"), hides(raw)),
+        all_of(ends(0), shows(*seen, "approved by bob", "sealed"), hides(raw)),
         all_of(ends(0), shows(*seen, "bob"), hides(raw)),
     )
 

@@ -20,7 +20,7 @@ import httpx
 from rich.console import Console
 from rich.text import Text
 
-from countersign.demo import agreeing, steps
+from countersign.demo import agreeing, proving, steps
 from countersign.demo.orders_journal import journal_path
 from countersign.demo.parts import PartFailed, Parts, choose_port
 from countersign.demo.people import ALICE, BOB, CAROL, SHARED_SECRET
@@ -162,6 +162,8 @@ class _Walk:
         if len(lines) > _SHOWN_LINES:
             self._console.print(Text(f"  ... {len(lines) - _SHOWN_LINES} more lines", "dim"))
         self._judge(step.check(outcome), "as told")
+        if not step.curl:
+            return (outcome,)
         self._console.print(Text(f"$ {step.curl}", "cyan"), soft_wrap=True)
         if shutil.which("curl") is None or ("strings" in step.curl and shutil.which("strings") is None):
             self._console.print(Text("  not tried: curl (or strings) is not installed here", "dim"))
@@ -187,6 +189,9 @@ class _Walk:
             self._judge("carol finds no session of alice", "")
         else:
             self._take(steps.replay(self._places, self._program, session_id))
+            for step in proving.proofs(self._places, self._program, session_id):
+                self._take(step)
+            self._take(proving.forgery(self._places, self._program))
 
     def _session_of_alice(self) -> str | None:
         """The newest session of alice in this walk, as the command line reports it."""
