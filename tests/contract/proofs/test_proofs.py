@@ -13,6 +13,7 @@ import pytest
 
 from countersign.api.recorder.v1 import event_pb2, log_pb2
 from countersign.audit import Invalid, verify_dump
+from countersign.recorder import audit
 from countersign.recorder.proofs import server
 from countersign.runtime.recording import NotRecorded
 from countersign.tlog import leaf_hash, verify_consistency, verify_inclusion
@@ -179,7 +180,7 @@ async def test_nobody_but_auditors_is_told_anything_and_all_who_ask_are_recorded
 
 
 async def test_without_the_witness_nothing_is_shown_and_in_the_end_nothing_recorded(
-    dsn: str, witness: SomeWitness
+    dsn: str, witness: SomeWitness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with asking(dsn, witness, most_unpublished=40) as log:
         await until(lambda: log.part.log.recorded_size > 0)
@@ -196,6 +197,11 @@ async def test_without_the_witness_nothing_is_shown_and_in_the_end_nothing_recor
                     break
                 recorded += 1
         assert 0 < recorded < room + 100
+        monkeypatch.setattr(audit, "_WAIT_S", 0.2)
+        status = await log.stub.GetLogStatus(log_pb2.GetLogStatusRequest(), metadata=log.metadata)
+        assert ["it cannot be reached" in one.problem for one in status.witnesses] == [True]
+        assert (await refused(log.export(session, unsealed=True)))[0] is grpc.StatusCode.UNAVAILABLE
+        monkeypatch.undo()
         view = log.part.log
         assert (view.published_size, view.integrated_size >= begun.recorded_size + recorded) == (
             begun.published_size,

@@ -74,7 +74,8 @@ class LogServiceServicer(object):
     """
 
     def GetLogStatus(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Told even while nothing can be recorded, and then without a record of it: it says why.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -36,6 +36,7 @@ class LogServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LogServiceAsyncStub: ...
     GetLogStatus: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetLogStatusRequest, _log_pb2.GetLogStatusResponse]
+    """Told even while nothing can be recorded, and then without a record of it: it says why."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetCheckpointRequest, _log_pb2.GetCheckpointResponse]
     """The latest checkpoint that is signed by the log and cosigned by as many witnesses as gateway.yaml asks for."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetInclusionProofRequest, _log_pb2.GetInclusionProofResponse]
@@ -53,6 +54,7 @@ class LogServiceAsyncStub(LogServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLogStatus: _aio.UnaryUnaryMultiCallable[_log_pb2.GetLogStatusRequest, _log_pb2.GetLogStatusResponse]  # type: ignore[assignment]
+    """Told even while nothing can be recorded, and then without a record of it: it says why."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_log_pb2.GetCheckpointRequest, _log_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """The latest checkpoint that is signed by the log and cosigned by as many witnesses as gateway.yaml asks for."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_log_pb2.GetInclusionProofRequest, _log_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
@@ -72,7 +74,8 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _log_pb2.GetLogStatusRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_log_pb2.GetLogStatusResponse, _abc.Awaitable[_log_pb2.GetLogStatusResponse]]: ...
+    ) -> _typing.Union[_log_pb2.GetLogStatusResponse, _abc.Awaitable[_log_pb2.GetLogStatusResponse]]:
+        """Told even while nothing can be recorded, and then without a record of it: it says why."""
 
     @_abc_1.abstractmethod
     def GetCheckpoint(
