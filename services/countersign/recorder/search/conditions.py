@@ -13,6 +13,8 @@ from countersign.recorder.search.signature import key_of, places
 # What a column holds in place of a NUL, which no value of Postgres's can be compared with.
 _REPLACED = "\ufffd"
 
+_TELLING_WORDS = 4
+
 
 @dataclass(slots=True)
 class Conditions:
@@ -108,8 +110,8 @@ def of_words(alternatives: Sequence[frozenset[str]]) -> Conditions | None:
     either = Conditions()
     for words in alternatives:
         one = Conditions()
-        # Long words are rarer.
-        _add_all(one, sorted(words, key=lambda word: (-len(word), word)))
+        # Long words are rarer; and what a few of them leave, is looked at closely anyhow.
+        _add_all(one, sorted(words, key=lambda word: (-len(word), word))[:_TELLING_WORDS])
         either.add(b"(" + one.sql + b")", *one.values)
     found = Conditions()
     found.add(b"(" + b" OR ".join(either.texts) + b")", *either.values)

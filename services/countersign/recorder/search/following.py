@@ -13,6 +13,7 @@ from countersign.runtime.postgres import DatabaseError
 
 LOOK_EVERY_S = 0.25
 HEARTBEAT_S = 5.0
+CATCH_UP_PAUSE_S = 0.01
 WALK_EVENTS = 1_000
 PAGE_EVENTS = 200
 
@@ -97,6 +98,8 @@ async def steps(
         while reached is not None and position < reached and not head.draining:
             events, position = await _walk(store, wanted, position, min(reached, position + WALK_EVENTS))
             yield Step(events, position)
+            # Who is far behind goes through the whole record: the recorder has other things to do.
+            await asyncio.sleep(CATCH_UP_PAUSE_S)
         if reached is None or position >= reached:
             yield Step([], position)
 
