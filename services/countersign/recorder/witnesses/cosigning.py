@@ -52,7 +52,7 @@ class Witnesses:
         return [
             self._known[witness].view
             if witness in self._known
-            else WitnessView(witness.name, 0, "it was not asked yet")
+            else WitnessView(witness.name, 0, "this recorder did not ask it yet: if others run, one of them does")
             for witness in self._recording().witnesses
         ]
 

@@ -104,7 +104,9 @@ async def test_witnesses_cosign_as_the_log_grows_also_one_that_saw_more_than_we_
     async with honest(tmp_path / "1", KEY) as first, honest(tmp_path / "2", OTHER) as second:
         both = (named(first, KEY, "w1"), named(second + "/", OTHER, "w2"))
         async with asking(*both, need=2) as witnesses:
-            assert [view.problem for view in witnesses.views()] == ["it was not asked yet"] * 2
+            assert [view.problem for view in witnesses.views()] == [
+                "this recorder did not ask it yet: if others run, one of them does"
+            ] * 2
             for size in (1, 255, 256, 400, 400):
                 lines = await cosigned(witnesses, size)
                 note = parse_note(LOG.checkpoint(size)).add(parse_signatures("".join(lines)))
