@@ -19,7 +19,7 @@ BATCH = 32
 BODY_BYTES = 600
 SESSIONS = 16
 # Messages that one sender has under way.
-AHEAD = 8
+AHEAD = 16
 
 Body = Callable[[random.Random], bytes]
 
