@@ -25,7 +25,7 @@ from tests.support.postgres import Postgres
 from tests.support.postgres import postgres as postgres
 from tests.support.recorders import running_recorder, running_sender, until
 
-CALLS = 600
+CALLS = 300
 CANARY = "canary-" + "q7" * 6
 
 
