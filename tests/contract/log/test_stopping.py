@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from countersign.recorder.log.store import Standing
 from countersign.tlog import TILE_WIDTH
 from tests.contract.log.rig import Rig, SomeWitness, assert_stopped, end_turns
 from tests.support.recorded import add_events, tamper
@@ -31,6 +32,9 @@ CHANGES = {
     "a tile shortened": ["UPDATE countersign.tiles SET hashes = substr(hashes, 1, 64) WHERE level = 0 AND tile = 2"],
     "the size": ["UPDATE countersign.log SET integrated_size = 256"],
     "the head": ["DELETE FROM countersign.head"],
+    "what is shown": ["UPDATE countersign.checkpoints SET note = replace(note, '600', '601'), size = 601"],
+    "how much is shown": ["UPDATE countersign.checkpoints SET size = 9999"],
+    "that nonsense is shown": ["INSERT INTO countersign.checkpoints VALUES ('log.test', 9999, 'x', now())"],
     "what was signed": ["UPDATE countersign.signed SET note = replace(note, '600', '599')"],
 }
 
@@ -46,6 +50,27 @@ async def test_who_changes_the_database_behind_its_back_is_noticed(rig: Start, d
             await one.watch.look()
     if what != "the head":
         await assert_stopped(one)
+
+
+async def test_what_another_publishes_while_one_looks_is_no_other_history(
+    rig: Start, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = rig(), rig()
+    await add_events(dsn, 5)
+    await other.shown()
+    asks = one.store.standing
+
+    async def slowly(origin: str) -> Standing:
+        standing = await asks(origin)
+        await add_events(dsn, 5)
+        await other.shown()
+        return standing
+
+    monkeypatch.setattr(one.store, "standing", slowly)
+    await one.watch.look()
+    assert not one.gate.stopped
+    assert one.gate.trusted
+    assert one.watch.standing.integrated_size == 5
 
 
 async def test_it_is_noticed_at_the_start_as_well(rig: Start, dsn: str) -> None:

@@ -43,16 +43,6 @@ async def test_the_tree_is_the_one_of_the_leaves(rig: Start, dsn: str) -> None:
     assert await one.store.integrate() == 0
 
 
-async def test_the_tree_of_a_level_more_is_right_too(rig: Start, dsn: str) -> None:
-    one = rig()
-    await add_events(dsn, TILE_WIDTH * TILE_WIDTH + 5)
-    while await one.store.integrate():
-        pass
-    hashes = [leaf_hash(leaf.encode()) for leaf in await leaves_of(dsn)]
-    assert await root_at(len(hashes), one.store.tiles) == naive_root(hashes)
-    assert await root_at(70, one.store.tiles) == naive_root(hashes[:70])
-
-
 async def test_many_that_race_make_one_tree_without_a_gap(rig: Start, dsn: str) -> None:
     rigs = [rig(f"state{number}") for number in range(3)]
     done = asyncio.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from countersign.recorder.log.errors import LogStopped
+from countersign.recorder.log.ports import Published
 from countersign.tlog import (
     HASH_BYTES,
     TILE_WIDTH,
@@ -17,6 +18,7 @@ from countersign.tlog import (
     open_checkpoint,
     perfect_root,
     plan_root,
+    read_unverified,
     split_hashes,
     tile_width,
 )
@@ -51,6 +53,20 @@ async def check(signed: Sequence[Checkpoint], integrated_size: int, tiles: Tiles
                 f"the database holds another history: its first {checkpoint.size} events are not those of which a "
                 f"checkpoint was signed. {_REMEDY}"
             )
+
+
+def read_published(published: Published) -> Checkpoint:
+    """Return the checkpoint that is shown. Raises ``LogStopped`` when it is none of that size.
+
+    Whose it is, its readers look at; here it matters that it is of this tree, for more than it shows is never shown.
+    """
+    try:
+        checkpoint = read_unverified(published.note)[0]
+    except TlogError as error:
+        raise LogStopped(f"the latest checkpoint is damaged ({error}): restore the database") from None
+    if (checkpoint.origin, checkpoint.size) != (published.origin, published.size):
+        raise LogStopped("the latest checkpoint is kept under another name or size: restore the database")
+    return checkpoint
 
 
 def lineage(tile: int, size: int) -> list[TileId]:

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from countersign.recorder.log.errors import LogStopped
 from countersign.recorder.log.identity import LogIdentity
 from countersign.recorder.log.state import StateFile
 from countersign.tlog import Checkpoint, read_unverified
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The last checkpoint that was remembered, if there was one; ``missing`` names the file when there was none."""
+
+    last: Checkpoint | None
+    missing: str
+
+    def beside(self, signed: Checkpoint | None) -> Checkpoint | None:
+        """Return ``last``; ``signed`` is what the database says.
+
+        Raises ``LogStopped`` when the file is gone though something was signed.
+        """
+        if self.missing and (signed is not None or self.last is not None):
+            size = max(one.size for one in (signed, self.last) if one is not None)
+            raise LogStopped(
+                f"{self.missing} is missing, though a checkpoint of {size} events was signed: without it nobody can "
+                "tell whether this database is an old copy. Bring the file back. If this is a further recorder, or you "
+                "know that the database is the newest, make it as an empty file"
+            )
+        return self.last
 
 
 class Memory:
@@ -19,21 +42,11 @@ class Memory:
         self._origin = identity.origin
         self._last: Checkpoint | None = None
 
-    def last(self, signed: Checkpoint | None) -> Checkpoint | None:
-        """Return the last that is remembered; ``signed`` is what the database says.
-
-        Raises ``StateUnusable``, and ``LogStopped`` when the file is gone though something was signed.
-        """
+    def recall(self) -> Recalled:
+        """Return what is remembered now. Raises ``StateUnusable``."""
         state = self._file.read()
-        if state.missing and (signed is not None or self._last is not None):
-            size = max(one.size for one in (signed, self._last) if one is not None)
-            raise LogStopped(
-                f"{self._path} is missing, though a checkpoint of {size} events was signed: without it nobody can tell "
-                "whether this database is an old copy. Bring the file back. If this is a further recorder, or you know "
-                "that the database is the newest, make it as an empty file"
-            )
         known = [one for one in (state.last(self._origin), self._last) if one is not None]
-        return max(known, key=lambda one: one.size, default=None)
+        return Recalled(max(known, key=lambda one: one.size, default=None), str(self._path) if state.missing else "")
 
     async def keep(self, note: str) -> None:
         """Return when it is on disk that ``note`` was signed. Raises ``StateUnusable``."""

@@ -113,7 +113,7 @@ class Publisher:
             # Again: another recorder may have signed meanwhile.
             standing = signing.standing
             last = self._last(standing)
-            remembered = self._memory.last(last)
+            remembered = self._memory.recall().beside(last)
             before = [one for one in (last, remembered) if one is not None]
             await checking.check(before, standing.integrated_size, signing.tiles)
             if last is not None and last.size == standing.integrated_size:

@@ -95,16 +95,21 @@ class Watch:
 
     async def _check(self) -> None:
         origin = self._identity.origin
+        # Before it is asked how long the tree is: what others sign meanwhile is no sign that it got shorter.
+        published = await self._store.published(origin)
+        recalled = self._memory.recall()
         standing = await self._store.standing(origin)
+        shown = checking.read_published(published) if published is not None else None
         signed = checking.read_signed(standing.signed, self._identity.verifiers) if standing.signed else None
-        remembered = self._memory.last(signed)
+        remembered = recalled.beside(signed)
         await checking.check(
-            [one for one in (remembered, signed) if one is not None], standing.integrated_size, self._store.tiles
+            [one for one in (remembered, signed, shown) if one is not None],
+            standing.integrated_size,
+            self._store.tiles,
         )
         if signed is not None:
             # Others may have signed it: from now on this recorder, too, knows any older copy.
             await self._memory.keep(standing.signed)
-        published = await self._store.published(origin)
         self.standing = standing
         if published != self.published or not self.unpublished:
             self._shown_s = self._clock_s()

@@ -140,6 +140,6 @@ async def test_a_process_remembers_also_what_its_file_forgot(path: Path) -> None
     memory = Memory(LogIdentity((log_key(),), path))
     await memory.keep(note(9))
     path.write_bytes(b"")
-    last = memory.last(None)
+    last = memory.recall().last
     assert last is not None
     assert last.size == 9
