@@ -127,11 +127,16 @@ class Postgres:
         return others
 
     def cpu_s(self) -> float:
-        """The CPU time that the server's living processes have used."""
+        """The CPU time that the server's processes have used, those that ended included."""
         assert self._process is not None
         server = psutil.Process(self._process.pid)
-        times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
-        return sum(one.user + one.system for one in times)
+        own = server.cpu_times()
+        used_s: float = own.user + own.system + own.children_user + own.children_system
+        for process in server.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used_s += times.user + times.system
+        return used_s
 
     def database(self) -> str:
         """Make a fresh database; return its DSN."""
