@@ -26,31 +26,31 @@ from countersign.api.recorder.v1 import event_pb2 as countersign_dot_api_dot_rec
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(countersign/api/recorder/v1/review.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"{\n\x13SummarizeUseRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06target\x18\x03 \x01(\t\"\x8a\x03\n\x03Use\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06groups\x18\x04 \x03(\t\x12\x0e\n\x06target\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\r\n\x05rules\x18\x08 \x03(\t\x12\x15\n\rallowed_count\x18\t \x01(\x04\x12\x14\n\x0c\x64\x65nied_count\x18\n \x01(\x04\x12\x13\n\x0b\x61sked_count\x18\x0b \x01(\x04\x12\x16\n\x0e\x61pproved_count\x18\x0c \x01(\x04\x12\x14\n\x0cmasked_count\x18\r \x01(\x04\x12\x11\n\trow_count\x18\x0e \x01(\x04\x12\x12\n\nsize_bytes\x18\x0f \x01(\x04\x12,\n\x08\x66irst_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07last_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcalls_by_hour\x18\x12 \x03(\x04\"\xcb\x01\n\nSessionUse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05names\x18\x06 \x03(\t\x12\x12\n\ncall_count\x18\x07 \x01(\x04\x12\x11\n\trow_count\x18\x08 \x01(\x04\x12\x12\n\nsize_bytes\x18\t \x01(\x04\"\x9f\x01\n\x14SummarizeUseResponse\x12/\n\x03use\x18\x01 \x01(\x0b\x32 .countersign.api.recorder.v1.UseH\x00\x12:\n\x07session\x18\x02 \x01(\x0b\x32\'.countersign.api.recorder.v1.SessionUseH\x00\x12\x12\n\x08progress\x18\x03 \x01(\x01H\x00\x42\x06\n\x04part\"|\n\x11SignReviewRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x35\n\x07verdict\x18\x03 \x01(\x0e\x32$.countersign.api.recorder.v1.Verdict\x12\x0c\n\x04note\x18\x04 \x01(\t\"&\n\x12SignReviewResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\"(\n\x13ListVerdictsRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\"Q\n\x14ListVerdictsResponse\x12\x39\n\x05\x65vent\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEvent*N\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_CERTIFIED\x10\x01\x12\x13\n\x0fVERDICT_FLAGGED\x10\x02\x32\xec\x02\n\rReviewService\x12u\n\x0cSummarizeUse\x12\x30.countersign.api.recorder.v1.SummarizeUseRequest\x1a\x31.countersign.api.recorder.v1.SummarizeUseResponse0\x01\x12m\n\nSignReview\x12..countersign.api.recorder.v1.SignReviewRequest\x1a/.countersign.api.recorder.v1.SignReviewResponse\x12u\n\x0cListVerdicts\x12\x30.countersign.api.recorder.v1.ListVerdictsRequest\x1a\x31.countersign.api.recorder.v1.ListVerdictsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(countersign/api/recorder/v1/review.proto\x12\x1b\x63ountersign.api.recorder.v1\x1a\'countersign/api/recorder/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"{\n\x13SummarizeUseRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06target\x18\x03 \x01(\t\"\x8a\x03\n\x03Use\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06groups\x18\x04 \x03(\t\x12\x0e\n\x06target\x18\x05 \x01(\t\x12\x0e\n\x06method\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\r\n\x05rules\x18\x08 \x03(\t\x12\x15\n\rallowed_count\x18\t \x01(\x04\x12\x14\n\x0c\x64\x65nied_count\x18\n \x01(\x04\x12\x13\n\x0b\x61sked_count\x18\x0b \x01(\x04\x12\x16\n\x0e\x61pproved_count\x18\x0c \x01(\x04\x12\x14\n\x0cmasked_count\x18\r \x01(\x04\x12\x11\n\trow_count\x18\x0e \x01(\x04\x12\x12\n\nsize_bytes\x18\x0f \x01(\x04\x12,\n\x08\x66irst_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07last_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcalls_by_hour\x18\x12 \x03(\x04\"\xe2\x01\n\nSessionUse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06target\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05names\x18\x06 \x03(\t\x12\x12\n\ncall_count\x18\x07 \x01(\x04\x12\x11\n\trow_count\x18\x08 \x01(\x04\x12\x12\n\nsize_bytes\x18\t \x01(\x04\x12\x15\n\rcalls_by_hour\x18\n \x03(\x04\"\x9f\x01\n\x14SummarizeUseResponse\x12/\n\x03use\x18\x01 \x01(\x0b\x32 .countersign.api.recorder.v1.UseH\x00\x12:\n\x07session\x18\x02 \x01(\x0b\x32\'.countersign.api.recorder.v1.SessionUseH\x00\x12\x12\n\x08progress\x18\x03 \x01(\x01H\x00\x42\x06\n\x04part\"|\n\x11SignReviewRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x35\n\x07verdict\x18\x03 \x01(\x0e\x32$.countersign.api.recorder.v1.Verdict\x12\x0c\n\x04note\x18\x04 \x01(\t\"&\n\x12SignReviewResponse\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\"(\n\x13ListVerdictsRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\"Q\n\x14ListVerdictsResponse\x12\x39\n\x05\x65vent\x18\x01 \x01(\x0b\x32*.countersign.api.recorder.v1.RecordedEvent*N\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_CERTIFIED\x10\x01\x12\x13\n\x0fVERDICT_FLAGGED\x10\x02\x32\xec\x02\n\rReviewService\x12u\n\x0cSummarizeUse\x12\x30.countersign.api.recorder.v1.SummarizeUseRequest\x1a\x31.countersign.api.recorder.v1.SummarizeUseResponse0\x01\x12m\n\nSignReview\x12..countersign.api.recorder.v1.SignReviewRequest\x1a/.countersign.api.recorder.v1.SignReviewResponse\x12u\n\x0cListVerdicts\x12\x30.countersign.api.recorder.v1.ListVerdictsRequest\x1a\x31.countersign.api.recorder.v1.ListVerdictsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.recorder.v1.review_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=1328
-  _globals['_VERDICT']._serialized_end=1406
+  _globals['_VERDICT']._serialized_start=1351
+  _globals['_VERDICT']._serialized_end=1429
   _globals['_SUMMARIZEUSEREQUEST']._serialized_start=147
   _globals['_SUMMARIZEUSEREQUEST']._serialized_end=270
   _globals['_USE']._serialized_start=273
   _globals['_USE']._serialized_end=667
   _globals['_SESSIONUSE']._serialized_start=670
-  _globals['_SESSIONUSE']._serialized_end=873
-  _globals['_SUMMARIZEUSERESPONSE']._serialized_start=876
-  _globals['_SUMMARIZEUSERESPONSE']._serialized_end=1035
-  _globals['_SIGNREVIEWREQUEST']._serialized_start=1037
-  _globals['_SIGNREVIEWREQUEST']._serialized_end=1161
-  _globals['_SIGNREVIEWRESPONSE']._serialized_start=1163
-  _globals['_SIGNREVIEWRESPONSE']._serialized_end=1201
-  _globals['_LISTVERDICTSREQUEST']._serialized_start=1203
-  _globals['_LISTVERDICTSREQUEST']._serialized_end=1243
-  _globals['_LISTVERDICTSRESPONSE']._serialized_start=1245
-  _globals['_LISTVERDICTSRESPONSE']._serialized_end=1326
-  _globals['_REVIEWSERVICE']._serialized_start=1409
-  _globals['_REVIEWSERVICE']._serialized_end=1773
+  _globals['_SESSIONUSE']._serialized_end=896
+  _globals['_SUMMARIZEUSERESPONSE']._serialized_start=899
+  _globals['_SUMMARIZEUSERESPONSE']._serialized_end=1058
+  _globals['_SIGNREVIEWREQUEST']._serialized_start=1060
+  _globals['_SIGNREVIEWREQUEST']._serialized_end=1184
+  _globals['_SIGNREVIEWRESPONSE']._serialized_start=1186
+  _globals['_SIGNREVIEWRESPONSE']._serialized_end=1224
+  _globals['_LISTVERDICTSREQUEST']._serialized_start=1226
+  _globals['_LISTVERDICTSREQUEST']._serialized_end=1266
+  _globals['_LISTVERDICTSRESPONSE']._serialized_start=1268
+  _globals['_LISTVERDICTSRESPONSE']._serialized_end=1349
+  _globals['_REVIEWSERVICE']._serialized_start=1432
+  _globals['_REVIEWSERVICE']._serialized_end=1796
 # @@protoc_insertion_point(module_scope)

@@ -153,7 +153,9 @@ Global___Use: _TypeAlias = Use  # noqa: Y015
 
 @_typing.final
 class SessionUse(_message.Message):
-    """What one session was, to be compared with the principal's own past."""
+    """What was used in one session in the time, to be compared with the principal's own past: allowed calls only, without
+    those that only connect.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -166,6 +168,7 @@ class SessionUse(_message.Message):
     CALL_COUNT_FIELD_NUMBER: _builtins.int
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    CALLS_BY_HOUR_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     issuer: _builtins.str
     subject: _builtins.str
@@ -177,6 +180,10 @@ class SessionUse(_message.Message):
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def calls_by_hour(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Allowed calls in each hour of the day (UTC): 24 numbers."""
+
     def __init__(
         self,
         *,
@@ -189,10 +196,11 @@ class SessionUse(_message.Message):
         call_count: _builtins.int = ...,
         row_count: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
+        calls_by_hour: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "issuer", b"issuer", "names", b"names", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "started_at", b"started_at", "subject", b"subject", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_count", b"call_count", "calls_by_hour", b"calls_by_hour", "issuer", b"issuer", "names", b"names", "row_count", b"row_count", "session_id", b"session_id", "size_bytes", b"size_bytes", "started_at", b"started_at", "subject", b"subject", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,9 +247,10 @@ class SignReviewRequest(_message.Message):
     review_id: _builtins.str
     """The review's id: SHA-256, in hex, of the report that was reviewed, as JSON."""
     line_id: _builtins.str
-    """The line's id within the report."""
+    """The line's id within the report: 16 to 64 hex digits."""
     verdict: Global___Verdict.ValueType
     note: _builtins.str
+    """At most 1,000 characters; needed to flag."""
     def __init__(
         self,
         *,
@@ -303,7 +312,9 @@ class ListVerdictsResponse(_message.Message):
 
     EVENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def event(self) -> _event_pb2.RecordedEvent: ...
+    def event(self) -> _event_pb2.RecordedEvent:
+        """Of kind REVIEWED: the method says which verdict, the name is "REVIEW_ID/LINE_ID", the reason is the note."""
+
     def __init__(
         self,
         *,
