@@ -27,6 +27,8 @@ class Known:
         mine, theirs = sent_content(self.record), sent_content(entry.record)
         if self.body is not None and self.body != entry.body:
             return False
+        if self.body is None and not entry.body:
+            return False
         return mine == theirs or _same_but_continued(mine, theirs)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from importlib.resources import files
+from itertools import islice
 from uuid import UUID
 
 import psycopg
@@ -33,6 +35,7 @@ SCHEMA = "countersign"
 COPY_FROM_ROWS = 8
 # How much of a chain of sealed sessions is looked at in one statement.
 _CHAIN_STEP = 100
+_LARGE_BYTES = 1024 * 1024
 
 _LOCK_HEAD = b"SELECT next_index FROM countersign.head FOR UPDATE"
 _KNOWN = b"""
@@ -207,7 +210,10 @@ class PostgresAppendStore:
             if row is None:
                 raise DatabaseUnavailable("the database did not say which shelf it made")
             shelf = self._shelves[target, month] = row[0]
-        return shelf, self._keeper.shut(entry.event_id, entry.salt, entry.body)
+        if len(entry.body) < _LARGE_BYTES:
+            return shelf, self._keeper.shut(entry.event_id, entry.salt, entry.body)
+        # Long enough to keep health checks and other senders waiting.
+        return shelf, await asyncio.to_thread(self._keeper.shut, entry.event_id, entry.salt, entry.body)
 
     async def _known(self, connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, Known]:
         """What is recorded of events that are known: that takes the time only when somebody sends them again."""
@@ -226,15 +232,16 @@ class PostgresAppendStore:
 
 async def _open_end(connection: AsyncConnection, key: bytes) -> UUID:
     """Return the session in which a sealed one goes on: the first of its chain that is not sealed itself."""
-    chain = list(continuations(UUID(bytes=key)))
-    for start in range(0, len(chain), _CHAIN_STEP):
-        step = chain[start : start + _CHAIN_STEP]
+    chain = continuations(UUID(bytes=key))
+    last = UUID(bytes=key)
+    while step := list(islice(chain, _CHAIN_STEP)):
+        last = step[-1]
         found = await connection.execute(_SEALED, (ids([one.bytes for one in step]),), binary=True)
         sealed = {session_id for (session_id,) in await found.fetchall()}
         for one in step:
             if one not in sealed:
                 return one
-    return chain[-1]
+    return last
 
 
 async def _write(

@@ -116,6 +116,7 @@ def test_body_that_was_erased_cannot_differ_any_more_and_all_else_can() -> None:
     known = Known(entry(one).record, None)
     assert known.same(entry(one))
     assert not known.same(entry(replace(one, name="other")))
+    assert not known.same(entry(replace(one, body=b"")))
 
 
 def continued(principal: object = ALICE, **changes: object) -> Entry:
