@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +20,8 @@ from countersign.recorder.keeping.keeper import Keeper
 from countersign.recorder.keeping.ports import HeldShelves, KeepingStore, NotThere, Retention
 from countersign.runtime.postgres import DatabaseUnavailable
 from tests.contract.keeping.conftest import FEBRUARY, IN_MARCH, Shelves, us
+
+_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
 
 
 def canary() -> bytes:
@@ -302,3 +306,43 @@ async def test_shelves_say_when_they_are_due_and_when_they_were_erased(shelves: 
     assert [one.erased_at for one in mine] == [None, IN_MARCH]
     assert mine[0].size_bytes > 0
     assert mine[1].size_bytes == 0
+
+
+async def test_a_body_is_not_kept_by_the_planner(shelves: Shelves) -> None:
+    """ANALYZE, which every restore ends with, keeps examples of what stands in columns."""
+    session, young = uuid.uuid4(), uuid.uuid4().hex.encode()
+    for number in range(20):
+        shelves.put(young + bytes([number]))
+        shelves.put(young + bytes([number]), session=session)
+    hold = await shelves.hold(session=session)
+    shelf = shelves.sql("SELECT shelf FROM countersign.shelves WHERE target = %s", shelves.target)
+    block = "INSERT INTO countersign.words (block, shelf, bits) VALUES (%s, %s, %s)"
+    for number in range(20):
+        shelves.sql(block, number, shelf, young + bytes([number]))
+    shelves.sql("ANALYZE countersign.bodies, countersign.words")
+    await shelves.tend()
+    shelves.sql("ANALYZE countersign.bodies")
+    await shelves.release(hold)
+    await shelves.tend()
+    kept = shelves.sql(
+        "SELECT string_agg(concat(most_common_vals, histogram_bounds), ' ') FROM pg_stats"
+        " WHERE schemaname = 'countersign' AND tablename ~ '^(bodies|words)'"
+    )
+    assert young.hex() not in (kept or "")
+
+
+async def test_new_shelves_are_made_while_an_old_one_is_being_erased(shelves: Shelves) -> None:
+    """Else nothing could be recorded: erasing takes long, and begins when a month does."""
+    shelves.put(b"much")
+    table = f"countersign.bodies_{shelves.sql('SELECT max(shelf) FROM countersign.shelves')}"
+    with psycopg.connect(shelves.dsn) as slow:
+        slow.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE".encode())
+        erasing = asyncio.ensure_future(shelves.tend())
+        deadline = time.monotonic() + 10
+        while not shelves.sql(_WAITS, table):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        shelves.sql("SET statement_timeout = '3s'")
+        assert shelves.sql("SELECT countersign.shelf_for(%s, %s)", f"{shelves.target}-new", FEBRUARY) > 0
+        slow.rollback()
+    assert await erasing == 1

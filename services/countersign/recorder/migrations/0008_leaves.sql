@@ -25,7 +25,8 @@ CREATE TABLE countersign.bodies (
     form    smallint NOT NULL,
     content bytea    NOT NULL
 ) PARTITION BY LIST (shelf);
-ALTER TABLE countersign.bodies ALTER COLUMN content SET STORAGE EXTERNAL;
+-- ANALYZE would keep examples of what is in a column, and they would outlive it: here, and on every shelf.
+ALTER TABLE countersign.bodies ALTER COLUMN content SET STORAGE EXTERNAL, ALTER COLUMN content SET STATISTICS 0;
 
 -- What full text search looks at first: a signature of the words of the bodies of a block of events, by their shelf, so
 -- that it is erased with them (see search/).
@@ -35,13 +36,14 @@ CREATE TABLE countersign.words (
     bits  bytea   NOT NULL,
     PRIMARY KEY (block, shelf)
 ) PARTITION BY LIST (shelf);
-ALTER TABLE countersign.words ALTER COLUMN bits SET STORAGE MAIN;
+ALTER TABLE countersign.words ALTER COLUMN bits SET STORAGE MAIN, ALTER COLUMN bits SET STATISTICS 0;
 
 -- Changes of a shelf are refused, but for the one of held bodies, which are let go one by one.
 CREATE FUNCTION countersign.make_shelf(p_shelf integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     -- Made beside, then attached: a partition that is made in its place would wait for all who write, and they for it.
     EXECUTE format('CREATE TABLE countersign.bodies_%s (LIKE countersign.bodies INCLUDING STORAGE)', p_shelf);
+    EXECUTE format('ALTER TABLE countersign.bodies_%s ALTER COLUMN content SET STATISTICS 0', p_shelf);
     EXECUTE format('CREATE UNIQUE INDEX bodies_%1$s_by_index ON countersign.bodies_%1$s (index)', p_shelf);
     IF p_shelf <> 0 THEN
         EXECUTE format('CREATE TRIGGER bodies_are_append_only BEFORE UPDATE OR DELETE OR TRUNCATE'
@@ -51,6 +53,7 @@ BEGIN
     EXECUTE format('ALTER TABLE countersign.bodies ATTACH PARTITION countersign.bodies_%1$s FOR VALUES IN (%1$s)',
         p_shelf);
     EXECUTE format('CREATE TABLE countersign.words_%s (LIKE countersign.words INCLUDING ALL)', p_shelf);
+    EXECUTE format('ALTER TABLE countersign.words_%s ALTER COLUMN bits SET STATISTICS 0', p_shelf);
     EXECUTE format('ALTER TABLE countersign.words ATTACH PARTITION countersign.words_%1$s FOR VALUES IN (%1$s)',
         p_shelf);
 END

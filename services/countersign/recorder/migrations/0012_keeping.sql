@@ -104,8 +104,6 @@ DECLARE
     v_sessions uuid[];
 BEGIN
     PERFORM countersign.holds_stand_still(true);
-    -- Whoever makes shelves has this, too.
-    PERFORM pg_advisory_xact_lock(hashtextextended('countersign.shelves', 0));
     SELECT shelf INTO gone FROM countersign.erasures WHERE erasure_id = which AND outcome IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RETURN;
@@ -136,6 +134,8 @@ BEGIN
         FROM countersign.bodies WHERE shelf = gone;
         -- All who read or write bodies wait from here on, and behind us if we must wait: so not for long.
         SET LOCAL lock_timeout = '500ms';
+        -- Whoever makes shelves has this, too; whoever records may wait for them, so it is not held while we count.
+        PERFORM pg_advisory_xact_lock(hashtextextended('countersign.shelves', 0));
         LOCK TABLE ONLY countersign.bodies, ONLY countersign.words IN ACCESS EXCLUSIVE MODE;
         EXECUTE format('DROP TABLE countersign.%I, countersign.%I', 'bodies_' || gone, 'words_' || gone);
         UPDATE countersign.shelves SET erased_at = to_timestamp(now_us / 1000000.0) WHERE shelf = gone;
