@@ -24,6 +24,7 @@ from countersign.recorder.log.ports import Cosigner, LogView
 from countersign.recorder.log.room import LogRoom
 from countersign.recorder.proofs import ProofRoom
 from countersign.recorder.reading import PostgresReadStore
+from countersign.recorder.review import ReviewRoom
 from countersign.recorder.room import Room
 from countersign.recorder.seals import SealRoom
 from countersign.recorder.search import SearchRoom
@@ -94,7 +95,7 @@ class RecorderPart:
         search = SearchRoom(dsn, door, keeper=bodies, is_encrypted=lambda: bool(recording().body_keys))
         self._rooms: tuple[Room, ...] = (
             *(seals, self._log, feed, proofs, keeping),
-            *(search, UsageRoom(dsn), TokenRoom.of(dsn)),
+            *(search, UsageRoom(dsn), TokenRoom.of(dsn), ReviewRoom(dsn, door, bodies)),
         )
 
     @property
