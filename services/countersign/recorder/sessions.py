@@ -91,8 +91,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
             row = await self._session(principal, request, request.session_id, context)
             replay = Replay(self._store, wanted, is_over=lambda: self._draining, sleep=self._sleep)
             async for step in replay.steps(row):
-                if request.follow and not self._door.still(principal):
-                    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no longer an auditor")
+                await self._still(principal, context)
                 event = None if step is None else _recorded(step.stored, step.event)
                 if event is not None and step is not None:
                     event.body_erased = step.stored.body is None
@@ -112,6 +111,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         self._replays += 1
         try:
             async for answer in self._calls(principal, request, context):
+                await self._still(principal, context)
                 yield answer
         except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
             await _abort(context, error)
@@ -139,6 +139,11 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
             yield session_pb2.StreamCallsResponse(
                 facts=map(to_fact, page.facts), next_index=start, end_index=within.stop
             )
+
+    async def _still(self, principal: Principal, context: Context) -> None:
+        # A stream may last for hours: at the pace of then, or because nobody reads it.
+        if not self._door.still(principal):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no longer an auditor")
 
     async def _refuse_too_many(self, context: Context, *, follow: bool = False) -> None:
         if self._replays >= MAX_REPLAYS:

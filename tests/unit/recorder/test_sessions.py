@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -295,6 +296,32 @@ async def test_who_is_no_auditor_any_more_follows_no_more(house: House) -> None:
     await house.record(to_message(request(session)))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await anext(heard)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+class _Fading(set[str]):
+    """The groups of auditors: whoever is in one is in none when that is asked again."""
+
+    def __and__(self, other: AbstractSet[object]) -> set[str]:
+        found = super().__and__(other)
+        self.clear()
+        return found
+
+
+@pytest.mark.parametrize("what", ["replay", "calls"])
+async def test_who_is_no_auditor_any_more_is_told_no_more_of_what_takes_long(house: House, what: str) -> None:
+    session = new_id()
+    await house.record(to_message(request(session)))
+    house.auditors = _Fading({"auditors"})
+    asked = session_pb2.StreamCallsRequest()
+    asked.since.FromSeconds(0)
+    asked.until.GetCurrentTime()
+    paced = session_pb2.ReplaySessionRequest(session_id=session, original_pace=True)
+    replay = what == "replay"
+    stub = house.stub
+    call = stub.ReplaySession(paced, metadata=by(CAROL)) if replay else stub.StreamCalls(asked, metadata=by(CAROL))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(call))
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 

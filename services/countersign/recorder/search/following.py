@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from countersign.recorder.replaying import LONGEST_S
 from countersign.recorder.search.finder import exact, matching
 from countersign.recorder.search.ports import Found, SearchStore, Span, Wanted
 from countersign.runtime.postgres import DatabaseError
@@ -88,14 +90,19 @@ async def steps(
 ) -> AsyncIterator[Step]:
     """Yield what is wanted from ``start`` on, without a gap, and about every ``heartbeat_s`` how far it has come.
 
-    Ends when the head drains. Raises ``Shorter``, ``DatabaseUnavailable``.
+    Ends when the head drains, and after ``LONGEST_S``: who asked has to show again who they are. Raises ``Shorter``,
+    ``DatabaseUnavailable``.
     """
-    position = start
-    while not head.draining:
+    position, ends_s = start, time.monotonic() + LONGEST_S
+
+    def over() -> bool:
+        return head.draining or time.monotonic() >= ends_s
+
+    while not over():
         reached = await head.beyond(position, within_s=heartbeat_s)
         if reached is not None and reached < position:
             raise Shorter
-        while reached is not None and position < reached and not head.draining:
+        while reached is not None and position < reached and not over():
             events, position = await _walk(store, wanted, position, min(reached, position + WALK_EVENTS))
             yield Step(events, position)
             # Who is far behind goes through the whole record: the recorder has other things to do.

@@ -66,7 +66,7 @@ class SearchServer(search_pb2_grpc.SearchServiceServicer):
     async def FollowEvents(
         self, request: search_pb2.FollowEventsRequest, context: Context
     ) -> AsyncIterator[search_pb2.FollowEventsResponse]:
-        """See search.proto. Ends with status OK when the recorder stops: those who follow go on elsewhere."""
+        """See search.proto. Ends with status OK when the recorder stops, too: those who follow go on elsewhere."""
         principal = await self._door.admit(request, "", context)
         if self._followers >= MAX_FOLLOWERS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_FOLLOWERS} follow already: try later")

@@ -237,6 +237,16 @@ async def test_who_follows_hears_that_the_stream_lives(house: Asking, monkeypatc
     call.cancel()
 
 
+async def test_who_follows_shows_again_who_they_are(house: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was true of a token when a stream began is not true for ever."""
+    monkeypatch.setattr(following, "LONGEST_S", 0.02)
+    monkeypatch.setattr(following.steps, "__kwdefaults__", {"heartbeat_s": 0.005})
+    await house.more(request())
+    told = [answer async for answer in house.follow(from_index=0)]
+    assert [one.index for answer in told for one in answer.events] == [0]
+    assert told[-1].next_index > 0
+
+
 async def test_one_look_serves_all_who_follow_and_nobody_looks_for_none(house: Asking) -> None:
     calls = [house.follow() for _ in range(5)]
     reading = [asyncio.ensure_future(events_of(call, 1)) for call in calls]

@@ -59,7 +59,8 @@ class SearchServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def FollowEvents(self, request, context):
-        """Sends events as they are recorded, in order, until the caller hangs up.
+        """Sends events as they are recorded, in order, for a quarter of an hour: then it ends in order, and is to be asked for
+        again from the last next_index on, by who is still an auditor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

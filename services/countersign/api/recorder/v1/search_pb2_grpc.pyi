@@ -36,7 +36,9 @@ class SearchServiceStub:
     SearchEvents: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchEventsRequest, _search_pb2.SearchEventsResponse]
     """The newest first. Pages are stable while new events are recorded."""
     FollowEvents: _grpc.UnaryStreamMultiCallable[_search_pb2.FollowEventsRequest, _search_pb2.FollowEventsResponse]
-    """Sends events as they are recorded, in order, until the caller hangs up."""
+    """Sends events as they are recorded, in order, for a quarter of an hour: then it ends in order, and is to be asked for
+    again from the last next_index on, by who is still an auditor.
+    """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
@@ -46,7 +48,9 @@ class SearchServiceAsyncStub(SearchServiceStub):
     SearchEvents: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchEventsRequest, _search_pb2.SearchEventsResponse]  # type: ignore[assignment]
     """The newest first. Pages are stable while new events are recorded."""
     FollowEvents: _aio.UnaryStreamMultiCallable[_search_pb2.FollowEventsRequest, _search_pb2.FollowEventsResponse]  # type: ignore[assignment]
-    """Sends events as they are recorded, in order, until the caller hangs up."""
+    """Sends events as they are recorded, in order, for a quarter of an hour: then it ends in order, and is to be asked for
+    again from the last next_index on, by who is still an auditor.
+    """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Finds single events over all sessions, for auditors. Every search is itself recorded."""
@@ -65,6 +69,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.FollowEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_search_pb2.FollowEventsResponse], _abc.AsyncIterator[_search_pb2.FollowEventsResponse]]:
-        """Sends events as they are recorded, in order, until the caller hangs up."""
+        """Sends events as they are recorded, in order, for a quarter of an hour: then it ends in order, and is to be asked for
+        again from the last next_index on, by who is still an auditor.
+        """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
