@@ -71,8 +71,8 @@ class _Killed(BaseException):
 
 
 STEPS = [
-    (StateFile, "remember", "before"),
-    (StateFile, "remember", "after"),
+    (StateFile, "remember_new", "before"),
+    (StateFile, "remember_new", "after"),
     (Signing, "keep", "before"),
     (Signing, "keep", "after"),
     (PostgresLogStore, "publish", "before"),

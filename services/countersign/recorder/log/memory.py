@@ -48,8 +48,16 @@ class Memory:
         known = [one for one in (state.last(self._origin), self._last) if one is not None]
         return Recalled(max(known, key=lambda one: one.size, default=None), str(self._path) if state.missing else "")
 
+    async def keep_new(self, note: str, after: Checkpoint | None) -> None:
+        """Return when it is on disk that ``note`` was signed now, knowing ``after`` as the last of before.
+
+        Raises ``StateUnusable``, also when another recorder signed meanwhile: then nobody is to be told of ``note``.
+        """
+        await asyncio.to_thread(self._file.remember_new, note, after)
+        self._last = read_unverified(note)[0]
+
     async def keep(self, note: str) -> None:
-        """Return when it is on disk that ``note`` was signed. Raises ``StateUnusable``."""
+        """Return when it is on disk that ``note``, or a later one, was signed. Raises ``StateUnusable``."""
         checkpoint = read_unverified(note)[0]
         if self._last is not None and self._last.size >= checkpoint.size:
             return

@@ -118,17 +118,17 @@ class Publisher:
             await checking.check(before, standing.integrated_size, signing.tiles)
             if last is not None and last.size == standing.integrated_size:
                 return _Pending(last.size, standing.signed)
-            return await self._sign(signing, standing.integrated_size)
+            return await self._sign(signing, standing.integrated_size, remembered)
 
     def _last(self, standing: Standing) -> Checkpoint | None:
         """Return the last checkpoint that was signed, if one was. Raises ``LogStopped``."""
         return checking.read_signed(standing.signed, self._identity.verifiers) if standing.signed else None
 
-    async def _sign(self, signing: Signing, size: int) -> _Pending:
+    async def _sign(self, signing: Signing, size: int, remembered: Checkpoint | None) -> _Pending:
         root = await checking.root_at(size, signing.tiles)
         note = str(sign_checkpoint(Checkpoint(self._identity.origin, size, root), self._identity.signers))
         # First the memory outside of the database: what was signed and forgotten could be signed otherwise.
-        await self._memory.keep(note)
+        await self._memory.keep_new(note, remembered)
         await signing.keep(size, note)
         return _Pending(size, note)
 

@@ -61,13 +61,30 @@ class StateFile:
         Raises ``StateUnusable``: then it may or may not be remembered.
         """
         checkpoint = read_unverified(note)[0]
+        with self._changing() as notes:
+            last = State(missing=False, notes=notes).last(checkpoint.origin)
+            if last is None or last.size < checkpoint.size:
+                self._write(notes | {checkpoint.origin: note})
+
+    def remember_new(self, note: str, after: Checkpoint | None) -> None:
+        """Return when it is on disk that ``note`` was signed by who knew ``after`` as the last of its log.
+
+        When another is remembered by now, who signed did not know of it, and nobody is to be told of ``note``.
+        Raises ``StateUnusable``, for that, too: else it may or may not be remembered.
+        """
+        checkpoint = read_unverified(note)[0]
+        with self._changing() as notes:
+            last = State(missing=False, notes=notes).last(checkpoint.origin)
+            if last not in (None, after) and not (last and after and last.size < after.size):
+                raise StateUnusable(f"{self._path} was written by another recorder meanwhile: looking again")
+            self._write(notes | {checkpoint.origin: note})
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, str]]:
+        """Hand out what is remembered now, while nobody else changes it."""
         try:
             with self._alone():
-                notes = dict(self.read().notes)
-                last = State(missing=False, notes=notes).last(checkpoint.origin)
-                if last is not None and last.size >= checkpoint.size:
-                    return
-                self._write(notes | {checkpoint.origin: note})
+                yield dict(self.read().notes)
         except OSError as error:
             raise StateUnusable(f"{self._path} cannot be written ({error.strerror})") from None
 

@@ -143,3 +143,27 @@ async def test_a_process_remembers_also_what_its_file_forgot(path: Path) -> None
     last = memory.recall().last
     assert last is not None
     assert last.size == 9
+
+
+@pytest.mark.parametrize("meanwhile", [8, 9, 10], ids=["earlier", "of the same size", "later"])
+async def test_two_that_share_a_file_but_no_database_never_sign_beside_each_other(path: Path, meanwhile: int) -> None:
+    one, other = (Memory(LogIdentity((log_key(),), path)) for _ in range(2))
+    await one.keep_new(note(7), None)
+    known = other.recall().last
+    await one.keep_new(str(sign_checkpoint(Checkpoint("log.test", meanwhile, bytes(32)), [log_key()])), known)
+    with pytest.raises(StateUnusable, match="meanwhile"):
+        await other.keep_new(note(9), known)
+    assert size_in(path) == meanwhile
+    last = other.recall().last
+    assert last == one.recall().last
+    # What goes on from what it sees now is its own to decide.
+    await other.keep_new(note(11), last)
+    assert size_in(path) == 11
+
+
+async def test_what_a_file_forgot_is_in_it_again_with_the_next_that_is_signed(path: Path) -> None:
+    memory = Memory(LogIdentity((log_key(),), path))
+    await memory.keep_new(note(9), None)
+    path.write_bytes(b"")
+    await memory.keep_new(note(10), memory.recall().last)
+    assert size_in(path) == 10
