@@ -23,7 +23,10 @@ class Known:
     body: bytes | None
 
     def same(self, entry: Entry) -> bool:
-        """Whether the entry says what was recorded, there or in a session that goes on from the entry's."""
+        """Whether the entry says what was recorded, there or in a session before or after it of the same chain.
+
+        Who sends again may have learned meanwhile that the session was sealed, or may have forgotten it.
+        """
         mine, theirs = sent_content(self.record), sent_content(entry.record)
         if self.body is not None and self.body != entry.body:
             return False
@@ -33,10 +36,10 @@ class Known:
 
 
 def _same_but_continued(recorded: dict[str, object], sent: dict[str, object]) -> bool:
-    before, after = (UUID(str(one.pop("session_id"))) for one in (sent, recorded))
+    asked, found = (UUID(str(one.pop("session_id"))) for one in (sent, recorded))
     recorded.pop("continues", None)
     sent.pop("continues", None)
-    return recorded == sent and before != after and after in continuations(before)
+    return recorded == sent and asked != found and (found in continuations(asked) or asked in continuations(found))
 
 
 @dataclass(slots=True)

@@ -117,9 +117,14 @@ async def test_sessions_are_sealed_beside_it_and_senders_go_on_in_others(postgre
         recording(dsn, log, Recording(seal_after_s=0.2)) as (part, address),
         running_sender(address) as sender,
     ):
-        await sender.record(request(session))
+        first = request(session)
+        await sender.record(first)
         await until(lambda: part.log.published_size >= 2)
         await sender.record(request(session))
+        # As who was not told that it was recorded, and sends it from an outbox again.
+        await sender.record(first)
+        async with running_sender(address) as restarted:
+            await restarted.record(first)
         await until(lambda: part.log.published_size >= 4)
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         found = await connection.execute("SELECT kind FROM countersign.events ORDER BY index")

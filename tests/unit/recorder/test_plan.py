@@ -107,8 +107,17 @@ def test_event_recorded_where_its_session_goes_on_is_the_same_and_elsewhere_anot
         assert planned(entry(sent), known=entry(recorded), this=replace(HERS, sealed=True)).verdicts == [RECORDED]
     for other in (replace(sent, session_id=new_id()), replace(onwards, name="other"), replace(onwards, body=b"other")):
         assert planned(entry(sent), known=entry(other), this=HERS).verdicts == [Verdict.CONFLICT]
-    # And not the other way round: what was recorded in a session that was sealed later stays there.
-    assert planned(entry(onwards), known=entry(sent), this=HERS).verdicts == [Verdict.CONFLICT]
+
+
+def test_event_sent_again_by_who_learned_meanwhile_of_the_seal_stays_where_it_was_recorded() -> None:
+    sent = request(SESSION)
+    onwards = replace(sent, session_id=str(NEXT), continues=SESSION)
+    farther = replace(sent, session_id=str(next_session(NEXT)), continues=str(NEXT))
+    for recorded, again in ((sent, onwards), (sent, farther), (onwards, farther)):
+        done = planned(entry(again), known=entry(recorded), this=replace(HERS, sealed=True))
+        assert (done.verdicts, done.rows) == ([RECORDED], [])
+    other = replace(onwards, name="other")
+    assert planned(entry(other), known=entry(sent), this=replace(HERS, sealed=True)).verdicts == [Verdict.CONFLICT]
 
 
 def test_body_that_was_erased_cannot_differ_any_more_and_all_else_can() -> None:
