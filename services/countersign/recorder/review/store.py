@@ -35,7 +35,11 @@ _PIECES = rb"""
                 CASE WHEN kind = 1 THEN 0 ELSE coalesce(
                     nullif(split_part(split_part(record, ',"size_bytes":', 2), ',', 1), '')::bigint, 0) END
                     AS size_bytes,
-                CASE WHEN position(',"findings":[' IN record) = 0 THEN 0 ELSE (
+                -- Most often each was found once: that is counted without looking for numbers.
+                CASE WHEN position(',"findings":[' IN record) = 0 THEN 0
+                    WHEN position('{"count":' IN replace(record, '{"count":1,', '')) = 0
+                    THEN (length(record) - length(replace(record, '{"count":1,', ''))) / 11
+                ELSE (
                     SELECT coalesce(sum(one[1]::bigint), 0) FROM regexp_matches(
                         split_part(record, ',"findings":[', 2), '\{"count":([0-9]+),"label":', 'g') AS one
                 ) END AS found
