@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Literal, NoReturn
 
 import grpc
+from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
@@ -17,6 +20,8 @@ from countersign.runtime.sealing import Unsealable
 PRINCIPAL_METADATA = "x-countersign-principal"
 # What is asked is recorded, also of those who may not ask: nobody shall fill the record with it.
 MAX_REQUEST_BYTES = 16 * 1024
+# Longer than any id. What was asked for stands whole in the body, which has no bound that it could break.
+MOST_NAME_CHARACTERS = 200
 
 Context = grpc.aio.ServicerContext[object, object]
 Role = Literal["auditor", "operator"]
@@ -76,12 +81,20 @@ class Door:
         await self.trail.record(
             principal,
             method=type(request).__name__.removesuffix("Request"),
-            name=name,
-            asked=MessageToJson(request, indent=None, preserving_proto_field_name=True),
+            name=name[:MOST_NAME_CHARACTERS],
+            asked=_json(request),
             allowed=not refused,
             refused=refused,
             traceparent=str(trace[0])[:55] if len(trace) == 1 else "",
         )
+
+
+def _json(request: Message) -> str:
+    try:
+        return MessageToJson(request, indent=None, preserving_proto_field_name=True)
+    except JsonError:
+        # JSON has no words for a time that no calendar has: attempts with one are recorded, too.
+        return json.dumps({"malformed": base64.b64encode(request.SerializeToString()).decode()})
 
 
 async def abort(context: Context, error: Exception) -> NoReturn:

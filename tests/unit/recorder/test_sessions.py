@@ -142,6 +142,21 @@ async def test_others_are_refused_and_their_attempts_recorded(house: House) -> N
     assert len(house.audits()) == 4
 
 
+async def test_no_form_of_a_question_keeps_an_attempt_off_the_record(house: House) -> None:
+    asked = session_pb2.ListSessionsRequest()
+    asked.filter.since.seconds = 2**60
+    wordy = session_pb2.GetSessionRequest(session_id="\0" * 15_000)
+    for call in (
+        house.stub.ListSessions(asked, metadata=by(ALICE)),
+        house.stub.GetSession(wordy, metadata=by(ALICE)),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert sorted(one.method for one in house.audits()) == ["GetSession", "ListSessions"]
+    assert all(json.loads(one.body) for one in house.audits())
+
+
 @pytest.mark.parametrize("principal", [ALICE, CAROL])
 async def test_oversize_question_is_refused_and_cannot_fill_the_record(house: House, principal: Principal) -> None:
     asked = session_pb2.GetSessionRequest(session_id="x" * 20_000)
