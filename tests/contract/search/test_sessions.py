@@ -9,6 +9,7 @@ import pytest
 
 from countersign.recorder.ports import SessionFilter
 from countersign.recorder.reading import PostgresReadStore
+from countersign.recorder.search import marked_sessions
 from countersign.recorder.search.block import BLOCK_EVENTS
 from countersign.recorder.search.ports import Wanted
 from tests.support.postgres import Postgres
@@ -63,5 +64,20 @@ async def test_sessions_are_listed_by_what_their_events_have(recorded: tuple[str
             if len(found) > 1:
                 page = await store.sessions(SessionFilter(**fields), before=found[0].first_index, limit=1)
                 assert page == found[1:2]
+    finally:
+        await store.close()
+
+
+async def test_no_session_is_left_out_however_much_is_not_indexed(
+    recorded: tuple[str, Chance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn, chance = recorded
+    monkeypatch.setattr(marked_sessions, "TAIL_EVENTS", 3)
+    store = PostgresReadStore(dsn)
+    try:
+        for rule in RULES:
+            found = await store.sessions(SessionFilter(rule=rule), before=None, limit=50)
+            expected = {one.event.session_id for one in chance.events if fits(one, Wanted(rule=rule))}
+            assert {str(one.session_id) for one in found} == expected
     finally:
         await store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from json.encoder import encode_basestring
 
 from psycopg import AsyncConnection
@@ -10,17 +11,21 @@ from countersign.recorder.ports import SessionFilter
 from countersign.recorder.search.block import BLOCK_BITS, facet_of
 from countersign.recorder.search.facets import OF_SESSIONS, details_of
 from countersign.recorder.who import searchable
+from countersign.runtime.postgres import DatabaseUnavailable
 
-# Of what is not indexed yet, as many events are read that seem to have what is wanted: the newest.
-TAIL_EVENTS = 5_000
+# Of what is not indexed yet, as many events are read at a time that seem to have what is wanted; and so often at most.
+TAIL_EVENTS = 1_000
+MOST_LOOKS = 100
 
 _INDEXED = b"SELECT next_block << %s::int FROM countersign.search_progress"
 _BY_METHOD = b"""
     SELECT DISTINCT s.first_index FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
     WHERE e.index >= %s AND e.method = %s"""
 _BY_RECORD = b"""
-    SELECT s.first_index, e.record FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
-    WHERE e.index >= %s AND strpos(e.record, %s) > 0 ORDER BY e.index DESC LIMIT %s"""
+    SELECT e.index, s.first_index, e.record
+    FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
+    WHERE e.index >= %s AND strpos(e.record, %s) > 0 AND s.first_index <> ALL (%s::bigint[])
+    ORDER BY e.index LIMIT %s"""
 _MARKED = b"""first_index IN (
     SELECT first_index FROM countersign.session_marks WHERE facet = %s UNION ALL SELECT unnest(%s::bigint[]))"""
 
@@ -48,8 +53,18 @@ async def _in_tail(connection: AsyncConnection, indexed: int, one: str, value: s
         return [first_index for (first_index,) in rows]
     # As JSON writes it, without the closing quotation mark: what is searched is shortened.
     written = encode_basestring(value.partition("\ufffd")[0])[:-1]
-    rows = await (await connection.execute(_BY_RECORD, (indexed, written, TAIL_EVENTS))).fetchall()
-    return sorted({first_index for first_index, record in rows if _has(record, one, value)})
+    found: set[int] = set()
+    start = indexed
+    for _ in range(MOST_LOOKS):
+        values = (start, written, sorted(found), TAIL_EVENTS)
+        rows = await (await connection.execute(_BY_RECORD, values)).fetchall()
+        found |= {first_index for _, first_index, record in rows if _has(record, one, value)}
+        if len(rows) < TAIL_EVENTS:
+            return sorted(found)
+        start = rows[-1][0] + 1
+        await asyncio.sleep(0)
+    # Never a list that lacks some: an auditor would take it for whole.
+    raise DatabaseUnavailable("too much of the record is not indexed yet to list sessions by this")
 
 
 def _has(record: str, one: str, value: str) -> bool:
