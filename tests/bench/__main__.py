@@ -6,6 +6,7 @@ Ends with 1 when an answer was wrong or a part failed, never because something w
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.bench.load import LoadFailed, generator
 from tests.bench.masking import masking_figures
 from tests.bench.measure import Measuring, peaks_mb, running_ways
 from tests.bench.noise import Noise
+from tests.bench.proofs import proof_figures
 from tests.bench.recorder_figure import recorder_figures
 from tests.bench.report import Report, machine
 from tests.bench.search_figure import search_figures
@@ -57,6 +59,8 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         peaks = peaks_mb(ways)
     tell("the recorder alone")
     recorder = recorder_figures(RECORDER_S[measuring])
+    tell("proofs in a log of a million events")
+    proofs = asyncio.run(proof_figures())
     search = None
     if measuring is FULL:
         tell("lists and searches at a million events: some minutes")
@@ -74,6 +78,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         masking=masking,
         others_cpu_share=noise.others_share(),
         search=search,
+        proofs=proofs,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "bench.json").write_text(json.dumps(report.document(), indent=1) + "\n")
@@ -86,7 +91,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one short round without the largest answers: under a minute, and less exact",
+        help="one short round without the largest answers and without searches: some two minutes, and less exact",
     )
     parser.add_argument("--generator", choices=("auto", "wrk", "own"), default="auto", help="auto: wrk if installed")
     parser.add_argument(

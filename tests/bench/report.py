@@ -13,6 +13,8 @@ from tests.bench.figures import Figures, ratio
 from tests.bench.labelled import LEAST_COVERED, MOST_TOUCHED
 from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN
+from tests.bench.proofs import EXPECTED_MS as EXPECTED_PROOF_MS
+from tests.bench.proofs import ProofFigures
 from tests.bench.recorder_figure import EXPECTED as EXPECTED_OF_RECORDER
 from tests.bench.recorder_figure import RecorderFigures
 from tests.bench.search_figure import EXPECTED_MS as EXPECTED_SEARCH_MS
@@ -58,6 +60,7 @@ class Report:
     masking: MaskingFigures | None
     others_cpu_share: float
     search: SearchFigures | None = None
+    proofs: ProofFigures | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -97,6 +100,11 @@ class Report:
                 for one in EXPECTED_OF_RECORDER
             ),
             *self._expected_of_searches(),
+            Expectation(
+                "inclusion proof in a log of 1,000,000, p95",
+                None if self.proofs is None else self.proofs.inclusion_p95_ms,
+                *(EXPECTED_PROOF_MS, False, "ms"),
+            ),
             *(
                 Expectation(f"peak memory of {part}", self.peak_memory_mb.get(part), 120, False, "MB")
                 for part in PYTHON_PARTS
@@ -144,6 +152,7 @@ class Report:
             "peak_memory_mb": dict(self.peak_memory_mb),
             "recorder": None if self.recorder is None else asdict(self.recorder),
             "search": None if self.search is None else asdict(self.search),
+            "proofs": None if self.proofs is None else asdict(self.proofs),
             "decisions": [asdict(one) for one in self.decisions],
             "statements": [asdict(one) for one in self.statements],
             "masking": None if self.masking is None else asdict(self.masking),

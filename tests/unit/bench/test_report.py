@@ -17,6 +17,7 @@ from tests.bench.figures import Figures
 from tests.bench.labelled import Coverage
 from tests.bench.masking import CLEAN, FINDINGS, MaskingFigures, Speed
 from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
+from tests.bench.proofs import ProofFigures
 from tests.bench.recorder_figure import RecorderFigures
 from tests.bench.report import Report, machine
 from tests.bench.search_figure import SearchFigures
@@ -52,6 +53,7 @@ def report(*figures: Figures) -> Report:
         peak_memory_mb={"authz": 121.0, "masker": 100.0, "recorder": 80.0},
         recorder=RecorderFigures(7_999, 250, 5_000, 8, 1_601, 1_900),
         search=SearchFigures(200, 200.1, 80),
+        proofs=ProofFigures(1_000_000, 3, 20, 25, 13, 1_000),
         decisions=(DecisionFigure("many rules", 10, 300.0, 400.0),),
         statements=(SQLITE, replace(SQLITE, dialect="all", missed=1)),
         masking=MASKING,
@@ -72,6 +74,7 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "stored for an event": (1_601, False),
         "lists of sessions at 1,000,000 events, p95": (200, True),
         "searches at 1,000,000 events, p95": (200.1, False),
+        "inclusion proof in a log of 1,000,000, p95": (20, True),
         "peak memory of authz": (121, False),
         "peak memory of masker": (100, True),
         "peak memory of recorder": (80, True),
@@ -95,7 +98,14 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     found = replace(
-        report(ZERO), peak_memory_mb={}, recorder=None, search=None, decisions=(), statements=(), masking=None
+        report(ZERO),
+        peak_memory_mb={},
+        recorder=None,
+        search=None,
+        proofs=None,
+        decisions=(),
+        statements=(),
+        masking=None,
     ).expectations()
     assert {one.met for one in found} == {None}
 
