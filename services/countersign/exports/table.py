@@ -43,9 +43,15 @@ def line(fact: Fact) -> bytes:
 
 
 def defused(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: one that begins like it begins with an apostrophe."""
-    shown = visible(text)
-    return f"'{shown}" if shown.lstrip(" '\"")[:1] in _FORMULA else shown
+    """Return a cell that no spreadsheet takes for a formula: what begins like one has an apostrophe before it.
+
+    So has what stands behind a semicolon: where that separates cells, as it does in half of Europe, a new one begins.
+    """
+    return ";".join([_plain(part) for part in visible(text).split(";")])
+
+
+def _plain(part: str) -> str:
+    return f"'{part}" if part.lstrip(" '\"")[:1] in _FORMULA else part
 
 
 def _line(cells: Sequence[str]) -> bytes:

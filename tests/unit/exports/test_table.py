@@ -59,6 +59,13 @@ def test_no_cell_begins_like_a_formula(text: str) -> None:
         assert row[name].lstrip(' "')[:1] not in set("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 
 
+@pytest.mark.parametrize("text", ["a;=1+1", 'a";"=1', "a; @SUM(A1)", ";-1"], ids=ascii)
+def test_no_cell_begins_like_a_formula_where_semicolons_separate_them(text: str) -> None:
+    event = request(name=text, principal=replace(ALICE, subject=text, groups=("x", "=1")))
+    line = table.line(fact(event)).decode().rstrip("\r\n")
+    assert not [cell for cell in line.split(";") if cell.lstrip(' "')[:1] in set("=+-@")]
+
+
 def test_quotes_commas_and_line_breaks_of_callers_stay_in_their_cell_and_on_their_line() -> None:
     line = table.line(fact(request(name='a,"b"\r\nc\x00')))
     assert line.endswith(b"\r\n")
