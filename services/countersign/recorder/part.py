@@ -68,7 +68,7 @@ class RecorderPart:
     ) -> None:
         bodies = BodyKeeper(cipher_of(lambda: recording().body_keys))
         self._store = PostgresAppendStore(dsn, keeper=bodies, is_configured=is_configured)
-        self._log = LogRoom(dsn, log, recording, cosigner)
+        self._log = LogRoom(dsn, log, recording, cosigner, recorded=lambda: self._store.last)
         self._committer = Committer(
             self._store, queue_events=queue_events, queue_bytes=queue_bytes, gate=self._log.gate
         )

@@ -105,6 +105,12 @@ class PostgresAppendStore:
         self._migrations = load_migrations(files("countersign.recorder") / "migrations")
         self._connection: AsyncConnection | None = None
         self._shelves: dict[tuple[str, date], int] = {}
+        self._last: tuple[int, UUID] | None = None
+
+    @property
+    def last(self) -> tuple[int, UUID] | None:
+        """The index and the id of the last event that this recorder made durable since it started."""
+        return self._last
 
     async def open(self) -> None:
         """See ``AppendStore.open``."""
@@ -198,6 +204,7 @@ class PostgresAppendStore:
             await connection.execute(b"ROLLBACK")
             return todo.verdicts
         await _write(connection, todo, shelved, now)
+        self._last = todo.rows[-1].index, todo.rows[-1].entry.event_id
         return todo.verdicts
 
     async def _shelve(self, connection: AsyncConnection, entry: Entry, now: datetime) -> tuple[int, Shelved]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -80,7 +80,16 @@ class Rig:
         self.store = PostgresLogStore(dsn)
         self.memory = Memory(self.identity)
         self.gate = Gate(lambda: self.recording.most_unpublished)
-        self.watch = Watch(self.identity, self.store, self.memory, self.gate, lambda tiles: 0, lambda: self.now_s)
+        self.recorded: tuple[int, UUID] | None = None
+        self.watch = Watch(
+            self.identity,
+            self.store,
+            self.memory,
+            self.gate,
+            lambda tiles: 0,
+            lambda: self.now_s,
+            lambda: self.recorded,
+        )
         self.publisher = Publisher(
             self.identity,
             self.store,

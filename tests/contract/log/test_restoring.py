@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from tests.contract.log.rig import Rig, assert_stopped, end_turns
@@ -57,3 +59,33 @@ async def test_an_older_copy_that_grew_holds_another_history_and_another_name_is
     await end_turns(dsn)
     assert (await rig(keys=[log_key("log2.test")]).shown()).size == 350
     await assert_stopped(rig(), "another history")
+
+
+async def test_an_older_copy_that_lacks_only_what_no_checkpoint_shows_yet_is_known_too(rig: Start, dsn: str) -> None:
+    one = rig()
+    await add_events(dsn, 5)
+    await one.shown()
+    older = copied(dsn)
+    await add_events(dsn, 1)
+    one.recorded = (5, await event_at(dsn, 5))
+    await one.caught_up()
+    assert one.gate.trusted
+    newest = copied(dsn)
+    replaced(dsn, by=older)
+    await assert_stopped(one, "event 5", "acknowledged", "newest")
+    # Others go on over it meanwhile: as many events, and not the same.
+    await add_events(dsn, 3)
+    await assert_stopped(one, "event 5")
+    replaced(dsn, by=newest)
+    await end_turns(dsn)
+    assert (await one.shown()).size == 6
+
+
+async def event_at(dsn: str, index: int) -> UUID:
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        found = await connection.execute("SELECT event_id FROM countersign.events WHERE index = %s", (index,))
+        row = await found.fetchone()
+    assert row is not None
+    event_id = row[0]
+    assert isinstance(event_id, UUID)
+    return event_id

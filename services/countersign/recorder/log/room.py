@@ -42,11 +42,18 @@ class NoWitnesses:
 class LogRoom:
     """The log within a recorder, see ``Room``. ``gate`` says whether events may be recorded.
 
-    ``recording`` is what gateway.yaml says of it now. A ``TreeReader`` for who makes proofs.
+    ``recording`` is what gateway.yaml says of it now; for ``recorded`` see ``Watch``. A ``TreeReader`` for who makes
+    proofs.
     """
 
     def __init__(
-        self, dsn: str, identity: LogIdentity, recording: Callable[[], Recording], cosigner: Cosigner | None = None
+        self,
+        dsn: str,
+        identity: LogIdentity,
+        recording: Callable[[], Recording],
+        cosigner: Cosigner | None = None,
+        *,
+        recorded: Callable[[], tuple[int, uuid.UUID] | None] = lambda: None,
     ) -> None:
         self.identity = identity
         self.gate = Gate(lambda: recording().most_unpublished)
@@ -55,7 +62,7 @@ class LogRoom:
         self._cosigner = cosigner or NoWitnesses()
         self._turn = self.turn("publish")
         memory = Memory(identity)
-        self._watch = Watch(identity, self._store, memory, self.gate, random.randrange, time.monotonic)
+        self._watch = Watch(identity, self._store, memory, self.gate, random.randrange, time.monotonic, recorded)
         self._publisher = Publisher(
             identity, self._store, memory, self.gate, self._cosigner, self._turn, recording, time.monotonic
         )

@@ -27,6 +27,7 @@ _LEAVES = b"""
         WHERE index >= %s AND index < %s
     )
     SELECT min(index), max(index), string_agg(hash, '' ORDER BY index) FROM leaves GROUP BY index >> 8 ORDER BY 1"""
+_EVENT_AT = b"SELECT event_id FROM countersign.events WHERE index = %s"
 _TILES = b"""
     SELECT t.level, t.tile, t.hashes FROM countersign.tiles AS t
     JOIN unnest(%s::smallint[], %s::bigint[]) AS wanted (level, tile) USING (level, tile)"""
@@ -129,6 +130,12 @@ class PostgresLogStore:
         async with self._readers.connection() as connection:
             row = await (await connection.execute(_LATEST, (origin,))).fetchone()
             return None if row is None else Published(*row)
+
+    async def holds(self, index: int, event_id: UUID) -> bool:
+        """Whether an event is where it was recorded."""
+        async with self._readers.connection() as connection:
+            row = await (await connection.execute(_EVENT_AT, (index,))).fetchone()
+            return row is not None and row[0] == event_id
 
     async def leaves(self, tile: int) -> bytes:
         """Return the hashes of the leaves of a tile of level 0, made of the events as they are now."""

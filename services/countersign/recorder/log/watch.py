@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from uuid import UUID
 
 from countersign.recorder.log import checking
 from countersign.recorder.log.errors import LogStopped, StateUnusable
@@ -26,6 +27,7 @@ class Watch:
     """One recorder's eye on the log. Every recorder has one; they agree, since each works out the same.
 
     ``chance`` picks where it begins to look through older events, below its argument; ``clock_s`` never goes back.
+    ``recorded`` gives the index and the id of the last event that this recorder acknowledged, if there is one.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Watch:
         gate: Gate,
         chance: Callable[[int], int],
         clock_s: Callable[[], float],
+        recorded: Callable[[], tuple[int, UUID] | None] = lambda: None,
     ) -> None:
         self._identity = identity
         self._store = store
@@ -43,6 +46,7 @@ class Watch:
         self._gate = gate
         self._chance = chance
         self._clock_s = clock_s
+        self._recorded = recorded
         self._shown_s = clock_s()
         self._next_tile: int | None = None
         self._doubts = gate.doubts
@@ -76,6 +80,7 @@ class Watch:
                 await self._store.renew()
                 self._doubts = doubts
             await self._check()
+            await self._check_recorded()
             added = await self._store.integrate()
             await self._look_back()
         except LogStopped as error:
@@ -92,6 +97,16 @@ class Watch:
         self._gate.checked(doubts, self.unpublished)
         self._say_whether_behind()
         return added >= BATCH_EVENTS
+
+    async def _check_recorded(self) -> None:
+        """What was acknowledged is there, also where no checkpoint tells yet: a server that took over may lack it."""
+        recorded = self._recorded()
+        if recorded is not None and not await self._store.holds(*recorded):
+            raise LogStopped(
+                f"event {recorded[0]}, which was acknowledged, is not in the database: this is an older copy of it, or "
+                "a server that took over too early. Bring the newest database back. If it is lost for good, start the "
+                "recorders again: they go on from what is left"
+            )
 
     async def _check(self) -> None:
         origin = self._identity.origin
