@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import psycopg
@@ -19,6 +19,7 @@ from countersign.recorder.seals import sealer as bounds
 from countersign.recorder.seals.sealer import SessionSealer
 from countersign.recorder.seals.store import PostgresSealStore
 from countersign.recorder.store import PostgresAppendStore
+from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.recording import to_message
 from countersign.tlog import leaf_hash, root_of
 from tests.support.events import new_id, request, response
@@ -35,6 +36,14 @@ _MANY = """
         target, method, name, record)
     SELECT first_index, 0, 1, now(), gen_random_uuid(), session_id, gen_random_uuid(), 1, 1, 'orders', 'm', '', 'leaf'
     FROM made"""
+
+LONG = 16_000
+# Calls and their answers, but for the last call.
+_LONG = """
+    INSERT INTO countersign.events (index, sequence, time_us, recorded_at, event_id, session_id, call_id, kind, outcome,
+        target, method, name, record)
+    SELECT 3 + n, 3 + n, 1, now(), gen_random_uuid(), %(session)s, md5(((n + 1) / 2)::text)::uuid, 2 - n %% 2, n %% 2,
+        'orders', 'm', '', 'leaf' FROM generate_series(0, %(count)s - 1) AS n"""
 
 
 async def append(record: PostgresAppendStore, *events: Event) -> list[Settled]:
@@ -215,3 +224,37 @@ async def test_one_that_cannot_be_sealed_keeps_no_other_from_it(
     assert await sealer(sessions, record, later_s=2 * HOUR_S).round() == (1, False)
     await assert_sealed(dsn, whole, events=1, unanswered=1, reason="idle")
     assert [kind for kind, _ in await events_of(dsn, broken)] == [1]
+
+
+async def test_a_long_session_of_which_the_database_has_no_figures_is_sealed_in_time(
+    dsn: str, record: PostgresAppendStore, sessions: PostgresSealStore
+) -> None:
+    session, call = new_id(), new_id()
+    await append(record, request(session), request(session, call_id=call), response(session, call_id=call))
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await connection.execute(_LONG, {"session": session, "count": LONG})
+        await connection.execute("UPDATE countersign.sessions SET event_count = event_count + %s", (LONG,))
+        await connection.execute("UPDATE countersign.head SET next_index = next_index + %s", (LONG,))
+    async with asyncio.timeout(8):
+        assert await sealer(sessions, record, later_s=2 * HOUR_S).round() == (1, False)
+    await assert_sealed(dsn, session, events=LONG + 3, unanswered=2, reason="idle")
+
+
+async def test_the_longest_is_tried_last(
+    dsn: str, record: PostgresAppendStore, sessions: PostgresSealStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_EVENTS", 2)
+    too_long, others = new_id(), [new_id() for _ in range(3)]
+    await append(record, *[request(too_long) for _ in range(3)], *[request(session) for session in others])
+    honest = sessions.unanswered
+
+    async def overburdened(due: Sequence[UUID]) -> Mapping[UUID, int]:
+        if UUID(too_long) in due:
+            raise DatabaseUnavailable("took too long")
+        return await honest(due)
+
+    monkeypatch.setattr(sessions, "unanswered", overburdened)
+    with pytest.raises(DatabaseUnavailable):
+        await sealer(sessions, record, later_s=2 * HOUR_S).round()
+    for session in others:
+        await assert_sealed(dsn, session, events=1, unanswered=1, reason="idle")

@@ -53,6 +53,8 @@ class SessionSealer:
             self._after = -1 if found.after is None else found.after
             known = {one.session_id for one in due}
             due += [one for one in found.due if one.session_id not in known]
+        # Should the longest be too much for the database, the others are sealed before it is tried.
+        due.sort(key=lambda one: one.event_count)
         sealed = 0
         for group in _groups(due):
             sealed += await self._seal(group)
