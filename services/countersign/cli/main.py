@@ -33,6 +33,7 @@ _ROOMS: Final = {
     "verify": "verify",
     "keep": "keep",
     "log": "log",
+    "review": "review",
 }
 """Each command and the module of this room that registers it, in the order of the help."""
 
