@@ -42,6 +42,8 @@ from countersign.runtime.sealing import Sealer
 
 QUEUE_EVENTS = 10_000
 QUEUE_BYTES = 128 * 1024 * 1024
+# While more wait to be durable, what can wait waits longer.
+BUSY_EVENTS = 100
 CLOSE_GRACE_S = 5.0
 
 
@@ -92,7 +94,13 @@ class RecorderPart:
         feed = FeedRoom(dsn, trail, self._log.published_size, bodies)
         proofs = ProofRoom(dsn, door, self._log, self._read_store, recording)
         keeping = KeepingRoom(dsn, door, recording)
-        search = SearchRoom(dsn, door, keeper=bodies, is_encrypted=lambda: bool(recording().body_keys))
+        search = SearchRoom(
+            dsn,
+            door,
+            keeper=bodies,
+            is_encrypted=lambda: bool(recording().body_keys),
+            busy=lambda: self._committer.queue_depth > BUSY_EVENTS,
+        )
         self._rooms: tuple[Room, ...] = (
             *(seals, self._log, feed, proofs, keeping),
             *(search, UsageRoom(dsn), TokenRoom.of(dsn), ReviewRoom(dsn, door, bodies)),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from countersign.recorder.search.facets import Marked, mark, marks_of
-from countersign.recorder.search.signature import EVERYTHING, MAX_KEYS, key_of, signature
+from countersign.recorder.search.signature import EVERYTHING, MAX_KEYS, key_of, signature, word_key
 from countersign.recorder.search.words import words_within
 
 BLOCK_BITS = 8
@@ -41,17 +41,19 @@ class IndexedBlock:
 
 @dataclass(slots=True)
 class _Words:
-    keys: set[int] = field(default_factory=set)
+    found: set[bytes] = field(default_factory=set)
     size_bytes: int = 0
 
     def add(self, beginning: bytes) -> None:
         self.size_bytes += len(beginning)
-        if self.size_bytes <= MAX_TEXT_BYTES and len(self.keys) <= MAX_KEYS:
-            self.keys.update(map(key_of, words_within(beginning)))
+        if self.size_bytes <= MAX_TEXT_BYTES and len(self.found) <= MAX_KEYS:
+            self.found |= words_within(beginning)
 
     @property
     def bits(self) -> bytes:
-        return signature(self.keys) if self.size_bytes <= MAX_TEXT_BYTES else EVERYTHING
+        if self.size_bytes > MAX_TEXT_BYTES or len(self.found) > MAX_KEYS:
+            return EVERYTHING
+        return signature(set(map(word_key, self.found)))
 
 
 async def indexed(block: int, events: Iterable[tuple[Marked, Body | None]]) -> IndexedBlock:

@@ -8,7 +8,7 @@ from json.encoder import encode_basestring
 
 from countersign.recorder.search.facets import OF_PRINCIPAL, PAIRS, UNNAMED, mark, mark_pair
 from countersign.recorder.search.ports import Wanted
-from countersign.recorder.search.signature import key_of, places
+from countersign.recorder.search.signature import key_of, places, word_key
 
 # What a column holds in place of a NUL, which no value of Postgres's can be compared with.
 _REPLACED = "\ufffd"
@@ -111,7 +111,8 @@ def of_words(alternatives: Sequence[frozenset[str]]) -> Conditions | None:
     for words in alternatives:
         one = Conditions()
         # Long words are rarer; and what a few of them leave, is looked at closely anyhow.
-        _add_all(one, sorted(words, key=lambda word: (-len(word), word))[:_TELLING_WORDS])
+        telling = sorted(words, key=lambda word: (-len(word), word))[:_TELLING_WORDS]
+        _add_keys(one, [word_key(word.encode(errors="surrogatepass")) for word in telling])
         either.add(b"(" + one.sql + b")", *one.values)
     found = Conditions()
     found.add(b"(" + b" OR ".join(either.texts) + b")", *either.values)
@@ -145,7 +146,11 @@ def _pair(pair: tuple[str, str], values: Mapping[str, str]) -> str:
 
 
 def _add_all(found: Conditions, texts: Iterable[str]) -> None:
-    """Add what must hold of ``bits`` for each of ``texts``; the first that does not ends the look."""
-    for text in texts:
-        for place in places(key_of(text)):
+    _add_keys(found, map(key_of, texts))
+
+
+def _add_keys(found: Conditions, keys: Iterable[int]) -> None:
+    """Add what must hold of ``bits`` for each of ``keys``; the first that does not ends the look."""
+    for key in keys:
+        for place in places(key):
             found.add(b"get_bit(bits, %s::bigint %% (octet_length(bits) * 8)) = 1", place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from countersign.recorder.search.ports import IndexStore
 from countersign.runtime.postgres import DatabaseError
@@ -15,15 +16,18 @@ EVERY_S = 0.5
 LONGEST_WAIT_S = 5.0
 BATCH_BLOCKS = 1
 # Who is behind rests so many times as long as it worked: the record goes first, and what is behind is searched without.
-REST = 3.0
+REST, REST_WHILE_BUSY = 3.0, 20.0
 
 
 class SearchIndexer:
-    """Indexes what is recorded, about every 500 ms, and in small steps with pauses while it is behind."""
+    """Indexes what is recorded, about every 500 ms, and in small steps with pauses while it is behind.
 
-    def __init__(self, store: IndexStore, *, rest: float = REST) -> None:
+    ``busy`` says whether many events wait to be recorded now: then the pauses are longer.
+    """
+
+    def __init__(self, store: IndexStore, *, busy: Callable[[], bool] = lambda: False) -> None:
         self._store = store
-        self._rest = rest
+        self._busy = busy
         self._complaint = ""
 
     async def run(self) -> None:
@@ -39,7 +43,8 @@ class SearchIndexer:
                 wait_s = min(max(wait_s * 2, EVERY_S), LONGEST_WAIT_S)
             else:
                 self._complain("")
-                wait_s = self._rest * (time.monotonic() - began_s) if left else EVERY_S
+                rest = REST_WHILE_BUSY if self._busy() else REST
+                wait_s = rest * (time.monotonic() - began_s) if left else EVERY_S
             await asyncio.sleep(wait_s)
 
     def _complain(self, complaint: str) -> None:

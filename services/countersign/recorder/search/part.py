@@ -18,7 +18,10 @@ from countersign.recorder.search.store import PostgresSearchStore
 
 
 class SearchRoom:
-    """Searching within a recorder, see ``Room``. ``is_encrypted`` says whether bodies are encrypted now."""
+    """Searching within a recorder, see ``Room``.
+
+    ``is_encrypted`` says whether bodies are encrypted now, ``busy`` whether many events wait to be recorded.
+    """
 
     def __init__(
         self,
@@ -27,11 +30,12 @@ class SearchRoom:
         *,
         keeper: BodyKeeper | None = None,
         is_encrypted: Callable[[], bool] = lambda: False,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         bodies = keeper or BodyKeeper()
         self._store = PostgresSearchStore(dsn, bodies)
         self._index_store = PostgresIndexStore(dsn, bodies)
-        self._indexer = SearchIndexer(self._index_store)
+        self._indexer = SearchIndexer(self._index_store, busy=busy)
         self._head = Head(self._store)
         self._server = SearchServer(self._store, self._head, door, is_encrypted=is_encrypted)
 

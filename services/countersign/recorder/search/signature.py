@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Set
 from functools import lru_cache
+from zlib import crc32
 
 BITS_PER_KEY = 20
 BITS_SET = 5
@@ -19,12 +20,19 @@ EVERYTHING = b"\xff"
 _LEAST_BYTES = 8
 _ONE = ord("1")
 _CACHED_KEYS = 1 << 14
+_SPREAD, _ALL = 0x9E3779B97F4A7C15, (1 << 64) - 1
 
 
 @lru_cache(maxsize=_CACHED_KEYS)
 def key_of(text: str) -> int:
     """Return 64 bits that stand for ``text``."""
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
+
+
+def word_key(word: bytes) -> int:
+    """Return 64 bits that stand for a word in UTF-8, quickly: they never say alone that it is there."""
+    # Spread over both halves, of which one says where it begins and one how it goes on (Knuth's multiplication).
+    return crc32(word) * _SPREAD & _ALL
 
 
 def signature(keys: Set[int]) -> bytes:
@@ -35,11 +43,10 @@ def signature(keys: Set[int]) -> bytes:
     # One digit a bit while they are set, read as one binary number in the end: five times as fast as shifting bits.
     digits = bytearray(b"0") * size
     for key in keys:
-        place, step = (key & 0xFFFFFFFF) % size, (key >> 32) % size
-        for number in range(BITS_SET):
-            digits[place] = _ONE
-            place = (place + step) % size
-            step += number
+        # As ``places`` says; a loop would take twice as long.
+        first, step = key & 0xFFFFFFFF, key >> 32
+        digits[first % size] = digits[(first + step) % size] = digits[(first + 2 * step) % size] = _ONE
+        digits[(first + 3 * step + 1) % size] = digits[(first + 4 * step + 4) % size] = _ONE
     digits.reverse()
     return int(digits, 2).to_bytes(size // 8, "little")
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from countersign.recorder.search.signature import EVERYTHING, MAX_KEYS, key_of, may_hold, signature
+from countersign.recorder.search.signature import EVERYTHING, MAX_KEYS, key_of, may_hold, signature, word_key
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 500, 3_000])
@@ -22,6 +22,13 @@ def test_it_errs_about_five_times_in_ten_thousand() -> None:
     wrong = sum(may_hold(bits, chance.getrandbits(64)) for _ in range(20_000))
     assert wrong < 30
     assert len(bits) == 2_500
+
+
+def test_it_errs_as_seldom_about_words_that_are_alike() -> None:
+    bits = signature({word_key(b"%d" % number) for number in range(10_000, 14_000)})
+    assert all(may_hold(bits, word_key(b"%d" % number)) for number in range(10_000, 14_000))
+    wrong = sum(may_hold(bits, word_key(b"%d" % number)) for number in range(20_000, 40_000))
+    assert wrong < 30
 
 
 def test_too_many_keys_may_be_anything_and_take_a_byte() -> None:

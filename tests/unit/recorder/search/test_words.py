@@ -68,7 +68,7 @@ _VALUE = st.recursive(
 def test_the_index_forgets_no_word_of_a_body(value: object, nested: bool, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
     body = (json.dumps({"text": text}, ensure_ascii=ascii_only) if nested else text).encode()
-    assert set(words_of(text_of(body))) <= words_within(body)
+    assert {word.encode(errors="surrogatepass") for word in words_of(text_of(body))} <= words_within(body)
 
 
 @pytest.mark.parametrize(
