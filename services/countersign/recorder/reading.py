@@ -10,7 +10,7 @@ from countersign.recorder import stored_calls
 from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.ports import CallFilter, FactPage, SealRow, SessionFilter, SessionRow, StoredEvent
 from countersign.recorder.search.marked_sessions import is_marked, marked_sessions
-from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
+from countersign.recorder.stored_events import STORED_EVENT, stored_event, with_bodies
 from countersign.recorder.who import Who, searchable
 from countersign.runtime.postgres import Readers
 
@@ -25,17 +25,17 @@ _SESSION_COLUMNS = b"""
 _SESSION = _SESSION_COLUMNS + b" WHERE session_id = %s"
 # The running sum bounds a page by bytes before any body is read.
 _EVENTS = (
-    b"""
+    with_bodies(
+        b"""
+    SELECT * FROM countersign.events
+    WHERE session_id = %s AND sequence >= %s AND sequence < %s ORDER BY sequence LIMIT %s"""
+    )
+    + b"""
     SELECT index, sequence, recorded_at, record, event_id, shelf, size, form, content FROM (
         SELECT *, sum(coalesce(size, 0) + octet_length(record)) OVER (ORDER BY sequence) AS running
-        FROM (
-            SELECT """
+        FROM (SELECT """
     + STORED_EVENT
-    + b" FROM countersign.events AS e"
-    + BODY_OF_EVENT
-    + b"""
-            WHERE e.session_id = %s AND e.sequence >= %s AND e.sequence < %s ORDER BY e.sequence LIMIT %s
-        ) AS page
+    + b""" FROM e LEFT JOIN b USING (index)) AS page
     ) AS summed
     WHERE running <= %s OR sequence = %s ORDER BY sequence"""
 )

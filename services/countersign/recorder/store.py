@@ -27,6 +27,7 @@ from countersign.recorder.rows import (
     ids,
     numbers,
 )
+from countersign.recorder.stored_events import with_bodies
 from countersign.runtime.migrations import load_migrations, migrate
 from countersign.runtime.postgres import DatabaseUnavailable, connect_writer, safe_reason
 
@@ -38,13 +39,11 @@ _CHAIN_STEP = 100
 _LARGE_BYTES = 1024 * 1024
 
 _LOCK_HEAD = b"SELECT next_index FROM countersign.head FOR UPDATE"
-_KNOWN = b"""
-    SELECT e.event_id, e.record, e.shelf IS NOT NULL, b.size, b.form, b.content
-    FROM countersign.events AS e
-    LEFT JOIN LATERAL (
-        SELECT size, form, content FROM countersign.bodies WHERE shelf IN (e.shelf, 0) AND index = e.index LIMIT 1
-    ) AS b ON true
-    WHERE e.event_id = ANY(%s::uuid[])"""
+_KNOWN = (
+    with_bodies(b"SELECT event_id, record, shelf, index FROM countersign.events WHERE event_id = ANY(%s::uuid[])")
+    + b"""
+    SELECT e.event_id, e.record, e.shelf IS NOT NULL, b.size, b.form, b.content FROM e LEFT JOIN b USING (index)"""
+)
 _ANY_KNOWN = b"SELECT event_id FROM countersign.events WHERE event_id = ANY(%s::uuid[])"
 _SESSIONS = b"""
     SELECT session_id, event_count, issuer, subject, target, seal_index IS NOT NULL FROM countersign.sessions

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 
 from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.ports import CallFilter, FactPage, StoredEvent, StoredFact
-from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
+from countersign.recorder.stored_events import STORED_EVENT, stored_event, with_bodies
 from countersign.recorder.who import searchable
 
 CLOCKS_APART = timedelta(days=1)
@@ -25,32 +25,40 @@ PAGE_BYTES = 4 * 1024 * 1024
 _END = b"SELECT next_index FROM countersign.head"
 _RECORDED_AT = b"SELECT recorded_at FROM countersign.events WHERE index = %s"
 _CALL = (
-    b"SELECT " + STORED_EVENT + b" FROM countersign.events AS e" + BODY_OF_EVENT + b" WHERE event_id = %s AND kind = 1"
+    with_bodies(b"SELECT * FROM countersign.events WHERE event_id = %s AND kind = 1")
+    + b" SELECT "
+    + STORED_EVENT
+    + b" FROM e LEFT JOIN b USING (index)"
 )
 # As for a session's events: the running sum bounds a page by bytes before any body is read.
-_FACTS = b"""
+_FACTS = (
+    with_bodies(
+        b"""
+    SELECT e.*, s.issuer, s.subject,
+        CASE WHEN e.kind = 1 AND e.time_us >= %(bodies_since)s THEN e.shelf END AS told_shelf
+    FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
+    WHERE e.index >= %(start)s AND e.index < %(reached)s AND e.kind IN (1, 2, 3, 4)
+        AND e.time_us >= %(since)s AND e.time_us < %(until)s
+        AND (%(target)s::text = '' OR e.target = %(target)s::text)
+        AND (%(subject)s::text = '' OR s.subject = %(subject)s::text)
+    ORDER BY e.index LIMIT %(events)s""",
+        shelf=b"told_shelf",
+    )
+    + b"""
     SELECT index, sequence, recorded_at, record, event_id, shelf, size, form, content, is_call, issuer, subject, matches
     FROM (
         SELECT *, count(*) OVER () AS matches, row_number() OVER (ORDER BY index) AS place,
             sum(coalesce(size, 0) + octet_length(record)) OVER (ORDER BY index) AS running
         FROM (
             SELECT e.index, e.sequence, e.recorded_at, e.record, e.event_id, e.kind = 1 AS is_call,
-                s.issuer, s.subject, b.size, b.form, b.content,
+                e.issuer, e.subject, b.size, b.form, b.content,
                 -- A shelf without a body on it says that there is a body, and that it is not told.
                 CASE WHEN e.kind = 1 AND e.time_us >= %(bodies_since)s THEN e.shelf ELSE 0 END AS shelf
-            FROM countersign.events AS e JOIN countersign.sessions AS s USING (session_id)
-            LEFT JOIN LATERAL (
-                SELECT size, form, content FROM countersign.bodies
-                WHERE shelf IN (e.shelf, 0) AND index = e.index AND e.kind = 1 AND e.time_us >= %(bodies_since)s LIMIT 1
-            ) AS b ON true
-            WHERE e.index >= %(start)s AND e.index < %(reached)s AND e.kind IN (1, 2, 3, 4)
-                AND e.time_us >= %(since)s AND e.time_us < %(until)s
-                AND (%(target)s::text = '' OR e.target = %(target)s::text)
-                AND (%(subject)s::text = '' OR s.subject = %(subject)s::text)
-            ORDER BY e.index LIMIT %(events)s
+            FROM e LEFT JOIN b USING (index)
         ) AS page
     ) AS summed
     WHERE running <= %(bytes)s OR place = 1 ORDER BY index"""
+)
 
 
 async def indices(connection: AsyncConnection, since_us: int, until_us: int) -> range:

@@ -8,13 +8,24 @@ from uuid import UUID
 from countersign.recorder.bodies import BodyKeeper, BodyUnreadable, Shelved
 from countersign.recorder.ports import StoredEvent
 
-# Of ``countersign.events AS e``. A body that was held back is on shelf 0. A LATERAL with LIMIT is looked up event by
-# event, whatever the planner thinks of new tables.
-BODY_OF_EVENT = b"""
-    LEFT JOIN LATERAL (
-        SELECT size, form, content FROM countersign.bodies WHERE shelf IN (e.shelf, 0) AND index = e.index LIMIT 1
-    ) AS b ON true"""
+# Of events ``e`` and their bodies ``b``.
 STORED_EVENT = b"e.index, e.sequence, e.recorded_at, e.record, e.event_id, e.shelf, b.size, b.form, b.content"
+
+
+def with_bodies(events: bytes, shelf: bytes = b"shelf") -> bytes:
+    """Return how a statement begins that reads the bodies of some ``events`` (a SELECT with ``index`` and ``shelf``).
+
+    What follows finds the events as ``e`` and, beside them, the bodies that there are as ``b``.
+    """
+    order = b" ORDER BY index) FROM e)"
+    arrays = b"(SELECT array_agg(" + shelf + order + b", (SELECT array_agg(index" + order
+    return (
+        b"WITH e AS MATERIALIZED ("
+        + events
+        + b"), b AS MATERIALIZED (SELECT * FROM countersign.bodies_of("
+        + arrays
+        + b"))"
+    )
 
 
 def stored_event(

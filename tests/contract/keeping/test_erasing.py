@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, cast
 
 import psycopg
@@ -18,6 +18,7 @@ from countersign.model.event import Event, EventKind
 from countersign.recorder.audit import NotAudited
 from countersign.recorder.keeping.keeper import Keeper
 from countersign.recorder.keeping.ports import HeldShelves, KeepingStore, NotThere, Retention
+from countersign.recorder.stored_events import with_bodies
 from countersign.runtime.postgres import DatabaseUnavailable
 from tests.contract.keeping.conftest import FEBRUARY, IN_MARCH, Shelves, us
 
@@ -346,3 +347,19 @@ async def test_new_shelves_are_made_while_an_old_one_is_being_erased(shelves: Sh
         assert shelves.sql("SELECT countersign.shelf_for(%s, %s)", f"{shelves.target}-new", FEBRUARY) > 0
         slow.rollback()
     assert await erasing == 1
+
+
+async def test_to_read_a_body_takes_no_more_locks_after_years_of_shelves(shelves: Shelves) -> None:
+    """Where locks are is bounded for all who use a database: who records would be refused, too."""
+    session = uuid.uuid4()
+    indices = [shelves.put(b"here", session=session) for _ in range(3)]
+    for year in range(2000, 2020):
+        shelves.sql("SELECT countersign.shelf_for(%s, %s)", shelves.target, date(year, 1, 1))
+    events = b"SELECT * FROM countersign.events WHERE index = ANY (%s)"
+    read = with_bodies(events) + b" SELECT b.content FROM e JOIN b USING (index)"
+    with psycopg.connect(shelves.dsn) as reader:
+        assert [row[0][32:] for row in reader.execute(read, (indices,))] == [b"here"] * 3
+        locked = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation::regclass::text ~ 'bodies'"
+        (count,) = reader.execute(locked).fetchone() or (None,)
+    # The table and its index, of the shelf and of what is held.
+    assert count == 4

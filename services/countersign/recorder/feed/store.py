@@ -6,7 +6,7 @@ from uuid import UUID
 
 from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.feed.ports import EventMissing, FedEvent, NotLent, SinkRow, SinkTaken
-from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
+from countersign.recorder.stored_events import STORED_EVENT, stored_event, with_bodies
 from countersign.recorder.who import NOBODY, Who
 from countersign.runtime.postgres import Readers, Writers
 
@@ -39,6 +39,7 @@ _IS_LENT = b"SELECT EXISTS (SELECT FROM countersign.sinks WHERE run = %s AND len
 _SINKS = b"""
     SELECT name, description, next_index, moved_at, run IS NOT NULL AND lent_until > clock_timestamp()
     FROM countersign.sinks ORDER BY name LIMIT 1000"""
+_SOME = b"SELECT * FROM countersign.events WHERE index >= %(start)s AND index < %(stop)s ORDER BY index LIMIT %(limit)s"
 # The running sum bounds a page by bytes before any body is read. Whose session it is is looked up event by event,
 # whatever the planner thinks of new tables.
 _PAGE = b"""
@@ -48,20 +49,19 @@ _PAGE = b"""
         SELECT *, sum(coalesce(size, 0) + octet_length(record)) OVER (ORDER BY index) AS running
         FROM (
             SELECT %b, whose.issuer, whose.subject, whose.groups, whose.kind, whose.token_id
-            FROM countersign.events AS e %b
+            FROM e %b
             LEFT JOIN LATERAL (
                 SELECT issuer, subject, groups, kind, token_id FROM countersign.sessions
                 WHERE session_id = e.session_id
             ) AS whose ON true
-            WHERE e.index >= %%(start)s AND e.index < %%(stop)s ORDER BY e.index LIMIT %%(limit)s
         ) AS page
     ) AS summed
     WHERE running <= %%(bytes)s OR index = %%(start)s ORDER BY index"""
-_EVENTS = _PAGE % (STORED_EVENT, BODY_OF_EVENT)
+_EVENTS = with_bodies(_SOME) + _PAGE % (STORED_EVENT, b"LEFT JOIN b USING (index)")
 # As if none had a body.
 _LEAF = b"e.index, e.sequence, e.recorded_at, e.record, e.event_id"
 _NO_BODY = b"NULL::int AS shelf, NULL::int AS size, NULL::int AS form, NULL::bytea AS content"
-_LEAVES = _PAGE % (_LEAF + b", " + _NO_BODY, b"")
+_LEAVES = b"WITH e AS (" + _SOME + b")" + _PAGE % (_LEAF + b", " + _NO_BODY, b"")
 _STORED = 9
 
 

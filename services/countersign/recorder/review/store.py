@@ -8,7 +8,7 @@ from countersign.recorder import stored_calls
 from countersign.recorder.bodies import BodyKeeper
 from countersign.recorder.ports import StoredEvent
 from countersign.recorder.review.ports import Piece
-from countersign.recorder.stored_events import BODY_OF_EVENT, STORED_EVENT, stored_event
+from countersign.recorder.stored_events import STORED_EVENT, stored_event, with_bodies
 from countersign.recorder.who import searchable
 from countersign.runtime.postgres import Readers
 
@@ -54,11 +54,13 @@ _PIECES = rb"""
     JOIN countersign.sessions AS s ON s.session_id = g.session_id
     WHERE s.subject <> ''"""
 _VERDICTS = (
-    b"SELECT "
+    with_bodies(
+        b"SELECT * FROM countersign.events"
+        b" WHERE kind = 14 AND split_part(name, '/', 1) = %s AND index >= %s ORDER BY index LIMIT %s"
+    )
+    + b" SELECT "
     + STORED_EVENT
-    + b" FROM countersign.events AS e"
-    + BODY_OF_EVENT
-    + b" WHERE e.kind = 14 AND split_part(e.name, '/', 1) = %s AND e.index >= %s ORDER BY e.index LIMIT %s"
+    + b" FROM e LEFT JOIN b USING (index) ORDER BY e.index"
 )
 
 

@@ -14,6 +14,7 @@ from countersign.recorder.bodies import SALT_BYTES, BodyKeeper, BodyUnreadable, 
 from countersign.recorder.search.block import BLOCK_BITS, BLOCK_EVENTS, Body, IndexedBlock, indexed
 from countersign.recorder.search.facets import Marked
 from countersign.recorder.search.words import SEARCHED_BYTES
+from countersign.recorder.stored_events import with_bodies
 from countersign.runtime.postgres import DatabaseUnavailable, connect_writer, safe_reason
 
 CONTENT_BYTES = SALT_BYTES + SEARCHED_BYTES + 1024
@@ -25,16 +26,13 @@ _BEHIND = (
 )
 _TAKE = b"SELECT next_block FROM countersign.search_progress FOR UPDATE SKIP LOCKED"
 _HEAD = b"SELECT next_index >> %s::int FROM countersign.head"
-_BLOCK = b"""
+_BLOCK = (
+    with_bodies(b"SELECT * FROM countersign.events WHERE index >= %s AND index < %s")
+    + b"""
     SELECT e.index, e.session_id, e.call_id, e.kind, e.time_us, e.outcome, e.target, e.method, e.name, e.record,
         s.first_index, s.issuer, s.subject, s.groups, s.kind, b.shelf, b.size, b.form, substr(b.content, 1, %s)
-    FROM countersign.events AS e
-    JOIN countersign.sessions AS s USING (session_id)
-    LEFT JOIN LATERAL (
-        SELECT shelf, size, form, content FROM countersign.bodies
-        WHERE shelf IN (e.shelf, 0) AND index = e.index LIMIT 1
-    ) AS b ON true
-    WHERE e.index >= %s AND e.index < %s ORDER BY e.index"""
+    FROM e JOIN countersign.sessions AS s USING (session_id) LEFT JOIN b ON b.index = e.index ORDER BY e.index"""
+)
 _MARKS = b"INSERT INTO countersign.marks (block, min_time_us, max_time_us, bits) VALUES (%s, %s, %s, %s)"
 _WORDS = b"INSERT INTO countersign.words (block, shelf, bits) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 _SESSIONS = b"""
@@ -93,7 +91,7 @@ class PostgresIndexStore:
 
     async def _indexed(self, connection: AsyncConnection, block: int) -> IndexedBlock:
         bounds = block << BLOCK_BITS, (block + 1) << BLOCK_BITS
-        found = await connection.execute(_BLOCK, (CONTENT_BYTES, *bounds), binary=True)
+        found = await connection.execute(_BLOCK, (*bounds, CONTENT_BYTES), binary=True)
         rows = await found.fetchall()
         if len(rows) != BLOCK_EVENTS:
             raise DatabaseUnavailable(f"block {block} of the record is not whole: restore the database")

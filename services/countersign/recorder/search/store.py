@@ -13,6 +13,7 @@ from countersign.recorder.search.block import BLOCK_BITS
 from countersign.recorder.search.conditions import Conditions, of_events, of_marks, of_words
 from countersign.recorder.search.index_store import CONTENT_BYTES
 from countersign.recorder.search.ports import Bodies, Candidates, Extent, Found, Span, Wanted
+from countersign.recorder.stored_events import with_bodies
 from countersign.runtime.postgres import DatabaseUnavailable, Readers
 
 STATEMENT_TIMEOUT_S = 5.0
@@ -30,20 +31,11 @@ _SHELVES = b"""
     SELECT shelf FROM countersign.shelves
     WHERE erased_at IS NULL AND (shelf = 0 OR (%(target)s::text = '' OR target IN ('', %(target)s::text))
         AND month >= date_trunc('month', %(since)s::timestamp) AND month <= %(until)s::timestamp)"""
-_BODIES = b"""
-    SELECT e.index, e.event_id, b.size, b.form, substr(b.content, 1, %s)
-    FROM countersign.events AS e
-    CROSS JOIN LATERAL (
-        SELECT size, form, content FROM countersign.bodies WHERE shelf IN (e.shelf, 0) AND index = e.index LIMIT 1
-    ) AS b
-    WHERE e.index = ANY (%s)"""
-_SIZES = b"""
-    SELECT e.index, b.size
-    FROM countersign.events AS e
-    CROSS JOIN LATERAL (
-        SELECT size FROM countersign.bodies WHERE shelf IN (e.shelf, 0) AND index = e.index LIMIT 1
-    ) AS b
-    WHERE e.index = ANY (%s)"""
+_OF_THESE = with_bodies(b"SELECT index, event_id, shelf FROM countersign.events WHERE index = ANY (%s)")
+_BODIES = (
+    _OF_THESE + b" SELECT e.index, e.event_id, b.size, b.form, substr(b.content, 1, %s) FROM e JOIN b USING (index)"
+)
+_SIZES = _OF_THESE + b" SELECT index, size FROM b"
 _WHOLE = 2**30
 
 
@@ -131,7 +123,7 @@ class PostgresSearchStore:
                 found = await connection.execute(_SIZES, (wanted,), binary=True)
                 wanted, cut = _bounded(wanted, dict(await found.fetchall()))
             content_bytes = _WHOLE if first_bytes is None else CONTENT_BYTES
-            found = await connection.execute(_BODIES, (content_bytes, wanted), binary=True)
+            found = await connection.execute(_BODIES, (wanted, content_bytes), binary=True)
             rows = await found.fetchall()
         opened: dict[int, bytes] = {}
         for index, event_id, *kept in rows:
@@ -151,8 +143,9 @@ def _events(conditions: Conditions, *, newest_first: bool) -> bytes:
     order = b" ORDER BY e.index DESC" if newest_first else b" ORDER BY e.index"
     # Each range is read by itself, by the primary key, whatever the planner believes of what is wanted.
     return (
-        b"SELECT e.index, e.sequence, e.recorded_at, e.record, e.shelf, e.shelf IS NOT NULL AND NOT EXISTS ("
-        b"SELECT FROM countersign.bodies AS b WHERE b.shelf IN (e.shelf, 0) AND b.index = e.index) AS erased"
+        b"SELECT e.index, e.sequence, e.recorded_at, e.record, e.shelf, EXISTS ("
+        b"SELECT FROM countersign.shelves WHERE shelf = e.shelf AND erased_at IS NOT NULL) AND NOT EXISTS ("
+        b"SELECT FROM countersign.bodies_0 AS b WHERE b.index = e.index) AS erased"
         b" FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS r (low, high, shelves) CROSS JOIN LATERAL ("
         b"SELECT * FROM countersign.events AS one WHERE one.index >= r.low AND one.index < r.high OFFSET 0) AS e"
         b" JOIN countersign.sessions AS s ON s.session_id = e.session_id"
