@@ -11,7 +11,7 @@ import jinja2
 
 from countersign.review.report import Report
 from countersign.review.tables import heading as heading_of
-from countersign.review.tables import tables
+from countersign.review.tables import rules_text, tables
 
 # What spreadsheets take for the beginning of a formula, also where blanks come before it (OWASP, CSV injection).
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
@@ -32,9 +32,8 @@ def _templates() -> jinja2.Environment:
 def to_html(report: Report) -> str:
     """One file that needs nothing else and runs nothing; made to be printed."""
     template = _templates().get_template("report.html")
-    yaml = report.narrower.yaml if report.narrower else ""
     return template.render(
-        review_id=report.review_id, heading=heading_of(report), tables=tables(report), rules_yaml=yaml
+        review_id=report.review_id, heading=heading_of(report), tables=tables(report), rules_yaml=rules_text(report)
     )
 
 
@@ -59,9 +58,9 @@ def to_markdown(report: Report) -> str:
             continue
         lines += [_row(table.columns), _row(tuple("---" for _ in table.columns))]
         lines += [_row(tuple(map(_escaped, row))) for row in table.rows]
-    if report.narrower is not None and report.narrower.yaml:
+    if rules := rules_text(report):
         # Indented, as no fence inside could end it.
-        lines += ["", "## Rules to paste", "", *(f"    {line}" for line in report.narrower.yaml.splitlines())]
+        lines += ["", "## Rules to paste", "", *(f"    {line}" for line in rules.splitlines())]
     return "\n".join(lines) + "\n"
 
 

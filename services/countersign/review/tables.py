@@ -57,6 +57,11 @@ def heading(report: Report) -> list[str]:
     return [visible(line) for line in lines]
 
 
+def rules_text(report: Report) -> str:
+    """The narrower rules as they are shown; empty when there are none."""
+    return "" if report.narrower is None else visible(report.narrower.yaml, keep="\n")
+
+
 def _proof(report: Report) -> str:
     one = report.narrower
     assert one is not None

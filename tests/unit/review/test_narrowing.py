@@ -242,7 +242,7 @@ CALLS = st.builds(
 WEIGHT = {Outcome.DENY: 0, Outcome.APPROVE: 1, Outcome.ALLOW: 2}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rules(), st.lists(CALLS, min_size=1, max_size=6), st.lists(CALLS, max_size=12))
 def test_recorded_calls_are_decided_alike_and_no_call_is_let_through(
     stated: list[Rule], recorded: list[RecordedCall], others: list[RecordedCall]

@@ -26,7 +26,7 @@ from countersign.review.documents import to_csv, to_html, to_markdown
 from countersign.review.facts import Period
 from countersign.review.proof import PolicyText
 from countersign.review.report import Report, policy_facts, unused_grants, use_report
-from countersign.review.tables import heading, tables
+from countersign.review.tables import heading, rules_text, tables
 from countersign.runtime.moments import now_us
 
 _REMEDIES = {**REMEDIES, grpc.StatusCode.RESOURCE_EXHAUSTED: (REFUSED, "{details}")}
@@ -160,6 +160,6 @@ def _show(console: Console, report: Report) -> None:
         for row in table.rows:
             drawn.add_row(*(Text(row[place]) for place in shown))
         console.print(drawn)
-    if report.narrower is not None and report.narrower.yaml:
+    if rules := rules_text(report):
         console.print(Text("\nRules to paste in place of `rules:`", style="bold"))
-        console.print(report.narrower.yaml, markup=False, highlight=False, soft_wrap=True)
+        console.print(rules, markup=False, highlight=False, soft_wrap=True)
