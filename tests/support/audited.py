@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from countersign.audit import ExportWriter, Invalid, commitment_of, seal_event_id
 from countersign.audit.canonical import encode
+from countersign.model.continuation import next_session
 from countersign.tlog import (
     Checkpoint,
     KeyKind,
@@ -45,7 +46,9 @@ def policy(text: str = POLICY_TEXT) -> TrustPolicy:
 
 
 def session_id(name: str) -> str:
-    """A session's id, the same each time."""
+    """A session's id, the same each time; ``after x`` goes on from ``x``."""
+    if name.startswith("after "):
+        return str(next_session(UUID(session_id(name.removeprefix("after ")))))
     return str(uuid5(UUID(int=0), name))
 
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from countersign.audit.canonical import MAX_INTEGER, decode
 from countersign.audit.errors import Malformed
+from countersign.model.continuation import next_session
 from countersign.model.event import EventKind
 from countersign.tlog import HASH_BYTES, MAX_ENTRY_BYTES, leaf_hash
 
@@ -74,14 +75,15 @@ def read_leaf(content: bytes) -> Leaf:
         raise Malformed("kind is missing")
     if (kind == EventKind.SEAL) != ("seal" in fact):
         raise Malformed("a seal is in a leaf of kind seal, and nowhere else")
+    session_id = checked_uuid(_text(fact, "session_id"), "session_id")
     return Leaf(
         hash=leaf_hash(content),
         event_id=checked_uuid(_text(fact, "event_id"), "event_id"),
-        session_id=checked_uuid(_text(fact, "session_id"), "session_id"),
+        session_id=session_id,
         kind=kind,
         time_us=_count(fact, "time_us"),
         method=_text(fact, "method"),
-        continues=checked_uuid(_text(fact, "continues"), "continues") if "continues" in fact else "",
+        continues=_continues(_text(fact, "continues"), session_id) if "continues" in fact else "",
         recorded_us=_count(fact, "recorded_us") if "recorded_us" in fact else None,
         commitment=_hash(fact, "commitment") if "commitment" in fact else None,
         seal=_seal(fact["seal"]) if "seal" in fact else None,
@@ -93,6 +95,12 @@ def checked_uuid(text: str, what: str) -> str:
     if _UUID.fullmatch(text) is None:
         raise Malformed(f"{what} is not a UUID (lower case, with hyphens)")
     return text
+
+
+def _continues(before: str, session_id: str) -> str:
+    if str(next_session(UUID(checked_uuid(before, "continues")))) != session_id:
+        raise Malformed("continues names a session that goes on in another one")
+    return before
 
 
 def _seal(fact: Any) -> Seal:

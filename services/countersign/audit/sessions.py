@@ -28,10 +28,15 @@ class Sessions:
         return len(self._sealed)
 
     def add(self, leaf: Leaf) -> None:
-        """Take the next leaf of the log. Raises ``Malformed``: a seal is wrong, or its session goes on after it."""
-        key = bytes.fromhex(leaf.session_id.replace("-", ""))
+        """Take the next leaf of the log.
+
+        Raises ``Malformed``: a seal is wrong, its session goes on after it, or goes on from one that has none.
+        """
+        key = _key(leaf.session_id)
         if key in self._sealed:
             raise Malformed(f"session {leaf.session_id} goes on after its seal")
+        if leaf.continues and _key(leaf.continues) not in self._sealed:
+            raise Malformed(f"session {leaf.session_id} goes on from {leaf.continues}, which is not sealed")
         packed = self._open.get(key, bytes(_COUNT_BYTES))
         session = Frontier(int.from_bytes(packed[:_COUNT_BYTES], "big"), split_hashes(packed[_COUNT_BYTES:]))
         if leaf.seal is not None:
@@ -42,3 +47,7 @@ class Sessions:
         session.append(leaf.hash)
         # Packed: there may be very many, and most never come up again.
         self._open[key] = session.size.to_bytes(_COUNT_BYTES, "big") + b"".join(session.hashes)
+
+
+def _key(session_id: str) -> bytes:
+    return bytes.fromhex(session_id.replace("-", ""))

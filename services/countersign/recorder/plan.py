@@ -168,11 +168,11 @@ class _Planner:
         return Verdict.RECORDED
 
     def _belongs(self, entry: Entry, state: SessionState) -> bool:
-        if entry.continues_key and not state.subject:
+        if entry.continues_key:
             before = self.states.get(entry.continues_key)
             if before is None or not before.sealed:
                 return False
-            if entry.kind == _REQUEST and not before.takes(entry):
+            if entry.kind == _REQUEST and not state.subject and not before.takes(entry):
                 return False
         return entry.kind != _REQUEST or state.takes(entry)
 

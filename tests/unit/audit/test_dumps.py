@@ -40,6 +40,13 @@ def refused(files: Files, previous: str | None = None) -> Invalid:
     return problem.value
 
 
+def test_a_session_goes_on_from_one_that_was_sealed_before() -> None:
+    record = small_record()
+    _goes_on(record, "a")
+    report = verify(record.dump())
+    assert (report.events, report.sealed_sessions, report.open_sessions) == (8, 1, 2)
+
+
 @pytest.mark.parametrize("record", [SMALL, Record()], ids=["small", "empty"])
 def test_a_true_dump_is_valid(record: Record) -> None:
     report = verify(record.dump())
@@ -123,6 +130,12 @@ LOGS: dict[str, tuple[Callable[[Record], object], str]] = {
     "a seal with another root": (lambda record: record.seal("b", root="00" * 32), "root is not that"),
     "a seal of nothing": (lambda record: record.seal("c", event_count=1), "closes a session of 1"),
     "a seal with another id": (lambda record: record.seal("b", event_id=session_id("x")), "only seal"),
+    "a session that goes on from an open one": (lambda record: _goes_on(record, "b"), "which is not sealed"),
+    "a session that goes on from none": (lambda record: _goes_on(record, "nowhere"), "which is not sealed"),
+    "a session that goes on from two": (
+        lambda record: _goes_on(record, "a", as_if="b"),
+        "goes on in another one",
+    ),
     "an id twice": (lambda record: record.event("b", event_id=_id_of(record)), "already"),
     "a leaf that is no event": (lambda record: record.event("b", kind=None), "kind is missing"),
     "a leaf that is not canonical": (lambda record: _spaced(record), "not canonical"),
@@ -131,6 +144,10 @@ LOGS: dict[str, tuple[Callable[[Record], object], str]] = {
 
 def _id_of(record: Record) -> str:
     return record.shown[0].leaf.split('"event_id":"')[1][:36]
+
+
+def _goes_on(record: Record, before: str, *, as_if: str = "") -> None:
+    record.event(f"after {before}", continues=session_id(as_if or before))
 
 
 def _spaced(record: Record) -> None:

@@ -252,9 +252,16 @@ def test_an_id_that_comes_twice_is_caught_even_where_the_log_has_it_twice() -> N
 
 def test_a_sealed_session_says_which_one_it_goes_on_from_and_kinds_of_the_future_pass() -> None:
     record = Record()
-    record.event("a", kind="of_the_future", continues=session_id("before"), novelty=[{"x": 1}])
-    record.seal("a")
-    assert verify(record.export("a")).continues == session_id("before")
+    record.event("after a", kind="of_the_future", continues=session_id("a"), novelty=[{"x": 1}])
+    record.seal("after a")
+    assert verify(record.export("after a")).continues == session_id("a")
+
+
+def test_a_session_cannot_say_that_it_goes_on_from_another() -> None:
+    record = Record()
+    record.event("after a", continues=session_id("b"))
+    record.seal("after a")
+    assert "goes on in another one" in refused(record.export("after a")).what
 
 
 def test_only_a_log_and_witnesses_that_are_trusted_make_it_valid() -> None:

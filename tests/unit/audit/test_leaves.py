@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from countersign.api.recorder.v1 import event_pb2
 from countersign.audit import Malformed, commitment_of, read_leaf
 from countersign.audit.canonical import decode, encode
+from countersign.model.continuation import next_session
 from countersign.recorder.entry import sealing
 from countersign.recorder.leaf import leaf_text
 
 ID = str(UUID(int=5))
+NEXT = str(next_session(UUID(ID)))
 KEYS = st.text(st.characters(max_codepoint=127), max_size=5)
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.text(max_size=20)),
@@ -55,7 +57,7 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
 def test_what_the_recorder_writes_is_read_whatever_callers_and_targets_say(text: str, other: str) -> None:
     event = event_pb2.Event(
         event_id=ID,
-        session_id=ID,
+        session_id=NEXT,
         call_id=ID,
         kind=event_pb2.EVENT_KIND_REQUEST,
         time_us=1,
@@ -108,12 +110,13 @@ GOOD = {"call_id": ID, "event_id": ID, "kind": "request", "session_id": ID, "tim
         {"commitment": "A" * 64},
         {"commitment": "\u0660" * 64},
         {"continues": "x"},
+        {"continues": ID},
         {"kind": "seal"},
         {"seal": {"event_count": 1, "root": "00" * 32, "unanswered_count": 0}},
         {"kind": "seal", "seal": []},
         {"kind": "seal", "seal": {"event_count": 1, "root": "00" * 32}},
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_leaf_that_is_no_event_is_refused(change: dict[str, object]) -> None:
     read_leaf(encode(GOOD).encode())

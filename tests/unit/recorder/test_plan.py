@@ -151,6 +151,14 @@ def test_session_goes_on_from_a_sealed_one_of_the_same_principal_and_target(
     assert planned(event, this=before).verdicts == [verdict]
 
 
+def test_nothing_goes_on_from_a_session_that_is_not_sealed_also_where_others_began() -> None:
+    begun = replace(HERS, event_count=1)
+    for before in (None, HERS, replace(HERS, sealed=True)):
+        there = {NEXT.bytes: replace(begun)} | ({} if before is None else {KEY: before})
+        done = plan([continued()], next_index=100, known={}, sessions=there, open_ends={})
+        assert done.verdicts == [RECORDED if before is not None and before.sealed else WRONG]
+
+
 def test_session_ends_when_its_client_deleted_it_and_the_target_agreed() -> None:
     for method, status, ended in (("DELETE", 204, True), ("DELETE", 405, False), ("tools/call", 200, False)):
         [change] = planned(entry(response(SESSION, method=method, status=status)), this=HERS).sessions
