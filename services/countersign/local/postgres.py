@@ -66,6 +66,9 @@ class EmbeddedPostgres:
             "shared_buffers=128MB",
             "-c",
             "wal_compression=on",
+            # Every target has two tables a month, and a search of words looks at all that are kept.
+            "-c",
+            "max_locks_per_transaction=512",
         ]
         return ChildSpec(
             name="postgres",

@@ -363,3 +363,17 @@ async def test_to_read_a_body_takes_no_more_locks_after_years_of_shelves(shelves
         (count,) = reader.execute(locked).fetchone() or (None,)
     # The table and its index, of the shelf and of what is held.
     assert count == 4
+
+
+async def test_who_reads_is_not_kept_waiting_by_what_a_released_hold_leaves(shelves: Shelves) -> None:
+    session = uuid.uuid4()
+    shelves.put(b"held", session=session)
+    hold = await shelves.hold(session=session)
+    await shelves.tend()
+    await shelves.release(hold)
+    with psycopg.connect(shelves.dsn) as reader:
+        assert reader.execute("SELECT count(*) FROM countersign.bodies_0").fetchone()
+        with pytest.raises(DatabaseUnavailable):
+            async with asyncio.timeout(10):
+                await shelves.tend()
+    assert await shelves.tend() == 1

@@ -169,7 +169,12 @@ class _Turn:
 
     async def wipe(self) -> None:
         """See ``HeldShelves.wipe``."""
-        await self._connection.execute(_WIPE)
+        # Who reads bodies waits behind us if we must wait: so not for long. It is tried again in the next pass.
+        await self._connection.execute(b"SET lock_timeout = '500ms'")
+        try:
+            await self._connection.execute(_WIPE)
+        finally:
+            await self._connection.execute(b"RESET lock_timeout")
 
     async def told(self, erasure: Erasure) -> None:
         """See ``HeldShelves.told``."""
