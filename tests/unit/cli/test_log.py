@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from countersign.api.recorder.v1 import log_pb2, log_pb2_grpc
 from countersign.cli import export, log
+from countersign.cli.export.session import _places
 from countersign.tlog import KeyKind, parse_policy
 from tests.support.logs import SomeLog, signer
 
@@ -132,6 +133,21 @@ def test_what_cannot_be_saved_is_told_before_anything_is_asked(
     Path("taken").write_text("mine")
     assert gateway.run("export", "session", *arguments).exit_code == 2
     assert (left(tmp_path), Path("taken").read_text(), gateway.service.asked) == (["taken"], "mine", [])
+
+
+def test_an_export_is_for_its_owner_and_follows_nobody_s_link(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / ".x.part").symlink_to(tmp_path / "victim")
+    assert gateway.run("export", "session", ID, "-o", str(tmp_path / "x")).exit_code == 0
+    assert (tmp_path / "x").read_bytes() == b"one\ntwo\n"
+    assert (tmp_path / "x").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_an_export_is_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    with pytest.raises(typer.Exit):
+        _places([ID], Path("-"))
 
 
 def test_an_export_that_breaks_off_leaves_no_file(gateway: Gateway, tmp_path: Path) -> None:

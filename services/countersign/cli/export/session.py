@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +71,11 @@ def _places(session_ids: list[str], out: Path | None) -> list[tuple[str, Path | 
     if out == Path("-"):
         if len(session_ids) > 1:
             raise stop("a file holds one session: name a folder for several", USAGE)
+        if sys.stdout.isatty():
+            # An export is as it was signed, with all that a terminal would obey.
+            raise stop(
+                "an export is for files and programs, not for a terminal: `countersign show` is for people", USAGE
+            )
         return [(session_ids[0], None)]
     if out is not None and len(session_ids) == 1 and not out.is_dir():
         found = [(session_ids[0], out)]
@@ -85,13 +91,14 @@ def _places(session_ids: list[str], out: Path | None) -> list[tuple[str, Path | 
 
 
 def _save(pieces: Iterable[bytes], path: Path) -> None:
-    """Write a file that is there only when it is whole."""
+    """Write a file, for its owner alone, that is there only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    # Of a name that nobody knows before: in a folder of many, somebody could wait there with a link.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
     try:
-        with part.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
+        with open(descriptor, "wb") as file:
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         # A link, unlike a move, replaces nothing that came meanwhile.
