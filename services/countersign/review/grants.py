@@ -150,10 +150,21 @@ class GrantUse:
             for trace in explained.rules
             if trace.name in self._rules and (trace.matched or (blind and trace in past))
         )
-        passes = bool(needed) and (blind or explained.decision.outcome is not Outcome.DENY)
+        passes = bool(needed or self._glass(explained.rules)) and not self._denied(explained.rules, blind=blind)
         if not past and self._usage is None and len(self._cached) < _MOST_CACHED:
             self._cached[key] = (needed, passes)
         return needed, passes
+
+    def _glass(self, traces: Iterable[RuleTrace]) -> bool:
+        return any(trace.matched and trace.effect is Effect.BREAK_GLASS and not trace.shadow for trace in traces)
+
+    def _denied(self, traces: Iterable[RuleTrace], *, blind: bool) -> bool:
+        """Whether rules deny it; limits of rates do not count, as they meet whoever comes next."""
+        for trace in traces:
+            denies = trace.error or (trace.matched and trace.effect is Effect.DENY)
+            if denies and not trace.shadow and not (blind and trace.name in self._conditional):
+                return True
+        return False
 
     def _count(self, rule: Rule, use: RuleUse, recorded: RecordedCall) -> None:
         call = recorded.call

@@ -105,12 +105,13 @@ class Narrowing:
             for rule in self._rules
             if rule.effect is not Effect.DENY and not rule.shadow and (left := now[rule.name]) is not None
         ]
+        beside = [rule for _, rule in passing]
         for rule in self._rules:
             left = now[rule.name]
             if left == rule or rule.effect not in GRANTING:
                 continue
             for name, other in passing:
-                if name != rule.name and missed_by(Narrowed(rule, left), other, self._targets):
+                if name != rule.name and missed_by(Narrowed(rule, left), other, beside, self._targets):
                     does = (
                         "people are asked" if rule.effect is Effect.APPROVE else "answers are masked, or calls judged"
                     )

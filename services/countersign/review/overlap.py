@@ -25,23 +25,23 @@ class Narrowed:
     now: Rule | None
 
 
-def missed_by(one: Narrowed, other: Rule, targets: Collection[str]) -> bool:
+def missed_by(one: Narrowed, other: Rule, beside: Sequence[Rule], targets: Collection[str]) -> bool:
     """Whether a call that ``other`` lets pass could miss what ``one`` did for it; says yes where that is not certain.
 
-    ``targets`` are all that there are.
+    ``beside`` are all rules that let calls pass, as they would stand; ``targets`` are all that there are.
     """
     shared = _targets(one.was.selector, targets) & _targets(other.selector, targets)
     if not shared:
         return False
-    masks_missed = not set(one.was.masks) <= set(other.masks)
-    unreached = _whom_narrowed(one) or one.now is None or not shared <= _targets(one.now.selector, targets)
-    if unreached and masks_missed and other.effect in _ADMITTING:
+    with_it = [rule for rule in beside if _goes_with(rule, other, shared, targets)]
+    masks = set(one.was.masks)
+    if other.effect in _ADMITTING and not masks <= _masks(other, [rule for rule in with_it if _admits(rule)]):
         return True  # methods that connect get the masks of all that admit
-    if one.was.effect is Effect.ALLOW and not (one.was.args or one.was.when or masks_missed):
+    certain = [rule for rule in with_it if _admits(rule) and not _conditional(rule) and _names_all(rule, other)]
+    if one.was.effect is Effect.ALLOW and not _conditional(one.was) and masks <= _masks(other, certain):
         return False
-    if unreached:
+    if one.now is None or one.now not in with_it:
         return _may_meet(one.was.selector, other.selector)
-    assert one.now is not None
     return _removed_meets(one.was.selector, one.now.selector, other.selector)
 
 
@@ -57,11 +57,50 @@ def _targets(selector: Selector, targets: Collection[str]) -> frozenset[str]:
     return frozenset(target for target in targets if globs.matches(target))
 
 
-def _whom_narrowed(one: Narrowed) -> bool:
-    if one.now is None:
+def _goes_with(rule: Rule, other: Rule, shared: frozenset[str], targets: Collection[str]) -> bool:
+    """Whether whomever ``other`` lets in at the shared targets this rule lets in there, too."""
+    mine, theirs = rule.selector, other.selector
+    if not shared <= _targets(mine, targets):
+        return False
+    if rule is other:
         return True
-    was, now = one.was.selector, one.now.selector
-    return (was.groups, was.principals, was.kinds) != (now.groups, now.principals, now.kinds)
+    if mine.kinds not in (None, theirs.kinds) or mine.principals not in (None, theirs.principals):
+        return False
+    if mine.groups is None or mine.groups == theirs.groups:
+        return True
+    known = GlobSet(mine.groups)
+    return known.everything or (
+        theirs.groups is not None and all(not _is_wild(group) and known.matches(group) for group in theirs.groups)
+    )
+
+
+def _names_all(rule: Rule, other: Rule) -> bool:
+    """Whether this rule selects whatever ``other`` does, as far as methods and names go."""
+    if rule.selector.methods not in (None, other.selector.methods):
+        return False
+    mine, theirs = _names(rule.selector), _names(other.selector)
+    for kind in _KINDS:
+        left, entries = mine[kind], theirs[kind]
+        if left is None:
+            continue
+        if entries is None:
+            return False
+        known = GlobSet(left)
+        if not (known.everything or all(not _is_wild(entry) and known.matches(entry) for entry in entries)):
+            return False
+    return True
+
+
+def _masks(other: Rule, rules: Sequence[Rule]) -> set[str]:
+    return set(other.masks).union(*[rule.masks for rule in rules])
+
+
+def _admits(rule: Rule) -> bool:
+    return rule.effect in _ADMITTING
+
+
+def _conditional(rule: Rule) -> bool:
+    return bool(rule.args or rule.when)
 
 
 def _may_meet(one: Selector, other: Selector) -> bool:
