@@ -179,7 +179,7 @@ class PostgresAppendStore:
         record is done before the lock is had.
         """
         now = datetime.fromtimestamp(self._clock(), UTC)
-        shelved = {id(one): await self._shelve(connection, one, now) for one in entries if one.body}
+        shelved = await self._shelve(connection, [one for one in entries if one.body], now)
         event_ids = ids([entry.event_key for entry in entries])
         sessions = {key for one in entries for key in (one.session_key, one.continues_key) if key}
         async with connection.pipeline():
@@ -206,20 +206,31 @@ class PostgresAppendStore:
         self._last = todo.rows[-1].index, todo.rows[-1].entry.event_id
         return todo.verdicts
 
-    async def _shelve(self, connection: AsyncConnection, entry: Entry, now: datetime) -> tuple[int, Shelved]:
-        """Shut a body away; return its shelf and what is to be put there."""
-        target = entry.target if self._is_configured(entry.target) else ""
+    async def _shelve(
+        self, connection: AsyncConnection, entries: Sequence[Entry], now: datetime
+    ) -> dict[int, tuple[int, Shelved]]:
+        """Shut bodies away; return the shelf of each and what is to be put there, by the ``id`` of its entry."""
         month = date(now.year, now.month, 1)
-        shelf = self._shelves.get((target, month))
+        shelves = {target: await self._shelf(connection, target, month) for target in {one.target for one in entries}}
+        shelved: dict[int, tuple[int, Shelved]] = {}
+        for one in entries:
+            if len(one.body) < _LARGE_BYTES:
+                kept = self._keeper.shut(one.event_id, one.salt, one.body)
+            else:
+                # Long enough to keep health checks and other senders waiting.
+                kept = await asyncio.to_thread(self._keeper.shut, one.event_id, one.salt, one.body)
+            shelved[id(one)] = shelves[one.target], kept
+        return shelved
+
+    async def _shelf(self, connection: AsyncConnection, target: str, month: date) -> int:
+        place = (target if self._is_configured(target) else ""), month
+        shelf = self._shelves.get(place)
         if shelf is None:
-            row = await (await connection.execute(_SHELF_FOR, (target, month))).fetchone()
+            row = await (await connection.execute(_SHELF_FOR, place)).fetchone()
             if row is None:
                 raise DatabaseUnavailable("the database did not say which shelf it made")
-            shelf = self._shelves[target, month] = row[0]
-        if len(entry.body) < _LARGE_BYTES:
-            return shelf, self._keeper.shut(entry.event_id, entry.salt, entry.body)
-        # Long enough to keep health checks and other senders waiting.
-        return shelf, await asyncio.to_thread(self._keeper.shut, entry.event_id, entry.salt, entry.body)
+            shelf = self._shelves[place] = row[0]
+        return shelf
 
     async def _known(self, connection: AsyncConnection, keys: Sequence[bytes]) -> dict[bytes, Known]:
         """What is recorded of events that are known: that takes the time only when somebody sends them again."""
