@@ -78,6 +78,15 @@ async def test_a_review_is_made_pasted_signed_and_replayed(world: World, tmp_pat
     [verdict] = map(json.loads, out.splitlines())
     assert (verdict["event_id"], verdict["line"], verdict["section"]) == (event_id, alice["id"], "people")
 
+    code, out, error = await run(world, "review", "verdicts", file)
+    assert (code, "flagged" in out, "left the team" in out, "are not signed" in error) == (0, True, True, True)
+
+    code, out, _ = await run(world, "review", "--since", "1h", "--config", old)
+    assert (code, "Rules to paste" in out, "alice" in out) == (0, True, True)
+    for form, begins in (("html", "<!doctype html>"), ("md", "# Access review"), ("csv", "section,line,principal")):
+        code, out, _ = await run(world, "review", "--since", "1h", "--format", form)
+        assert (code, out.startswith(begins), "alice" in out) == (0, True, True)
+
     async with session_service(world.gateway.url, world.auditor_token()) as sessions:
         mine = [one for one in await sessions.list_sessions() if one.principal.subject == "carol"]
         events = [event.event for one in mine for event in await sessions.replay(one.session_id)]
