@@ -146,7 +146,9 @@ class SinkRunner:
         standing, goal = self.standing, -1
         async with aclosing(self._feed.pages(run, run.next_index, bodies=self._bodies)) as pages:
             while (page := await self._next(pages)) is not None:
-                self._recovered()
+                if not page.facts:
+                    # What was wrong was the way to the recorder; with events, the destination must take them first.
+                    self._recovered()
                 standing.published_size = page.published_size
                 goal = page.published_size if goal < 0 else goal
                 if not await self._hand_over(run, page.facts):

@@ -17,7 +17,10 @@ from tests.support.events import ALICE, new_id, request
 from tests.support.postgres import Postgres
 from tests.support.recorders import SEALER, running_recorder, running_sender, until
 
-CAROL = ((PRINCIPAL_METADATA, SEALER.seal_principal(replace(ALICE, subject="carol", groups=("auditors",)))),)
+
+def carol() -> tuple[tuple[str, str], ...]:
+    """The seal is good for a minute."""
+    return ((PRINCIPAL_METADATA, SEALER.seal_principal(replace(ALICE, subject="carol", groups=("auditors",)))),)
 
 
 async def test_what_is_recorded_is_indexed_found_and_followed(postgres: Postgres) -> None:
@@ -37,11 +40,11 @@ async def test_what_is_recorded_is_indexed_found_and_followed(postgres: Postgres
         stub = SearchServiceStub(channel)
         first = request(session, time_us=now_us(), body=b'{"note":"An overdue\\ninvoice."}')
         await sender.record(first)
-        following = stub.FollowEvents(search_pb2.FollowEventsRequest(filter=wanted, from_index=0), metadata=CAROL)
+        following = stub.FollowEvents(search_pb2.FollowEventsRequest(filter=wanted, from_index=0), metadata=carol())
         events = [request(session, time_us=now_us(), body=b'{"note":"paid"}') for _ in range(BLOCK_EVENTS)]
         await asyncio.gather(*[sender.record(one) for one in events])
         await until(indexed)
-        answer = await stub.SearchEvents(search_pb2.SearchEventsRequest(filter=wanted, bodies=True), metadata=CAROL)
+        answer = await stub.SearchEvents(search_pb2.SearchEventsRequest(filter=wanted, bodies=True), metadata=carol())
         assert [one.event.event_id for one in answer.events] == [first.event_id]
         assert [one.event.body for one in answer.events] == [first.body]
         assert answer.complete

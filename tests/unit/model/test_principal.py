@@ -14,7 +14,7 @@ import countersign
 ROOT = Path(countersign.__file__).parent
 FOR_TRAFFIC = {"identity/tokens.py", "runtime/sealing.py", "model/handoff.py", "approver/page/cookies.py"}
 # Whose token was verified when they asked or decided, as the record of that names them; nothing opens to these.
-FOR_RECORDS = {"approver/events.py", "approver/rows.py", "approver/states.py"}
+FOR_RECORDS = {"approver/events.py", "approver/rows.py", "approver/states.py", "recorder/feed/server.py"}
 FOR_TRYING = {"rehearsal/cases.py", "cli/policy/record.py", "cli/policy/described.py"}
 
 # What `countersign serve SERVICE` imports, up to where it would begin to serve.

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from countersign.config.types import Recording, Witness
 from countersign.recorder.log.ports import Prove, WitnessView
-from countersign.recorder.witnesses.asking import TIMEOUT_S, OneWitness
+
+if TYPE_CHECKING:
+    import httpx
+
+    from countersign.recorder.witnesses.asking import OneWitness
 
 GRACE_S: Final = 0.25
 """How long others are waited for once as many cosigned as are needed."""
@@ -71,6 +73,11 @@ class Witnesses:
     def _follow(self, witnesses: Sequence[Witness]) -> None:
         if tuple(self._known) == tuple(witnesses):
             return
+        # Here, not at the top: most recorders ask no witness, and to speak HTTP takes memory.
+        import httpx
+
+        from countersign.recorder.witnesses.asking import TIMEOUT_S, OneWitness
+
         if self._client is None:
             timeout = httpx.Timeout(TIMEOUT_S, connect=_CONNECT_S)
             self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
