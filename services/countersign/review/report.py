@@ -154,7 +154,8 @@ class Report:
 
     def to_json(self) -> str:
         """The report as JSON, with its id."""
-        return json.dumps({"review_id": self.review_id, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+        # In ASCII: a terminal obeys nothing in it.
+        return json.dumps({"review_id": self.review_id, **asdict(self)}, indent=1) + "\n"
 
 
 class NoReport(ValueError):

@@ -86,6 +86,7 @@ def test_line_ids_stay_while_numbers_change() -> None:
 def test_a_report_that_was_written_can_be_signed_and_a_changed_one_cannot() -> None:
     told = hostile()
     text = told.to_json()
+    assert text.isascii()
     read = read_report(text)
     assert read.review_id == told.review_id
     assert {told.people[0].id, told.groups[0].id} <= read.lines.keys()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tempfile
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -134,14 +136,28 @@ def _write(report: Report, form: Format, output: Path | None) -> None:
             sys.stdout.buffer.write(writers[form](report).encode())
         return
     try:
-        if form is Format.TABLE:
-            with output.open("w", encoding="utf-8") as file:
-                _show(Console(file=file, width=200), report)
-        else:
-            output.write_bytes(writers[form](report).encode())
+        _save(output, _text(report) if form is Format.TABLE else writers[form](report))
     except OSError as error:
         raise stop(f"{output} cannot be written: {type(error).__name__}", USAGE) from None
     typer.echo(f"review {report.review_id} is in {visible(str(output))}", err=True)
+
+
+def _save(path: Path, text: str) -> None:
+    """Write a file, for its owner alone, that is there only when it is whole."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(text.encode())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _text(report: Report) -> str:
+    text = io.StringIO()
+    _show(Console(file=text, width=200), report)
+    return text.getvalue()
 
 
 def _show(console: Console, report: Report) -> None:
