@@ -75,8 +75,10 @@ class MemoryStore:
         return next(one for one in continuations(session_id) if one not in sealed)
 
     def _change(self, change: SessionChange) -> None:
+        before = self._sessions.get(UUID(bytes=change.continues_key)) if change.continues_key else None
+        who = change.who if before is None or change.who.subject else before.who
         old = self._sessions.get(change.session_id) or SessionRow(
-            *(change.session_id, change.first_index, change.who, change.target),
+            *(change.session_id, change.first_index, who, change.target),
             *(change.first_time_us, change.last_time_us, 0, 0, 0, 0, 0),
             continues=UUID(bytes=change.continues_key) if change.continues_key else None,
         )

@@ -75,6 +75,11 @@ _MORE_OF_SESSIONS = b"""
 _NAME_SESSION = b"""
     UPDATE countersign.sessions SET issuer = %s, subject = %s, groups = %s, kind = %s, token_id = %s
     WHERE session_id = %s"""
+# What goes on from a session is its principal's, also when it begins with an answer: usage, lists and holds ask whose.
+_INHERIT_WHO = b"""
+    UPDATE countersign.sessions AS s
+    SET issuer = b.issuer, subject = b.subject, groups = b.groups, kind = b.kind, token_id = b.token_id
+    FROM countersign.sessions AS b WHERE s.session_id = %s AND b.session_id = s.continues"""
 _END_SESSION = b"UPDATE countersign.sessions SET ended = true WHERE session_id = %s"
 _SEAL_SESSION = b"""
     UPDATE countersign.sessions SET seal_index = %s, seal_root = %s, seal_unanswered = %s, seal_reason = %s,
@@ -296,6 +301,8 @@ async def _write_sessions(connection: AsyncConnection, changes: Sequence[Session
     for change in changes:
         if change.is_new:
             await connection.execute(_NEW_SESSION, _new_session(change, now))
+            if change.continues_key and not change.who.subject:
+                await connection.execute(_INHERIT_WHO, (change.session_id,))
     if more := [change for change in changes if not change.is_new]:
         await connection.execute(
             _MORE_OF_SESSIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from countersign.recorder.entry import Entry, Sealed, Settled, Verdict, accept, 
 from countersign.recorder.ports import SealRow, SessionRow
 from countersign.runtime.recording import to_message
 from tests.contract.recorder.conftest import Stores
-from tests.support.events import START_US, new_id, request, response
+from tests.support.events import ALICE, START_US, new_id, request, response
 
 ROOT = bytes(range(32))
 RECORDED = Verdict.RECORDED
@@ -103,3 +104,18 @@ async def test_request_of_another_is_refused_before_it_learns_that_the_session_i
     assert await append(stores, request(session, target="payroll")) == [Verdict.WRONG_SESSION]
     continued = request(str(next_session(UUID(session))), continues=session, target="payroll")
     assert await append(stores, continued) == [Verdict.WRONG_SESSION]
+
+
+async def test_what_goes_on_is_of_the_same_principal_also_when_it_begins_with_an_answer(stores: Stores) -> None:
+    first = new_id()
+    second = str(next_session(UUID(first)))
+    third = str(next_session(UUID(second)))
+    await append(stores, request(first), seal(first, 1))
+    assert await append(stores, response(second, continues=first), seal(second, 1)) == [RECORDED, RECORDED]
+    assert await append(stores, response(third, continues=second)) == [RECORDED]
+    whose = (await session_of(stores, first)).who
+    assert whose.subject
+    for session in (second, third):
+        assert (await session_of(stores, session)).who == whose
+    stranger = replace(ALICE, subject="mallory")
+    assert await append(stores, request(third, principal=stranger)) == [Verdict.WRONG_SESSION]

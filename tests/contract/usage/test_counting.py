@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
+from countersign.model.continuation import next_session
 from countersign.model.decision import Outcome
 from countersign.model.event import Event, EventKind, Finding
 from countersign.model.rule import Window
+from countersign.recorder.entry import sealing
 from countersign.runtime.moments import now_us
 from tests.contract.usage.conftest import Counting
 from tests.support.events import ALICE, approval, decision, new_id, request, response
@@ -49,6 +52,18 @@ async def test_what_did_not_pass_is_no_call(counting: Counting, outcome: Outcome
     await counting.append(call(decision=decision(outcome)))
     await counting.count_all()
     assert await counting.totals() == (0, 0, 0)
+
+
+async def test_answers_that_come_after_the_seal_count_for_who_asked(counting: Counting) -> None:
+    session = new_id()
+    await counting.append(call(session))
+    sealed = sealing(
+        UUID(session), target="orders", event_count=1, root=bytes(32), unanswered_count=1, reason="idle", at_us=1
+    )
+    await counting.record.append([sealed])
+    await counting.append(answer(str(next_session(UUID(session))), continues=session))
+    await counting.count_all()
+    assert await counting.totals() == (1, 3, 100)
 
 
 async def test_rows_and_bytes_of_answers_count_for_who_asked(counting: Counting) -> None:
