@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import grpc
 
@@ -143,13 +144,23 @@ class RecorderPart:
         )
 
     async def run(self) -> None:
-        """Commit, and do what the rooms do beside it, until ``close``."""
-        beside = asyncio.gather(*[room.run() for room in self._rooms])
+        """Commit, and do what the rooms do beside it, until ``close``.
+
+        Raises what a room raises: rooms bear what they can, and what one of them no longer does nobody would notice.
+        """
+        committing = asyncio.ensure_future(self._committer.run())
+        rooms = [asyncio.ensure_future(room.run()) for room in self._rooms]
+        beside = asyncio.gather(*rooms)
         try:
-            await self._committer.run()
+            either: set[asyncio.Future[Any]] = {committing, beside}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if beside.done():
+                beside.result()
+            await committing
         finally:
-            beside.cancel()
-            await asyncio.gather(beside, return_exceptions=True)
+            for task in (committing, *rooms):
+                task.cancel()
+            await asyncio.gather(committing, *rooms, beside, return_exceptions=True)
 
     def drain(self) -> None:
         """Let the senders' streams end by themselves: call it before the server is stopped."""
