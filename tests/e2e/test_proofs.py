@@ -38,6 +38,14 @@ async def newest(world: World) -> session_pb2.Session:
         return (await sessions.list_sessions(session_pb2.SessionFilter(subject="alice", target="orders")))[0]
 
 
+async def shown(world: World) -> None:
+    """Return once the log has a checkpoint: the first one takes a second or so."""
+    deadline = time.monotonic() + SEALED_S
+    while (told := await command(world, "log", "checkpoint")).exit_code:
+        assert time.monotonic() < deadline, told.output
+        await asyncio.sleep(0.1)
+
+
 async def test_a_session_is_proved_offline_once_its_client_ended_it(world: World, tmp_path: Path) -> None:
     async with mcp_client(world.orders, world.token("alice"), LEGACY) as client:
         await client.call_tool("query", {"sql": SQL})
@@ -46,6 +54,7 @@ async def test_a_session_is_proved_offline_once_its_client_ended_it(world: World
         told = await command(world, "log", "policy", "--out", str(policy))
         assert told.exit_code == 0, told.output
 
+        await shown(world)
         export_it = ("export", "session", session.session_id, "--out", str(file))
         early = await command(world, *export_it)
         assert (early.exit_code, "it is sealed" in early.stderr) == (1, True), early.output
@@ -102,7 +111,11 @@ async def test_nobody_but_auditors_gets_proofs(world: World, person: str, tmp_pa
 
 
 async def test_an_auditor_sees_how_the_log_stands(world: World) -> None:
-    status = json.loads((await command(world, "log", "status", "--json")).stdout)
+    await shown(world)
+    deadline = time.monotonic() + SEALED_S
+    # What is told was looked at a second ago.
+    while not (status := json.loads((await command(world, "log", "status", "--json")).stdout))["published_size"]:
+        assert time.monotonic() < deadline
     assert (status["stopped"], status["witnesses_needed"], status["witnesses"]) == (None, 0, [])
     assert 0 < status["published_size"] <= status["integrated_size"] <= status["recorded_size"]
     text = await command(world, "log", "status")
