@@ -51,14 +51,14 @@ class Traffic:
             except httpx.TransportError:
                 self.cut.append(marker)
                 # A gateway that is away refuses at once: let others use the machine.
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
                 continue
             if answer.status_code == 200:
                 assert "result" in answer.json()
                 self.answered.append(marker)
             else:
                 self.refused[marker] = answer
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

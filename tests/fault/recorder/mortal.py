@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import os
 import signal
@@ -91,7 +92,7 @@ async def live(dsn: str, state: Path, die_at: int, batches: list[list[str]]) -> 
                 os.write(1, f"{event.event_id}\n".encode())
                 steps.step()
         while not (log.view.published_size and log.view.published_size == log.view.recorded_size):  # noqa: ASYNC110 - the log tells nobody when it is shown
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
@@ -101,6 +102,8 @@ async def live(dsn: str, state: Path, die_at: int, batches: list[list[str]]) -> 
 
 def main(dsn: str, state: str) -> None:
     """Fork a recorder for each line."""
+    # Garbage is not looked for in what all of them share: to look at it copies it.
+    gc.freeze()
     for line in sys.stdin:
         life = json.loads(line)
         child = os.fork()
