@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests wait for processes of their own half of the time, so more of them than cores run at once.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); n=$$(( n * 2 )); \
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); n=$$(( (n * 3 + 1) / 2 )); \
 	if [ $$n -gt 6 ]; then n=6; fi; echo $$n)
 # Tests and the demo start hundreds of processes of ours: each would compile all of its modules anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, settings
 # Helpers whose assertions should explain themselves; before any test module imports them.
 pytest.register_assert_rewrite("tests.fault.record", "tests.fault.rig", "tests.fault.traffic", "tests.support")
 
-# How busy the machine is decides no test.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How busy the machine is decides no test. Half of the usual examples, since all tests together must stay below a
+# quarter of an hour; `make test ARGS="--hypothesis-profile=thorough"` tries four times as many.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+settings.register_profile("thorough", settings.get_profile("untimed"), max_examples=200)
 settings.load_profile("untimed")
 
 
