@@ -22,8 +22,7 @@ $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "countersign needs Python 3.11 or newer on the PATH (or PYTHON=/path/to/python)"; exit 1; }
 	@echo "making $(VENV) with $(PYTHON) from requirements.lock ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@sh .ci/install
 	@touch $@
 
 demo: $(READY)  ## The main job on real input, everything embedded (ONCE=1: end after the walk)

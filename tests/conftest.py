@@ -5,10 +5,19 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.support.in_turn import InTurn
 
 # Helpers whose assertions should explain themselves; before any test module imports them.
 pytest.register_assert_rewrite("tests.fault.record", "tests.fault.rig", "tests.fault.traffic", "tests.support")
@@ -20,10 +29,13 @@ settings.register_profile("thorough", settings.get_profile("untimed"), max_examp
 settings.load_profile("untimed")
 
 
-# The longest files, longest first; a minute and a half down to a quarter of one on two cores.
+# The longest files, and all that share a gateway, longest first; some minutes down to a quarter of one on two cores.
 LONG = (
     "e2e/test_demo.py",
+    "world",
     "e2e/test_approvals_real_time.py",
+    "in_turn",
+    "rig",
     "e2e/test_up.py",
     "e2e/test_approvals.py",
     "contract/approvals/test_executions.py",
@@ -31,7 +43,6 @@ LONG = (
     "fault/test_usage.py",
     "e2e/test_tools.py",
     "unit/cli/test_policy.py",
-    "fault/test_identity_faults.py",
     "e2e/test_usage.py",
     "e2e/test_rules.py",
     "fault/test_approvals.py",
@@ -41,28 +52,78 @@ LONG = (
     "fault/recorder/test_faults.py",
     "fault/test_tools.py",
     "e2e/test_telemetry.py",
-    "fault/test_bad_requests.py",
     "e2e/test_tokens.py",
-    "fault/test_bad_streams.py",
     "unit/authz/test_judge.py",
-    "e2e/test_policy_commands.py",
     "e2e/test_strangers.py",
     "fuzz/test_fuzz.py",
     "e2e/test_traced_requests.py",
-    "fault/test_cut_answers.py",
     "e2e/test_environments.py",
 )
 _FOLDER = Path(__file__).parent
-_TURNS = {_FOLDER / name: turn for turn, name in enumerate(LONG)}
+_TURNS = {name: turn for turn, name in enumerate(LONG)}
 # Each of these starts a gateway or a database first.
-_SLOW_TO_BEGIN = tuple(_FOLDER / name for name in ("e2e", "fault", "contract"))
+_SLOW_TO_BEGIN = ("e2e/", "fault/", "contract/")
+
+
+@cache
+def _together(file: Path) -> str:
+    """What one worker takes as a whole: a file, or all files that share a gateway, by the name of its fixture."""
+    name = file.relative_to(_FOLDER).as_posix()
+    if name.startswith(("e2e/", "fault/")):
+        text = file.read_text("utf-8")
+        if "in_turn: InTurn" in text:
+            return "in_turn"
+        if "world: World" in text:
+            return "world"
+        if "rig: Rig" in text and "def rig(" not in text:
+            return "rig"
+    return name
+
+
+def _turn(file: Path) -> int:
+    together = _together(file)
+    return _TURNS.get(together, len(LONG) + (not together.startswith(_SLOW_TO_BEGIN)))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Rewrite the assertions of a part of the files: in a clean clone each worker would do so for all, at once."""
+    worker: Mapping[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker is None or sys.dont_write_bytecode:
+        return
+    state = session.config.stash[rewrite.assertstate_key]
+    number = int(worker["workerid"].removeprefix("gw"))
+    for file in sorted(_FOLDER.rglob("test_*.py"))[number :: worker["workercount"]]:
+        compiled = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
+        if rewrite._read_pyc(file, compiled) is None and rewrite.try_makedirs(compiled.parent):
+            stat, code = rewrite._rewrite_test(file, session.config)
+            rewrite._write_pyc(state, code, stat, compiled)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give each file as a whole to one worker, and files that share a gateway to the same (``--dist`` counts no more).
+
+    Not by ``loadgroup``, which does not know the names that pytest 9 gives to tests.
+    """
+    scheduling: Any = import_module("xdist.scheduler").LoadFileScheduling(config, log)
+    scheduling._split_scope = lambda test: _together(config.rootpath / test.partition("::")[0])
+    return scheduling
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several workers share the files out, let the longest begin first: a long one that begins last is a tail."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _turn(item.path))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin first: a long one that begins last is a tail."""
+    items.sort(key=lambda item: _turn(item.path))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """End a shared gateway after the last of those who share it: one that idles takes a tenth of a core."""
+    yield
+    together = _together(item.path)
+    if isinstance(item, pytest.Function) and (nextitem is None or _together(nextitem.path) != together):
+        for fixture in item.session._fixturemanager.getfixturedefs(together, item) or ():
+            fixture.finish(cast("Any", item._request))
 
 
 def pytest_collection_finish() -> None:
@@ -72,9 +133,13 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _turn(file: Path) -> int:
-    others = len(LONG) + (not any(file.is_relative_to(folder) for folder in _SLOW_TO_BEGIN))
-    return _TURNS.get(file, others)
+@pytest.fixture(scope="session")
+def in_turn() -> Iterator[InTurn]:
+    """The gateway that files of tests take in turn, each by a gateway.yaml of its own."""
+    from tests.support.in_turn import running_in_turn
+
+    with running_in_turn() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

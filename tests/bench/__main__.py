@@ -23,6 +23,7 @@ from tests.bench.noise import Noise
 from tests.bench.proofs import proof_figures
 from tests.bench.recorder_figure import recorder_figures
 from tests.bench.report import Report, machine
+from tests.bench.revocation import revocation_figures
 from tests.bench.search_figure import search_figures
 from tests.bench.statements import corpus_of_environment, statement_figures
 from tests.bench.tables import tables
@@ -61,6 +62,8 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
     recorder = recorder_figures(RECORDER_S[measuring])
     tell("proofs in a log of a million events")
     proofs = asyncio.run(proof_figures())
+    tell("what goes on after a revocation")
+    revocation = revocation_figures()
     search = None
     if measuring is FULL:
         tell("lists and searches at a million events: some minutes")
@@ -79,6 +82,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         others_cpu_share=noise.others_share(),
         search=search,
         proofs=proofs,
+        revocation=revocation,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "bench.json").write_text(json.dumps(report.document(), indent=1) + "\n")

@@ -17,6 +17,7 @@ from tests.bench.proofs import EXPECTED_MS as EXPECTED_PROOF_MS
 from tests.bench.proofs import ProofFigures
 from tests.bench.recorder_figure import EXPECTED as EXPECTED_OF_RECORDER
 from tests.bench.recorder_figure import RecorderFigures
+from tests.bench.revocation import EXPECTED_CHECK_US, EXPECTED_CUT_MS, RevocationFigures
 from tests.bench.search_figure import EXPECTED_MS as EXPECTED_SEARCH_MS
 from tests.bench.search_figure import SearchFigures
 from tests.bench.statements import DialectFigures
@@ -61,6 +62,7 @@ class Report:
     others_cpu_share: float
     search: SearchFigures | None = None
     proofs: ProofFigures | None = None
+    revocation: RevocationFigures | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -100,6 +102,7 @@ class Report:
                 for one in EXPECTED_OF_RECORDER
             ),
             *self._expected_of_searches(),
+            *self._expected_of_revocation(),
             Expectation(
                 "inclusion proof in a log of 1,000,000, p95",
                 None if self.proofs is None else self.proofs.inclusion_p95_ms,
@@ -120,6 +123,17 @@ class Report:
         return [
             Expectation("lists of sessions at 1,000,000 events, p95", lists, EXPECTED_SEARCH_MS, False, "ms"),
             Expectation("searches at 1,000,000 events, p95", searches, EXPECTED_SEARCH_MS, False, "ms"),
+        ]
+
+    def _expected_of_revocation(self) -> list[Expectation]:
+        found = self.revocation
+        cut, held, asking = (
+            (None, None, None) if found is None else (found.cut_p99_ms, found.held_p99_ms, found.check_us)
+        )
+        return [
+            Expectation("a stream is cut after its caller was revoked, p99", cut, EXPECTED_CUT_MS, False, "ms"),
+            Expectation("a held call ends after its caller was revoked, p99", held, EXPECTED_CUT_MS, False, "ms"),
+            Expectation("asking whether a caller is revoked", asking, EXPECTED_CHECK_US, False, "µs"),
         ]
 
     def _expected_of_statements(self) -> list[Expectation]:
@@ -153,6 +167,7 @@ class Report:
             "recorder": None if self.recorder is None else asdict(self.recorder),
             "search": None if self.search is None else asdict(self.search),
             "proofs": None if self.proofs is None else asdict(self.proofs),
+            "revocation": None if self.revocation is None else asdict(self.revocation),
             "decisions": [asdict(one) for one in self.decisions],
             "statements": [asdict(one) for one in self.statements],
             "masking": None if self.masking is None else asdict(self.masking),

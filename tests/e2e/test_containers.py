@@ -31,7 +31,8 @@ from tests.support.log_keys import log_key
 from tests.support.postgres import running_postgres
 from tests.support.targets import answers, scripted_target, tool_text
 
-SERVICES = ("authz", "masker", "recorder", "approver")
+SERVICES = ("authz", "masker", "recorder", "approver", "portal")
+PAGES = ("approver", "portal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Deployment:
     target_port: int
     credential: str
     ports: Mapping[str, int]
+    pages: Mapping[str, str]
     envoy_files: Path
 
 
@@ -98,16 +100,16 @@ def deployment() -> Iterator[Deployment]:
         url = f"http://127.0.0.1:{listen}"
         rules = ({"name": "all", "allow": {"groups": ["analysts"], "targets": ["orders"], "tools": ["query"]}},)
         targets = {"orders": Upstream(f"http://127.0.0.1:{target_port}/mcp", credential)}
-        config = Setup(issuer.url, targets, rules).write(folder, url)
+        portal = {"portal": {"oidc": [{"issuer": issuer.url, "client_id": "portal"}]}}
+        config = Setup(issuer.url, targets, rules, extra=portal).write(folder, url)
         ports = {name: free_port() for name in SERVICES}
-        page = f"127.0.0.1:{free_port()}"
+        pages = {name: f"127.0.0.1:{free_port()}" for name in PAGES}
         env = {
             **os.environ,
             "COUNTERSIGN_CONFIG": str(config),
             "COUNTERSIGN_KEY": base64.b64encode(os.urandom(32)).decode(),
             "COUNTERSIGN_RECORDER": f"127.0.0.1:{ports['recorder']}",
             "COUNTERSIGN_APPROVER": f"127.0.0.1:{ports['approver']}",
-            "COUNTERSIGN_LISTEN_HTTP": page,
             "COUNTERSIGN_POSTGRES_DSN": postgres.dsn(),
             "COUNTERSIGN_LOG_KEYS": log_key().secret_text(),
             "COUNTERSIGN_LOG_STATE": str(folder / "log.state"),
@@ -115,10 +117,13 @@ def deployment() -> Iterator[Deployment]:
         countersign = [sys.executable, "-m", "countersign.cli.main"]
         for name in SERVICES:
             own = {**env, "COUNTERSIGN_LISTEN": f"127.0.0.1:{ports[name]}"}
+            own |= {"COUNTERSIGN_LISTEN_HTTP": pages[name]} if name in pages else {}
             stack.enter_context(process([*countersign, "serve", name], folder / f"{name}.log", own))
         files = folder / "envoy"
-        parts = [word for name in SERVICES for word in (f"--{name}", f"127.0.0.1:{ports[name]}")]
-        parts += ["--approver-http", page]
+        # Nobody calls the portal by gRPC.
+        called = [name for name in SERVICES if name != "portal"]
+        parts = [word for name in called for word in (f"--{name}", f"127.0.0.1:{ports[name]}")]
+        parts += [word for name in PAGES for word in (f"--{name}-http", pages[name])]
         write = [*countersign, "envoy-config", "-c", str(config), "--out", str(files), *parts]
         subprocess.run(
             [*write, "--listen", f"127.0.0.1:{listen}", "--access-log", str(folder / "access.log")], env=env, check=True
@@ -128,7 +133,7 @@ def deployment() -> Iterator[Deployment]:
         for name in SERVICES:
             wait_until(lambda name=name: serving(ports[name]), 60, said(folder / f"{name}.log"))  # type: ignore[misc]
         wait_until(lambda: live(url), 30, said(folder / "envoy.log"))
-        yield Deployment(url, issuer, target_port, credential, ports, files)
+        yield Deployment(url, issuer, target_port, credential, ports, pages, files)
 
 
 async def test_a_call_goes_the_whole_way_and_is_on_the_record(deployment: Deployment) -> None:
@@ -149,6 +154,17 @@ async def test_people_reach_the_approver_and_its_page(deployment: Deployment) ->
     async with httpx.AsyncClient(base_url=deployment.url) as http:
         assert "sign_in" in (await http.get("/approvals/")).text, "what the page says while nobody can sign in"
         assert (await http.post("/approvals/slack/interactions", content=bytes(257 * 1024))).status_code == 413
+
+
+async def test_people_reach_the_portal_through_the_gateway_alone(deployment: Deployment) -> None:
+    async with httpx.AsyncClient() as http:
+        told = await http.get(f"{deployment.url}/portal/.well-known/openid-configuration")
+        assert (told.status_code, told.json()["issuer"]) == (200, f"{deployment.url}/portal")
+        sent_on = await http.get(f"{deployment.url}/portal/oidc/begin", params={"at": deployment.issuer.url})
+        assert sent_on.status_code == 303, sent_on.text
+        assert sent_on.headers["location"].startswith(deployment.issuer.url)
+        for name in PAGES:
+            assert (await http.get(f"http://{deployment.pages[name]}/portal/jwks")).status_code == 403
 
 
 @pytest.mark.parametrize("name", ["authz", "masker"])

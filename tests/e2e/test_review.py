@@ -44,6 +44,9 @@ async def test_a_review_is_made_pasted_signed_and_replayed(world: World, tmp_pat
     stated = json.loads(world.gateway.config.read_text())
     for target in stated["targets"].values():
         target.pop("credential", None)
+    # Others use this gateway as well, and perhaps all that its rules grant.
+    unused = {"name": "nobody is one of these", "allow": {"groups": ["retired"], "targets": ["orders"]}}
+    stated["rules"].append(unused)
     old, new, file = tmp_path / "gateway.yaml", tmp_path / "new.yaml", tmp_path / "review.json"
     old.write_text(json.dumps(stated))
 
@@ -57,7 +60,7 @@ async def test_a_review_is_made_pasted_signed_and_replayed(world: World, tmp_pat
     told = report["narrower"]
     assert (told["refused"], told["changed"], told["from_allowed_to_denied"]) == ("", 0, 0)
     assert told["judged"] > 0
-    assert any(line["rule"] for line in report["grants"])
+    assert any(line["rule"] == unused["name"] for line in report["grants"])
 
     rules = document.read(told["yaml"], Problems("pasted"))
     assert rules is not None

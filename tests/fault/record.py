@@ -48,7 +48,8 @@ class Record:
 
     def size(self) -> int:
         """How many events there are."""
-        return len(self.rows())
+        [(size,)] = self.query("SELECT count(*) FROM countersign.events")
+        return int(size)
 
     def rows(self, since: int = 0) -> list[Row]:
         """The events from that index on, in their order."""
@@ -64,10 +65,10 @@ class Record:
             for event_id, index, sequence, record, size, form, content in found
         ]
 
-    def query(self, statement: LiteralString) -> list[tuple[Any, ...]]:
-        """The rows that a statement gives."""
+    def query(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives with these values."""
         with psycopg.connect(self._dsn, connect_timeout=5) as connection:
-            return connection.execute(statement).fetchall()
+            return connection.execute(statement, values).fetchall()
 
     @contextmanager
     def locked(self, table: LiteralString) -> Iterator[None]:

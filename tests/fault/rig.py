@@ -7,7 +7,7 @@ import json
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -176,26 +176,27 @@ def running_rig(
     rules: tuple[Mapping[str, object], ...] = RULES,
     beside: Mapping[str, Mapping[str, object]] | None = None,
     extra: Mapping[str, object] | None = None,
+    started: Callable[[Setup], Gateway] | None = None,
 ) -> Iterator[Rig]:
     """A rig with these limits; fails at its end when what it holds was kept anywhere.
 
     ``beside`` are more targets, with more keys, in the same place: see ``Rig.name``. ``extra`` are more keys of
-    gateway.yaml, such as ``approvals``.
+    gateway.yaml, such as ``approvals``. ``started`` has a gateway that runs be as it is told, in place of a new one.
     """
     port, credential = free_port(), secrets.token_urlsafe(24)
     targets = {TARGET: {}, **(beside or {})}
-    with running_issuer() as issuer:
+    with running_issuer() as issuer, ExitStack() as new:
         setup = Setup(
             issuer.url,
             {name: Upstream(f"http://127.0.0.1:{port}/mcp", credential, extra) for name, extra in targets.items()},
             rules,
             extra={"limits": dict(limits or {}), **(extra or {})},
         )
-        with running_gateway(setup) as gateway:
-            rig = Rig(gateway, issuer, port, credential, [credential])
-            yield rig
-            if gateway.running:
-                assert_kept_nowhere(rig)
+        gateway = started(setup) if started else new.enter_context(running_gateway(setup))
+        rig = Rig(gateway, issuer, port, credential, [credential])
+        yield rig
+        if gateway.running:
+            assert_kept_nowhere(rig)
 
 
 def assert_kept_nowhere(rig: Rig) -> None:

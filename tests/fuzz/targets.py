@@ -29,7 +29,7 @@ from countersign.masking.readings import readings
 from countersign.masking.tokens import Mint
 from countersign.masking.unmask import NotUnmaskable, unmasked
 from countersign.model.rule import OwnDetector
-from tests.fuzz import exports
+from tests.fuzz import exports, saml
 from tests.fuzz.oracles import (
     CANARY,
     DEPTH,
@@ -379,6 +379,7 @@ TARGETS = {
     "events": Target(split_events, _event_seeds),
     "patterns": Target(run_patterns, _pattern_seeds),
     "exports": Target(exports.verify_changed, exports.seeds),
+    "saml": Target(saml.sign_in, saml.seeds),
 }
 
 WORDS = (

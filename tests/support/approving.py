@@ -14,6 +14,7 @@ import grpc
 from countersign.api.approvals.v1 import approval_pb2, approvals_pb2, approvals_pb2_grpc, broker_pb2_grpc
 from countersign.approver.acting import Acting
 from countersign.approver.broker import BrokerServer
+from countersign.approver.ending import Ender
 from countersign.approver.following import Following
 from countersign.approver.notify.ports import Delivery, DeliveryState
 from countersign.approver.outbox import Outbox
@@ -23,10 +24,12 @@ from countersign.approver.watching import Watching
 from countersign.model.approval import Question, Requirement
 from countersign.model.principal import Principal
 from countersign.runtime.approvals import ApproverClient
+from countersign.runtime.live import Live
 from countersign.runtime.recording import Recorder
 from tests.support.approvals import NOON, question
 from tests.support.memory_approvals import MemoryApprovalStore
 from tests.support.recorders import SEALER
+from tests.support.revoking import FakeRevocations, FollowedFake
 from tests.support.sinks import Sink
 
 if TYPE_CHECKING:
@@ -98,6 +101,7 @@ class Bench:
     broker: ApproverClient
     people: People
     told: Told
+    revocations: FakeRevocations
     address: str
     now_us: int = NOON
 
@@ -105,14 +109,14 @@ class Bench:
 @asynccontextmanager
 async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator[Bench]:
     """Everything but what goes on in the background."""
-    sink, store, told = Sink(), MemoryApprovalStore(), Told()
+    sink, store, told, revocations = Sink(), MemoryApprovalStore(), Told(), FakeRevocations()
     following, outbox = Following(store, most_waits=most_waits), Outbox(store, sink)
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         broker = ApproverClient(f"127.0.0.1:{port}", timeout_s=0.5)
         people = People(approvals_pb2_grpc.ApprovalServiceStub(channel))
-        made = Bench(store, sink, following, outbox, broker, people, told, f"127.0.0.1:{port}")
+        made = Bench(store, sink, following, outbox, broker, people, told, revocations, f"127.0.0.1:{port}")
         acting = Acting(
             store,
             outbox,
@@ -124,11 +128,17 @@ async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator
             new_id=lambda: str(uuid4()),
         )
         watching = Watching(store, acting, following, beat_s=beat_s)
+        ender = Ender(store, outbox, following, revocations, lambda: made.now_us)
         broker_pb2_grpc.add_ApprovalBrokerServiceServicer_to_server(
-            BrokerServer(store, outbox, following, lambda: made.now_us), server
+            BrokerServer(store, outbox, following, ender, lambda: made.now_us), server
         )
         approvals_pb2_grpc.add_ApprovalServiceServicer_to_server(
-            PeopleServer(acting, watching, told, open_principal=SEALER.open_principal), server
+            PeopleServer(
+                *(acting, watching, told),
+                live=Live(revocations, lambda: made.now_us),
+                open_principal=SEALER.open_principal,
+            ),
+            server,
         )
         await server.start()
         await broker.start()
@@ -158,6 +168,7 @@ async def running_approver(
         dsn,
         recorder=Recorder(recorder, queue_events=1_000, queue_bytes=2**24, timeout_s=record_s),
         sealer=SEALER,
+        revocations=FollowedFake(),
         is_auditor=lambda who: "auditors" in who.groups,
         is_operator=lambda who: "operators" in who.groups,
         poll_s=poll_s,

@@ -77,7 +77,7 @@ async def post(
     era: str = MODERN,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
-    timeout_s: float = 20,
+    timeout_s: float = 60,
 ) -> httpx.Response:
     """POST one JSON-RPC message and read the whole answer; ``headers`` and ``body`` override what it would send."""
     sent = rpc.headers(era)

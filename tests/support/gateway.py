@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import json
 import secrets
 import shutil
@@ -12,11 +14,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psutil
+
+from countersign.local.postgres import EmbeddedPostgres
+from countersign.local.state import StateDir, open_state
 
 READY_S = 60.0
 STOP_S = 15.0
@@ -27,6 +34,7 @@ _PARTS: Mapping[str, Callable[[list[str]], bool]] = {
     "masker": lambda line: line[-2:] == ["serve", "masker"],
     "recorder": lambda line: line[-2:] == ["serve", "recorder"],
     "approver": lambda line: line[-2:] == ["serve", "approver"],
+    "portal": lambda line: line[-2:] == ["serve", "portal"],
     "envoy": lambda line: bool(line) and Path(line[0]).name.startswith("envoy"),
     "postgres": lambda line: bool(line) and Path(line[0]).name == "postgres",
 }
@@ -49,12 +57,21 @@ ISSUE_MASKS: Mapping[str, object] = {
 }
 
 
+_kept_free: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody else is given while this process lives.
+
+    Its socket stays bound and never listens, so only those who ask for this very port get it (all servers here set
+    SO_REUSEADDR); other processes choose thousands meanwhile.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _kept_free.append(holder)
+    port: int = holder.getsockname()[1]
+    return port
 
 
 def short_folder() -> Path:
@@ -213,9 +230,10 @@ class Gateway:
             code = process.wait(stop_s)
             _, left = psutil.wait_procs(below, timeout=stop_s)
         except subprocess.TimeoutExpired:
-            code, left = 1, below
+            code, left = 1, [each for each in below if each.is_running()]
         for survivor in left:
-            survivor.kill()
+            with suppress(psutil.NoSuchProcess):
+                survivor.kill()
         process.wait(5)
         self._process = None
         assert not left, f"left behind: {[survivor.pid for survivor in left]}; {self.output()[-2000:]}"
@@ -229,10 +247,14 @@ class Gateway:
 
 @contextmanager
 def running_gateway(setup: Setup) -> Iterator[Gateway]:
-    """A gateway that answers, in a folder of its own; stopped and swept away afterwards."""
+    """A gateway that answers, in a folder of its own; stopped and swept away afterwards.
+
+    Its database is empty and set up already: to begin with an empty state is for those to try who try starts.
+    """
     folder = short_folder()
     gateway = Gateway(setup, folder)
     try:
+        _lay_out_database(gateway.state)
         gateway.start()
         yield gateway
     finally:
@@ -241,6 +263,22 @@ def running_gateway(setup: Setup) -> Iterator[Gateway]:
                 gateway.stop()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lay_out_database(state: Path) -> None:
+    # A copy takes a tenth of what setting one up does. By `cp`, since its owner is the database's own user.
+    state.mkdir(mode=0o711)
+    subprocess.run(["cp", "-a", _empty_database(), StateDir(state).postgres], check=True)
+
+
+@cache
+def _empty_database() -> Path:
+    folder = short_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    state = open_state(folder / "s")
+    with ThreadPoolExecutor(1) as other:  # whoever asks may run a loop already
+        other.submit(asyncio.run, EmbeddedPostgres(state).prepare()).result()
+    return state.postgres
 
 
 def wait_until(

@@ -159,6 +159,17 @@ class MemoryApprovalStore:
                     ended.append(self._save(approval, states.cancelled(approval, by, reason), now_us, came))
         return ended
 
+    async def end(self, why: Callable[[Question, Approval], str], now_us: int) -> Sequence[Approval]:
+        """See ``ApprovalStore.end``."""
+        self._ask()
+        ended = []
+        for found in sorted(self._open(), key=lambda one: one.id):
+            approval, question = self._held(found.id, now_us), self._questions[found.id]
+            reason = why(question, approval)
+            if reason and approval.state.is_open:
+                ended.append(self._save(approval, states.cancelled(approval, None, reason), now_us))
+        return ended
+
     async def expire(self, at_most: int, now_us: int) -> Sequence[Approval]:
         """See ``ApprovalStore.expire``."""
         self._ask()

@@ -62,12 +62,13 @@ _DROP_SHELVES = """
 
 async def emptied(dsn: str) -> None:
     """Take everything out of the record and the log again."""
-    rest = ("tiles", "signed", "checkpoints", "turns")
+    rest = ("tiles", "signed", "checkpoints", "turns", "revocations", "revocation_events", "revocations_heard")
     await tamper(
         dsn,
         *[f"DELETE FROM countersign.{table}" for table in ("events", "sessions", *rest)],
         *["DELETE FROM countersign.head", "INSERT INTO countersign.head (next_index) VALUES (0)"],
         "UPDATE countersign.log SET integrated_size = 0",
+        "UPDATE countersign.revocation_head SET version = 0, forgotten = 0, in_force = 0",
         _DROP_SHELVES,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import grpc
@@ -15,12 +15,14 @@ from countersign.config.types import Recording
 from countersign.recorder import RecorderPart
 from countersign.recorder.log.identity import LogIdentity
 from countersign.recorder.log.ports import Cosigner
+from countersign.recorder.part import QUEUE_BYTES, QUEUE_EVENTS
 from countersign.runtime.recording import NotRecorded, Recorder
 from countersign.runtime.sealing import KEY_BYTES, Sealer
 from tests.support.events import new_id, request
 from tests.support.log_keys import log_of
 
 SEALER = Sealer(bytes(KEY_BYTES))
+KNOWN_WITHIN_S = 2.0
 
 
 async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
@@ -49,7 +51,8 @@ async def running_recorder(
         is_configured=lambda target: target != "removed",
         recording=recording,
         cosigner=cosigner,
-        **limits,
+        queue_events=limits.get("queue_events", QUEUE_EVENTS),
+        queue_bytes=limits.get("queue_bytes", QUEUE_BYTES),
     )
     await part.open()
     server = grpc.aio.server()
@@ -58,6 +61,10 @@ async def running_recorder(
     await server.start()
 
     running = asyncio.ensure_future(part.run())
+    # Before it knows what is revoked it lets nobody in; with a database that is away it never does.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(KNOWN_WITHIN_S):
+            await until(lambda: part.knows_revoked)
     try:
         yield part, f"127.0.0.1:{port}"
     finally:

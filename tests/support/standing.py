@@ -13,11 +13,15 @@ from countersign.runtime.pins import Pin, PinState
 
 @dataclass
 class Tools:
-    """Tools stand as ``states`` says, all others as ``otherwise``; ``seen`` is the digest of what they are now."""
+    """Tools stand as ``states`` says, all others as ``otherwise``; ``seen`` is the digest of what they are now.
+
+    Those in ``repeated`` say that they may be called twice.
+    """
 
     otherwise: PinState = PinState.ACCEPTED
     states: dict[str, PinState] = field(default_factory=dict)
     seen: bytes = b"seen"
+    repeated: frozenset[str] = frozenset()
 
     def state(self, target: str, tool: str) -> PinState:
         return self.states.get(tool, self.otherwise)
@@ -27,6 +31,9 @@ class Tools:
 
     async def description(self, target: str, tool: str) -> str:
         return f"What {tool} does."
+
+    async def repeatable(self, target: str, tool: str) -> bool:
+        return tool in self.repeated
 
 
 @dataclass

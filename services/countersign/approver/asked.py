@@ -30,6 +30,7 @@ MOST_DEMANDS = 200
 MOST_PEOPLE = 100
 QUESTION_BYTES = 16 * 1024 * 1024
 LONGEST_US = 366 * 24 * 3_600 * 1_000_000
+_OF_TOKENS = ("caller_token_id", "caller_signed_in", "caller_token_subject")
 _KINDS = frozenset(kind.value for kind in PrincipalKind)
 _ID_CHARACTERS = frozenset("0123456789abcdef-")
 _ID_LENGTH = 36
@@ -57,7 +58,7 @@ def question(request: broker_pb2.AskRequest) -> None:
     for field in ("target", "method"):
         if not 0 < len(getattr(request, field)) <= NAME_CHARACTERS:
             raise BadQuestion(f"{field}: 1 to {NAME_CHARACTERS} characters")
-    for field in ("name", "policy_version", "source_address", "traceparent", "caller_token_id"):
+    for field in ("name", "policy_version", "source_address", "traceparent", *_OF_TOKENS):
         text(getattr(request, field), LONGEST_NAME_CHARACTERS, field)
     _demands(request)
     if not 0 < request.within_us <= LONGEST_US or not 0 <= request.reuse_us <= LONGEST_US:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from countersign.api.approvals.v1 import broker_pb2, broker_pb2_grpc
 from countersign.approver import asked
 from countersign.approver.asked import BadQuestion
+from countersign.approver.ending import Ender
 from countersign.approver.finishing import finished
 from countersign.approver.following import Following
 from countersign.approver.outbox import Outbox
-from countersign.approver.ports import ApprovalStore, NoSuchApproval, NotOpen, Taken
+from countersign.approver.ports import ApprovalStore, MayNot, NoSuchApproval, NotOpen, Taken
 from countersign.approver.refusals import REFUSALS, Context, abort
 from countersign.model.approval import Approval, ApprovalState
 from countersign.runtime.approval_messages import approval_message, question_of, waiter_of
@@ -19,7 +20,15 @@ from countersign.runtime.approval_messages import approval_message, question_of,
 class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
     """See broker.proto. What changed something is finished also when who asked hangs up."""
 
-    def __init__(self, store: ApprovalStore, outbox: Outbox, following: Following, clock_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: ApprovalStore,
+        outbox: Outbox,
+        following: Following,
+        ender: Ender,
+        clock_us: Callable[[], int],
+    ) -> None:
+        self._ender = ender
         self._store = store
         self._outbox = outbox
         self._following = following
@@ -29,7 +38,10 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
         """See broker.proto."""
         try:
             asked.question(request)
-            done = await finished(self._store.ask(question_of(request), self._clock_us()))
+            question = question_of(request)
+            if self._ender.struck(question):
+                raise MayNot("whoever asks was revoked")
+            done = await finished(self._store.ask(question, self._clock_us()))
         except REFUSALS as error:
             await abort(context, error)
         self._changed(done.approval)
@@ -120,6 +132,8 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
         if approval.state is ApprovalState.PENDING:
             # Not even tried: who agrees from now on is not recorded by what follows.
             return Taken(False, approval)
+        # Whoever asked or agreed may be revoked by now.
+        await self._ender.settled()
         # No record, no call: nobody gets the grant before it is recorded who agreed.
         await self._outbox.flush(approval_id)
         return await finished(self._store.consume(approval_id, digest, call_id, self._clock_us()))

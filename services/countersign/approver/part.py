@@ -14,6 +14,7 @@ from countersign.api.approvals.v1 import approvals_pb2, approvals_pb2_grpc, brok
 from countersign.approver.acting import Acting
 from countersign.approver.broker import BrokerServer
 from countersign.approver.deciding import Deciding
+from countersign.approver.ending import Ender
 from countersign.approver.following import POLL_S, Following
 from countersign.approver.listening import Listener
 from countersign.approver.notify.deliveries import PostgresDeliveryStore
@@ -24,9 +25,11 @@ from countersign.approver.store import PostgresApprovalStore
 from countersign.approver.sweeping import Sweeper
 from countersign.approver.watching import Watching
 from countersign.model.principal import Principal
+from countersign.runtime.live import Live
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.postgres import DatabaseUnavailable
 from countersign.runtime.recording import Recorder
+from countersign.runtime.revocations import Followed, Revocations
 from countersign.runtime.sealing import Sealer
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class Shared:
     clock_us: Callable[[], int]
     store: ApprovalStore
     deciding: Deciding
+    revocations: Revocations
 
 
 class Room(Protocol):
@@ -69,6 +73,7 @@ class ApproverPart:
         *,
         recorder: Recorder,
         sealer: Sealer,
+        revocations: Followed,
         is_auditor: Callable[[Principal], bool],
         is_operator: Callable[[Principal], bool],
         rooms: Sequence[Callable[[Shared], Room]] = (),
@@ -76,6 +81,7 @@ class ApproverPart:
         poll_s: float = POLL_S,
     ) -> None:
         self._recorder = recorder
+        self._revocations = revocations
         self._store = store = PostgresApprovalStore(dsn)
         self._deliveries = PostgresDeliveryStore(dsn)
         self._following = Following(store, poll_s=poll_s)
@@ -93,9 +99,14 @@ class ApproverPart:
             new_id=new_id,
         )
         watching = Watching(store, acting, self._following)
-        self._broker = BrokerServer(store, self._outbox, self._following, clock_us)
-        self._people = PeopleServer(acting, watching, self._deliveries, open_principal=sealer.open_principal)
-        shared = Shared(dsn, clock_us, store, acting)
+        self._ender = Ender(store, self._outbox, self._following, revocations, clock_us)
+        self._broker = BrokerServer(store, self._outbox, self._following, self._ender, clock_us)
+        self._people = PeopleServer(
+            *(acting, watching, self._deliveries),
+            live=Live(revocations, clock_us),
+            open_principal=sealer.open_principal,
+        )
+        shared = Shared(dsn, clock_us, store, acting, revocations)
         self._rooms = tuple(make(shared) for make in rooms)
         self._migrated = False
         self._work: asyncio.Future[None] | None = None
@@ -116,6 +127,7 @@ class ApproverPart:
         Raises ``MigrationRefused`` or ``DatabaseMisconfigured`` when waiting would not help.
         """
         await self._recorder.start()
+        await self._revocations.start()
         await self._migrate()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -149,6 +161,7 @@ class ApproverPart:
         for room in self._rooms:
             await room.close()
         await self._recorder.close()
+        await self._revocations.close()
         await self._deliveries.close()
         await self._store.close()
 
@@ -157,7 +170,7 @@ class ApproverPart:
         while not await self._migrate():
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-        ours = (self._sweeper.run(), self._listener.run(), self._following.run(), self._outbox.run())
+        ours = (self._sweeper.run(), self._listener.run(), self._following.run(), self._outbox.run(), self._ender.run())
         work = [asyncio.ensure_future(one) for one in (*ours, *(room.run() for room in self._rooms))]
         try:
             await asyncio.gather(*work)

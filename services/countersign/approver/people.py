@@ -20,6 +20,8 @@ from countersign.approver.watching import Watching
 from countersign.model.approval import Approval
 from countersign.model.principal import Principal
 from countersign.runtime.approval_messages import approval_message
+from countersign.runtime.live import Live
+from countersign.runtime.revocations import Ended
 from countersign.runtime.sealing import Unsealable
 
 PRINCIPAL_METADATA = "x-countersign-principal"
@@ -65,11 +67,13 @@ class PeopleServer(approvals_pb2_grpc.ApprovalServiceServicer):
         watching: Watching,
         deliveries: Deliveries,
         *,
+        live: Live,
         open_principal: Callable[[str], Principal],
     ) -> None:
         self._acting = acting
         self._watching = watching
         self._deliveries = deliveries
+        self._live = live
         self._open_principal = open_principal
 
     async def ListApprovals(
@@ -109,7 +113,7 @@ class PeopleServer(approvals_pb2_grpc.ApprovalServiceServicer):
         """See approvals.proto."""
         who = await self._who(request, context)
         try:
-            told = self._watching.news(who, to_decide=request.to_decide, mine=request.mine)
+            told = self._live.until_ended(who, self._watching.news(who, to_decide=request.to_decide, mine=request.mine))
             async with aclosing(told):
                 async for news in told:
                     parcels = list(_parcels(news.approvals)) or [[]]
@@ -211,6 +215,10 @@ class PeopleServer(approvals_pb2_grpc.ApprovalServiceServicer):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "come through the gateway, with a bearer token")
         if request.ByteSize() > MAX_REQUEST_BYTES:
             await abort(context, BadQuestion("request: too large"))
+        try:
+            self._live.check(principal)
+        except Ended as error:
+            await abort(context, error)
         return principal
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -172,6 +172,9 @@ class ApprovalStore(Protocol):
         self, principal: Person, by: Principal, reason: str, now_us: int, came: Came = FROM_NOWHERE
     ) -> Sequence[Approval]:
         """Cancel what is open and was asked for by ``principal``, for them, or agreed to by them."""
+
+    async def end(self, why: Callable[[Question, Approval], str], now_us: int) -> Sequence[Approval]:
+        """Cancel what is open and for which ``why``, asked of each, has a reason (else empty). It must not wait."""
 
     async def expire(self, at_most: int, now_us: int) -> Sequence[Approval]:
         """Write down that what is open and over has expired; return those."""

@@ -20,10 +20,11 @@ from countersign.approver.ports import (
 )
 from countersign.runtime.postgres import DatabaseError
 from countersign.runtime.recording import NotRecorded
+from countersign.runtime.revocations import Ended, NotKnown, Revoked
 
 Context = grpc.aio.ServicerContext[object, object]
 
-REFUSALS = (BadQuestion, ApprovalError, NoRoom, NotRecorded, DatabaseError)
+REFUSALS = (BadQuestion, ApprovalError, NoRoom, NotRecorded, DatabaseError, Ended)
 """What ``abort`` has a status for."""
 
 
@@ -50,6 +51,10 @@ def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
             return code.RESOURCE_EXHAUSTED, str(error)
         case NotRecordedYet():
             return code.UNAVAILABLE, str(error)
+        case Revoked():
+            return code.UNAUTHENTICATED, str(error)
+        case NotKnown():
+            return code.UNAVAILABLE, f"{error}: try again"
         case NoRoom():
             return code.UNAVAILABLE, "too many wait here already, or it is stopping: try again"
         case _:

@@ -10,7 +10,7 @@ from countersign.api.approvals.v1 import approval_pb2, broker_pb2
 from countersign.approver import states
 from countersign.approver.ports import Transition
 from countersign.model.approval import Approval, ApprovalState, Person, PersonDecision, Question
-from countersign.model.principal import Principal, PrincipalKind
+from countersign.model.principal import Principal
 from countersign.runtime.approval_messages import approval_message, approval_of, question_message, question_of
 
 COLUMNS = (
@@ -87,7 +87,7 @@ def _actor(by: Principal | Person | None) -> str:
         return ""
     if isinstance(by, Person):
         return json.dumps([by.issuer, by.subject])
-    return json.dumps([by.issuer, by.subject, by.groups, by.kind, by.token_id, by.actors])
+    return json.dumps(by.listed())
 
 
 def _actor_of(actor: str) -> Principal | Person | None:
@@ -96,5 +96,5 @@ def _actor_of(actor: str) -> Principal | Person | None:
     issuer, subject, *more = json.loads(actor)
     if not more:
         return Person(issuer, subject)
-    groups, kind, token_id, actors = more
-    return Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id, tuple(actors))
+    # What was written before more was known of principals ends earlier.
+    return Principal.of_listed([issuer, subject, *more, *(0, "", "")[len(more) - 4 :]])

@@ -192,8 +192,8 @@ def abandoned(approval: Approval) -> Step | None:
     return _step("abandoned", replace(approval, state=ApprovalState.ABANDONED))
 
 
-def cancelled(approval: Approval, by: Principal | Person, reason: str) -> Step:
-    """Return the end of an approval that is taken back. Raises ``NotOpen``."""
+def cancelled(approval: Approval, by: Principal | Person | None, reason: str) -> Step:
+    """Return the end of an approval that is taken back, or dies with a revocation (by nobody). Raises ``NotOpen``."""
     if not approval.state.is_open:
         raise NotOpen(_words(approval), approval)
     reason = _clean(reason)

@@ -226,6 +226,21 @@ class PostgresApprovalStore:
                     ended.append(await change.save(kept, step, now_us, came))
             return ended
 
+    async def end(self, why: Callable[[Question, Approval], str], now_us: int) -> Sequence[Approval]:
+        """See ``ApprovalStore.end``."""
+        async with self._changing() as change:
+            rows = await (await change.connection.execute(_READ_OPEN)).fetchall()
+            ids = [kept.approval.id for kept in map(kept_of, rows) if why(kept.question, kept.approval)]
+            if not ids:
+                return []
+            await change.connection.execute(_LOCK_SOME, (ids,))
+            ended = []
+            for kept in await change.read(ids, now_us):
+                reason = why(kept.question, kept.approval)
+                if reason and kept.approval.state.is_open:
+                    ended.append(await change.save(kept, states.cancelled(kept.approval, None, reason), now_us))
+            return ended
+
     async def expire(self, at_most: int, now_us: int) -> Sequence[Approval]:
         """See ``ApprovalStore.expire``. What others change just now is left for the next time."""
         async with self._changing() as change:

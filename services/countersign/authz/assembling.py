@@ -11,11 +11,15 @@ from countersign.authz.approving.followups import FollowUps
 from countersign.authz.approving.stage import AcceptedTools, ApprovalStage
 from countersign.authz.deciding import Decider, ToolStates
 from countersign.authz.judge import Judge
+from countersign.authz.presenting import Credentials, Presenting
+from countersign.authz.repeating import Hints
 from countersign.authz.weighing import Weigher
 from countersign.identity import TokenVerifier
 from countersign.runtime.approvals import Broker
 from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
 from countersign.runtime.recording import EventSink
+from countersign.runtime.revocations import Revocations
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.tokens import Vault
@@ -26,7 +30,7 @@ _ASIDE_FROM_BYTES = 32 * 1024
 _ASIDE_AT_ONCE = 2
 
 
-class Tools(ToolStates, AcceptedTools, Protocol):
+class Tools(ToolStates, AcceptedTools, Hints, Protocol):
     """What is known of targets' tools; see ``runtime.pins.PinnedTools``."""
 
 
@@ -46,6 +50,8 @@ def judging(
     usage: UsageSource,
     vault: Vault,
     broker: Broker,
+    revocations: Revocations,
+    credentials: Credentials,
     key: bytes,
     now_us: Callable[[], int],
     new_id: Callable[[], str],
@@ -68,6 +74,8 @@ def judging(
         Weigher(Decider(tools, usage), vault, aside),
         ApprovalStage(desk, sealer, key, tools, aside, now_us),
         FollowUps(desk, sealer),
+        Live(revocations, now_us),
+        Presenting(credentials, tools, sealer.mark_shown),
         aside,
         now_us,
         new_id,

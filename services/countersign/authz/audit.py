@@ -21,6 +21,7 @@ _RECORDED_PATHS = (
     "/countersign.api.recorder.v1.KeepingService/",
     "/countersign.api.recorder.v1.ReviewService/",
     "/countersign.api.access.v1.ToolReviewService/",
+    "/countersign.api.access.v1.RevocationService/",
     "/countersign.api.approvals.v1.ApprovalService/",
 )
 

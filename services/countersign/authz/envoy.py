@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envoy.service.auth.v3 import external_auth_pb2 as pb
 from google.rpc import code_pb2
@@ -55,12 +55,16 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Let the request pass, with these headers set and removed; ``handoff`` goes to the masker."""
+    """Let the request pass, with these headers set and removed; ``handoff`` goes to the masker.
 
-    set_headers: Mapping[str, str]
+    ``credential`` names what the target is shown, if it can be had anew (``renewing``); it is no secret.
+    """
+
+    set_headers: Mapping[str, str] = field(repr=False)
     remove_headers: tuple[str, ...]
     summary: Summary
     handoff: Handoff | None = None
+    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +145,5 @@ def _write_metadata(response: pb.CheckResponse, result: Forward | Answer) -> Non
     # Only a request that is forwarded may have an answer of a target.
     if isinstance(result, Forward) and result.handoff is not None:
         fields["handoff"].string_value = result.handoff.to_json()
+    if isinstance(result, Forward) and result.credential:
+        fields["credential"].string_value = result.credential

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from countersign.authz.deciding import Decided
 from countersign.authz.envoy import Forward, Summary
 from countersign.authz.outgoing import Outgoing
+from countersign.authz.presenting import Presentation
 from countersign.authz.records import CallRecord
 from countersign.authz.sessions import SessionOfCall
 from countersign.config import Target
@@ -44,12 +45,13 @@ def forward(
     summary: Summary,
     outgoing: Outgoing,
     columns: Sequence[HandedColumns | None],
+    presentation: Presentation,
     sealer: Sealer,
 ) -> Forward:
     """Let a request pass whose events are durable: with the target's credential, without whatever was not judged."""
     headers = {"accept-encoding": "identity"}
-    if target.credential is not None:
-        headers["authorization"] = f"Bearer {target.credential.reveal()}"
+    headers.update({name: value.reveal() for name, value in presentation.secrets.items()})
+    headers.update(presentation.retry)
     if session.target_session:
         headers[_SESSION_HEADER] = session.target_session
     inquiry = record.inquiry
@@ -83,8 +85,9 @@ def forward(
         state=outgoing.state,
         bare=outgoing.bare,
         sent_mark=sealer.mark_request(outgoing.body) if outgoing.changed else "",
+        shown=presentation.shown,
     )
-    return Forward(headers, removed, summary, handoff)
+    return Forward(headers, removed, summary, handoff, presentation.handle)
 
 
 def call_of(message: Message) -> Call:

@@ -13,12 +13,14 @@ from countersign.authz.deciding import Decided, Undecidable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.forwarding import call_of, forward
 from countersign.authz.outgoing import Outgoing
+from countersign.authz.presenting import Presentation, Presenting
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.relations import statements_in
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.authz.stated import Stated
 from countersign.authz.weighing import Weighed, Weigher
 from countersign.config import Target
+from countersign.credentials import CredentialUnavailable
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.masking import NotMaskable
 from countersign.mcp import (
@@ -36,11 +38,14 @@ from countersign.mcp import (
     read_request,
     refused,
 )
+from countersign.model.call import Call
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
 from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
 from countersign.runtime.outgoing import bared
 from countersign.runtime.recording import EventSink, NotRecorded
+from countersign.runtime.revocations import Ended
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable, WaitState
 from countersign.runtime.slices import record_all
@@ -51,7 +56,8 @@ _APPROVAL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Judge:
     """Judges requests for targets. Nothing passes but by ``forward``, after its event is durable.
 
-    ``aside`` is where large bodies are read and masked for the record.
+    ``live`` ends the calls that wait for people once their caller is revoked. ``aside`` is where large bodies are read
+    and masked for the record.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Judge:
         weigher: Weigher,
         stage: ApprovalStage,
         follow_ups: FollowUps,
+        live: Live,
+        presenting: Presenting,
         aside: Aside,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
@@ -74,6 +82,8 @@ class Judge:
         self._weigher = weigher
         self._stage = stage
         self._follow_ups = follow_ups
+        self._live = live
+        self._presenting = presenting
         self._aside = aside
         self._now_us = now_us
         self._new_id = new_id
@@ -94,7 +104,7 @@ class Judge:
             return await self._identified(in_force, target, record)
         except Unidentified as error:
             return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
-        except (IdentityUnavailable, NotRecorded, Undecidable) as error:
+        except (IdentityUnavailable, NotRecorded, Undecidable, CredentialUnavailable) as error:
             return unavailable(error)
 
     async def status(self, inquiry: Inquiry) -> Answer:
@@ -135,7 +145,7 @@ class Judge:
     ) -> Answer:
         """Record the attempt and answer 401, saying where a token can be had (RFC 9728 section 5.1)."""
         event = self._events.unidentified(
-            inquiry, arrived_us, error.description, Failure.UNAUTHENTICATED.status, in_force.config.version
+            inquiry, arrived_us, error.recorded, Failure.UNAUTHENTICATED.status, in_force.config.version
         )
         try:
             await self._attempts.record(event)
@@ -164,6 +174,7 @@ class Judge:
         except Unsealable as error:
             return await self._refuse(in_force, record, str(error), failed(Failure.NO_SESSION, "no such session"))
         record = _in_session(record, session.session_id)
+        self._verifier.still(principal, record.session_id)
         if any(message.kind is MessageKind.RESPONSE for message in request.messages):
             reason = "answers to a server's requests are not passed on by this version"
             return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
@@ -202,13 +213,27 @@ class Judge:
         async def again() -> Weighed | None:
             # The token may have expired meanwhile, and the rules may be others.
             principal = await self._verifier.verify(record.inquiry.authorization, target.resource)
+            self._verifier.still(principal, record.session_id)
             if principal != record.principal or self._rulebook.current is not in_force:
                 return None
+            # What its target cannot be shown must not use up what people agreed to.
+            await self._presenting.present(target, principal, record.inquiry, calls)
             return await self._weigher.weigh(
                 in_force, target, record, calls, agreed, self._now_us(), approved=weighed.said
             )
 
-        return await self._stage.settle(in_force, target, record, request, weighed, state, again)
+        try:
+            with self._live.hold() as hold:
+                hold.of(record.principal, record.session_id)
+                return await self._stage.settle(in_force, target, record, request, weighed, state, again)
+        except Ended as ended:
+            # Answered as one that comes only now.
+            self._verifier.still(record.principal, record.session_id)
+            raise IdentityUnavailable(str(ended)) from None
+        except CredentialUnavailable as error:
+            reason, status = f"{error}: nothing was sent", Failure.UNAVAILABLE.status
+            await self._sink.record(self._events.unreadable(record, reason, status, in_force.config.version))
+            raise
 
     async def _recorded(
         self,
@@ -225,6 +250,7 @@ class Judge:
         reply = settled.reply
         if reply is None and not verdict.allowed:
             reply = _denial(request, decided)
+        self._verifier.still(record.principal, record.session_id)
         events = await self._events_of(
             in_force,
             replace(record, approval_id=settled.approval_id),
@@ -237,8 +263,31 @@ class Judge:
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
             return Answer(reply, summary)
-        columns = await self._weigher.columns(in_force, target, settled.weighed.calls, outgoing)
-        return forward(target, record, request, session, decided, events, summary, outgoing, columns, self._sealer)
+        calls = settled.weighed.calls
+        columns = await self._weigher.columns(in_force, target, calls, outgoing)
+        presentation = await self._presented(target, record, calls)
+        await self._still_to_be_sent(record)
+        return forward(
+            *(target, record, request, session, decided, events, summary, outgoing, columns, presentation, self._sealer)
+        )
+
+    async def _presented(self, target: Target, record: CallRecord, calls: Sequence[Call]) -> Presentation:
+        """Return what the target is shown; else record that the call was not sent that was recorded just now."""
+        try:
+            return await self._presenting.present(target, record.principal, record.inquiry, calls)
+        except CredentialUnavailable as error:
+            status = Failure.UNAVAILABLE.status
+            await self._sink.record(self._events.not_sent(record, self._now_us(), str(error), status))
+            raise
+
+    async def _still_to_be_sent(self, record: CallRecord) -> None:
+        """Return when the call is to be sent that was recorded just now; else record that it was not."""
+        try:
+            self._verifier.still(record.principal, record.session_id)
+        except (Unidentified, IdentityUnavailable) as error:
+            failure = Failure.UNAUTHENTICATED if isinstance(error, Unidentified) else Failure.UNAVAILABLE
+            await self._sink.record(self._events.not_sent(record, self._now_us(), str(error), failure.status))
+            raise
 
     async def _answered(
         self, in_force: InForce, record: CallRecord, request: Request, reply: Reply, approval_id: str
@@ -310,11 +359,14 @@ def _denial(request: Request, decided: Decided) -> Reply:
     return denied(request.messages[0], text)
 
 
-def unavailable(error: IdentityUnavailable | NotRecorded | Undecidable) -> Answer:
+def unavailable(error: IdentityUnavailable | NotRecorded | Undecidable | CredentialUnavailable) -> Answer:
     """Answer 503: a part that must have its say cannot."""
     text = "not recorded" if isinstance(error, NotRecorded) else "the caller cannot be identified now"
     if isinstance(error, Undecidable):
         text = str(error)
+    if isinstance(error, CredentialUnavailable):
+        # Why is in the record: it tells of systems that are not the caller's to know.
+        text = "what its target is to be shown cannot be had"
     return Answer(
         failed(Failure.UNAVAILABLE, f"the gateway cannot take this call now ({text}); nothing was sent"), Summary()
     )

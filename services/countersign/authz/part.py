@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import time
 from typing import Protocol
 
 import grpc
 import httpx
 from envoy.service.auth.v3 import external_auth_pb2_grpc as pb_grpc
+from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as ext_proc_grpc
 
 from countersign.authz.assembling import judging
 from countersign.authz.audit import AuditDoor
+from countersign.authz.renewing import SERVICE as RENEWALS
+from countersign.authz.renewing import RenewalService
 from countersign.authz.server import AuthzService
 from countersign.config import GatewayConfig, NewTools
 from countersign.config.offered import unoffered
+from countersign.credentials import Surroundings, TargetCredentials
 from countersign.identity import TokenVerifier
+from countersign.identity.portal_keys import portal_keys
 from countersign.runtime.approvals import Broker
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
+from countersign.runtime.revocations import Followed, check
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.tokens import TokenVault
@@ -48,7 +56,8 @@ class Approver(Broker, Protocol):
 class AuthzPart:
     """Authz in a process; see ``countersign.runtime.serving.Part``.
 
-    It is available while it knows of all targets' tools what was accepted and, where that decides, what callers used.
+    It is available while it knows what was revoked, of all targets' tools what was accepted and, where that decides,
+    what callers used.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class AuthzPart:
         sealer: Sealer,
         vault: TokenVault,
         approver: Approver,
+        revocations: Followed,
         key: bytes,
     ) -> None:
         self._rulebook = rulebook
@@ -72,16 +82,31 @@ class AuthzPart:
         tools.on_change(self._count_change)
         config = rulebook.current.config
         self._client = httpx.AsyncClient()
-        self._verifier = TokenVerifier(config.issuers, self._client, cached=config.limits.tokens_cached)
+        self._revocations = revocations
+        self._key = key
+        self._verifier = TokenVerifier((), self._client, revocations=revocations, cached=0)
+        self._trust(config)
         self._approver = approver
-        assembled = judging(rulebook, self._verifier, recorder, tools, usage, vault, approver, key, now_us, new_id)
+        around = Surroundings(time.monotonic, time.time, random.SystemRandom().random, new_id)
+        self._credentials = TargetCredentials(around, most=config.limits.tokens_cached)
+        revocations.on_change(self._drop_revoked)
+        self._renewals = RenewalService(
+            self._credentials,
+            lambda principal, session_id: check(revocations, principal, now_us(), session_id),
+            sealer.mark_shown,
+        )
+        assembled = judging(
+            *(rulebook, self._verifier, recorder, tools, usage, vault, approver, revocations, self._credentials),
+            *(key, now_us, new_id),
+        )
         self._judge, self._desk = assembled.judge, assembled.desk
         self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
 
     @property
     def available(self) -> bool:
         """Whether calls can be judged now."""
-        return self._tools.fresh and (self._usage.fresh or not self._rulebook.current.judges_by_usage)
+        known = self._revocations.fresh and self._tools.fresh
+        return known and (self._usage.fresh or not self._rulebook.current.judges_by_usage)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -90,17 +115,21 @@ class AuthzPart:
 
     async def open(self) -> None:
         """Connect to the recorder, and begin to fetch the issuers' keys."""
+        await self._revocations.start()
         await self._recorder.start()
         await self._tools.start()
         await self._usage.start()
         await self._vault.start()
         await self._approver.start()
+        self._credentials.configure(self._rulebook.current.config.targets)
+        self._credentials.prefetch()
         self._verifier.prefetch()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
-        """Add ext_authz to ``server``."""
+        """Add ext_authz, and what renews targets' credentials, to ``server``."""
         pb_grpc.add_AuthorizationServicer_to_server(self._service, server)
-        return (SERVICE,)
+        ext_proc_grpc.add_ExternalProcessorServicer_to_server(self._renewals, server)
+        return (SERVICE, RENEWALS)
 
     async def run(self) -> None:
         """Follow gateway.yaml, and keep the record of refused attempts up to date."""
@@ -119,10 +148,29 @@ class AuthzPart:
         await self._usage.close()
         await self._tools.close()
         await self._recorder.close()
+        await self._revocations.close()
+        await self._credentials.close()
         await self._client.aclose()
 
     def _reconfigure(self, in_force: InForce) -> None:
-        self._verifier.configure(in_force.config.issuers, cached=in_force.config.limits.tokens_cached)
+        self._trust(in_force.config)
+        self._credentials.configure(in_force.config.targets)
+        self._credentials.prefetch()
+
+    def _drop_revoked(self) -> None:
+        """Forget what targets are shown for those who are revoked."""
+        now = now_us()
+        self._credentials.drop(lambda principal: self._revocations.of_principal(principal, now) is not None)
+
+    def _trust(self, config: GatewayConfig) -> None:
+        """Take tokens of the issuers that ``config`` names, and of the gateway's own portal when there is one."""
+        self._verifier.configure(
+            config.issuers,
+            cached=config.limits.tokens_cached,
+            machines=config.machines,
+            own=portal_keys(self._key, config, time.time),
+            sign_ins=() if config.portal is None else [each.entity_id for each in config.portal.saml],
+        )
 
     def _count_change(self, _targets: frozenset[str]) -> None:
         self._changes += 1

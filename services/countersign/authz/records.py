@@ -131,6 +131,22 @@ class EventMaker:
             approval_id=record.approval_id,
         )
 
+    def not_sent(self, record: CallRecord, now_us: int, reason: str, status: int) -> Event:
+        """Return the event that ends a call which was recorded as allowed, and is not sent for all that."""
+        return Event(
+            event_id=self.new_id(),
+            session_id=record.session_id,
+            call_id=record.call_id,
+            kind=EventKind.RESPONSE,
+            time_us=now_us,
+            target=record.inquiry.target,
+            method=record.inquiry.http.verb,
+            status=status,
+            duration_us=max(0, now_us - record.arrived_us),
+            reason=f"{reason}: nothing was sent",
+            traceparent=record.inquiry.traceparent,
+        )
+
     def unidentified(self, inquiry: Inquiry, arrived_us: int, reason: str, status: int, policy_version: str) -> Event:
         """Return the event of an attempt by nobody known: without the token, without the body."""
         target = inquiry.target or inquiry.route

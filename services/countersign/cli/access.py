@@ -23,8 +23,10 @@ Token = Annotated[
 ]
 
 
-def bearer(token_file: Path | None, token: str | None) -> str:
-    """The token to send; the file goes before the environment.
+def bearer(token_file: Path | None, token: str | None, resource: str) -> str:
+    """The token to send to ``resource``, the URL of a gateway or of one of its targets.
+
+    The file goes before the environment, and both before what `countersign login` keeps.
 
     Raises:
         typer.Exit: with USAGE, after saying what is missing or wrong; the token itself is never shown.
@@ -34,12 +36,22 @@ def bearer(token_file: Path | None, token: str | None) -> str:
             token = token_file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise stop(f"the token in {token_file} cannot be read: {type(error).__name__}", USAGE) from None
-    token = (token or "").strip()
+    token = (token or "").strip() or _signed_in(resource)
     if not token:
-        raise stop("no token: give --token-file PATH, or set COUNTERSIGN_TOKEN", USAGE)
+        raise stop("no token: sign in (countersign login), give --token-file PATH, or set COUNTERSIGN_TOKEN", USAGE)
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise stop("what was given as a token is none: it holds blanks or signs that no token has", USAGE)
     return token
+
+
+def _signed_in(resource: str) -> str:
+    # Here, not at the top: they need what is here.
+    from countersign.cli.portal_client import token_for
+    from countersign.cli.sign_ins import SignIns
+    from countersign.runtime.settings import state_directory
+
+    folder = state_directory()
+    return (token_for(SignIns(folder), resource) or "") if folder is not None else ""
 
 
 def stop(message: str, code: int) -> typer.Exit:

@@ -90,7 +90,8 @@ def list_tools(
             described = " ".join(visible(line) for line in (tool.description or "").splitlines())
             console.print(Text(visible(tool.name), "bold"), Text(described), soft_wrap=True)
 
-    _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
+    url = f"{gateway.rstrip('/')}/{target}/mcp"
+    _run(url, bearer(token_file, token, url), ask)
 
 
 def call(
@@ -130,7 +131,8 @@ def call(
         if answer.is_error:
             raise typer.Exit(REFUSED)
 
-    _run(f"{gateway.rstrip('/')}/{target}/mcp", bearer(token_file, token), ask)
+    url = f"{gateway.rstrip('/')}/{target}/mcp"
+    _run(url, bearer(token_file, token, url), ask)
 
 
 async def _call(line: _Line, tool: str, arguments: dict[str, object], *, wait: bool) -> CallToolResult:

@@ -47,6 +47,8 @@ def event_details(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool, of_c
     facts = [
         ("time", f"{day_and_time(event.time_us)} UTC"),
         ("who", _who(event.principal) if event.HasField("principal") else ""),
+        ("token", event.principal.token_id),
+        ("sign-in", event.principal.signed_in),
         ("from", event.source_address),
         ("target", "" if of_call else event.target),
         ("tables", ", ".join(event.relations)),
@@ -93,7 +95,8 @@ def _who(principal: event_pb2.Principal) -> str:
         return "nobody"
     through = f" through {', '.join(principal.actors)}" if principal.actors else ""
     groups = f", in {', '.join(principal.groups)}" if principal.groups else ""
-    return f"{principal.subject}{through}, {principal.kind} of {principal.issuer}{groups}"
+    called = f" (its token says {principal.token_subject})" if principal.token_subject else ""
+    return f"{principal.subject}{called}{through}, {principal.kind} of {principal.issuer}{groups}"
 
 
 def _fact(name: str, text: str) -> Text:

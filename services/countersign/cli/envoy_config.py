@@ -32,6 +32,7 @@ def envoy_config(
     recorder: Annotated[str, typer.Option(help="recorder's address.")],
     approver: Annotated[str, typer.Option(help="approver's gRPC address, when rules ask for approval.")] = "",
     approver_http: Annotated[str, typer.Option(help="The address of approver's page.")] = "",
+    portal_http: Annotated[str, typer.Option(help="The portal's address, when gateway.yaml has a portal.")] = "",
     admin: Annotated[str, typer.Option(help="Envoy's admin address; by default a Unix socket in --out.")] = "",
     access_log: Annotated[Path, typer.Option(help="Where Envoy logs accesses.")] = Path("/dev/stdout"),
 ) -> None:
@@ -57,6 +58,7 @@ def envoy_config(
             access_log=access_log,
             approver=approver,
             approver_http=approver_http,
+            portal_http=portal_http,
             service_token=token,
         )
         files = EnvoyFiles.below(folder)
@@ -70,4 +72,6 @@ def envoy_config(
         raise typer.Exit(1) from None
     if loaded.asks_for_approval and not (approver and approver_http):
         print("warning: rules ask for approval, which needs --approver and --approver-http", file=sys.stderr)
+    if loaded.portal is not None and not portal_http:
+        print("warning: gateway.yaml has a portal, which needs --portal-http", file=sys.stderr)
     print(f"{files.bootstrap}: written (policy version {loaded.version})")

@@ -26,6 +26,7 @@ class EventKindName(StrEnum):
     SEAL = "seal"
     KEEPING = "keeping"
     REVIEW = "review"
+    REVOCATION = "revocation"
 
 
 _KINDS: Final = {
@@ -46,6 +47,7 @@ _KINDS: Final = {
     EventKindName.SEAL: (event_pb2.EVENT_KIND_SEAL,),
     EventKindName.KEEPING: (event_pb2.EVENT_KIND_ERASED, event_pb2.EVENT_KIND_HOLD),
     EventKindName.REVIEW: (event_pb2.EVENT_KIND_REVIEWED,),
+    EventKindName.REVOCATION: (event_pb2.EVENT_KIND_REVOKED,),
 }
 
 Events = Annotated[

@@ -162,7 +162,7 @@ def _next_without_key(folder: Path, this: date) -> date:
 def _service(
     url: str, token_file: Path | None, token: str | None
 ) -> Iterator[tuple[keeping_pb2_grpc.KeepingServiceStub, tuple[tuple[str, str], ...]]]:
-    sent = bearer(token_file, token)
+    sent = bearer(token_file, token, url)
     with gateway_channel(url, _REMEDIES) as channel:
         yield keeping_pb2_grpc.KeepingServiceStub(channel), (("authorization", f"Bearer {sent}"),)
 

@@ -15,6 +15,9 @@ _ROOMS: Final = {
     "up": "up",
     "check": "check",
     "envoy-config": "envoy_config",
+    "login": "login",
+    "logout": "logout",
+    "whoami": "whoami",
     "call": "call",
     "sessions": "sessions",
     "show": "show",
@@ -34,6 +37,8 @@ _ROOMS: Final = {
     "keep": "keep",
     "log": "log",
     "review": "review",
+    "revoke": "revoke",
+    "revocations": "revocations",
 }
 """Each command and the module of this room that registers it, in the order of the help."""
 

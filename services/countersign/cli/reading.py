@@ -191,6 +191,6 @@ class Record:
 @contextmanager
 def record(url: str, token_file: Path | None, token: str | None) -> Iterator[Record]:
     """Connect; what goes wrong inside becomes one line and an exit code."""
-    bearer(token_file, token)
+    bearer(token_file, token, url)
     with gateway_channel(url, _REMEDIES) as channel:
-        yield Record(channel, lambda: bearer(token_file, token))
+        yield Record(channel, lambda: bearer(token_file, token, url))

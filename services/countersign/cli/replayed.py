@@ -34,6 +34,7 @@ _KINDS = {
 _WITHOUT_CALLER = {
     event_pb2.EVENT_KIND_TOOLS_CHANGED: "the target offers tools",
     event_pb2.EVENT_KIND_ERASED: "bodies were erased",
+    event_pb2.EVENT_KIND_REVOKED: "an issuer told",
 }
 _APPROVAL_STYLES = {"agreed": "green", "approved": "green", "consumed": "green", "denied": "bold red"}
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from countersign.runtime.settings import SettingsError, load_settings, load_witness_settings
+from countersign.runtime.settings import SettingsError, load_witness_settings
 
 serve_app = typer.Typer(help="Run one service alone, configured by environment and file.", no_args_is_help=True)
 
@@ -59,6 +59,16 @@ def approver() -> None:
 
 
 @serve_app.command(
+    epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address), COUNTERSIGN_POSTGRES_DSN (unless "
+    "gateway.yaml names one), COUNTERSIGN_LISTEN_HTTP (where its pages are served, HOST:PORT or unix:/path, default "
+    "127.0.0.1:9001)."
+)
+def portal() -> None:
+    """Signs people in, issues the gateway's own tokens, and hears what issuers tell."""
+    _run("portal")
+
+
+@serve_app.command(
     epilog="Settings: COUNTERSIGN_WITNESS_KEY_FILE (its key, `countersign log new-key --witness NAME`), "
     "COUNTERSIGN_WITNESS_LOGS_FILE (verifier keys of the logs that it knows, one a line), COUNTERSIGN_WITNESS_STATE "
     "(a folder of its own, which must be there and outlive it), COUNTERSIGN_LISTEN_HTTP (HOST:PORT or unix:/path, "
@@ -76,18 +86,6 @@ def witness() -> None:
 
 
 def _run(service: str) -> None:
-    from countersign.cli.services import run
+    from countersign.cli.services import main
 
-    try:
-        run(service, load_settings(service))
-    except _reasons() as error:
-        # One line a problem, for whoever reads the last line of a log.
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-
-
-def _reasons() -> tuple[type[Exception], ...]:
-    # Here, not at the top: what reads gateway.yaml is to be imported while the catalogue of secrets loads.
-    from countersign.config import ConfigRefused
-
-    return SettingsError, ConfigRefused, RuntimeError, OSError
+    raise typer.Exit(main(service))

@@ -1,18 +1,43 @@
-"""Runs one service. Imported only by the process that serves; what a service needs is imported when it is run."""
+"""Runs one service. Imported only by the process that serves; what a service needs is imported when it is run.
+
+``python -m countersign.cli.services serve NAME`` is ``countersign serve NAME`` without what reads command lines.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
+from typing import cast
 
 from countersign.runtime.cache import private_cache
 from countersign.runtime.logs import configure_logs
-from countersign.runtime.settings import ServiceSettings
+from countersign.runtime.settings import ServiceSettings, SettingsError, load_settings
+
+
+def main(service: str) -> int:
+    """Serve ``service`` as the environment says; return the exit code. What keeps it from serving is told on stderr."""
+    # The command that httpx has would import rich, click and pygments: a tenth of a second. httpx can do without.
+    cast("dict[str, ModuleType | None]", sys.modules)["httpx._main"] = None
+    try:
+        run(service, load_settings(service))
+    except _reasons() as error:
+        # One line a problem, for whoever reads the last line of a log.
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _reasons() -> tuple[type[Exception], ...]:
+    # Here, not at the top: what reads gateway.yaml is to be imported while the catalogue of secrets loads.
+    from countersign.config import ConfigRefused
+
+    return SettingsError, ConfigRefused, RuntimeError, OSError
 
 
 def run(service: str, settings: ServiceSettings) -> None:
-    """Serve ``authz``, ``masker``, ``recorder`` or ``approver`` until told to stop.
+    """Serve ``authz``, ``masker``, ``recorder``, ``approver`` or ``portal`` until told to stop.
 
     Raises ``ConfigRefused``, ``SettingsError``, and :class:`OSError` or :class:`RuntimeError` for what else keeps it
     from serving.
@@ -47,8 +72,14 @@ def _approver(settings: ServiceSettings) -> None:
     run(settings)
 
 
+def _portal(settings: ServiceSettings) -> None:
+    from countersign.cli.wiring.portal import run
+
+    run(settings)
+
+
 _SERVICES: Mapping[str, Callable[[ServiceSettings], None]] = MappingProxyType(
-    {"authz": _authz, "masker": _masker, "recorder": _recorder, "approver": _approver}
+    {"authz": _authz, "masker": _masker, "recorder": _recorder, "approver": _approver, "portal": _portal}
 )
 
 
@@ -59,3 +90,7 @@ def _loading_secrets(settings: ServiceSettings) -> ServiceSettings:
     cache_dir = private_cache(settings.cache_dir)
     load_ahead(cache_dir)
     return replace(settings, cache_dir=cache_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[-1]))

@@ -22,8 +22,8 @@ from countersign.runtime.settings import SettingsError, environment, load_sealin
 from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 _PARTS = ("recorder", "authz", "masker")
-# Started only when rules ask for approval.
-_SOMETIMES = "approver"
+# Started only when rules ask for approval, and where there is a portal.
+_SOMETIMES = ("approver", "portal")
 _WAIT_S = 3.0
 _SHOWN = 10
 
@@ -68,7 +68,7 @@ def status(
 
 def _addresses(state: Path, services: list[str]) -> dict[str, str]:
     if not services:
-        sockets = {name: state.resolve() / "run" / f"{name}.sock" for name in (*_PARTS, _SOMETIMES)}
+        sockets = {name: state.resolve() / "run" / f"{name}.sock" for name in (*_PARTS, *_SOMETIMES)}
         return {name: f"unix:{path}" for name, path in sockets.items() if name in _PARTS or path.exists()}
     addresses: dict[str, str] = {}
     for given in services:

@@ -53,7 +53,7 @@ def diff(
 
     Without TARGET, those of targets that are not in gateway.yaml are shown and do not count.
     """
-    with _service(gateway, bearer(token_file, token)) as service:
+    with _service(gateway, bearer(token_file, token, gateway)) as service:
         waiting = list(service.tools(target, pending=True))
     if as_json:
         typer.echo(json.dumps({"tools": [as_document(tool) for tool in waiting]}, indent=2))
@@ -80,7 +80,7 @@ def accept(
 ) -> None:
     """Accept tools as they are offered now, after showing them. What changes meanwhile is not accepted."""
     _refuse_unclear(tools or [], everything=everything, yes=yes, as_json=as_json)
-    with _service(gateway, bearer(token_file, token)) as service:
+    with _service(gateway, bearer(token_file, token, gateway)) as service:
         _decide(_ACCEPT, service, target, tools or [], yes=yes, as_json=as_json)
 
 
@@ -99,7 +99,7 @@ def forget(
 ) -> None:
     """Have tools forgotten, after showing them: nobody can call them, and one that is offered again waits as new."""
     _refuse_unclear(tools or [], everything=everything, yes=yes, as_json=as_json)
-    with _service(gateway, bearer(token_file, token)) as service:
+    with _service(gateway, bearer(token_file, token, gateway)) as service:
         _decide(_FORGET, service, target, tools or [], yes=yes, as_json=as_json)
 
 

@@ -28,7 +28,7 @@ from countersign.config.types import (
     EmailChannel,
     Secret,
     SecretUse,
-    SignIn,
+    SignInClient,
     SlackChannel,
     TeamsChannel,
     WebhookChannel,
@@ -95,14 +95,14 @@ class Section:
             self._add(path, error.what, error.remedy)
             return url
 
-    def _sign_in(self, shape: SignInShape, path: Path) -> SignIn:
+    def _sign_in(self, shape: SignInShape, path: Path) -> SignInClient:
         if shape.issuer not in self.issuers:
             meant = nearest(shape.issuer, self.issuers)
             remedy = f"did you mean {meant}?" if meant else "name one of them, or add it there"
             self._add((*path, "issuer"), "this is none of the issuers under `identity.oidc`", remedy)
         self._check_line((*path, "client_id"), shape.client_id)
         secret = shape.client_secret
-        return SignIn(
+        return SignInClient(
             issuer=shape.issuer,
             client_id=shape.client_id,
             client_secret=None if secret is None else self._secret((*path, "client_secret"), secret, secrets.plain),

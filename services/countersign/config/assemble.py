@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
-from countersign.config import approvals, detectors, masks, prose, rates, recording, secrets, targets, urls
+from countersign.config import (
+    approvals,
+    detectors,
+    identity,
+    masks,
+    portal,
+    prose,
+    rates,
+    recording,
+    secrets,
+    target_credentials,
+    targets,
+    urls,
+)
 from countersign.config.credentials import Credentials
 from countersign.config.document import Node, Path
 from countersign.config.names import Names
@@ -14,7 +27,8 @@ from countersign.config.problem import Problems
 from countersign.config.rules import Known, Rules
 from countersign.config.shape import File, TargetShape
 from countersign.config.shaped import Shaped
-from countersign.config.types import Approvals, Candidate, GatewayConfig, Issuer, Limits, Secret, SecretUse, Target
+from countersign.config.target_credentials import TargetCredentials
+from countersign.config.types import Approvals, Candidate, GatewayConfig, Limits, Portal, Secret, SecretUse, Target
 from countersign.model.rule import Mask, Rule
 
 
@@ -28,10 +42,13 @@ class Assembly:
         self._folder = folder
         self._problems = problems
         self._credentials = Credentials(root, folder, env, reads, problems)
+        self._shown = TargetCredentials(self._credentials, {})
 
     def config(self, shaped: Shaped, version: str, candidate: Candidate | None) -> GatewayConfig:
         """The whole configuration; to be used only if ``problems`` stayed empty."""
         file, declared = shaped.file, shaped.declared
+        self._shown = TargetCredentials(self._credentials, file.secret_stores)
+        self._shown.check_stores()
         url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
         names = Names()
         own = detectors.read(file.detectors, self._root, self._problems)
@@ -46,10 +63,15 @@ class Assembly:
             what, remedy = "no rule allows anything: every call would be denied", "add a rule with `allow`"
             self._problems.add(self._root.key_place(("rules",)), what, remedy)
         limits = list(zip(declared.rate_limits, file.rate_limits, strict=True))
+        section = identity.Section(self._root, self._folder, f"{url}/portal", self._problems)
+        section.check_sign_ins(file.identity, _sign_ins(file))
+        who = section.read(file.identity)
         return GatewayConfig(
             version=version,
             url=url,
-            issuers=self._issuers(file),
+            issuers=who.issuers,
+            machines=who.machines,
+            revocation=who.revocation,
             targets=MappingProxyType(
                 {name: self._target(name, shape, url, known) for name, shape in file.targets.items()}
             ),
@@ -67,7 +89,13 @@ class Assembly:
             approvals=self._approvals(shaped, rules),
             recording=recording.Section(self._credentials, self._folder, declared.targets).read(file.recording),
             variables=_variables(file),
+            portal=self._portal(file),
         )
+
+    def _portal(self, file: File) -> Portal | None:
+        issuers = [issuer.issuer for issuer in file.identity.oidc]
+        shape = file.portal
+        return None if shape is None else portal.Section(self._credentials, self._folder, issuers).read(shape)
 
     def _approvals(self, shaped: Shaped, rules: tuple[Rule, ...]) -> Approvals:
         issuers = [issuer.issuer for issuer in shaped.file.identity.oidc]
@@ -85,34 +113,18 @@ class Assembly:
             self._add(path, error.what, error.remedy)
             return url
 
-    def _issuers(self, file: File) -> tuple[Issuer, ...]:
-        seen: set[str] = set()
-        for index, shape in enumerate(file.identity.oidc):
-            path: Path = ("identity", "oidc", index)
-            self._url((*path, "issuer"), shape.issuer, urls.issuer)
-            same = shape.issuer.rstrip("/").casefold()
-            if same in seen:
-                self._add((*path, "issuer"), "this issuer stands here twice", "keep one entry for each issuer")
-            seen.add(same)
-            for key, text in (("groups", shape.groups), *(("audiences", entry) for entry in shape.audiences or ())):
-                if not text.isprintable() or text != text.strip():
-                    self._add((*path, key), f"unprintable characters, or spaces around, in `{key}`", "remove them")
-        return tuple(Issuer(shape.issuer, shape.groups, tuple(shape.audiences or ())) for shape in file.identity.oidc)
-
     def _target(self, name: str, shape: TargetShape, gateway: str, known: Mapping[str, Mask | None]) -> Target:
         path: Path = ("targets", name)
         targets.check_name(name, self._root.key_place(path), self._problems)
-        bearer = shape.credential.bearer if shape.credential else None
-        self._url((*path, "mcp"), shape.mcp, lambda url: urls.target(url, has_credential=bearer is not None))
+        shown = shape.credential
+        self._url((*path, "mcp"), shape.mcp, lambda url: urls.target(url, has_credential=shown is not None))
         if _same_origin(shape.mcp, gateway):
             self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
-        credential = (*path, "credential", "bearer")
-        secret = self._credentials.read(credential, bearer, secrets.header_safe, SecretUse.TARGETS) if bearer else None
         says = targets.Says(shape, self._root.find(path), self._problems)
         return Target(
             name=name,
             mcp_url=shape.mcp,
-            credential=secret,
+            credential=None if shown is None else self._shown.read((*path, "credential"), shown),
             resource=f"{gateway}/{name}/mcp",
             new_tools=says.new_tools(),
             binary=says.binary(),
@@ -134,15 +146,24 @@ class Assembly:
         return self._credentials.read(path, source, secrets.dsn, SecretUse.POSTGRES) if source else None
 
 
+def _sign_ins(file: File) -> Iterator[tuple[Path, str]]:
+    """Where people sign in, each with its place."""
+    if file.approvals.sign_in is not None:
+        yield ("approvals", "sign_in", "issuer"), file.approvals.sign_in.issuer
+    for index, shape in enumerate(file.portal.oidc if file.portal is not None else ()):
+        yield ("portal", "oidc", index, "issuer"), shape.issuer
+
+
 def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
-    credentials = [shape.credential for shape in file.targets.values() if shape.credential is not None]
+    shown = [shape.credential for shape in file.targets.values()]
     database = file.recording.postgres
     return MappingProxyType(
         {
-            SecretUse.TARGETS: frozenset(each.bearer.env for each in credentials if each.bearer.env),
+            SecretUse.TARGETS: target_credentials.variables(shown, file.secret_stores),
             SecretUse.POSTGRES: frozenset((database.env,) if database and database.env else ()),
             SecretUse.APPROVALS: approvals.variables(file.approvals),
             SecretUse.EXPORTS: recording.variables(file.recording),
+            SecretUse.PORTAL: portal.variables(file.portal),
         }
     )
 

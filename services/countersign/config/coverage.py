@@ -122,26 +122,31 @@ def _normal(selector: Selector) -> Selector:
         resources=normal(selector.resources),
         principals=normal(selector.principals),
         kinds=selector.kinds,
+        actors=normal(selector.actors),
     )
 
 
 class _Reach:
     """What a selector selects, made ready to be set against many others."""
 
-    __slots__ = ("_fields", "_names", "_targets", "kinds")
+    __slots__ = ("_fields", "_names", "_targets", "acted", "kinds")
 
     def __init__(self, selector: Selector, targets: Collection[str]) -> None:
         globs = None if selector.targets is None else GlobSet(selector.targets)
         self._targets = frozenset(target for target in targets if globs is None or globs.matches(target))
-        self._fields = tuple(map(_Field, (selector.groups, selector.principals, selector.methods)))
+        self._fields = tuple(map(_Field, (selector.groups, selector.principals, selector.methods, selector.actors)))
         self._names = tuple(map(_Field, (selector.tools, selector.prompts, selector.resources)))
         self.kinds = frozenset(PrincipalKind if selector.kinds is None else selector.kinds)
+        # Other than `groups`, no entry of `actors` stands for everybody: not even * for who acts by themselves.
+        self.acted = selector.actors is not None
 
     def covers(self, narrow: _Reach) -> bool:
         """Whether this plainly holds every call that ``narrow`` does. May say no where that is hard to see."""
         if not (narrow._targets <= self._targets and narrow.kinds <= self.kinds):
             return False
         if not all(wide.covers(other) for wide, other in zip(self._fields, narrow._fields, strict=True)):
+            return False
+        if self.acted and not narrow.acted:
             return False
         if all(field.entries is None for field in self._names):
             return True

@@ -24,8 +24,19 @@ class Credentials:
     reads: Collection[SecretUse]
     out: Problems
 
-    def read(self, path: Path, source: SecretSource, check: Callable[[str], Secret], use: SecretUse) -> Secret | None:
-        """The credential that the file names at ``path``, unread when it is for another use; ``None`` if it is bad."""
+    def read(
+        self,
+        path: Path,
+        source: SecretSource,
+        check: Callable[[str], Secret],
+        use: SecretUse,
+        *,
+        whole: bool = False,
+    ) -> Secret | None:
+        """The credential that the file names at ``path``, unread when it is for another use; ``None`` if it is bad.
+
+        With ``whole`` it may have several lines, as keys in PEM do.
+        """
         if (source.env is None) == (source.file is None):
             what = "one of `env` and `file` is needed, and not both"
             self.out.add(self.root.find(path).place, what, NEVER_LITERAL)
@@ -35,7 +46,7 @@ class Credentials:
         try:
             if source.env is not None:
                 return check(secrets.from_env(source.env, self.env))
-            return check(secrets.from_file(self.folder / str(source.file)))
+            return check(secrets.from_file(self.folder / str(source.file), whole=whole))
         except secrets.Unreadable as error:
             self.out.elsewhere = True
             place = self.root.find((*path, "env" if source.env is not None else "file")).place

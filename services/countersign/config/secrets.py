@@ -7,6 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
 from countersign.config import files, urls
 from countersign.config.types import KIB, Secret
 
@@ -16,6 +20,8 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAINLY_A_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
 _WEBHOOK_PREFIX = "whsec_"
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+\Z")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
+_LEAST_RSA_BITS = 2048
 
 
 class Unreadable(Exception):
@@ -41,16 +47,19 @@ def from_env(name: str, env: Mapping[str, str]) -> str:
     return value
 
 
-def from_file(path: Path) -> str:
-    """The single line that a private file holds, without its line end. Raises ``Unreadable``."""
+def from_file(path: Path, *, whole: bool = False, shared: bool = False) -> str:
+    """The single line that a private file holds, without its line end; all of it if ``whole``.
+
+    With ``shared``, everyone may read it, as those that Kubernetes mounts. Raises ``Unreadable``.
+    """
     try:
         content = files.read(path, FILE_LIMIT_BYTES)
     except files.BadFile as error:
         remedy = "name a small file that the gateway may read; a relative path starts at the folder of gateway.yaml"
         raise Unreadable(str(error), remedy) from None
-    if content.open_to_all:
+    if content.open_to_all and not shared:
         raise Unreadable("everyone on this machine can use the file", "take that away: chmod o-rwx FILE")
-    return _single_line(content.data)
+    return _text(content.data) if whole else _single_line(content.data)
 
 
 def header_safe(value: str) -> Secret:
@@ -61,6 +70,32 @@ def header_safe(value: str) -> Secret:
             "store the token alone, in visible ASCII characters",
         )
     return Secret(value)
+
+
+def header_value(value: str) -> Secret:
+    """A credential that is all of a header's value, which may hold spaces inside. Raises ``Unreadable``."""
+    if not _HEADER_VALUE.match(value):
+        raise Unreadable(
+            "the credential starts or ends with spaces, or holds what no HTTP header may hold",
+            "store the header's value alone, in visible ASCII characters",
+        )
+    return Secret(value)
+
+
+def private_key(value: str) -> Secret:
+    """A private key, PEM, that signs by RS256, ES256 or EdDSA. Raises ``Unreadable``."""
+    remedy = "store a key such as `openssl genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256` makes"
+    try:
+        key = serialization.load_pem_private_key(value.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Unreadable("this is no private key in PEM without a passphrase", remedy) from None
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _LEAST_RSA_BITS:
+        return Secret(value)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return Secret(value)
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return Secret(value)
+    raise Unreadable("the key is neither RSA of 2,048 bits or more, nor P-256, nor Ed25519", remedy)
 
 
 def dsn(value: str) -> Secret:
@@ -104,13 +139,18 @@ def plain(value: str) -> Secret:
 
 
 def _single_line(data: bytes) -> str:
+    """The only line of a file's bytes, without its line end. Raises ``Unreadable``."""
+    text = _text(data).removesuffix("\n").removesuffix("\r")
+    if len(text.splitlines()) > 1:
+        raise Unreadable("the file holds several lines", "it must hold the credential alone, on one line")
+    return text
+
+
+def _text(data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Unreadable("the file is not UTF-8 text", "it must hold the credential alone") from None
-    text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
         raise Unreadable("the file is empty", "write the credential into it")
-    if len(text.splitlines()) > 1:
-        raise Unreadable("the file holds several lines", "it must hold the credential alone, on one line")
     return text

@@ -15,7 +15,7 @@ from countersign.model.methods import CONNECTION_METHODS, KNOWN_METHODS, NAMED_M
 from countersign.model.principal import PrincipalKind
 from countersign.model.rule import Selector
 
-WHOM = ("groups", "principals", "kind")
+WHOM = ("groups", "principals", "kind", "actors")
 """The keys that say whom a rule is about."""
 
 _KINDS = {"tools": NameKind.TOOL, "prompts": NameKind.PROMPT, "resources": NameKind.RESOURCE}
@@ -44,6 +44,7 @@ def read(shape: PeopleShape, node: Node, targets: Collection[str], out: Problems
         resources=given.get("resources"),
         principals=given.get("principals"),
         kinds=None if people is None else tuple(kind for kind in PrincipalKind if kind in people),
+        actors=given.get("actors"),
     )
 
 

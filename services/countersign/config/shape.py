@@ -10,7 +10,10 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from countersign.config.shape_approvals import ApprovalsShape
-from countersign.config.shape_base import TEXT_LIMIT, Groups, MaskNames, Name, SecretSource, Shape, Text, Url
+from countersign.config.shape_base import TEXT_LIMIT, Groups, MaskNames, Name, Shape, Text, Url
+from countersign.config.shape_credentials import STORE_NAME, Credential, SecretStoreShape
+from countersign.config.shape_identity import IdentityShape
+from countersign.config.shape_portal import PortalShape
 from countersign.config.shape_recording import RecordingShape
 from countersign.config.shape_rules import RateLimitShape, RuleShape
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
@@ -53,28 +56,6 @@ class Gateway(Shape):
     """The gateway itself."""
 
     url: Url = Field(description="the URL at which clients reach the gateway, such as https://mcp.example.com")
-
-
-class Oidc(Shape):
-    """An OpenID Connect issuer whose tokens are taken."""
-
-    issuer: Url = Field(description="the issuer's URL, exactly as it stands in the tokens' `iss`")
-    groups: Text = Field(default="groups", description="the claim that lists the groups of a principal")
-    audiences: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = Field(
-        default=None, description="the audiences taken in place of each target's own URL"
-    )
-
-
-class Identity(Shape):
-    """Who can say who a caller is."""
-
-    oidc: list[Oidc] = Field(min_length=1, max_length=100, description="the issuers of tokens, such as [{issuer: URL}]")
-
-
-class Credential(Shape):
-    """What the gateway shows to a target in place of the caller's token."""
-
-    bearer: SecretSource = Field(description="a token, by {env: NAME} or {file: path}")
 
 
 class RequestMasksShape(Shape):
@@ -226,7 +207,7 @@ class File(Shape):
 
     version: int = Field(ge=1, le=1, description="the version of this format: 1")
     gateway: Gateway = Field(description='the gateway itself, such as {url: "https://mcp.example.com"}')
-    identity: Identity = Field(description="who can say who a caller is, such as {oidc: [{issuer: URL}]}")
+    identity: IdentityShape = Field(description="who can say who a caller is, such as {oidc: [{issuer: URL}]}")
     targets: dict[str, TargetShape] = Field(
         min_length=1,
         max_length=1_000,
@@ -235,6 +216,12 @@ class File(Shape):
     )
     rules: list[RuleShape] = Field(
         min_length=1, max_length=1_000, description="who may do what; without any, every call would be denied"
+    )
+    secret_stores: dict[str, SecretStoreShape] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="where targets' secrets are kept, such as {main: {vault: {address: URL, token: {file: path}}}}",
+        json_schema_extra={"propertyNames": {"pattern": f"^{STORE_NAME}$"}},
     )
     masks: dict[str, MaskShape] = Field(
         default_factory=dict,
@@ -260,6 +247,9 @@ class File(Shape):
     )
     approvals: ApprovalsShape = Field(
         default_factory=ApprovalsShape, description="how calls wait for people, and how people hear of it"
+    )
+    portal: PortalShape | None = Field(
+        default=None, description="the gateway's own sign-in, such as {oidc: [{issuer: URL, client_id: ID}]}"
     )
     recording: RecordingShape = Field(
         default_factory=RecordingShape, description="how calls are recorded, and what becomes of the record"

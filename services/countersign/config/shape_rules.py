@@ -62,6 +62,9 @@ class PeopleShape(Shape):
     groups: Globs | None = Field(default=None, description='groups of the principal; ["*"] is everyone verified')
     principals: Globs | None = Field(default=None, description="subjects of principals, as their tokens name them")
     kind: Kinds | None = Field(default=None, description=f"one or several of {', '.join(PrincipalKind)}")
+    actors: Globs | None = Field(
+        default=None, description='who acts for the principal, as the token names them; ["*"] is anybody who does'
+    )
     targets: Globs | None = Field(default=None, description="names under `targets:`")
 
 

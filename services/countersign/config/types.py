@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 from types import MappingProxyType
-from typing import NoReturn
 
+from countersign.config.types_credentials import Credential as Credential
+from countersign.config.types_identity import Claims as Claims
+from countersign.config.types_identity import Issuer as Issuer
+from countersign.config.types_identity import Machine as Machine
+from countersign.config.types_identity import Revoking as Revoking
+from countersign.config.types_portal import BUILT_IN_CLIENT as BUILT_IN_CLIENT
+from countersign.config.types_portal import LogoutSource as LogoutSource
+from countersign.config.types_portal import Portal as Portal
+from countersign.config.types_portal import PortalClient as PortalClient
+from countersign.config.types_portal import SamlProvider as SamlProvider
+from countersign.config.types_portal import SignalSource as SignalSource
+from countersign.config.types_portal import SignInClient as SignInClient
+from countersign.config.types_secret import ALL_SECRETS as ALL_SECRETS
+from countersign.config.types_secret import Secret as Secret
+from countersign.config.types_secret import SecretUse as SecretUse
 from countersign.model.rule import Effect, Mask, OwnDetector, ProseModel, RateLimit, Rule
 
 KIB = 1024
 MIB = 1024 * KIB
-
-
-class SecretUse(Enum):
-    """What credentials are for; a service reads only those that it uses."""
-
-    TARGETS = auto()
-    POSTGRES = auto()
-    APPROVALS = auto()
-    EXPORTS = auto()
-
-
-ALL_SECRETS = frozenset(SecretUse)
-
-
-class Secret:
-    """A credential. It is compared in constant time, and shown, formatted, copied or pickled by nobody."""
-
-    __slots__ = ("__value",)
-
-    def __init__(self, value: str) -> None:
-        self.__value: str | None = value
-
-    @classmethod
-    def unread(cls) -> Secret:
-        """A credential that is stated, and that this process has no business to read."""
-        secret = cls("")
-        secret.__value = None
-        return secret
-
-    def reveal(self) -> str:
-        """The credential itself: call it only where it is sent. Raises ``PermissionError`` for an unread one."""
-        if self.__value is None:
-            raise PermissionError("this process does not read credentials of this kind")
-        return self.__value
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        if self.__value is None or other.__value is None:
-            return self is other
-        mine, theirs = (secret.reveal().encode("utf-8", "surrogatepass") for secret in (self, other))
-        return hmac.compare_digest(mine, theirs)
-
-    def __hash__(self) -> int:
-        return hash((Secret, self.__value))
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a Secret is neither copied nor pickled")
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """Whose tokens are taken. ``audiences`` empty means that each target takes tokens for its own URL only."""
-
-    issuer: str
-    groups_claim: str = "groups"
-    audiences: tuple[str, ...] = ()
 
 
 class NewTools(StrEnum):
@@ -118,7 +71,7 @@ class Target:
 
     name: str
     mcp_url: str
-    credential: Secret | None
+    credential: Credential | None
     resource: str
     new_tools: NewTools = NewTools.DENY
     binary: Binary = Binary.REFUSE
@@ -138,15 +91,6 @@ class Limits:
     recorder_queue_events: int = 10_000
     record_timeout_s: float = 2.0
     upstream_timeout_s: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """How approvers sign in on the page of approvals: as a client of an issuer (OpenID Connect, code with PKCE)."""
-
-    issuer: str
-    client_id: str
-    client_secret: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +151,7 @@ class Approvals:
     hold_s: float = 45.0
     hold_with_progress_s: float = 45.0
     pending_per_principal: int = 20
-    sign_in: SignIn | None = None
+    sign_in: SignInClient | None = None
     channels: tuple[Channel, ...] = ()
 
     @property
@@ -329,11 +273,19 @@ class GatewayConfig:
     prose: ProseModel | None = None
     approvals: Approvals = field(default_factory=Approvals)
     recording: Recording = field(default_factory=Recording)
+    machines: tuple[Machine, ...] = ()
+    revocation: Revoking = field(default_factory=Revoking)
+    portal: Portal | None = None
     rules_by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
     """The rules by the names that decisions give, each of which only one rule has; read-only."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules_by_name", MappingProxyType({rule.name: rule for rule in self.rules}))
+
+    @property
+    def own_issuer(self) -> str:
+        """The issuer of the gateway's own tokens, whether it has a portal that gives any or not."""
+        return f"{self.url}/portal"
 
     @property
     def asks_for_approval(self) -> bool:

@@ -68,6 +68,18 @@ def secret(url: str) -> str:
     return url
 
 
+def redirect(url: str) -> str:
+    """Where a browser is sent with a code (RFC 8252, section 7): https, or this machine by its address.
+
+    Raises ``BadUrl``.
+    """
+    parts = _split(url)
+    _encrypted(parts)
+    if parts.hostname == "localhost":
+        raise BadUrl("`localhost` may be another machine's name", "write http://127.0.0.1 or http://[::1]")
+    return url
+
+
 def is_host(host: str) -> bool:
     """Whether this is a host name or an address."""
     return _is_host(host.lower())

@@ -13,8 +13,9 @@ from pydantic_core import ErrorDetails
 
 from countersign.config.document import Node, Path, kind_of
 from countersign.config.problem import Place, Problems
-from countersign.config.shape import Credential, File
+from countersign.config.shape import File
 from countersign.config.shape_base import SecretSource
+from countersign.config.shape_credentials import Credential
 
 NEVER_LITERAL = "never a literal: use {env: NAME} or {file: path}"
 

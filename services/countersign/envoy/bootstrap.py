@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Admin, Bootstrap
@@ -16,15 +17,17 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
 from countersign.config import GatewayConfig
-from countersign.envoy.clusters import http_cluster, service_cluster, target_cluster
+from countersign.envoy.clusters import grpc_service, http_cluster, service_cluster, target_cluster
 from countersign.envoy.listener import listener
-from countersign.envoy.routes import routes
+from countersign.envoy.renewal import RENEWAL_TIMEOUT_S, renewal_filters
+from countersign.envoy.routes import renewable, routes
 from countersign.envoy.wiring import (
     APPROVER_CLUSTER,
     AUTHZ_CLUSTER,
     MASKER_CLUSTER,
     OTLP_CLUSTER,
     PAGE_CLUSTER,
+    PORTAL_CLUSTER,
     RECORDER_CLUSTER,
     Wiring,
     address_of,
@@ -57,6 +60,8 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
         services.append(service_cluster(APPROVER_CLUSTER, wiring.approver))
     if wiring.approver_http:
         services.append(service_cluster(PAGE_CLUSTER, wiring.approver_http, grpc=False))
+    if wiring.portal_http:
+        services.append(service_cluster(PORTAL_CLUSTER, wiring.portal_http, grpc=False))
     if config.otlp_endpoint:
         services.append(http_cluster(OTLP_CLUSTER, config.otlp_endpoint))
     bootstrap = Bootstrap(
@@ -74,7 +79,12 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
 
 def write_dynamic(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) -> None:
     """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them."""
-    _replace(files.clusters, _discovery(config.version, [target_cluster(t) for t in config.targets.values()]))
+    authz = grpc_service(AUTHZ_CLUSTER, timedelta(seconds=RENEWAL_TIMEOUT_S), wiring.service_token)
+    clusters = [
+        target_cluster(target, renewal_filters(authz) if renewable(target) else ())
+        for target in config.targets.values()
+    ]
+    _replace(files.clusters, _discovery(config.version, clusters))
     _replace(files.routes, _discovery(config.version, [routes(config, wiring)]))
 
 

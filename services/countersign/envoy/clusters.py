@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from envoy.config.core.v3.grpc_service_pb2 import GrpcService
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateValidationContext, SubjectAltNameMatcher
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
@@ -66,9 +68,15 @@ def target_cluster_name(target: Target) -> str:
     return f"target_{target.name}_{hashlib.sha256(target.mcp_url.encode()).hexdigest()[:12]}"
 
 
-def target_cluster(target: Target) -> Cluster:
-    """Return the cluster of a target."""
-    return http_cluster(target_cluster_name(target), target.mcp_url)
+def target_cluster(target: Target, filters: Sequence[HttpFilter] = ()) -> Cluster:
+    """Return the cluster of a target; ``filters``, whose last is the codec, see each attempt to send there."""
+    cluster = http_cluster(target_cluster_name(target), target.mcp_url)
+    if filters:
+        options = HttpProtocolOptions()
+        options.CopyFrom(_HTTP1)
+        options.http_filters.extend(filters)
+        cluster.typed_extension_protocol_options[_HTTP_OPTIONS].Pack(options)
+    return cluster
 
 
 def http_cluster(name: str, address: str) -> Cluster:

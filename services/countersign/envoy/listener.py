@@ -128,6 +128,8 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
         request_timeout=timedelta(seconds=max(60.0, config.approvals.longest_hold_s + IDLE_MARGIN_S)),
         # Streams may be quiet for long; each route bounds how long (idle_timeout).
         stream_idle_timeout=_NEVER,
+        # So long a caller of HTTP/1.1 may take to read what we end; one whose answer is cut hears of it only then.
+        delayed_close_timeout=timedelta(milliseconds=200),
     )
     chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=pack(manager))])
     return Listener(

@@ -24,7 +24,14 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import GatewayConfig, Target
 from countersign.envoy.clusters import grpc_service, target_cluster_name
-from countersign.envoy.wiring import APPROVER_CLUSTER, AUTHZ_CLUSTER, PAGE_CLUSTER, RECORDER_CLUSTER, Wiring
+from countersign.envoy.wiring import (
+    APPROVER_CLUSTER,
+    AUTHZ_CLUSTER,
+    PAGE_CLUSTER,
+    PORTAL_CLUSTER,
+    RECORDER_CLUSTER,
+    Wiring,
+)
 from countersign.model.glob import GlobSet
 from countersign.model.rule import Effect
 from countersign.runtime.trust import SERVICE_HEADER
@@ -45,10 +52,19 @@ _RECORD_PREFIXES = tuple(
 )
 _REFLECTION_PREFIX = "/grpc.reflection."
 _TOOLS_PREFIX = "/countersign.api.access.v1.ToolReviewService/"
+_REVOCATIONS_PREFIX = "/countersign.api.access.v1.RevocationService/"
 _APPROVALS_PREFIX = "/countersign.api.approvals.v1.ApprovalService/"
 _PAGE_PREFIX = "/approvals"
 # Forms and what Slack sends; a page that would take more is not ours.
 MAX_PAGE_REQUEST_BYTES = 256 * 1024
+_PORTAL = (
+    RouteMatch(path_separated_prefix="/portal"),
+    # RFC 8414, section 3.1, and what clients try besides.
+    RouteMatch(path="/.well-known/oauth-authorization-server/portal"),
+    RouteMatch(path="/.well-known/openid-configuration/portal"),
+)
+# What SAML providers post.
+MAX_PORTAL_REQUEST_BYTES = 640 * 1024
 # Beyond the hold: to judge the call before it and after it, and to answer.
 CHECK_MARGIN_S = 10.0
 # Beyond that: whoever waits for authz must not give up before authz is given up.
@@ -73,9 +89,11 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
         *(_approval_state(target) for target in config.targets.values() if may_wait(config, target)),
         *[_vouched(prefix, RECORDER_CLUSTER, _NEVER, token) for prefix in _RECORD_PREFIXES],
         _vouched(_TOOLS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
+        _vouched(_REVOCATIONS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
         _vouched(_REFLECTION_PREFIX, RECORDER_CLUSTER, _REFLECTION_IDLE, token),
         *([_vouched(_APPROVALS_PREFIX, APPROVER_CLUSTER, _APPROVALS_IDLE, token)] if wiring.approver else ()),
         *([_page(token)] if wiring.approver_http else ()),
+        *([_portal(match, token) for match in _PORTAL] if wiring.portal_http and config.portal is not None else ()),
         _nothing_here(),
     ]
     return RouteConfiguration(
@@ -85,6 +103,8 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
                 name="countersign",
                 domains=["*"],
                 routes=listed,
+                # Who puts on a renewed credential tells the second attempt by it; others' headers cannot.
+                include_request_attempt_count=any(map(renewable, config.targets.values())),
                 request_headers_to_remove=["proxy-authorization", "forwarded", "x-forwarded-host"],
             )
         ],
@@ -112,6 +132,11 @@ def may_wait(config: GatewayConfig, target: Target) -> bool:
     asking = (Effect.APPROVE, Effect.BREAK_GLASS)
     chosen = [rule.selector.targets for rule in config.rules if rule.effect in asking and not rule.shadow]
     return any(globs is None or GlobSet(globs).matches(target.name) for globs in chosen)
+
+
+def renewable(target: Target) -> bool:
+    """Whether what this target is shown can be had anew when it refuses it."""
+    return target.credential is not None and target.credential.renewable
 
 
 def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
@@ -183,19 +208,31 @@ def _vouched(prefix: str, cluster: str, idle: timedelta, service_token: str) -> 
 
 def _page(service_token: str) -> Route:
     """The page of approvals: who comes there signs in there, so authz is not asked, and its cookies are kept."""
+    route = _own_page(
+        RouteMatch(path_separated_prefix=_PAGE_PREFIX), PAGE_CLUSTER, MAX_PAGE_REQUEST_BYTES, service_token
+    )
+    route.name = "approvals page"
+    route.request_headers_to_remove.append("authorization")
+    return route
+
+
+def _portal(match: RouteMatch, service_token: str) -> Route:
+    """The portal, where people sign in and issuers tell of logouts, some of them with a bearer token of their own."""
+    route = _own_page(match, PORTAL_CLUSTER, MAX_PORTAL_REQUEST_BYTES, service_token)
+    route.name = "portal"
+    return route
+
+
+def _own_page(match: RouteMatch, cluster: str, most_bytes: int, service_token: str) -> Route:
     return Route(
-        name="approvals page",
-        match=RouteMatch(path_separated_prefix=_PAGE_PREFIX),
-        route=RouteAction(cluster=PAGE_CLUSTER, timeout=_PAGE_TIMEOUT, idle_timeout=_PAGE_TIMEOUT),
-        request_headers_to_remove=["authorization"],
+        match=match,
+        route=RouteAction(cluster=cluster, timeout=_PAGE_TIMEOUT, idle_timeout=_PAGE_TIMEOUT),
         request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
         typed_per_filter_config={
             AUTHZ_FILTER: pack(ExtAuthzPerRoute(disabled=True)),
             # What it shows is masked already.
             MASKER_FILTER: pack(ExtProcPerRoute(disabled=True)),
-            BUFFER_FILTER: pack(
-                BufferPerRoute(buffer=Buffer(max_request_bytes=UInt32Value(value=MAX_PAGE_REQUEST_BYTES)))
-            ),
+            BUFFER_FILTER: pack(BufferPerRoute(buffer=Buffer(max_request_bytes=UInt32Value(value=most_bytes)))),
         },
     )
 
@@ -206,11 +243,12 @@ def _metadata_of_target(config: GatewayConfig, target: Target) -> Route:
 
 def _metadata(path: str, resource: str, config: GatewayConfig) -> Route:
     """OAuth 2.0 Protected Resource Metadata (RFC 9728): public, the same for everybody."""
-    document = {
-        "resource": resource,
-        "authorization_servers": [issuer.issuer for issuer in config.issuers],
-        "bearer_methods_supported": ["header"],
-    }
+    # The portal first: clients take the first, and there they need not be known. Nobody signs in where machines do.
+    servers = [f"{config.url}/portal"] if config.portal is not None else []
+    servers += [issuer.issuer for issuer in config.issuers if not issuer.only_machines]
+    document: dict[str, object] = {"resource": resource, "bearer_methods_supported": ["header"]}
+    if servers:  # Section 3.2: no empty lists.
+        document["authorization_servers"] = servers
     return _direct(RouteMatch(path=path), 200, json.dumps(document))
 
 

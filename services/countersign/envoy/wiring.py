@@ -12,6 +12,7 @@ MASKER_CLUSTER = "countersign_masker"
 RECORDER_CLUSTER = "countersign_recorder"
 APPROVER_CLUSTER = "countersign_approver"
 PAGE_CLUSTER = "countersign_approver_page"
+PORTAL_CLUSTER = "countersign_portal"
 OTLP_CLUSTER = "countersign_otlp"
 
 
@@ -19,7 +20,8 @@ OTLP_CLUSTER = "countersign_otlp"
 class Wiring:
     """Addresses of gRPC services (``HOST:PORT`` or ``unix:/path``), Envoy's own, and where it logs accesses.
 
-    ``approver`` and ``approver_http``, its page, are empty where there is none: then nothing is served in their place.
+    ``approver``, ``approver_http``, its page, and ``portal_http`` are empty where there is none: then nothing is served
+    in their place.
     ``service_token`` is what services on TCP demand (``countersign.runtime.trust``); those on Unix sockets need none.
     """
 
@@ -31,6 +33,7 @@ class Wiring:
     access_log: Path
     approver: str = ""
     approver_http: str = ""
+    portal_http: str = ""
     check_timeout_s: float = 10.0
     service_token: str = field(default="", repr=False)
 

@@ -30,6 +30,7 @@ _OUTCOMES: Mapping[int, str] = MappingProxyType(
         event_pb2.OUTCOME_APPROVE: "approve",
     }
 )
+_NOTABLE = (event_pb2.EVENT_KIND_TOOLS_CHANGED, event_pb2.EVENT_KIND_REVOKED)
 _REQUEST_KINDS = (event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_REFUSED, event_pb2.EVENT_KIND_AUDIT_READ)
 _FAILED_STATUS = 400
 _BROKEN_STATUS = 500
@@ -98,7 +99,7 @@ class Fact:
         event = self.event
         if event.kind == event_pb2.EVENT_KIND_APPROVAL and event.method in _ALARMS:
             return Severity.HIGH if event.method == _ALARMS[0] else Severity.MEDIUM
-        if self.outcome in ("deny", "refused") or event.kind == event_pb2.EVENT_KIND_TOOLS_CHANGED:
+        if self.outcome in ("deny", "refused") or event.kind in _NOTABLE:
             return Severity.MEDIUM
         if event.status >= _BROKEN_STATUS or event.kind == event_pb2.EVENT_KIND_ERASED:
             return Severity.LOW

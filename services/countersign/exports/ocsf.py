@@ -34,6 +34,7 @@ _ACTIVITY_OF_KIND: Mapping[int, int] = MappingProxyType(
         event_pb2.EVENT_KIND_ERASED: _DELETE,
         event_pb2.EVENT_KIND_HOLD: _UPDATE,
         event_pb2.EVENT_KIND_REVIEWED: _CREATE,
+        event_pb2.EVENT_KIND_REVOKED: _UPDATE,
     }
 )
 _USER = 1
@@ -224,6 +225,8 @@ def _unmapped(fact: Fact) -> Json:
         "outcome": fact.outcome,
         "principal_kind": fact.who.kind if fact.who is not None else "",
         "actors": list(fact.who.actors) if fact.who is not None else [],
+        "token_subject": fact.who.token_subject if fact.who is not None else "",
+        "signed_in": fact.who.signed_in if fact.who is not None else "",
         "session_subject": fact.owner.subject if fact.owner is not None else "",
         "session_issuer": fact.owner.issuer if fact.owner is not None else "",
         "masks": list(recorded.decision.masks),

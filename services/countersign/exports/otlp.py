@@ -102,6 +102,8 @@ def attributes(fact: Fact) -> dict[str, object]:
             "countersign.principal.kind": who.kind,
             "countersign.principal.actors": list(who.actors),
             "countersign.principal.token_id": who.token_id,
+            "countersign.principal.token_subject": who.token_subject,
+            "countersign.principal.signed_in": who.signed_in,
         }
     if fact.owner is not None and fact.owner != who:
         told["countersign.session.subject"] = fact.owner.subject

@@ -15,6 +15,8 @@ _COLUMNS = (
     *("issuer", "subject", "principal_kind", "groups", "actors", "source_address", "target", "method", "name"),
     *("outcome", "rules", "masks", "policy_version", "status", "reason", "findings", "rows", "size_bytes"),
     *("duration_us", "approval_id", "relations", "request_masked", "values_put_back", "continues"),
+    # New ones only here: files that were begun before have fewer.
+    *("token_subject", "signed_in"),
 )
 # What spreadsheets take for the beginning of a formula, also where blanks come before it (OWASP, CSV injection).
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
@@ -38,6 +40,7 @@ def line(fact: Fact) -> bytes:
         *(str(event.row_count or ""), str(event.size_bytes), str(event.duration_us or "")),
         *(event.approval_id, _list(event.relations)),
         *("yes" if event.request_masked else "", "yes" if event.values_put_back else "", event.continues),
+        *((who.token_subject, who.signed_in) if who else ("",) * 2),
     )
     return _line([defused(text) for text in texts])
 

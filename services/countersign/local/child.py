@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +101,13 @@ class Child:
         raise CannotStart(f"{self.spec.name} was not ready within {seconds}: see {self.spec.log}")
 
     async def _wait(self) -> int:
-        # A thread a child, for its life: portable, and no signal handler to share.
-        return await asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+        # A thread a child, for its life: portable, and no signal handler to share. Not one of the loop's own threads:
+        # those are few where processors are, and the end of whoever came too late to have one would not be seen.
+        thread = ThreadPoolExecutor(1, f"{self.spec.name} ends")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, self._process.wait)
+        finally:
+            thread.shutdown(wait=False)
 
 
 def _last_words(log: Path, start: int) -> str:

@@ -15,6 +15,7 @@ USES = MappingProxyType(
         "recorder": frozenset({SecretUse.POSTGRES}),
         "approver": frozenset({SecretUse.POSTGRES, SecretUse.APPROVALS}),
         "exports": frozenset({SecretUse.EXPORTS}),
+        "portal": frozenset({SecretUse.POSTGRES, SecretUse.PORTAL}),
     }
 )
 """Which credentials each service reads."""

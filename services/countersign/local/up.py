@@ -25,8 +25,12 @@ from countersign.runtime.parent import launcher_command
 from countersign.runtime.settings import PREFIX
 
 _POLL_S = 0.5
-_SECRETIVE = ("authz", "approver")
+_SECRETIVE = ("authz", "approver", "portal")
 """Services that are started again when an edit names variables for credentials that they were not given."""
+
+
+_SOMETIMES = ("approver", "portal")
+"""Services that only some versions of gateway.yaml need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,10 @@ class Up:
             dsn = postgres.dsn
         else:
             self.say("postgres", "the database that gateway.yaml names")
-        self.state.forget_socket("approver")
+        for name in _SOMETIMES:
+            self.state.forget_socket(name)
         # Side by side: each is ready when it can do its own work, and finds the others by itself.
-        names = ("recorder", *(["approver"] if config.asks_for_approval else []), "authz", "masker")
+        names = ("recorder", *(name for name in _SOMETIMES if _wanted(name, config)), "authz", "masker")
         await supervisor.start(*(self._service(name, dsn) for name in names))
         await supervisor.start(self._envoy(files, wiring))
         self._announce(config)
@@ -84,11 +89,11 @@ class Up:
     async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring, dsn: str | None) -> None:
         """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves.
 
-        The approver is started by the first edit that asks for approval. A service is started again when an edit names
-        variables that it was not given.
+        The approver is started by the first edit that asks for approval, the portal by the first that has one. A
+        service is started again when an edit names variables that it was not given.
         """
         config = self.watcher.current
-        running = config.asks_for_approval
+        running = {name for name in _SOMETIMES if _wanted(name, config)}
         given = {name: variables_of(name, config) for name in _SECRETIVE}
         refused = ""
         while True:
@@ -101,9 +106,10 @@ class Up:
                     if not (named := variables_of(name, changed)) <= given[name]:
                         given[name] = named
                         await supervisor.renew(self._service(name, dsn))
-                if changed.asks_for_approval and not running:
-                    running = True
-                    supervisor.begin(self._service("approver", dsn))
+                for name in _SOMETIMES:
+                    if _wanted(name, changed) and name not in running:
+                        running.add(name)
+                        supervisor.begin(self._service(name, dsn))
             problem = "" if self.watcher.problem is None else str(self.watcher.problem)
             if problem and problem != refused:
                 self.say("gateway.yaml", f"REFUSED, {self.watcher.current.version} stays in force:\n{problem}")
@@ -120,6 +126,7 @@ class Up:
             recorder=self.state.socket("recorder"),
             approver=self.state.socket("approver"),
             approver_http=self.state.socket("approver-http"),
+            portal_http=self.state.socket("portal-http"),
             access_log=self.state.logs / "access.log",
         )
 
@@ -142,7 +149,7 @@ class Up:
             env = self._log_environment() | env
         return ChildSpec(
             name=name,
-            command=(sys.executable, "-m", "countersign.cli.main", "serve", name),
+            command=(sys.executable, "-m", "countersign.cli.services", "serve", name),
             env=env,
             log=self.state.logs / f"{name}.log",
             ready=grpc_serving(address),
@@ -183,7 +190,13 @@ class Up:
         if config.asks_for_approval:
             page = f", a page at {config.url}/approvals/" if config.approvals.sign_in is not None else ""
             self.say("approvals", f"gRPC ApprovalService at {config.url}{page}")
+        if config.portal is not None:
+            self.say("portal", f"sign-in at {config.url}/portal/")
         self.say("ready", f"listening on {self.listen}, policy version {config.version}, state in {self.state.root}")
+
+
+def _wanted(name: str, config: GatewayConfig) -> bool:
+    return config.asks_for_approval if name == "approver" else config.portal is not None
 
 
 def default_listen(config: GatewayConfig) -> str:

@@ -26,6 +26,8 @@ from countersign.runtime.slices import record_all
 
 _ACCEPTED = 202
 _T = TypeVar("_T")
+Shows = Callable[[bytes], bool]
+"""Whether what is to be released holds the credential that the target was shown."""
 
 
 class Masking:
@@ -73,6 +75,7 @@ class Collected:
         limits: Limits | None,
         form: Form,
         head: pb.ProcessingResponse | None,
+        shows: Shows,
     ) -> None:
         self.events = events
         self.released_head = head is None
@@ -82,13 +85,14 @@ class Collected:
         self._max_bytes = limits.response_bytes if limits else 0
         self._form = form
         self._head = head
+        self._shows = shows
         self._pieces: list[bytes] = []
         self._size = 0
 
     @classmethod
     def empty(cls, events: EventMaker, sink: EventSink, status: int) -> Collected:
         """Return an answer that said it has no body and must keep its word."""
-        return cls(events, sink, status, None, None, Form.EMPTY, None)
+        return cls(events, sink, status, None, None, Form.EMPTY, None, lambda _: False)
 
     async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
         """Collect; at the end mask, record, and return head and body."""
@@ -108,6 +112,7 @@ class Collected:
             content = await self._mask(body)
             # Only what was made of it is needed while it is recorded.
             del body
+            _check(content, self._shows)
             body_type = JSON_TYPE if self._form is Form.JSON else "text/plain"
         await self._sink.record(
             self.events.make(
@@ -134,8 +139,10 @@ class Streamed:
         masker: ContentMasker,
         masking: Masking,
         limits: Limits,
+        shows: Shows,
     ) -> None:
         self.events = events
+        self._shows = shows
         self._masking = masking
         self._sink = sink
         self._status = status
@@ -186,6 +193,7 @@ class Streamed:
         if not event.data:
             return event.raw, None
         content = self._masker.event_data(event.data)
+        _check(content, self._shows)
         text = content.released.decode()
         raw = event.raw if text == event.data else event.with_data(text)
         record = self.events.make(
@@ -204,3 +212,8 @@ class Streamed:
         return self.events.make(
             EventKind.STREAM_END, status=self._status, size_bytes=self._size, body_type=EVENTS_TYPE, reason=reason
         )
+
+
+def _check(content: Content, shows: Shows) -> None:
+    if shows(content.released):
+        raise Withheld("the answer holds the credential that its target was shown")

@@ -11,7 +11,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.config import Binary, NewTools
 from countersign.masker import envoy
-from countersign.masker.answers import Collected, Masking, Streamed
+from countersign.masker.answers import Collected, Masking, Shows, Streamed
 from countersign.masker.body import Body
 from countersign.masker.budget import Budget
 from countersign.masker.content import Content, ContentMasker
@@ -24,10 +24,13 @@ from countersign.masker.tools import Pins, ToolGate
 from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, NotMaskable
 from countersign.mcp import Failure, failed
+from countersign.model import telltale
 from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
+from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink, NotRecorded
+from countersign.runtime.revocations import Ended
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.tokens import Vault
@@ -45,7 +48,8 @@ class Exchange:
     States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
     ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end. Without a
     ``vault`` there are no tokens: what would have one is redacted. ``handed`` knows what the target was handed for
-    tokens, once the request is on its way.
+    tokens, once the request is on its way. ``whose`` is told of whom and of which session the answer is, and raises
+    ``Ended`` when they may have none.
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class Exchange:
         budget: Budget,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
+        whose: Callable[[Principal, str], None],
         vault: Vault | None = None,
         handed: HandedBack | None = None,
     ) -> None:
         self._rulebook = rulebook
+        self._whose = whose
         self._vault = vault
         self._handed = handed
         self._sink = sink
@@ -103,6 +109,13 @@ class Exchange:
         if self._answer is not None and self.unfinished:
             await self._answer.cut("the answer broke off: the target or the caller ended it early")
 
+    async def end(self, reason: str) -> Sequence[pb.ProcessingResponse]:
+        """Withhold an answer of which nothing is released; record why. Raises ``Reset`` when it must be cut."""
+        answer = self._answer
+        if self._done or answer is None or answer.released_head:
+            raise Reset(reason)
+        return (await self._refuse(answer.events, reason),)
+
     async def cut(self, reason: str) -> None:
         """Record that the answer was cut by us after its head was released."""
         if self._answer is not None and self.unfinished:
@@ -119,8 +132,9 @@ class Exchange:
             return (_withheld(Failure.BAD_GATEWAY, treat.reason, None),)
         events = EventMaker(head.handoff, self._now_us, self._new_id)
         try:
+            self._whose(head.handoff.principal, head.handoff.session_id)
             return await self._begin(head, head.handoff, treat, events)
-        except Withheld as error:
+        except (Withheld, Ended) as error:
             return (await self._refuse(events, str(error)),)
         except NotRecorded:
             return (self._unrecorded(head.handoff),)
@@ -160,16 +174,26 @@ class Exchange:
         if self._handed is not None and self._handed.values:
             masker.put_tokens_back(self._handed.values)
         masking = Masking(self._aside, gate, tokens)
+        shows = self._shows(head, handoff)
         if treat.form is Form.EVENTS:
-            self._answer = Streamed(events, self._sink, head.status, masker, masking, limits)
+            self._answer = Streamed(events, self._sink, head.status, masker, masking, limits, shows)
             return (released,)
         way = _way(masker, treat.form, head.status)
 
         async def mask(body: Body) -> Content:
             return await masking.run(body.size_bytes, lambda: way(body))
 
-        self._answer = Collected(events, self._sink, head.status, mask, limits, treat.form, released)
+        self._answer = Collected(events, self._sink, head.status, mask, limits, treat.form, released, shows)
         return ()
+
+    def _shows(self, head: Head, handoff: Handoff) -> Shows:
+        """Return what tells whether an answer holds the credential that its target was shown. Raises ``Withheld``."""
+        try:
+            told = telltale.read(head.headers.get(telltale.HEADER, "[]"))
+        except ValueError:
+            raise Withheld("the target answered with a header of ours") from None
+        shown, mark = (*handoff.shown, *told), self._sealer.mark_shown
+        return lambda data: telltale.holds(data, shown, mark)
 
     async def _piece(self, data: bytes, ends: bool) -> Sequence[pb.ProcessingResponse]:
         if self._done:

@@ -11,6 +11,7 @@ from countersign.masker.server import MaskerService
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
+from countersign.runtime.revocations import Followed
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.tokens import TokenVault
@@ -22,22 +23,30 @@ class MaskerPart:
     """Masker in a process; see ``countersign.runtime.serving.Part``."""
 
     def __init__(
-        self, rulebook: Rulebook, recorder: Recorder, pins: PinnedTools, sealer: Sealer, vault: TokenVault
+        self,
+        rulebook: Rulebook,
+        recorder: Recorder,
+        pins: PinnedTools,
+        sealer: Sealer,
+        revocations: Followed,
+        vault: TokenVault,
     ) -> None:
+        self._revocations = revocations
         self._rulebook = rulebook
         self._recorder = recorder
         self._pins = pins
         self._vault = vault
-        self._service = MaskerService(rulebook, recorder, sealer, pins, vault)
+        self._service = MaskerService(rulebook, recorder, sealer, pins, revocations, vault)
         self._hang_ups = HangUpService(recorder, now_us, new_id)
 
     @property
     def available(self) -> bool:
-        """Whether answers can be released: the recorder tells which tools stand as they were accepted."""
-        return self._pins.fresh
+        """Whether answers can be released: the recorder tells what was revoked, and which tools stand as accepted."""
+        return self._pins.fresh and self._revocations.fresh
 
     async def open(self) -> None:
         """Connect to the recorder."""
+        await self._revocations.start()
         await self._recorder.start()
         await self._pins.start()
         await self._vault.start()
@@ -60,5 +69,6 @@ class MaskerPart:
         """Record what is left to say, then let go of the recorder."""
         await self._service.settle()
         await self._recorder.close()
+        await self._revocations.close()
         await self._pins.close()
         await self._vault.close()

@@ -19,9 +19,11 @@ from countersign.masking import NotMaskable
 from countersign.mcp import Failure, failed, moved_param_mirrors
 from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
+from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
 from countersign.runtime.outgoing import bared, masked_request, params_of, restored
 from countersign.runtime.recording import EventSink, NotRecorded
+from countersign.runtime.revocations import Ended
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
@@ -48,6 +50,7 @@ class RequestSide:
     """The life of one request. Feed it Envoy's messages in order; send on what it returns.
 
     Envoy holds the request's head back until its body is released. ``aside`` is shared by all requests of a process.
+    ``may`` raises ``Ended`` when its caller or its session was revoked; it is asked right before its release.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class RequestSide:
         aside: Aside,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
+        may: Callable[[Principal, str], None],
     ) -> None:
         self._rulebook = rulebook
+        self._may = may
         self._sink = sink
         self._tokens = tokens
         self._sealer = sealer
@@ -99,11 +104,12 @@ class RequestSide:
             await self._record(self._handoff, Failure.BAD_GATEWAY, reason)
 
     async def _body(self, handoff: Handoff, data: bytes) -> pb.ProcessingResponse:
-        if not (handoff.mask_request or handoff.unmask or handoff.bare or handoff.state is not None):
-            return envoy.same_request_body()
+        changed = data
         try:
-            changed = await self._changed(handoff, data)
-        except (Withheld, NotMaskable) as error:
+            if handoff.mask_request or handoff.unmask or handoff.bare or handoff.state is not None:
+                changed = await self._changed(handoff, data)
+            self._may(handoff.principal, handoff.session_id)
+        except (Withheld, NotMaskable, Ended) as error:
             reason = error.reason if isinstance(error, NotMaskable) else str(error)
             return await self._refuse(handoff, reason)
         if changed == data:

@@ -19,9 +19,11 @@ from countersign.masker.tokens import HandedBack
 from countersign.masker.tools import Pins
 from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
 from countersign.runtime.logs import place_of
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import EventSink, NotRecorded
+from countersign.runtime.revocations import Ended, Revocations
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.tokens import Vault
@@ -33,18 +35,27 @@ _ASIDE_FROM_BYTES = 128 * 1024
 _ASIDE_AT_ONCE = 2
 _HELD_BYTES = 256 * 1024 * 1024
 
+Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
+
 
 class MaskerService(pb_grpc.ExternalProcessorServicer):
     """Envoy's ExternalProcessor: whatever goes wrong here cuts or replaces what was to pass, never lets it pass."""
 
     def __init__(
-        self, rulebook: Rulebook, sink: EventSink, sealer: Sealer, pins: Pins, vault: Vault | None = None
+        self,
+        rulebook: Rulebook,
+        sink: EventSink,
+        sealer: Sealer,
+        pins: Pins,
+        revocations: Revocations,
+        vault: Vault | None = None,
     ) -> None:
         self._rulebook = rulebook
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
         self._vault = vault
+        self._live = Live(revocations, now_us)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
@@ -52,12 +63,20 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
     async def Process(
         self,
         _request_iterator: AsyncIterator[pb.ProcessingRequest],
-        context: grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse],
+        context: Context,
     ) -> None:
         """Take one call's messages; see ``RequestSide`` and ``Exchange``."""
         handed = None if self._vault is None else HandedBack(self._vault, self._rulebook)
+        hold = self._live.hold()
         request = RequestSide(
-            self._rulebook, self._sink, handed or NoTokens(), self._sealer, self._aside, now_us, new_id
+            self._rulebook,
+            self._sink,
+            handed or NoTokens(),
+            self._sealer,
+            self._aside,
+            now_us,
+            new_id,
+            self._live.check,
         )
         exchange = Exchange(
             self._rulebook,
@@ -68,20 +87,23 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             self._budget,
             now_us,
             new_id,
+            hold.of,
             self._vault,
             handed,
         )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
         try:
-            # Read and written by hand: a tenth less of this process's time than iterators.
-            while isinstance(message := await context.read(), pb.ProcessingRequest):
-                side = request if message.WhichOneof("request") in PARTS else exchange
-                for reply in await side.step(message):
-                    await context.write(reply)
+            with hold:
+                # Read and written by hand: a tenth less of this process's time than iterators.
+                while isinstance(message := await context.read(), pb.ProcessingRequest):
+                    side = request if message.WhichOneof("request") in PARTS else exchange
+                    for reply in await side.step(message):
+                        await context.write(reply)
+        except Ended as error:
+            await self._end(exchange, str(error), context)
         except Reset as error:
-            await self._record_quietly(exchange.cut(str(error)))
-            await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
+            await self._cut(exchange, str(error), context)
         except Exception as error:
             # The message of an unforeseen error may quote the answer: log its type and place only.
             log.error("masking failed: %s at %s", type(error).__name__, place_of(error))  # noqa: TRY400
@@ -96,6 +118,18 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
                 farewell = asyncio.ensure_future(self._record_quietly(exchange.abandoned()))
                 self._farewells.add(farewell)
                 farewell.add_done_callback(self._farewells.discard)
+
+    async def _end(self, exchange: Exchange, reason: str, context: Context) -> None:
+        """End an answer because its caller was revoked, or nobody knows whether."""
+        try:
+            for reply in await exchange.end(reason):
+                await context.write(reply)
+        except Reset:
+            await self._cut(exchange, reason, context)
+
+    async def _cut(self, exchange: Exchange, reason: str, context: Context) -> None:
+        await self._record_quietly(exchange.cut(reason))
+        await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
 
     async def settle(self) -> None:
         """Wait until the ends of all abandoned answers are recorded."""

@@ -172,3 +172,6 @@ class Question:
     waiter: Waiter
     source_address: str = ""
     traceparent: str = ""
+    caller_issued_s: int = 0
+    caller_signed_in: str = ""
+    caller_token_subject: str = ""

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     ERASED = "erased"
     HOLD = "hold"
     REVIEWED = "reviewed"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ Travels as one string in ext_authz's dynamic metadata, which only Envoy and our 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from countersign.model.principal import Principal, PrincipalKind
+from countersign.model.principal import Principal
+from countersign.model.telltale import Telltale, from_listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Handoff:
     arguments are to be turned into the values they stand for. ``sent_mark`` is the mark of what the target is to get of
     a request that must be changed (``runtime.sealing.Sealer.mark_request``). ``state`` is what the target is to get in
     place of the state by which the caller came back to us (``runtime.outgoing.restored``); ``None``: leave it.
-    ``bare`` says that something in its ``_meta`` is not for the target (``runtime.outgoing.bared``).
+    ``bare`` says that something in its ``_meta`` is not for the target (``runtime.outgoing.bared``). ``shown`` tells by
+    what to know the credential that the target was shown, which no answer may hold.
     """
 
     session_id: str
@@ -70,6 +72,7 @@ class Handoff:
     sent_mark: str = ""
     state: str | None = None
     bare: bool = False
+    shown: tuple[Telltale, ...] = ()
 
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
@@ -81,7 +84,7 @@ class Handoff:
                 self.arrived_us,
                 self.target,
                 self.era,
-                [p.issuer, p.subject, p.groups, p.kind.value, p.token_id, p.actors],
+                p.listed(),
                 [[c.id_json, c.method, c.name, _written(c.columns)] for c in self.calls],
                 self.masks,
                 self.policy_version,
@@ -91,6 +94,7 @@ class Handoff:
                 self.sent_mark,
                 self.state,
                 self.bare,
+                [astuple(telltale) for telltale in self.shown],
             ],
             separators=(",", ":"),
         )
@@ -100,15 +104,14 @@ class Handoff:
         """Read what ``to_json`` wrote; raises ``ValueError`` on anything else."""
         try:
             session, call, arrived, target, era, principal, calls, masks, version, *more = json.loads(text)
-            traceparent, mask_request, unmask, sent_mark, state, bare = more
-            issuer, subject, groups, kind, token_id, actors = principal
+            traceparent, mask_request, unmask, sent_mark, state, bare, shown = more
             return cls(
                 session_id=session,
                 call_id=call,
                 arrived_us=arrived,
                 target=target,
                 era=era,
-                principal=Principal(issuer, subject, tuple(groups), PrincipalKind(kind), token_id, tuple(actors)),
+                principal=Principal.of_listed(principal),
                 calls=tuple(HandedCall(id_json, method, name, _read(found)) for id_json, method, name, found in calls),
                 masks=tuple(masks),
                 policy_version=version,
@@ -118,6 +121,7 @@ class Handoff:
                 sent_mark=sent_mark,
                 state=state,
                 bare=bare,
+                shown=from_listed(shown),
             )
         except TypeError as error:
             raise ValueError("not a handoff of authz") from error

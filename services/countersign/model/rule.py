@@ -64,7 +64,8 @@ class Selector:
 
     ``tools``, ``prompts`` and ``resources`` name what may be called; a rule that gives any of them selects only calls
     of those kinds. ``methods`` are JSON-RPC methods. ``groups`` matches when the principal is in any of them;
-    ``["*"]`` means every verified principal. ``principals`` are globs of subjects; ``kinds`` are those of principals.
+    ``["*"]`` means every verified principal. ``principals`` are globs of subjects; ``kinds`` are those of principals;
+    ``actors`` are globs of who acts for the subject now, which selects no call of a subject by itself.
     """
 
     groups: tuple[str, ...] | None = None
@@ -75,6 +76,7 @@ class Selector:
     resources: tuple[str, ...] | None = None
     principals: tuple[str, ...] | None = None
     kinds: tuple[PrincipalKind, ...] | None = None
+    actors: tuple[str, ...] | None = None
 
 
 Scalar = str | int | float | bool | None
@@ -136,7 +138,7 @@ class Window(StrEnum):
 class RateLimit:
     """At most ``calls`` in any ``window`` for each principal at each target that ``selector`` names.
 
-    Of the selector only ``groups``, ``principals``, ``kinds`` and ``targets`` are used.
+    Of the selector only ``groups``, ``principals``, ``kinds``, ``actors`` and ``targets`` are used.
     """
 
     name: str

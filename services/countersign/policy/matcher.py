@@ -20,7 +20,17 @@ class Matcher:
     """
 
     __slots__ = (
-        *("_condition", "_constraints", "_groups", "_kinds", "_methods", "_names", "_principals", "_targets"),
+        *(
+            "_actors",
+            "_condition",
+            "_constraints",
+            "_groups",
+            "_kinds",
+            "_methods",
+            "_names",
+            "_principals",
+            "_targets",
+        ),
         *("admits", "conditional", "denies", "rule"),
     )
 
@@ -38,6 +48,7 @@ class Matcher:
         self.conditional = bool(rule.args or rule.when)
         self._groups = _compiled(selector.groups)
         self._principals = _compiled(selector.principals)
+        self._actors = _compiled(selector.actors)
         self._kinds = _kinds(rule)
         self._targets = _compiled(selector.targets)
         self._methods = _compiled(selector.methods)
@@ -70,6 +81,9 @@ class Matcher:
         if groups is not None and not groups.everything and not groups.matches_any(principal.groups):
             return False
         if self._kinds is not None and principal.kind not in self._kinds:
+            return False
+        # RFC 8693, section 4.1: those who acted before the one that acts now are for the record only.
+        if self._actors is not None and not self._actors.matches_any(principal.actors[:1]):
             return False
         return self._principals is None or self._principals.matches(principal.subject)
 
@@ -106,6 +120,9 @@ class Matcher:
             return f"groups: needs one of {_listed(about.groups)}"
         if self._kinds is not None and principal.kind not in self._kinds:
             return f"kind: {principal.kind} is none of {_listed(kind for kind in PrincipalKind if kind in self._kinds)}"
+        if self._actors and not self._actors.matches_any(principal.actors[:1]):
+            acting = principal.actors[0] if principal.actors else "nobody who acts"
+            return f"actors: {acting} is none of {_listed(about.actors)}"
         if self._principals and not self._principals.matches(principal.subject):
             return f"principals: {principal.subject} is none of {_listed(about.principals)}"
         if admission:

@@ -73,7 +73,13 @@ class _Bound:
 
     def __init__(self, limit: RateLimit) -> None:
         given = limit.selector
-        selector = Selector(groups=given.groups, principals=given.principals, kinds=given.kinds, targets=given.targets)
+        selector = Selector(
+            groups=given.groups,
+            principals=given.principals,
+            kinds=given.kinds,
+            actors=given.actors,
+            targets=given.targets,
+        )
         self.limit = limit
         self._matcher = Matcher(Rule(limit.name, Effect.DENY, selector))
 

@@ -93,7 +93,11 @@ class AuditTrail:
 
         When its session is sealed, it is recorded in the one that goes on from it.
         """
-        message = self._trail.continued(to_message(event))
+        await self.append_message(to_message(event))
+
+    async def append_message(self, message: event_pb2.Event) -> None:
+        """See ``append``: for an event that was made before, as the message that it became."""
+        message = self._trail.continued(message)
         try:
             async with asyncio.timeout(_WAIT_S):
                 while isinstance(settled := await self._settled(message), Sealed):

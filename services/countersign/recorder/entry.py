@@ -196,8 +196,9 @@ def sealing(
 ) -> Entry:
     """Make the entry that seals a session: the last of its events, whose id is always the same.
 
-    ``root`` is the RFC 6962 head over the hashes of the session's leaves, in order; ``reason`` is ``ended`` or
-    ``idle``. It is recorded only while the session has ``event_count`` events, else settled as ``Verdict.STALE``.
+    ``root`` is the RFC 6962 head over the hashes of the session's leaves, in order; ``reason`` is ``ended``,
+    ``idle`` or ``revoked``. It is recorded only while the session has ``event_count`` events, else settled as
+    ``Verdict.STALE``.
     """
     seal_id = uuid5(session_id, "seal")
     event = event_pb2.Event(

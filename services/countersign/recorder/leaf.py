@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from countersign.api.recorder.v1 import event_pb2
-from countersign.recorder.who import Who, searchable
+from countersign.recorder.who import Who, known_as, searchable
 
 # An entry of a bundle of the log has a length of 16 bits (c2sp.org/tlog-tiles).
 MAX_LEAF_BYTES = 65_535
@@ -39,6 +39,7 @@ KINDS = MappingProxyType(
         event_pb2.EVENT_KIND_ERASED: "erased",
         event_pb2.EVENT_KIND_HOLD: "hold",
         event_pb2.EVENT_KIND_REVIEWED: "reviewed",
+        event_pb2.EVENT_KIND_REVOKED: "revoked",
     }
 )
 _KINDS_BACK = MappingProxyType({word: number for number, word in KINDS.items()})
@@ -128,9 +129,11 @@ def principal(serialized: bytes) -> tuple[str, Who]:
     who = event_pb2.Principal.FromString(serialized)
     # Left out when there are none: so what was recorded before they were known is said in the same words.
     actors = f'"actors":{_texts(who.actors)},' if who.actors else ""
+    signed_in = f'"signed_in":{_quoted(who.signed_in)},' if who.signed_in else ""
+    token_subject = f',"token_subject":{_quoted(who.token_subject)}' if who.token_subject else ""
     text = (
         f'{{{actors}"groups":{_texts(who.groups)},"issuer":{_quoted(who.issuer)},"kind":{_quoted(who.kind)},'
-        f'"subject":{_quoted(who.subject)},"token_id":{_quoted(who.token_id)}}}'
+        f'{signed_in}"subject":{_quoted(who.subject)},"token_id":{_quoted(who.token_id)}{token_subject}}}'
     )
     return text, Who(
         issuer=searchable(who.issuer),
@@ -138,6 +141,7 @@ def principal(serialized: bytes) -> tuple[str, Who]:
         groups=tuple([searchable(group) for group in who.groups]),
         kind=searchable(who.kind),
         token_id=searchable(who.token_id),
+        known_as=known_as(who.signed_in, [who.token_subject, *who.actors]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ import grpc
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
 from countersign.api.recorder.v1 import recorder_pb2, recorder_pb2_grpc, session_pb2, session_pb2_grpc
 from countersign.config.types import Recording
+from countersign.config.types_identity import Revoking
 from countersign.model.principal import Principal
 from countersign.recorder.audit import AuditTrail
 from countersign.recorder.bodies import BodyKeeper
@@ -26,6 +27,7 @@ from countersign.recorder.log.room import LogRoom
 from countersign.recorder.proofs import ProofRoom
 from countersign.recorder.reading import PostgresReadStore
 from countersign.recorder.review import ReviewRoom
+from countersign.recorder.revocations import RevocationRoom
 from countersign.recorder.room import Room
 from countersign.recorder.seals import SealRoom
 from countersign.recorder.search import SearchRoom
@@ -38,7 +40,10 @@ from countersign.recorder.tools.server import ToolPinServer
 from countersign.recorder.tools.store import PostgresPinStore
 from countersign.recorder.tools.watchers import Watchers
 from countersign.recorder.usage import UsageRoom
+from countersign.runtime.live import Live
+from countersign.runtime.moments import now_us
 from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.runtime.revocations import KnownRevocations
 from countersign.runtime.sealing import Sealer
 
 QUEUE_EVENTS = 10_000
@@ -51,8 +56,9 @@ CLOSE_GRACE_S = 5.0
 class RecorderPart:
     """The recorder in a process: ``open``, ``register``, ``run`` in the background; ``drain``, ``close`` at the end.
 
-    ``log`` is who the log is that proves the record, ``recording`` what gateway.yaml says of the record now, and
-    ``cosigner`` who asks the witnesses that it names.
+    ``log`` is who the log is that proves the record, ``recording`` and ``revoking`` what gateway.yaml says now of the
+    record and of revocation, ``issuers`` whose tokens are taken, ``portal`` is its own, and ``cosigner`` asks the
+    witnesses that it names.
     """
 
     def __init__(
@@ -65,6 +71,9 @@ class RecorderPart:
         is_operator: Callable[[Principal], bool] = lambda _: False,
         is_configured: Callable[[str], bool] = lambda _: True,
         recording: Callable[[], Recording] = Recording,
+        revoking: Callable[[], Revoking] = Revoking,
+        issuers: Callable[[], Iterable[str]] = tuple,
+        portal: Callable[[], str] = str,
         cosigner: Cosigner | None = None,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
@@ -89,7 +98,14 @@ class RecorderPart:
             is_operator=is_operator,
             is_configured=is_configured,
         )
-        door = Door(trail, open_principal=sealer.open_principal, is_auditor=is_auditor, is_operator=is_operator)
+        revoked = self._revoked = KnownRevocations(revoking=revoking)
+        door = Door(
+            trail,
+            live=Live(revoked, now_us),
+            open_principal=sealer.open_principal,
+            is_auditor=is_auditor,
+            is_operator=is_operator,
+        )
         self._sessions = SessionServer(self._read_store, door)
         seals = SealRoom(dsn, self._committer, self._log.turn("seal"), recording)
         feed = FeedRoom(dsn, trail, self._log.published_size, bodies)
@@ -105,12 +121,18 @@ class RecorderPart:
         self._rooms: tuple[Room, ...] = (
             *(seals, self._log, feed, proofs, keeping),
             *(search, UsageRoom(dsn), TokenRoom.of(dsn), ReviewRoom(dsn, door, bodies)),
+            RevocationRoom(dsn, door, revoked, changed=seals.nudge, issuers=issuers, own=portal),
         )
 
     @property
     def available(self) -> bool:
         """Whether the database answers, and holds the log as it was signed."""
         return self._committer.available and self._log.gate.trusted
+
+    @property
+    def knows_revoked(self) -> bool:
+        """Whether it is known here what was revoked: else nobody is let in."""
+        return self._revoked.fresh
 
     @property
     def log(self) -> LogView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -69,7 +69,7 @@ class Replay:
         self._last_us: int | None = None
         self._sealed = False
 
-    async def steps(self, row: SessionRow) -> AsyncIterator[Step | None]:
+    async def steps(self, row: SessionRow) -> AsyncGenerator[Step | None, None]:
         """Yield what is recorded of the session; where it is followed, go on with what comes.
 
         ``None`` says that nothing happened for a while. A following ends with the seal; without it after a quarter of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import NoReturn
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from countersign.recorder.leaf import to_event
 from countersign.recorder.ports import ReadStore, SessionRow, StoredEvent, StoredFact
 from countersign.recorder.replaying import Incomplete, Replay
 from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.runtime.revocations import Ended
 
 MAX_REPLAYS = 32
 # So that those who only wait for what comes leave room for others.
@@ -74,7 +75,7 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         principal = await self._door.admit(request, request.session_id, context)
         try:
             row = await self._session(principal, request, request.session_id, context)
-        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
+        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError, Ended) as error:
             await _abort(context, error)
         return session_pb2.GetSessionResponse(session=to_session(row))
 
@@ -90,13 +91,13 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
             wanted = manner(request)
             row = await self._session(principal, request, request.session_id, context)
             replay = Replay(self._store, wanted, is_over=lambda: self._draining, sleep=self._sleep)
-            async for step in replay.steps(row):
+            async for step in self._door.until_ended(principal, replay.steps(row)):
                 await self._still(principal, context)
                 event = None if step is None else _recorded(step.stored, step.event)
                 if event is not None and step is not None:
                     event.body_erased = step.stored.body is None
                 yield session_pb2.ReplaySessionResponse(event=event)
-        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
+        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError, Ended) as error:
             await _abort(context, error)
         finally:
             self._replays -= 1
@@ -110,17 +111,17 @@ class SessionServer(session_pb2_grpc.SessionServiceServicer):
         await self._refuse_too_many(context)
         self._replays += 1
         try:
-            async for answer in self._calls(principal, request, context):
+            async for answer in self._door.until_ended(principal, self._calls(principal, request, context)):
                 await self._still(principal, context)
                 yield answer
-        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError) as error:
+        except (BadQuestion, NotAudited, DatabaseUnavailable, LookupError, Ended) as error:
             await _abort(context, error)
         finally:
             self._replays -= 1
 
     async def _calls(
         self, principal: Principal, request: session_pb2.StreamCallsRequest, context: Context
-    ) -> AsyncIterator[session_pb2.StreamCallsResponse]:
+    ) -> AsyncGenerator[session_pb2.StreamCallsResponse, None]:
         one = event_id(request)
         if one is not None:
             await self._door.audited(principal, request, str(one), context)

@@ -59,10 +59,10 @@ _INSERT_EVENT = (
 )
 _INSERT_BODY = b"INSERT INTO countersign.bodies " + BODY_COLUMNS + b" VALUES (%s, %s, %s, %s, %s)"
 _NEW_SESSION = b"""
-    INSERT INTO countersign.sessions (issuer, subject, groups, kind, token_id, target, first_index,
+    INSERT INTO countersign.sessions (issuer, subject, groups, kind, token_id, known_as, target, first_index,
         first_time_us, last_time_us, event_count, allowed_count, denied_count, refused_count, finding_count,
         ended, continues, touched_at, session_id)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _MORE_OF_SESSIONS = b"""
     UPDATE countersign.sessions AS s SET
         first_time_us = least(s.first_time_us, more.first_us), last_time_us = greatest(s.last_time_us, more.last_us),
@@ -73,12 +73,13 @@ _MORE_OF_SESSIONS = b"""
         AS more (session_id, first_us, last_us, events, allowed, denied, refused, findings)
     WHERE s.session_id = more.session_id"""
 _NAME_SESSION = b"""
-    UPDATE countersign.sessions SET issuer = %s, subject = %s, groups = %s, kind = %s, token_id = %s
+    UPDATE countersign.sessions SET issuer = %s, subject = %s, groups = %s, kind = %s, token_id = %s, known_as = %s
     WHERE session_id = %s"""
 # What goes on from a session is its principal's, also when it begins with an answer: usage, lists and holds ask whose.
 _INHERIT_WHO = b"""
     UPDATE countersign.sessions AS s
-    SET issuer = b.issuer, subject = b.subject, groups = b.groups, kind = b.kind, token_id = b.token_id
+    SET issuer = b.issuer, subject = b.subject, groups = b.groups, kind = b.kind, token_id = b.token_id,
+        known_as = b.known_as
     FROM countersign.sessions AS b WHERE s.session_id = %s AND b.session_id = s.continues"""
 _END_SESSION = b"UPDATE countersign.sessions SET ended = true WHERE session_id = %s"
 _SEAL_SESSION = b"""
@@ -336,7 +337,7 @@ def _new_session(change: SessionChange, now: datetime) -> tuple[object, ...]:
 
 def _who(change: SessionChange) -> tuple[object, ...]:
     who = change.who
-    return who.issuer, who.subject, list(who.groups), who.kind, who.token_id
+    return who.issuer, who.subject, list(who.groups), who.kind, who.token_id, list(who.known_as)
 
 
 def _counts(change: SessionChange) -> tuple[int, int, int, int, int]:

@@ -126,7 +126,12 @@ class _Reading:
             self._known((*path, "principal", "issuer"), given.issuer, issuers, "issuer")
         self._known((*path, "principal", "kind"), given.kind, list(PrincipalKind), "kind of principal")
         kind = PrincipalKind(given.kind) if given.kind in list(PrincipalKind) else PrincipalKind.PERSON
-        return Principal(given.issuer or issuers[0], given.subject, tuple(given.groups), kind, NOT_VERIFIED)
+        if given.actors and kind is not PrincipalKind.AGENT:
+            self._add((*path, "principal", "actors"), "whoever acts for somebody is an agent", "add `kind: agent`")
+        return Principal(
+            *(given.issuer or issuers[0], given.subject, tuple(given.groups), kind, NOT_VERIFIED, tuple(given.actors)),
+            token_subject=given.token_subject or "",
+        )
 
     def _call(self, path: Path, shape: CallShape) -> Call | None:
         self._known((*path, "target"), shape.target, sorted(self._config.targets), "target")

@@ -19,6 +19,10 @@ class PrincipalShape(Shape):
     groups: Annotated[list[Text], Field(max_length=1_000)] = Field(default_factory=list, description="its groups")
     kind: Text = Field(default="person", description="person, agent or machine")
     issuer: Text | None = Field(default=None, description="one under `identity:`; the first, unless given")
+    actors: Annotated[list[Text], Field(max_length=4)] = Field(
+        default_factory=list, description="who acts for it, the one that acts now first; for an agent only"
+    )
+    token_subject: Text | None = Field(default=None, description="what the token calls it, where that is another name")
 
 
 class CallShape(Shape):

@@ -212,6 +212,9 @@ def whom_entries(rule: Rule, principal: Principal) -> Iterable[tuple[str, str]]:
     for entry in about.principals or ():
         if Glob(entry).matches(principal.subject):
             yield "principals", entry
+    for entry in about.actors or ():
+        if any(map(Glob(entry).matches, principal.actors[:1])):
+            yield "actors", entry
 
 
 def _past_selection(trace: RuleTrace) -> bool:

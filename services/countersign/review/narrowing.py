@@ -147,6 +147,7 @@ class Narrowing:
             about,
             groups=self._used_entries(rule, "groups", use),
             principals=self._used_entries(rule, "principals", use),
+            actors=self._used_entries(rule, "actors", use),
             targets=self._used_targets(rule, use),
             methods=names.get("methods", about.methods),
             tools=names.get("tools", about.tools),
@@ -205,7 +206,7 @@ class Narrowing:
         effect = rule.effect.value
         stated = raw[effect]
         assert isinstance(stated, dict)
-        fields = ("groups", "principals", "kind", "targets", "methods", *NAMED.values())
+        fields = ("groups", "principals", "kind", "actors", "targets", "methods", *NAMED.values())
         about: dict[str, Plain] = {}
         for field in fields:
             entries = None if field == "kind" else getattr(now.selector, field)
@@ -224,7 +225,7 @@ class Narrowing:
     def _told(self, rule: Rule, now: Rule) -> str:
         changed = [
             field
-            for field in ("groups", "principals", "targets", "methods", *NAMED.values())
+            for field in ("groups", "principals", "actors", "targets", "methods", *NAMED.values())
             if getattr(rule.selector, field) != getattr(now.selector, field)
         ]
         return f"{', '.join(changed)} as used"

@@ -66,6 +66,8 @@ def _goes_with(rule: Rule, other: Rule, shared: frozenset[str], targets: Collect
         return True
     if mine.kinds not in (None, theirs.kinds) or mine.principals not in (None, theirs.principals):
         return False
+    if mine.actors not in (None, theirs.actors):
+        return False
     if mine.groups is None or mine.groups == theirs.groups:
         return True
     known = GlobSet(mine.groups)

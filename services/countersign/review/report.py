@@ -225,7 +225,7 @@ def unused_grants(policy: PolicyText, use: GrantUse) -> tuple[GrantLine, ...]:
                 said += f"; callers connected by it {needed.connected:,} times, and used nothing of it"
             lines.append(GrantLine(line_id("grant", rule.name), rule.name, "", "", said))
             continue
-        for name in ("groups", "principals", "targets", "methods", "tools", "prompts", "resources"):
+        for name in ("groups", "principals", "actors", "targets", "methods", "tools", "prompts", "resources"):
             entries: tuple[str, ...] | None = getattr(rule.selector, name)
             for entry in entries or ():
                 if not needed.entries.get((name, entry)):

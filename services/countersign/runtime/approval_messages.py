@@ -129,6 +129,9 @@ def question_message(question: Question) -> broker_pb2.AskRequest:
         waiter=waiter_message(question.waiter),
         source_address=question.source_address,
         traceparent=question.traceparent,
+        caller_issued_s=question.caller_issued_s,
+        caller_signed_in=question.caller_signed_in,
+        caller_token_subject=question.caller_token_subject,
     )
 
 
@@ -156,6 +159,9 @@ def question_of(message: broker_pb2.AskRequest) -> Question:
         waiter=waiter_of(message.waiter),
         source_address=message.source_address,
         traceparent=message.traceparent,
+        caller_issued_s=message.caller_issued_s,
+        caller_signed_in=message.caller_signed_in,
+        caller_token_subject=message.caller_token_subject,
     )
 
 

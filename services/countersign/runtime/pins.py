@@ -99,6 +99,7 @@ class _Said:
 
     output_schema: JsonValue = None
     description: str = ""
+    repeatable: bool = False
 
 
 @dataclass(slots=True)
@@ -216,6 +217,16 @@ class PinnedTools:
         """Return what an accepted tool says that it does, masked; empty when nothing is known of that."""
         return (await self._accepted(target, tool)).description
 
+    async def repeatable(self, target: str, tool: str) -> bool:
+        """Say whether a tool, offered as it was accepted, says that it reads only or may as well be called twice.
+
+        (MCP, schema, ``ToolAnnotations``.) False when nothing is known of that.
+        """
+        pin = self.pin(target, tool)
+        if pin is None or pin.state is not PinState.ACCEPTED:
+            return False
+        return (await self._accepted(target, tool)).repeatable
+
     async def _accepted(self, target: str, tool: str) -> _Said:
         pin = self.pin(target, tool)
         if pin is None or not pin.accepted or self._channel is None:
@@ -295,7 +306,9 @@ def _said_in(definition: str) -> _Said:
     members = root if isinstance(root, dict) else {}
     description = members.get("description")
     is_text = isinstance(description, str) and not isinstance(description, Number)
-    return _Said(members.get("outputSchema"), str(description) if is_text else "")
+    hints = members.get("annotations")
+    hinted = isinstance(hints, dict) and (hints.get("readOnlyHint") is True or hints.get("idempotentHint") is True)
+    return _Said(members.get("outputSchema"), str(description) if is_text else "", hinted)
 
 
 def _take_in(targets: dict[str, _Known], told: tools_pb2.WatchToolsResponse) -> set[str]:

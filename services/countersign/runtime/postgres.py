@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
@@ -115,7 +116,7 @@ class Readers:
             reconnect_timeout=wait_s,
             max_idle=60.0,
             open=False,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
         )
 
     @asynccontextmanager
@@ -134,6 +135,14 @@ class Readers:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+
+
+async def _check(connection: psycopg.AsyncConnection) -> None:
+    """Raise when the server is gone. It is asked only when it said something: that it ends, or that it has ended."""
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    if said.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 class Writers:

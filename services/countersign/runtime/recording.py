@@ -58,6 +58,7 @@ _KINDS = MappingProxyType(
         EventKind.ERASED: event_pb2.EVENT_KIND_ERASED,
         EventKind.HOLD: event_pb2.EVENT_KIND_HOLD,
         EventKind.REVIEWED: event_pb2.EVENT_KIND_REVIEWED,
+        EventKind.REVOKED: event_pb2.EVENT_KIND_REVOKED,
     }
 )
 _OUTCOMES = MappingProxyType(
@@ -344,6 +345,8 @@ def _principal(principal: Principal) -> event_pb2.Principal:
         kind=principal.kind.value,
         token_id=principal.token_id,
         actors=principal.actors,
+        token_subject=principal.token_subject,
+        signed_in=principal.signed_in,
     )
 
 

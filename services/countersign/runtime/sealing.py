@@ -7,6 +7,7 @@ These come of it, each by a key of its own derived (HKDF, RFC 5869) from the dep
 - the principal that authz vouches for towards the recorder: AES-GCM with an age limit;
 - the state of a call that waits for approval, which a modern client holds between its tries: AES-GCM, bound likewise;
 - the id of a task that stands for such a wait: AES-SIV, bound likewise, so that it stays the same;
+- the mark of a credential that a target was shown, by which masker finds it in answers: HMAC-SHA-256;
 - the mark of a changed request, by which masker knows what authz judged: HMAC-SHA-256;
 - the token by which our services and Envoy know one another where anybody could connect: ``service_token``;
 - the key of hashed values: ``hash_key``; those of tokens: see ``runtime.token_keys``.
@@ -28,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from countersign.model.principal import Principal, PrincipalKind
+from countersign.model.principal import Principal
 
 KEY_BYTES = 32
 PRINCIPAL_MAX_AGE_S = 60
@@ -115,6 +116,7 @@ class Sealer:
         self._sessions = AESSIV(derived(key, b"countersign mcp session", 64))
         self._principals = AESGCM(derived(key, b"countersign principal", 32))
         self._requests = derived(key, b"countersign judged request", 32)
+        self._shown = derived(key, b"countersign shown credential", 32)
         self._waits = AESGCM(derived(key, b"countersign waiting call", 32))
         self._tasks = AESSIV(derived(key, b"countersign task", 64))
         self._clock = clock
@@ -183,19 +185,13 @@ class Sealer:
         """Return what tells this body of a request from every other, and nothing of what it says."""
         return _to_text(hmac.digest(self._requests, body, "sha256"))
 
+    def mark_shown(self, value: bytes) -> str:
+        """Return what tells this credential from every other text, and nothing of what it is."""
+        return _to_text(hmac.digest(self._shown, value, "sha256")[:16])
+
     def seal_principal(self, principal: Principal) -> str:
         """Return a text by which the recorder knows for the next minute who calls it."""
-        plain = json.dumps(
-            [
-                self._clock(),
-                principal.issuer,
-                principal.subject,
-                principal.groups,
-                principal.kind.value,
-                principal.token_id,
-                principal.actors,
-            ]
-        ).encode()
+        plain = json.dumps([self._clock(), principal.listed()]).encode()
         nonce = os.urandom(12)
         return _to_text(nonce + self._principals.encrypt(nonce, plain, None))
 
@@ -206,17 +202,10 @@ class Sealer:
             plain = self._principals.decrypt(raw[:12], raw[12:], None)
         except (InvalidTag, ValueError) as error:
             raise Unsealable("the caller is not vouched for by this gateway") from error
-        sealed_at, issuer, subject, groups, kind, token_id, actors = json.loads(plain)
+        sealed_at, listed = json.loads(plain)
         if not -PRINCIPAL_MAX_AGE_S <= self._clock() - sealed_at <= PRINCIPAL_MAX_AGE_S:
             raise Unsealable("the caller was vouched for too long ago")
-        return Principal(
-            issuer=issuer,
-            subject=subject,
-            groups=tuple(groups),
-            kind=PrincipalKind(kind),
-            token_id=token_id,
-            actors=tuple(actors),
-        )
+        return Principal.of_listed(listed)
 
 
 def _long_enough(key: bytes) -> bytes:

@@ -185,3 +185,19 @@ def cache_directory(env: Mapping[str, str]) -> Path | None:
     if env.get("XDG_CACHE_HOME"):
         return Path(env["XDG_CACHE_HOME"]) / "countersign"
     return Path(env["HOME"]) / ".cache" / "countersign" if env.get("HOME") else None
+
+
+def state_directory(env: Mapping[str, str] | None = None) -> Path | None:
+    """Where the commands keep what a person must have again: sign-ins (XDG Base Directory, `XDG_STATE_HOME`)."""
+    env = environment() if env is None else env
+    if env.get("XDG_STATE_HOME", "").startswith("/"):
+        return Path(env["XDG_STATE_HOME"]) / "countersign"
+    return Path(env["HOME"]) / ".local" / "state" / "countersign" if env.get("HOME") else None
+
+
+def can_browse(platform: str, env: Mapping[str, str] | None = None) -> bool:
+    """Whether a browser may open here; ``platform`` is ``sys.platform``."""
+    env = environment() if env is None else env
+    if platform != "linux":
+        return not env.get("SSH_CONNECTION")
+    return any(env.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

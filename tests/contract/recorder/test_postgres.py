@@ -85,6 +85,32 @@ async def test_readers_cannot_write(dsn: str) -> None:
     await readers.close()
 
 
+async def test_a_reader_that_the_server_ended_is_not_handed_out(dsn: str, connection: psycopg.AsyncConnection) -> None:
+    readers = Readers(dsn, application_name="ended", size=1)
+    pids = set()
+    for _ in range(3):
+        async with readers.connection() as reader:
+            pids.add(reader.info.backend_pid)
+            await reader.execute("SELECT 1")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ended'"
+        )
+    await readers.close()
+    assert len(pids) == 3
+
+
+async def test_a_reader_is_handed_out_without_a_word_to_the_server(
+    dsn: str, connection: psycopg.AsyncConnection
+) -> None:
+    readers = Readers(dsn, application_name="quiet", size=1)
+    async with readers.connection() as reader:
+        await reader.execute("SELECT 'the last word'")
+    async with readers.connection():
+        said = await connection.execute("SELECT query FROM pg_stat_activity WHERE application_name = 'quiet'")
+        assert await said.fetchall() == [("SELECT 'the last word'",)]
+    await readers.close()
+
+
 async def test_pages_are_bounded_by_bytes_and_begin_with_the_first_whatever_its_size(dsn: str) -> None:
     session = new_id()
     writer, reader = PostgresAppendStore(dsn), PostgresReadStore(dsn)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 
 from countersign.authz.assembling import judging
 from countersign.authz.envoy import Answer, Forward, Inquiry
+from countersign.credentials import Surroundings, TargetCredentials
 from countersign.identity import TokenVerifier
 from countersign.mcp import HttpRequest
 from countersign.model.principal import Principal, PrincipalKind
@@ -14,6 +16,7 @@ from countersign.runtime.approvals import ApproverClient, Broker
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from tests.support.revoking import FakeRevocations
 from tests.support.sinks import Sink
 from tests.support.standing import Tools, Used
 from tests.support.vaults import MemoryVault
@@ -40,11 +43,17 @@ class Verifier(TokenVerifier):
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.revocations = FakeRevocations()
 
     async def verify(self, authorization: str | None, audience: str) -> Principal:
         if self.error is not None:
             raise self.error
         return ALICE
+
+    def still(self, principal: Principal, session_id: str = "") -> None:
+        """See ``TokenVerifier``, of which this is all that is needed."""
+        self._revocations, self._clock = self.revocations, lambda: NOW_US / 1_000_000
+        super().still(principal, session_id)
 
 
 class Bench:
@@ -55,6 +64,7 @@ class Bench:
     ) -> None:
         self.sink, self.verifier = Sink(), Verifier()
         self.tools, self.used, self.vault = Tools(), Used(), MemoryVault()
+        self.credentials = TargetCredentials(Surroundings(time.monotonic, time.time, lambda: 0.5, new_id), most=100)
         assembled = judging(
             rulebook,
             self.verifier,
@@ -63,6 +73,8 @@ class Bench:
             self.used,
             self.vault,
             broker or ApproverClient(""),
+            self.verifier.revocations,
+            self.credentials,
             KEY,
             clock or (lambda: NOW_US),
             new_id,

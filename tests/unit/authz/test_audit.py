@@ -17,6 +17,7 @@ from tests.unit.authz.bench import ALICE, GATEWAY, NOW_US, SEALER, Bench, Verifi
 
 SESSIONS = "/countersign.api.recorder.v1.SessionService/ListSessions"
 REVIEW = "/countersign.api.access.v1.ToolReviewService/AcceptTools"
+REVOKE = "/countersign.api.access.v1.RevocationService/Revoke"
 APPROVALS = "/countersign.api.approvals.v1.ApprovalService/DecideApproval"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 CAROL = replace(ALICE, subject="carol", groups=("auditors",))
@@ -51,7 +52,7 @@ class Door:
         return await self._door.admit(Inquiry("audit", "", HttpRequest("POST", headers, b""), path, "192.0.2.7", ""))
 
 
-@pytest.mark.parametrize("path", [SESSIONS, REVIEW, APPROVALS])
+@pytest.mark.parametrize("path", [SESSIONS, REVIEW, REVOKE, APPROVALS])
 async def test_the_recorder_is_told_who_was_verified_and_never_gets_the_token(
     tmp_path: Path, rules_cache: Path, path: str
 ) -> None:
@@ -72,7 +73,7 @@ async def test_what_the_recorder_does_not_record_is_for_auditors_only(tmp_path: 
     assert isinstance(await Door(tmp_path, rules_cache, CAROL).ask(REFLECTION), Forward)
 
 
-@pytest.mark.parametrize("path", [SESSIONS, REVIEW, APPROVALS, REFLECTION])
+@pytest.mark.parametrize("path", [SESSIONS, REVIEW, REVOKE, APPROVALS, REFLECTION])
 async def test_nobody_gets_in_unidentified_and_the_attempt_is_recorded(
     tmp_path: Path, rules_cache: Path, path: str
 ) -> None:

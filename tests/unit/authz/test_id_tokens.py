@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import httpx
 import pytest
 
 from countersign.config import Issuer as ConfiguredIssuer
-from countersign.demo.issuer import Issuer
+from countersign.demo.issuer import Issuer, SigningKey
 from countersign.identity import TokenVerifier, Unidentified
-from countersign.identity.tokens import MAX_TOKEN_BYTES
+from countersign.identity.jws import MAX_TOKEN_BYTES
 from tests.support.issuer import FORGERIES, Mint
+from tests.support.revoking import FakeRevocations
 
 ISSUER = "http://127.0.0.1:1"
 CLIENT = "countersign-page"
@@ -21,6 +23,15 @@ NONCE = "n-1"
 class _SigningIn(Issuer):
     def claims(self, person: str, audience: str | Sequence[str]) -> dict[str, object]:
         return {**super().claims(person, audience), "nonce": NONCE}
+
+    def sign(
+        self,
+        claims: Mapping[str, object],
+        *,
+        headers: Mapping[str, object] | None = None,
+        key: SigningKey | None = None,
+    ) -> str:
+        return super().sign(claims, headers={"typ": "JWT", **(headers or {})}, key=key)
 
 
 MINT = Mint(_SigningIn(ISSUER))
@@ -34,7 +45,12 @@ def _answer(request: httpx.Request) -> httpx.Response:
 @pytest.fixture
 def verifier() -> TokenVerifier:
     issuers = (ConfiguredIssuer(ISSUER, audiences=("https://api.test",)), ConfiguredIssuer("http://127.0.0.1:2"))
-    return TokenVerifier(issuers, httpx.AsyncClient(transport=httpx.MockTransport(_answer)), cached=10)
+    return TokenVerifier(
+        issuers,
+        httpx.AsyncClient(transport=httpx.MockTransport(_answer)),
+        revocations=FakeRevocations(),
+        cached=10,
+    )
 
 
 async def _signed_in(verifier: TokenVerifier, token: str, issuer: str = ISSUER) -> str:
@@ -75,6 +91,13 @@ async def test_an_id_token_for_anything_else_does_not(verifier: TokenVerifier, c
         await _signed_in(verifier, MINT.token("alice", CLIENT, **changed))
 
 
+@pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "logout+jwt", "secevent+jwt", 7])
+async def test_what_says_that_it_is_no_id_token_signs_nobody_in(verifier: TokenVerifier, typ: object) -> None:
+    issuer = MINT.issuer
+    with pytest.raises(Unidentified):
+        await _signed_in(verifier, issuer.sign(issuer.claims("alice", CLIENT), headers={"typ": typ}))
+
+
 async def test_another_issuer_of_the_gateway_signs_nobody_in(verifier: TokenVerifier) -> None:
     with pytest.raises(Unidentified):
         await _signed_in(verifier, MINT.token("alice", CLIENT), issuer="http://127.0.0.1:2")
@@ -94,3 +117,13 @@ async def test_a_token_beyond_any_size_is_not_looked_at(verifier: TokenVerifier)
 async def test_an_id_token_is_no_bearer_token(verifier: TokenVerifier) -> None:
     with pytest.raises(Unidentified):
         await verifier.verify("Bearer " + MINT.token("alice", CLIENT), "https://gateway.test")
+
+
+async def test_nobody_signs_in_at_an_issuer_that_was_removed_while_its_keys_were_fetched(
+    verifier: TokenVerifier,
+) -> None:
+    under_way = asyncio.ensure_future(_signed_in(verifier, MINT.token("alice", CLIENT)))
+    await asyncio.sleep(0)
+    verifier.configure((ConfiguredIssuer("http://127.0.0.1:2"),), cached=10)
+    with pytest.raises(Unidentified, match="another issuer"):
+        await under_way

@@ -13,10 +13,11 @@ from jwt.warnings import InsecureKeyLengthWarning
 from countersign.config import Issuer as ConfiguredIssuer
 from countersign.demo.issuer import Issuer, SigningKey
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
-from countersign.identity.keys import FLOOR_S, FRESH_S, STALE_S
-from countersign.identity.tokens import MAX_TOKEN_BYTES
+from countersign.identity.jws import MAX_TOKEN_BYTES
+from countersign.identity.keys import FLOOR_S, FRESH_S, STALE_S, IssuerKeys
 from countersign.model.principal import PrincipalKind
 from tests.support.issuer import FORGERIES, Mint
+from tests.support.revoking import FakeRevocations
 
 ISSUER_URL = "http://127.0.0.1:1"
 RESOURCE = "https://gateway.test/orders/mcp"
@@ -33,8 +34,13 @@ class World:
         self.issuer = Issuer(ISSUER_URL)
         self.mint = Mint(self.issuer)
         self.client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+        self.revocations = FakeRevocations()
         self.verifier = TokenVerifier(
-            (ConfiguredIssuer(ISSUER_URL),), self.client, cached=100, monotonic=lambda: self.now_s
+            (ConfiguredIssuer(ISSUER_URL),),
+            self.client,
+            revocations=self.revocations,
+            cached=100,
+            monotonic=lambda: self.now_s,
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -163,10 +169,10 @@ async def test_no_forgery_is_taken(world: World, how: str) -> None:
         await world.verify(world.mint.forged("alice", RESOURCE, how))
 
 
-@pytest.mark.parametrize("missing", ["iss", "aud", "exp", "nbf", "sub"])
-async def test_a_token_without_a_required_claim_is_refused(world: World, missing: str) -> None:
+@pytest.mark.parametrize("missing", [("iss",), ("aud",), ("exp",), ("nbf", "iat"), ("sub",)], ids=" and ".join)
+async def test_a_token_without_a_required_claim_is_refused(world: World, missing: tuple[str, ...]) -> None:
     with pytest.raises(Unidentified):
-        await world.verify(world.mint.token("alice", RESOURCE, **{missing: None}))
+        await world.verify(world.mint.token("alice", RESOURCE, **dict.fromkeys(missing)))
 
 
 @pytest.mark.parametrize(
@@ -227,18 +233,19 @@ async def test_a_tricky_key_id_is_only_a_key_id(world: World, kid: str) -> None:
 
 
 async def test_a_remembered_token_is_verified_anew_past_its_end(world: World) -> None:
-    now_s = [0.0]
+    now_s = [time.time()]
     verifier = TokenVerifier(
         (ConfiguredIssuer(ISSUER_URL),),
         world.client,
+        revocations=FakeRevocations(),
         cached=100,
         clock=lambda: now_s[0],
         monotonic=lambda: world.now_s,
     )
     token = world.mint.token("alice", RESOURCE, exp=int(time.time()) + 2)
     await verifier.verify(f"Bearer {token}", RESOURCE)
-    # Its signature and claims are looked at again from here on; the library's clock still finds it good.
-    now_s[0] = time.time() + 3600
+    # Its signature and claims are looked at again from here on.
+    now_s[0] += 3600
     world.up = False
     world.now_s += STALE_S + 1
     with pytest.raises(IdentityUnavailable):
@@ -252,6 +259,36 @@ async def test_a_remembered_token_dies_with_its_key(world: World) -> None:
     world.now_s += FRESH_S + 1
     # The first call after that finds the keys old and has them fetched; from then on the old key is unknown.
     await world.verify(world.mint.token("alice", RESOURCE))
+    with pytest.raises(Unidentified):
+        await world.verify(token)
+
+
+async def test_a_key_that_is_taken_back_is_missed_though_nobody_calls_who_is_not_remembered(world: World) -> None:
+    token = world.mint.token("alice", RESOURCE)
+    await world.verify(token)
+    world.issuer.rotate(keep_old=False)
+    world.now_s += FRESH_S + 1
+    before = len(world.fetched)
+    await world.verify(token)
+    keys = world.verifier._keys[ISSUER_URL, ""]
+    assert isinstance(keys, IssuerKeys)
+    assert keys._fetching is not None
+    await keys._fetching
+    assert len(world.fetched) == before + 2
+    with pytest.raises(Unidentified):
+        await world.verify(token)
+
+
+async def test_an_issuer_that_takes_all_its_keys_back_has_nobody_left(world: World) -> None:
+    token, unknown = (
+        world.mint.token("alice", RESOURCE),
+        world.mint.forged("alice", RESOURCE, "a key that nobody published"),
+    )
+    await world.verify(token)
+    world.issuer._keys.clear()
+    world.now_s += FRESH_S + 1
+    with pytest.raises(Unidentified):
+        await world.verify(unknown)
     with pytest.raises(Unidentified):
         await world.verify(token)
 

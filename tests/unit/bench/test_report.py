@@ -20,6 +20,7 @@ from tests.bench.measure import DIRECT, GOVERNED, PLAIN, Measuring, Way
 from tests.bench.proofs import ProofFigures
 from tests.bench.recorder_figure import RecorderFigures
 from tests.bench.report import Report, machine
+from tests.bench.revocation import RevocationFigures
 from tests.bench.search_figure import SearchFigures
 from tests.bench.statements import DialectFigures
 from tests.bench.tables import tables
@@ -58,6 +59,7 @@ def report(*figures: Figures) -> Report:
         statements=(SQLITE, replace(SQLITE, dialect="all", missed=1)),
         masking=MASKING,
         others_cpu_share=0.1,
+        revocation=RevocationFigures(50, 200, 1_000, 18, 1_000.1, 60, 5),
     )
 
 
@@ -74,6 +76,9 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "stored for an event": (1_601, False),
         "lists of sessions at 1,000,000 events, p95": (200, True),
         "searches at 1,000,000 events, p95": (200.1, False),
+        "a stream is cut after its caller was revoked, p99": (1_000, True),
+        "a held call ends after its caller was revoked, p99": (1_000.1, False),
+        "asking whether a caller is revoked": (5, True),
         "inclusion proof in a log of 1,000,000, p95": (20, True),
         "peak memory of authz": (121, False),
         "peak memory of masker": (100, True),
@@ -103,6 +108,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
         recorder=None,
         search=None,
         proofs=None,
+        revocation=None,
         decisions=(),
         statements=(),
         masking=None,

@@ -174,6 +174,14 @@ def test_explain_as_json_holds_the_decision_and_the_rules(tmp_path: Path) -> Non
     assert (told["from"], told["recorded_decision"]) == ("192.0.2.7", None)
 
 
+def test_explain_takes_whoever_is_acted_for_for_an_agent(tmp_path: Path) -> None:
+    asked: tuple[str | Path, ...] = ("explain", "-c", write(tmp_path), *ALICE_READS)
+    asked += ("--actor", "bot", "--actor", "planner")
+    told = json.loads(run(*asked, "--json").stdout)["principal"]
+    assert (told["kind"], told["actors"]) == ("agent", ["bot", "planner"])
+    assert "alice through bot, planner (agent" in run(*asked).stdout
+
+
 def test_explain_reads_arguments_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
     file, arguments = write(tmp_path, LIMITED), tmp_path / "args.json"
     arguments.write_text('{"limit": 5}')

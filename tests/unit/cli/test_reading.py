@@ -18,7 +18,7 @@ from countersign.api.recorder.v1 import event_pb2, search_pb2, session_pb2
 from countersign.cli import following, reading, search, sessions, show, tail
 from countersign.model.decision import Outcome
 from countersign.model.event import Event, EventKind, Finding
-from tests.support.events import decision, new_id, request, response
+from tests.support.events import ALICE, decision, new_id, request, response
 from tests.unit.cli.records import TOKEN, Script, page, recorded, seal, serving
 
 app = typer.Typer()
@@ -307,6 +307,16 @@ def test_a_tail_says_of_each_event_whose_it_is(script: Script, options: list[str
     assert script.followed[0].from_index == 7
     assert all(word in asked for word in (one[:8], "orders", "alice", "tools/call query", "allow"))
     assert all(word in answer for word in (one[:8], "answer to tools/call query", "EMAIL (1)", "2 rows"))
+
+
+def test_a_tail_says_who_revoked_whom_and_why(script: Script, options: list[str]) -> None:
+    told = request(kind=EventKind.REVOKED, method="Revoke", name="mallory\x1b[2J", target="countersign")
+    by_olga = replace(told, event_id=new_id(), reason="case 17", principal=replace(ALICE, subject="olga"))
+    by_issuer = replace(told, event_id=new_id(), reason="logged out", principal=None, decision=None)
+    script.events = recorded(by_olga, by_issuer)
+    [operator, issuer] = run("tail", "--event", "revocation", *options).stdout.splitlines()
+    assert all(word in operator for word in ("countersign", "olga", "Revoke mallory\\x1b[2J", "allow", "case 17"))
+    assert all(word in issuer for word in ("an issuer told", "Revoke mallory\\x1b[2J", "logged out"))
 
 
 def test_a_tail_that_never_reaches_anybody_ends(script: Script, options: list[str]) -> None:

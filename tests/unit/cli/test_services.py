@@ -20,6 +20,7 @@ NEEDLESS = {
         "countersign.masking",
         "countersign.authz",
         "countersign.masker",
+        "countersign.identity",
         "kingfisher_sdk",
         "hyperscan",
         "httpx",
@@ -33,7 +34,14 @@ NEEDLESS = {
         "kingfisher_sdk",
         "hyperscan",
     },
-    "masker": {"countersign.authz", "countersign.recorder", "psycopg", "httpx", "opentelemetry.sdk"},
+    "masker": {
+        "countersign.authz",
+        "countersign.recorder",
+        "countersign.identity",
+        "psycopg",
+        "httpx",
+        "opentelemetry.sdk",
+    },
     "authz": {"countersign.masker", "countersign.recorder", "psycopg", "opentelemetry.sdk"},
 }
 
@@ -44,3 +52,13 @@ def test_a_service_imports_nothing_that_only_others_use(service: str) -> None:
     loaded = set(ended.stdout.split())
     assert f"countersign.cli.wiring.{service}" in loaded
     assert not loaded & NEEDLESS[service]
+
+
+@pytest.mark.parametrize("command", ["countersign.cli.main", "countersign.cli.services"])
+def test_what_keeps_a_service_from_serving_is_one_line(command: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", command, "serve", "authz"], capture_output=True, text=True, env={}, timeout=60
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: COUNTERSIGN_")

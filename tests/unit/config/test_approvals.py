@@ -15,7 +15,7 @@ from countersign.config.types import (
     Channel,
     EmailChannel,
     GatewayConfig,
-    SignIn,
+    SignInClient,
     SlackChannel,
     TeamsChannel,
     WebhookChannel,
@@ -235,7 +235,7 @@ def test_the_section_says_how_calls_wait_and_how_people_hear(tmp_path: Path) -> 
     assert (approvals.hold_s, approvals.pending_per_principal) == (0.5, 3)
     assert approvals.sign_in is not None
     assert approvals.sign_in.client_secret is not None
-    assert replace(approvals.sign_in, client_secret=None) == SignIn("https://login.example.com", "cs")
+    assert replace(approvals.sign_in, client_secret=None) == SignInClient("https://login.example.com", "cs")
     pager, owners, teams, mail = approvals.channels
     assert [(each.name, each.groups) for each in approvals.channels] == [
         ("pager", ()), ("owners", ("owners",)), ("teams", ()), ("mail", ()),

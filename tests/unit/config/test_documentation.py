@@ -1,4 +1,5 @@
-"""docs/gateway-yaml.md says what is so: its examples load, and its words are those of conditions and of the schema."""
+"""docs/gateway-yaml.md says what is so: its examples load, as do those of README and of what is said of the portal, and
+its words are those of conditions and of the schema."""
 
 from __future__ import annotations
 
@@ -34,13 +35,21 @@ from countersign.config.shape_rules import RateLimitShape, RuleShape, SelectorSh
 from countersign.model.rule import VALIDATORS, Window
 from countersign.policy import VOCABULARY, compile_condition
 from countersign.statements import StatementClass
+from tests.unit.config.test_portal import certificate
 
-TEXT = (Path(__file__).parents[3] / "docs" / "gateway-yaml.md").read_text()
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "docs" / "gateway-yaml.md").read_text()
+TOLD = [
+    TEXT,
+    *((ROOT / name).read_text() for name in ("README.md", "docs/sign-in.md", "docs/saml.md", "docs/revocation.md")),
+]
+EXAMPLES = [example for text in TOLD for example in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
 ENV = {
     "ORDERS_TOKEN": "orders-" + "token",
     "RECORD_DSN": "postgresql://" + "somewhere/record",
-    **dict.fromkeys(("SIGN_IN_SECRET", "SLACK_TOKEN", "SLACK_SIGNING_SECRET", "OTLP_TOKEN"), "made-" + "up"),
+    **dict.fromkeys(
+        ("SIGN_IN_SECRET", "SIGNALS_TOKEN", "SLACK_TOKEN", "SLACK_SIGNING_SECRET", "OTLP_TOKEN"), "made-" + "up"
+    ),
     "PAGER_SECRET": "whsec_" + "A" * 44,
     "TEAMS_URL": "https://teams.example/" + "workflow?sig=1",
 }
@@ -49,16 +58,16 @@ version: 1
 gateway: {url: "https://mcp.example.com"}
 identity: {oidc: [{issuer: "https://login.example.com"}]}
 targets: {orders: {mcp: "https://orders.example/mcp"}}
+rules: [{name: base, allow: {groups: [base]}}]
 """
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_is_taken(tmp_path: Path, example: str) -> None:
-    text = example if example.startswith("version:") else BASE + example
-    if "\nrules:" not in f"\n{text}":
-        text += "rules: [{name: base, allow: {groups: [base]}}]\n"
+    rest = [line for line in BASE.splitlines() if f"\n{line.partition(':')[0]}:" not in f"\n{example}"]
+    certificate(tmp_path / "company.pem")
     file = tmp_path / "gateway.yaml"
-    file.write_text(text)
+    file.write_text("\n".join([*rest, example]))
     assert load(file, ENV).rules
 
 

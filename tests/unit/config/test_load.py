@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from countersign.config import ConfigRefused, Issuer, Limits, Problem, Secret, Target, load
+from countersign.config.types_credentials import Bearer, Credential, Stated
 from countersign.model.rule import Effect, Mask, Rule, Selector
 from tests.unit.config.files import ENV, GOOD, TOKEN, edited, loaded, refused
+
+BEARER = Credential(Bearer(Stated(Secret(TOKEN))))
 
 
 def test_the_file_of_the_documentation_loads_whole(tmp_path: Path) -> None:
@@ -19,7 +22,7 @@ def test_the_file_of_the_documentation_loads_whole(tmp_path: Path) -> None:
     assert config.url == "http://127.0.0.1:8080"
     assert config.issuers == (Issuer("http://127.0.0.1:8090", "groups", ()),)
     assert config.targets == {
-        "orders": Target("orders", "http://127.0.0.1:9000/mcp", Secret(TOKEN), "http://127.0.0.1:8080/orders/mcp")
+        "orders": Target("orders", "http://127.0.0.1:9000/mcp", BEARER, "http://127.0.0.1:8080/orders/mcp")
     }
     assert config.rules == (
         Rule(

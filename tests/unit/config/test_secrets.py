@@ -11,13 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from countersign.config import ConfigRefused, Secret, SecretUse, load
+from countersign.config import ConfigRefused, GatewayConfig, Secret, SecretUse, load
+from countersign.config.types_credentials import Bearer, Stated
 from tests.unit.config.files import ENV, GOOD, TOKEN, edited, loaded, pointed_at, refused
 
 SOURCE = "{env: ORDERS_TOKEN}"
 FROM_FILE = edited(SOURCE, "{file: token}")
 LITERAL = "sk-" + "live-" + "0123456789abcdef"
 DSN = "recording: {mode: required, postgres: {env: DSN}}"
+
+
+def bearer_of(config: GatewayConfig) -> Secret:
+    credential = config.targets["orders"].credential
+    assert credential is not None
+    assert isinstance(credential.how, Bearer)
+    assert isinstance(credential.how.token, Stated)
+    return credential.how.token.secret
 
 
 def private(path: Path, data: bytes, mode: int = 0o600) -> Path:
@@ -29,13 +38,13 @@ def private(path: Path, data: bytes, mode: int = 0o600) -> Path:
 @pytest.mark.parametrize("data", [TOKEN, TOKEN + "\n", TOKEN + "\r\n"])
 def test_a_file_gives_its_one_line(tmp_path: Path, data: str) -> None:
     private(tmp_path / "token", data.encode())
-    assert loaded(tmp_path, FROM_FILE).targets["orders"].credential == Secret(TOKEN)
+    assert bearer_of(loaded(tmp_path, FROM_FILE)) == Secret(TOKEN)
 
 
 def test_a_relative_file_is_relative_to_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     private(tmp_path / "token", TOKEN.encode(), 0o640)
-    assert loaded(tmp_path, FROM_FILE).targets["orders"].credential == Secret(TOKEN)
+    assert bearer_of(loaded(tmp_path, FROM_FILE)) == Secret(TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +146,7 @@ def test_every_form_of_dsn_is_taken(tmp_path: Path, dsn: str) -> None:
 
 def test_a_secret_shows_in_no_rendering(tmp_path: Path) -> None:
     config = loaded(tmp_path, GOOD)
-    secret = config.targets["orders"].credential
-    assert secret is not None
+    secret = bearer_of(config)
     assert secret.reveal() == TOKEN
     for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r}", "%s" % secret, repr(config), str([secret])):  # noqa: UP031  # every way of formatting
         assert TOKEN not in shown
@@ -178,8 +186,7 @@ recording: {mode: required, postgres: {env: POSTGRES_DSN}}
 """
     )
     config = load(path, {}, reads=frozenset())
-    unread = config.targets["orders"].credential
-    assert unread is not None
+    unread = bearer_of(config)
     with pytest.raises(PermissionError):
         unread.reveal()
     with pytest.raises(ConfigRefused, match="ORDERS_TOKEN"):

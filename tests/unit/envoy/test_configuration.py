@@ -30,6 +30,15 @@ masks: {pii: {detect: [email]}, tokens: {detect: [email], replace: tokenize}}
 rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
 telemetry: {otlp: "http://127.0.0.1:4318"}
 """
+RENEWING = GATEWAY.replace(
+    "masks: {pii",
+    """  crm:
+    mcp: "https://crm.test/mcp"
+    credential:
+      oauth: {token_url: "https://idp.test/token", client_id: gateway, client_secret: {env: ORDERS_TOKEN}}
+masks: {pii""",
+    1,
+)
 CREDENTIAL = "target-" + "credential"
 TOKEN = "service-" + "token"
 AUTHZ, MASKER = "envoy.filters.http.ext_authz", "envoy.filters.http.ext_proc"
@@ -85,7 +94,11 @@ def test_the_real_envoy_takes_the_configuration(files: EnvoyFiles) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_real_envoy_takes_the_files_that_it_watches(files: EnvoyFiles) -> None:
+@pytest.mark.parametrize("text", [GATEWAY, RENEWING], ids=["as it is", "with a credential that is renewed"])
+def test_the_real_envoy_takes_the_files_that_it_watches(
+    tmp_path: Path, wiring: Wiring, files: EnvoyFiles, text: str
+) -> None:
+    write_dynamic(config(tmp_path, text), wiring, files)
     # It validates nothing but its bootstrap: so there they go.
     whole = json.loads(files.bootstrap.read_text())
     (table,) = json.loads(files.routes.read_text())["resources"]
@@ -102,6 +115,29 @@ def test_the_real_envoy_takes_the_files_that_it_watches(files: EnvoyFiles) -> No
 
 def without_type(resource: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in resource.items() if name != "@type"}
+
+
+def test_only_attempts_at_targets_whose_credential_can_be_renewed_are_looked_at(
+    tmp_path: Path, wiring: Wiring, files: EnvoyFiles
+) -> None:
+    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+    def filtered() -> dict[str, list[str]]:
+        clusters = json.loads(files.clusters.read_text())["resources"]
+        each = {one["name"].split("_")[1]: one["typed_extension_protocol_options"][options] for one in clusters}
+        return {name: [part["name"] for part in one.get("http_filters", ())] for name, one in each.items()}
+
+    def counted() -> bool:
+        (table,) = json.loads(files.routes.read_text())["resources"]
+        return bool(table["virtual_hosts"][0].get("include_request_attempt_count", False))
+
+    assert filtered() == {"orders": [], "billing": []}
+    assert not counted()
+    write_dynamic(config(tmp_path, RENEWING), wiring, files)
+    codec = "envoy.filters.http.upstream_codec"
+    seen = filtered()
+    assert (seen["orders"], seen["billing"], seen["crm"][-1]) == ([], [], codec)
+    assert counted()
 
 
 def test_no_credential_is_in_envoys_files(files: EnvoyFiles) -> None:
@@ -229,6 +265,45 @@ def test_without_an_approver_nothing_is_served_in_its_place(files: EnvoyFiles, w
     assert validated(files.bootstrap).returncode == 0
 
 
+PORTAL = GATEWAY + 'portal: {oidc: [{issuer: "https://idp.test", client_id: us}]}\n'
+
+
+def test_the_portal_gets_what_browsers_and_issuers_send_it(files: EnvoyFiles, wiring: Wiring, tmp_path: Path) -> None:
+    there = replace(wiring, portal_http="portal:9001")
+    write_dynamic(config(tmp_path, PORTAL), there, files)
+    write_bootstrap(config(tmp_path, PORTAL), there, files)
+    assert validated(files.bootstrap).returncode == 0
+    led = [one for one in listed_routes(files) if one.get("route", {}).get("cluster") == "countersign_portal"]
+    assert [one["match"] for one in led] == [
+        {"path_separated_prefix": "/portal"},
+        {"path": "/.well-known/oauth-authorization-server/portal"},
+        {"path": "/.well-known/openid-configuration/portal"},
+    ]
+    for route in led:
+        # Cookies of browsers, and bearer tokens of those who tell of security events.
+        assert "request_headers_to_remove" not in route
+        [token] = route["request_headers_to_add"]
+        assert token["header"] == {"key": "x-countersign-service", "value": TOKEN}
+        assert token["append_action"] == "OVERWRITE_IF_EXISTS_OR_ADD"
+        filters = route["typed_per_filter_config"]
+        assert filters[AUTHZ]["disabled"]
+        assert filters[MASKER]["disabled"]
+        assert filters[BUFFER]["buffer"]["max_request_bytes"] == 640 * 1024
+    [document] = [
+        json.loads(one["direct_response"]["body"]["inline_string"])
+        for one in listed_routes(files)
+        if one["match"].get("path") == "/.well-known/oauth-protected-resource/orders/mcp"
+    ]
+    assert document["authorization_servers"] == ["https://gateway.test/portal", "https://idp.test"]
+
+
+def test_without_a_portal_nothing_is_served_in_its_place(files: EnvoyFiles, wiring: Wiring, tmp_path: Path) -> None:
+    write_dynamic(config(tmp_path), replace(wiring, portal_http="portal:9001"), files)
+    assert "countersign_portal" not in files.routes.read_text()
+    write_dynamic(config(tmp_path, PORTAL), wiring, files)
+    assert "countersign_portal" not in files.routes.read_text()
+
+
 def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
     table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     bodies = [
@@ -240,6 +315,30 @@ def test_metadata_names_the_gateway_as_the_resource(files: EnvoyFiles) -> None:
         "https://gateway.test",
         None,
     }
+
+
+ONLY = """{issuer: "https://token.actions.githubusercontent.com", only_machines: true}]
+  machines: {ci: {issuer: "https://token.actions.githubusercontent.com", claims: {repository: acme/payments}}}"""
+
+
+@pytest.mark.parametrize(
+    ("oidc", "servers"),
+    [('{issuer: "https://idp.test"}, ', ["https://idp.test"]), ("", None)],
+    ids=["people, too", "machines only"],
+)
+def test_nobody_is_sent_to_sign_in_where_only_machines_do(
+    files: EnvoyFiles, wiring: Wiring, tmp_path: Path, oidc: str, servers: list[str] | None
+) -> None:
+    text = GATEWAY.replace('identity: {oidc: [{issuer: "https://idp.test"}]}', f"identity:\n  oidc: [{oidc}{ONLY}")
+    write_dynamic(config(tmp_path, text), wiring, files)
+    texts = [
+        route["direct_response"]["body"]["inline_string"]
+        for route in listed_routes(files)
+        if "direct_response" in route
+    ]
+    told = [json.loads(text) for text in texts if '"resource"' in text]
+    assert told
+    assert all(one.get("authorization_servers") == servers for one in told)
 
 
 def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, wiring: Wiring, tmp_path: Path) -> None:
@@ -274,3 +373,12 @@ def test_a_stream_that_asks_by_reflection_is_bounded_in_time(files: EnvoyFiles) 
     table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     (route,) = [route for route in table if route["match"].get("prefix") == "/grpc.reflection."]
     assert route["route"]["idle_timeout"] == "30s"
+
+
+def test_operators_reach_revocations_and_nobody_the_feed_of_them(files: EnvoyFiles) -> None:
+    table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
+    prefixes = [route["match"].get("prefix", "") for route in table]
+    assert "/countersign.api.access.v1.RevocationService/" in prefixes
+    feed = "/countersign.api.access.v1.RevocationFeedService/ApplyRevocations"
+    # The last one answers 404 to all that no other takes.
+    assert not any(prefix and feed.startswith(prefix) for prefix in prefixes if prefix != "/")

@@ -22,7 +22,7 @@ from tests.support.exporting import fact, message_fact
 
 SCHEMA = json.loads((Path(__file__).parent / "ocsf" / "api_activity-1.5.0.json").read_text())
 CHECKED = jsonschema.Draft202012Validator(SCHEMA)
-AGENT = replace(ALICE, kind=PrincipalKind.AGENT, actors=("bot", "other"))
+AGENT = replace(ALICE, kind=PrincipalKind.AGENT, actors=("bot", "other"), token_subject="00u1", signed_in="sid-1")
 
 
 def sealed() -> Fact:
@@ -72,6 +72,7 @@ FACTS: dict[str, Fact] = {
     "erasure": fact(of(EventKind.ERASED, decision=None)),
     "hold": fact(of(EventKind.HOLD)),
     "reviewed": fact(of(EventKind.REVIEWED)),
+    "revoked": fact(of(EventKind.REVOKED)),
     "seal": sealed(),
     "DELETE": fact(request(method="DELETE", name="")),
     "hostile": fact(
@@ -138,6 +139,7 @@ def test_the_security_control_says_what_the_gateway_did() -> None:
     assert _control("answer") == ("Modified", "Logged", "Success", "Informational")
     assert _control("failed answer") == ("Observed", "Logged", "Failure", "Low")
     assert _control("glass")[3] == "High"
+    assert _control("revoked")[3] == "Medium"
 
 
 def test_who_acts_in_an_approval_is_who_decided_and_the_owner_stands_beside() -> None:
@@ -146,6 +148,14 @@ def test_who_acts_in_an_approval_is_who_decided_and_the_owner_stands_beside() ->
     assert told["unmapped"]["session_subject"] == ALICE.subject
     nobody: Any = ocsf.event(FACTS["expired"], "1")
     assert "user" not in nobody["actor"]
+
+
+def test_what_a_token_calls_its_owner_goes_along() -> None:
+    told: Any = ocsf.event(fact(request(principal=AGENT)), "1")
+    assert (told["actor"]["user"]["uid"], told["unmapped"]["token_subject"]) == (ALICE.subject, "00u1")
+    assert told["unmapped"]["signed_in"] == "sid-1"
+    plain: Any = ocsf.event(fact(request()), "1")
+    assert "token_subject" not in plain["unmapped"]
 
 
 def test_an_answer_says_whose_session_it_is() -> None:

@@ -26,6 +26,13 @@ def test_each_cell_stands_below_its_name() -> None:
     assert row["relations"] == "a; b"
 
 
+def test_a_machine_is_shown_by_its_name_and_by_what_its_token_calls_it() -> None:
+    machine = replace(ALICE, subject="ci", token_subject="repo:acme/payments:ref:refs/heads/main", signed_in="sid-1")
+    (row,) = _read(table.line(fact(request(principal=machine))))
+    assert (row["subject"], row["token_subject"], row["signed_in"]) == ("ci", machine.token_subject, "sid-1")
+    assert table.header().decode().rstrip().endswith(",token_subject,signed_in")
+
+
 def test_all_kinds_of_lines_have_as_many_cells() -> None:
     events = [response(new_id()), approval(new_id(), principal=None), request(principal=None, decision=None)]
     rows = _read(*[table.line(fact(event, owner=None)) for event in events])

@@ -22,6 +22,7 @@ recording:
   exports: {logs: {otlp: {endpoint: "https://otlp.test", token: {env: OTLP_TOKEN}}}}
 approvals:
   channels: [{name: ops, webhook: {url: "https://hooks.test/", secret: {env: HOOK_SECRET}}}]
+portal: {oidc: [{issuer: "https://idp.test", client_id: us, client_secret: {env: SIGN_IN_SECRET}}]}
 """
 NEEDED = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "LC_ALL": "C", "TZ": "UTC", "https_proxy": "p", "NO_PROXY": "n"}
 NEEDED |= {"OTEL_RESOURCE_ATTRIBUTES": "a=b", "COUNTERSIGN_LOG_LEVEL": "DEBUG", "PYTHONPATH": "/p"}
@@ -29,8 +30,9 @@ OF_TARGETS = {"ORDERS_TOKEN": "t1", "OTEL_LOOKALIKE": "t2"}
 OF_THE_DATABASE = {"RECORD_DSN": "postgres://", "PGPASSWORD": "p", "COUNTERSIGN_POSTGRES_DSN": "postgres://"}
 OF_APPROVALS = {"HOOK_SECRET": "whsec_" + "aG9vayBzZWNyZXQgb2YgMzIgYnl0ZXMhISEhISEh"}
 OF_EXPORTS = {"OTLP_TOKEN": "t3"}
+OF_THE_PORTAL = {"SIGN_IN_SECRET": "s1"}
 FOREIGN = {"CLOUD_ACCESS_KEY": "k", "GITHUB_TOKEN": "g", "SSH_AUTH_SOCK": "/s"}
-ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | OF_EXPORTS | FOREIGN
+ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | OF_EXPORTS | OF_THE_PORTAL | FOREIGN
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def config(tmp_path: Path) -> GatewayConfig:
         ("recorder", OF_THE_DATABASE),
         ("approver", OF_THE_DATABASE | OF_APPROVALS),
         ("exports", OF_EXPORTS),
+        ("portal", OF_THE_DATABASE | OF_THE_PORTAL),
         ("masker", dict[str, str]()),
     ],
 )
@@ -54,7 +57,7 @@ def test_a_service_gets_what_it_uses_and_nothing_else(config: GatewayConfig, ser
     assert environment_of(service, config, ENV) == NEEDED | own
 
 
-@pytest.mark.parametrize("service", ["authz", "masker", "recorder", "approver"])
+@pytest.mark.parametrize("service", ["authz", "masker", "recorder", "approver", "portal"])
 def test_only_the_recorder_is_told_of_the_log(config: GatewayConfig, service: str) -> None:
     names = {f"COUNTERSIGN_LOG_{name}": "x" for name in ("KEYS", "KEYS_FILE", "STATE")}
     assert (names.keys() <= environment_of(service, config, ENV | names).keys()) == (service == "recorder")

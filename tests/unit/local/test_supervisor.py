@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,3 +190,16 @@ async def test_stopping_while_a_part_is_restarted_leaves_nothing(
             await asyncio.sleep(0.01)
     await supervisor.stop()
     assert all(is_gone(int(pid)) for pid in marker.read_text().splitlines())
+
+
+async def test_the_end_of_each_is_seen_however_few_threads_the_loop_has(
+    supervisor: Supervisor, told: Told, tmp_path: Path
+) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    for name in ("one", "two", "three"):
+        await supervisor.start(spec(tmp_path, name))
+    os.kill(await told.pid("three"), 9)
+    await told.line("three", "ready again")
+    async with asyncio.timeout(10):
+        await supervisor.stop("three")
+    assert [name for name, what in told.lines if what == "stopped"] == ["three", "two", "one"]

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from countersign.masker.exchange import Exchange, Reset
 from countersign.model.event import EventKind
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.model.telltale import HEADER, telltales_of, written
 from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from tests.support.pins import FakePins
+from tests.support.revoking import nobody_is
 from tests.support.sinks import Sink
 
 MAIL = "canary@" + "example.org"
@@ -56,7 +59,9 @@ class Bench:
         aside = Aside(from_bytes=100_000, at_once=1)
         now_us = 1_790_000_000_000_000
         self.pins = pins or FakePins()
-        self.exchange = Exchange(rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id)
+        self.exchange = Exchange(
+            rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id, nobody_is
+        )
 
     async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:
         return list(await self.exchange.step(message))
@@ -70,11 +75,14 @@ class Bench:
         handed: bool = True,
         id_json: str = "1",
         era: str = "legacy",
+        shown: bytes = b"",
+        said: str = "",
     ) -> list[pb.ProcessingResponse]:
         calls = (HandedCall(id_json, method, "query"),)
         handoff = Handoff(new_id(), new_id(), 0, "orders", era, ALICE, calls, ("pii",), self.version)
+        handoff = replace(handoff, shown=telltales_of([shown], SEALER.mark_shown))
         message = pb.ProcessingRequest()
-        for name, value in ((":status", str(status)), ("content-type", content_type), ("x-leak", MAIL)):
+        for name, value in ((":status", str(status)), ("content-type", content_type), ("x-leak", MAIL), (HEADER, said)):
             if value:
                 message.response_headers.headers.headers.add(key=name, raw_value=value.encode())
         message.attributes["envoy.filters.http.ext_proc"].fields["response.code_details"].string_value = "via_upstream"
@@ -119,6 +127,31 @@ def listing() -> bytes:
 def note(text: str) -> bytes:
     message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": text}}
     return f"data: {json.dumps(message)}\n\n".encode()
+
+
+CREDENTIAL = b"shown-" + b"to/the/target"
+
+
+@pytest.mark.parametrize("attempt", ["first", "second"])
+async def test_an_answer_that_holds_what_its_target_was_shown_is_withheld_and_not_recorded(
+    bench: Bench, attempt: str
+) -> None:
+    told = written(telltales_of([CREDENTIAL], SEALER.mark_shown))
+    await bench.head(shown=CREDENTIAL) if attempt == "first" else await bench.head(said=told)
+    assert refused(await bench.body(answer(f"for {CREDENTIAL.decode()}"), ends=True)) == 502
+    assert CREDENTIAL not in repr(bench.sink.durable).encode()
+
+
+async def test_a_stream_is_cut_before_what_its_target_was_shown(bench: Bench) -> None:
+    await bench.head(EVENTS, shown=CREDENTIAL)
+    assert b"before" in released(await bench.body(note("before")))
+    with pytest.raises(Reset, match="holds the credential"):
+        await bench.body(note(f"x{CREDENTIAL.decode()}x").replace(b"to/the/", rb"to\/the\/"))
+    assert CREDENTIAL not in repr(bench.sink.durable).encode()
+
+
+async def test_a_target_that_says_in_our_words_what_it_was_shown_is_not_believed(bench: Bench) -> None:
+    assert refused(await bench.head(said="[[1]]")) == 502
 
 
 async def test_nothing_of_a_json_answer_is_released_before_its_event_is_durable(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from tests.support.revoking import nobody_is
 from tests.support.sinks import Sink
 
 MAIL = "canary@" + "example.org"
@@ -72,7 +73,7 @@ class Bench:
         self.version = rulebook.current.config.version
         aside = Aside(from_bytes=100_000, at_once=1)
         self.sealer = Sealer(bytes(range(32)))
-        self.side = RequestSide(rulebook, self.sink, self.vault, self.sealer, aside, lambda: 1, new_id)
+        self.side = RequestSide(rulebook, self.sink, self.vault, self.sealer, aside, lambda: 1, new_id, nobody_is)
 
     def handoff(self, *, target: str = "orders", mask: bool = False, unmask: bool = False) -> Handoff:
         calls = (HandedCall("7", "tools/call", "query"),)

@@ -22,6 +22,7 @@ from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from tests.support.pins import FakePins
+from tests.support.revoking import FakeRevocations
 from tests.support.sinks import Sink
 
 MAIL = "canary@" + "example.org"
@@ -119,7 +120,7 @@ class Spans:
 
 
 async def played(stream: Stream, rulebook: Rulebook, sink: Sink) -> None:
-    service = MaskerService(rulebook, sink, Sealer(bytes(range(32))), FakePins())
+    service = MaskerService(rulebook, sink, Sealer(bytes(range(32))), FakePins(), FakeRevocations())
     try:
         await service.Process(iter(()), stream)  # type: ignore[arg-type]  # as much of a context as it uses
     except Aborted:

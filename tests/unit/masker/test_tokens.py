@@ -24,6 +24,7 @@ from countersign.runtime.token_keys import TokenOwner
 from countersign.runtime.tokens import Unkept
 from tests.support.memory_tokens import MemoryTokenStore
 from tests.support.pins import FakePins
+from tests.support.revoking import nobody_is
 from tests.support.sinks import Sink
 from tests.support.vaults import MemoryVault
 
@@ -62,7 +63,16 @@ class Bench:
         aside = Aside(from_bytes=100_000, at_once=1)
         sealer, budget = Sealer(bytes(32)), Budget(1_000_000)
         self.exchange = Exchange(
-            rulebook, self.sink, sealer, FakePins(), aside, budget, lambda: 1_790_000_000_000_000, new_id, vault
+            rulebook,
+            self.sink,
+            sealer,
+            FakePins(),
+            aside,
+            budget,
+            lambda: 1_790_000_000_000_000,
+            new_id,
+            nobody_is,
+            vault,
         )
 
     async def answer(self, content: object, content_type: str = "application/json") -> list[pb.ProcessingResponse]:

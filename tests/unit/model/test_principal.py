@@ -12,9 +12,20 @@ import pytest
 import countersign
 
 ROOT = Path(countersign.__file__).parent
-FOR_TRAFFIC = {"identity/tokens.py", "runtime/sealing.py", "model/handoff.py", "approver/page/cookies.py"}
+FOR_TRAFFIC = {
+    *("identity/own.py", "identity/trust.py"),
+    *("runtime/sealing.py", "model/handoff.py", "approver/page/cookies.py"),
+}
 # Whose token was verified when they asked or decided, as the record of that names them; nothing opens to these.
-FOR_RECORDS = {"approver/events.py", "approver/rows.py", "approver/states.py", "recorder/feed/server.py"}
+FOR_RECORDS = {
+    "approver/ending.py",
+    "approver/events.py",
+    "approver/rows.py",
+    "approver/states.py",
+    "recorder/feed/server.py",
+}
+# Who signed in at the portal, to ask what takes that back.
+FOR_ASKING = {"portal/person.py"}
 FOR_TRYING = {"rehearsal/cases.py", "cli/policy/record.py", "cli/policy/described.py"}
 
 # What `countersign serve SERVICE` imports, up to where it would begin to serve.
@@ -39,9 +50,9 @@ def test_nobody_else_makes_a_principal() -> None:
         if place.startswith("api/") or "countersign.model.principal import" not in text:
             continue
         calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
-        if any(isinstance(called, ast.Name) and called.id == "Principal" for called in calls):
+        if any(ast.unparse(called) in ("Principal", "Principal.of_listed") for called in calls):
             makers.add(place)
-    assert makers == FOR_TRAFFIC | FOR_RECORDS | FOR_TRYING
+    assert makers == FOR_TRAFFIC | FOR_RECORDS | FOR_ASKING | FOR_TRYING
 
 
 @pytest.mark.parametrize("service", ["approver", "authz", "masker", "recorder"])

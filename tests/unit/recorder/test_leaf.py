@@ -42,7 +42,7 @@ def everything() -> Event:
     return request(
         str(next_session(UUID(before))),
         continues=before,
-        principal=replace(ALICE, subject=ODD, groups=(ODD, "b"), actors=(ODD,)),
+        principal=replace(ALICE, subject=ODD, groups=(ODD, "b"), actors=(ODD,), signed_in=ODD, token_subject=ODD),
         findings=(Finding("EMAIL", ODD, 2), Finding("SECRET")),
         decision=replace(decision(), reason=ODD, shadow=decision(Outcome.DENY, ODD)),
         **dict.fromkeys(("name", "method", "target", "reason", "source_address", "body_type", "traceparent"), ODD),
@@ -171,5 +171,10 @@ def test_principals_that_differ_in_anything_are_told_apart() -> None:
     def told(principal: Principal) -> object:
         return json.loads(taken(request(principal=principal)).record)["principal"]
 
-    others = [replace(ALICE, issuer="other"), replace(ALICE, subject="other"), replace(ALICE, token_id="other")]
-    assert len({json.dumps(told(one)) for one in (ALICE, *others, replace(ALICE, groups=("a", "b")))}) == 5
+    others = [
+        replace(ALICE, issuer="other"),
+        replace(ALICE, subject="other"),
+        replace(ALICE, token_id="other"),
+        replace(ALICE, signed_in="other"),
+    ]
+    assert len({json.dumps(told(one)) for one in (ALICE, *others, replace(ALICE, groups=("a", "b")))}) == 6

@@ -22,11 +22,13 @@ from countersign.recorder.entry import accept, to_event
 from countersign.recorder.ports import SealRow, SessionRow
 from countersign.recorder.sessions import SessionServer, to_session
 from countersign.recorder.who import Who
+from countersign.runtime.live import Live
 from countersign.runtime.recording import to_message
 from countersign.runtime.sealing import KEY_BYTES, Sealer
 from tests.support.events import ALICE, START_US, new_id, request
 from tests.support.memory_store import MemoryStore
 from tests.support.recorders import SEALER, until
+from tests.support.revoking import FakeRevocations, of_principal
 
 CAROL = replace(ALICE, subject="carol", groups=("auditors",))
 ASKED = session_pb2.ListSessionsRequest()
@@ -43,6 +45,7 @@ class House:
     auditors: set[str] = field(default_factory=lambda: {"auditors"})
     channel: grpc.aio.Channel | None = None
     service: SessionServer | None = None
+    revocations: FakeRevocations = field(default_factory=FakeRevocations)
 
     async def sleep(self, wait_s: float) -> None:
         self.waits.append(wait_s)
@@ -85,6 +88,7 @@ async def house() -> AsyncIterator[House]:
         house.store,
         Door(
             AuditTrail(committer),
+            live=Live(house.revocations, lambda: 1),
             open_principal=SEALER.open_principal,
             is_auditor=lambda principal: bool(house.auditors & set(principal.groups)),
         ),
@@ -372,3 +376,23 @@ async def test_store_that_is_away_is_unavailable(house: House) -> None:
         await house.stub.ListSessions(ASKED, metadata=by(CAROL))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     await until(lambda: house.store.away)
+
+
+async def test_a_replay_that_waits_ends_at_once_for_a_reader_who_is_revoked(house: House) -> None:
+    await house.record(*[to_message(request(time_us=START_US + number)) for number in range(1)])
+    session_id = to_event(house.store.rows[0][-1].record, house.store.rows[0][-1].body).session_id
+    house.hold = True
+    asked = session_pb2.ReplaySessionRequest(session_id=session_id, follow=True)
+    replay = house.stub.ReplaySession(asked, metadata=by(CAROL))
+    assert await replay.read() is not grpc.aio.EOF
+    await house.stuck.wait()
+    house.revocations.revoke(of_principal(CAROL))
+    assert await replay.code() is grpc.StatusCode.UNAUTHENTICATED
+    await until(lambda: not house.replays_under_way())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await house.stub.GetSession(session_pb2.GetSessionRequest(session_id=session_id), metadata=by(CAROL))
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    house.revocations.forget()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await house.stub.GetSession(session_pb2.GetSessionRequest(session_id=session_id), metadata=by(CAROL))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -69,6 +69,14 @@ def test_a_case_is_read_with_all_that_it_says(tmp_path: Path, loaded: GatewayCon
     assert build.situation.time_us == read_moment("2026-01-01T12:00:00Z")
 
 
+def test_a_case_may_say_who_acts_for_whom(tmp_path: Path, loaded: GatewayConfig) -> None:
+    acted = "groups: [analysts], kind: agent, actors: [bot, planner], token_subject: 00u1}"
+    who = cases(tmp_path, loaded, edited("groups: [analysts]}", acted))[0].principal
+    assert (who.kind, who.actors, who.token_subject) == (PrincipalKind.AGENT, ("bot", "planner"), "00u1")
+    with pytest.raises(ConfigRefused, match="whoever acts for somebody is an agent"):
+        cases(tmp_path, loaded, edited("groups: [analysts]}", "actors: [bot]}"))
+
+
 def test_a_bare_list_is_a_file_of_cases_and_its_problems_have_places(tmp_path: Path, loaded: GatewayConfig) -> None:
     bare = "\n".join(line[2:] for line in GOOD.splitlines()[1:])
     assert len(cases(tmp_path, loaded, bare)) == 2

@@ -227,6 +227,31 @@ async def test_what_is_no_definition_or_too_long_declares_nothing(world: World, 
     assert await world.pins.output_schema("shop", "query") is None
 
 
+@pytest.mark.parametrize(
+    ("annotations", "state", "may"),
+    [
+        ('{"readOnlyHint":true}', ACCEPTED, True),
+        ('{"idempotentHint":true}', ACCEPTED, True),
+        ('{"readOnlyHint":true}', CHANGED, False),
+        ('{"readOnlyHint":true}', NEW, False),
+        ('{"readOnlyHint":false,"idempotentHint":false}', ACCEPTED, False),
+        ('{"readOnlyHint":"true","idempotentHint":1}', ACCEPTED, False),
+        ("[true]", ACCEPTED, False),
+        ("null", ACCEPTED, False),
+    ],
+)
+async def test_a_tool_may_be_called_twice_only_as_its_accepted_definition_says(
+    world: World, annotations: str, state: tools_pb2.ToolState.ValueType, may: bool
+) -> None:
+    world.recorder.definition = f'{{"name":"query","readOnlyHint":true,"annotations":{annotations}}}'
+    message = told(("query", state))
+    message.tools[0].accepted_digest = DIGEST
+    await world.tell(message)
+    assert await world.pins.repeatable("shop", "query") is may
+    assert await world.pins.repeatable("shop", "unknown") is False
+    assert await world.pins.repeatable("elsewhere", "query") is False
+
+
 async def test_of_many_long_definitions_only_the_last_are_remembered(world: World) -> None:
     names = [f"tool {number}" for number in range(50)]
     world.recorder.definition = '{"outputSchema":true,"x":"' + "x" * 200_000 + '"}'

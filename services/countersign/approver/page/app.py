@@ -21,16 +21,18 @@ from countersign.approver.page.cookies import Cookies
 from countersign.approver.page.decisions import Decisions
 from countersign.approver.page.desk import Desk, Told
 from countersign.approver.page.links import Links, UsedLinks
-from countersign.approver.page.oidc import SIGNED_IN_PATH, OidcClient
-from countersign.approver.page.rendering import Guarded, Rendering
+from countersign.approver.page.rendering import HINT, Rendering
 from countersign.approver.page.shown import line
-from countersign.approver.page.signing_in import SigningIn
+from countersign.approver.page.signing_in import SIGNED_IN_PATH, SigningIn
 from countersign.approver.page.slack import Interactions
 from countersign.approver.ports import NotRecordedYet
 from countersign.config import GatewayConfig, Issuer
 from countersign.config.types import SlackChannel
 from countersign.identity import TokenVerifier
+from countersign.identity.sign_in import OidcClient
+from countersign.runtime.guarded import Guarded
 from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.runtime.revocations import Revocations
 
 _REFRESH_S = 15
 
@@ -40,8 +42,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Pages:
     """The page as an application; there is nothing but a hint while gateway.yaml has no ``approvals.sign_in``.
 
-    ``key`` is the deployment's, ``config`` returns the version in force, ``now_us`` microseconds since the epoch,
-    ``monotonic`` seconds, ``random`` a text that nobody guesses.
+    ``revocations`` are asked about everybody, each time. ``key`` is the deployment's, ``config`` returns the version in
+    force, ``now_us`` microseconds since the epoch, ``monotonic`` seconds, ``random`` a text that nobody guesses.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Pages:
         config: Callable[[], GatewayConfig],
         deciding: Deciding,
         used: UsedLinks,
+        revocations: Revocations,
         client: httpx.AsyncClient,
         now_us: Callable[[], int],
         monotonic: Callable[[], float],
@@ -58,10 +61,10 @@ class Pages:
     ) -> None:
         self._config = config
         self._deciding = deciding
-        self._verifier = TokenVerifier((), client, cached=0)
+        self._verifier = TokenVerifier((), client, revocations=revocations, cached=0)
         self._issuers: tuple[Issuer, ...] = ()
         sealing, oidc = Cookies(key), OidcClient(client, self._verifier, monotonic)
-        self._desk = Desk(config, sealing, Rendering(), now_us)
+        self._desk = Desk(config, sealing, Rendering(), revocations, now_us)
         self._signing_in = SigningIn(self._desk, sealing, oidc, config, random)
         self._decisions = Decisions(self._desk, deciding, Links(key, lambda: config().url), used)
         self._interactions = Interactions(self._slack_channels, now_us, monotonic)
@@ -85,7 +88,7 @@ class Pages:
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _plain})
         app.router.redirect_slashes = False
-        return Guarded(app, self._is_open, token)
+        return Guarded(app, self._is_open, token, HINT)
 
     async def _list(self, request: Request) -> Response:
         session = self._desk.session(request)
@@ -124,7 +127,7 @@ class Pages:
         config = self._config()
         if config.issuers is not self._issuers:
             self._issuers = config.issuers
-            self._verifier.configure(config.issuers, cached=0)
+            self._verifier.configure(config.issuers, cached=0, machines=config.machines)
         return config.approvals.sign_in is not None
 
     def _slack_channels(self) -> list[SlackChannel]:

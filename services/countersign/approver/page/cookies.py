@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import cast
 
-from starlette.responses import Response
-
-from countersign.approver.page.sealed import Box, Entry
-from countersign.config.types import SignIn
-from countersign.model.principal import Principal, PrincipalKind
+from countersign.config.types import SignInClient
+from countersign.model.principal import Principal
+from countersign.runtime import web_cookies
+from countersign.runtime.boxes import Box, Entry
 from countersign.runtime.sealing import Unsealable
 
 SESSION_S = 15 * 60
@@ -47,10 +47,10 @@ class Cookies:
     """Seals and opens the cookies of one deployment. They are bound to the gateway's URL, the issuer and the client."""
 
     def __init__(self, key: bytes) -> None:
-        self._sessions = Box(key, "session")
-        self._attempts = Box(key, "sign-in")
+        self._sessions = Box(key, "approvals page session")
+        self._attempts = Box(key, "approvals page sign-in")
 
-    def seal_session(self, session: Session, url: str, sign_in: SignIn, groups: frozenset[str]) -> str:
+    def seal_session(self, session: Session, url: str, sign_in: SignInClient, groups: frozenset[str]) -> str:
         """Return the cookie; with those of ``groups`` only that a rule may name, when all do not fit.
 
         Raises ``TooManyGroups``.
@@ -60,41 +60,29 @@ class Cookies:
             entries: list[Entry] = [
                 session.csrf,
                 session.until_us,
-                who.issuer,
-                who.subject,
-                list(kept),
-                who.kind.value,
-                who.token_id,
-                list(who.actors),
+                json.dumps(replace(who, groups=tuple(kept)).listed()),
             ]
             sealed = self._sessions.seal(entries, session.until_us, url, sign_in.issuer, sign_in.client_id)
             if len(sealed) <= _MOST_BYTES:
                 return sealed
         raise TooManyGroups
 
-    def open_session(self, sealed: str, url: str, sign_in: SignIn, now_us: int) -> Session | None:
+    def open_session(self, sealed: str, url: str, sign_in: SignInClient, now_us: int) -> Session | None:
         """Return who is signed in; ``None`` when nobody is."""
         try:
             entries = self._sessions.open(sealed, now_us, url, sign_in.issuer, sign_in.client_id)
         except Unsealable:
             return None
-        csrf, until_us, issuer, subject, groups, kind, token_id, actors = entries
-        principal = Principal(
-            issuer=cast(str, issuer),
-            subject=cast(str, subject),
-            groups=tuple(cast(list[str], groups)),
-            kind=PrincipalKind(cast(str, kind)),
-            token_id=cast(str, token_id),
-            actors=tuple(cast(list[str], actors)),
-        )
+        csrf, until_us, listed = entries
+        principal = Principal.of_listed(json.loads(cast(str, listed)))
         return Session(principal, cast(str, csrf), cast(int, until_us))
 
-    def seal_attempt(self, attempt: Attempt, url: str, sign_in: SignIn, now_us: int) -> str:
+    def seal_attempt(self, attempt: Attempt, url: str, sign_in: SignInClient, now_us: int) -> str:
         """Return the cookie of a sign-in, good for ten minutes."""
         entries: list[Entry] = [attempt.state, attempt.nonce, attempt.verifier, attempt.approval_id, attempt.link]
         return self._attempts.seal(entries, now_us + ATTEMPT_S * _S, url, sign_in.issuer, sign_in.client_id)
 
-    def open_attempt(self, sealed: str, url: str, sign_in: SignIn, now_us: int) -> Attempt | None:
+    def open_attempt(self, sealed: str, url: str, sign_in: SignInClient, now_us: int) -> Attempt | None:
         """Return the sign-in that this browser began; ``None`` when it began none."""
         try:
             entries = self._attempts.open(sealed, now_us, url, sign_in.issuer, sign_in.client_id)
@@ -105,31 +93,9 @@ class Cookies:
 
 def session_name(url: str) -> str:
     """Return the name of the session's cookie."""
-    return _name("countersign-session", url)
+    return web_cookies.name_of("countersign-session", url)
 
 
 def attempt_name(url: str) -> str:
     """Return the name of the cookie of a sign-in under way."""
-    return _name("countersign-sign-in", url)
-
-
-def put(response: Response, name: str, value: str, seconds: int) -> None:
-    """Have the browser keep a cookie: no script reads it, and other sites' forms do not send it.
-
-    Lax, not Strict: a link in a message, and the issuer's answer, must find it.
-    """
-    response.set_cookie(name, value, max_age=seconds, path="/", secure=_is_secure(name), httponly=True, samesite="lax")
-
-
-def drop(response: Response, name: str) -> None:
-    """Have the browser forget a cookie."""
-    put(response, name, "", 0)
-
-
-def _name(name: str, url: str) -> str:
-    # Only a page over TLS of this very host can set such a one (RFC 6265bis, section 4.1.3.2).
-    return f"__Host-{name}" if url.startswith("https://") else name
-
-
-def _is_secure(name: str) -> bool:
-    return name.startswith("__Host-")
+    return web_cookies.name_of("countersign-sign-in", url)

@@ -14,11 +14,12 @@ from starlette.responses import Response
 
 from countersign.approver.page import cookies
 from countersign.approver.page.cookies import Cookies, Session
-from countersign.approver.page.forms import BadBody, form_of
 from countersign.approver.page.rendering import Rendering
 from countersign.approver.ports import Came
 from countersign.config import GatewayConfig
-from countersign.config.types import SignIn
+from countersign.config.types import SignInClient
+from countersign.runtime.forms import BadBody, form_of
+from countersign.runtime.revocations import NotKnown, Revocations, Revoked, check
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,16 @@ class Desk:
     """Knows browsers by their cookies. ``config`` returns the version in force."""
 
     def __init__(
-        self, config: Callable[[], GatewayConfig], cookies: Cookies, rendering: Rendering, now_us: Callable[[], int]
+        self,
+        config: Callable[[], GatewayConfig],
+        cookies: Cookies,
+        rendering: Rendering,
+        revocations: Revocations,
+        now_us: Callable[[], int],
     ) -> None:
         self._config = config
         self._cookies = cookies
+        self._revocations = revocations
         self.rendering = rendering
         self.now_us = now_us
 
@@ -52,7 +59,7 @@ class Desk:
         return self._config().url
 
     @property
-    def sign_in(self) -> SignIn:
+    def sign_in(self) -> SignInClient:
         """As whose client people sign in; only asked while there is one."""
         sign_in = self._config().approvals.sign_in
         if sign_in is None:
@@ -65,6 +72,13 @@ class Desk:
         session = self._cookies.open_session(sealed, self.url, self.sign_in, self.now_us())
         if session is None:
             raise Told(self.ask_to_sign_in(approval_id, link))
+        try:
+            check(self._revocations, session.principal, self.now_us())
+        except Revoked:
+            raise Told(self.ask_to_sign_in(approval_id, link, "Your sign-in was revoked.")) from None
+        except NotKnown:
+            text = "Whose sign-in was revoked is not known now: try again soon."
+            raise Told(self.rendering.message("This does not work now", text, 503)) from None
         return session
 
     def ask_to_sign_in(self, approval_id: str = "", link: str = "", text: str = "", status: int = 403) -> Response:

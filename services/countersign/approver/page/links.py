@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, cast
 
-from countersign.approver.page.sealed import Box, Over
 from countersign.model.approval import Approval, Person
+from countersign.runtime.boxes import Box, Over
 from countersign.runtime.sealing import Unsealable
 
 AFTER_S = 24 * 3600

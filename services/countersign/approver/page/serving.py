@@ -14,6 +14,7 @@ from countersign.approver.page.app import Pages
 from countersign.approver.page.used_links import PostgresUsedLinks
 from countersign.config import GatewayConfig
 from countersign.runtime.listening import bound
+from countersign.runtime.revocations import Revocations
 from countersign.runtime.sealing import service_token
 from countersign.runtime.trust import is_private
 from countersign.runtime.web import WebServer
@@ -33,6 +34,7 @@ class PageRoom:
         key: bytes,
         config: Callable[[], GatewayConfig],
         deciding: Deciding,
+        revocations: Revocations,
         dsn: str,
         clock_us: Callable[[], int],
     ) -> None:
@@ -47,6 +49,7 @@ class PageRoom:
             config=config,
             deciding=deciding,
             used=self._used,
+            revocations=revocations,
             client=self._client,
             now_us=clock_us,
             monotonic=time.monotonic,

@@ -12,12 +12,14 @@ from starlette.responses import RedirectResponse, Response
 from countersign.approver.page import cookies
 from countersign.approver.page.cookies import ATTEMPT_S, SESSION_S, Attempt, Cookies, Session, TooManyGroups
 from countersign.approver.page.desk import Desk, approval_id_of, link_of
-from countersign.approver.page.oidc import IssuerAway, OidcClient, SignInFailed
 from countersign.config import GatewayConfig
 from countersign.identity import SignedIn
+from countersign.identity.sign_in import IssuerAway, OidcClient, SignInFailed
 from countersign.model.principal import PrincipalKind
 from countersign.model.visible import visible
+from countersign.runtime import web_cookies
 
+SIGNED_IN_PATH = "/approvals/signed-in"
 _S = 1_000_000
 _MOST_SHOWN = 100
 
@@ -47,12 +49,12 @@ class SigningIn:
         attempt = Attempt(self._random(), self._random(), self._random(), approval_id, link)
         url, sign_in = self._desk.url, self._desk.sign_in
         try:
-            place = await self._oidc.place(sign_in, url, attempt)
+            place = await self._oidc.place(sign_in, url + SIGNED_IN_PATH, attempt)
         except IssuerAway as error:
             return self._away(error)
         response = RedirectResponse(place, 303)
         sealed = self._cookies.seal_attempt(attempt, url, sign_in, self._desk.now_us())
-        cookies.put(response, cookies.attempt_name(url), sealed, ATTEMPT_S)
+        web_cookies.put(response, cookies.attempt_name(url), sealed, ATTEMPT_S)
         return response
 
     async def end(self, request: Request) -> Response:
@@ -67,7 +69,7 @@ class SigningIn:
             )
         else:
             response = await self._sign_in(request, attempt)
-        cookies.drop(response, cookies.attempt_name(self._desk.url))
+        web_cookies.drop(response, cookies.attempt_name(self._desk.url))
         return response
 
     async def out(self, request: Request) -> Response:
@@ -75,7 +77,7 @@ class SigningIn:
         session = self._desk.session(request)
         await self._desk.form(request, session)
         response = self._desk.ask_to_sign_in(text="You are signed out here.", status=200)
-        cookies.drop(response, cookies.session_name(self._desk.url))
+        web_cookies.drop(response, cookies.session_name(self._desk.url))
         return response
 
     def _attempt(self, request: Request) -> Attempt | None:
@@ -96,7 +98,9 @@ class SigningIn:
             if "error" in said or "code" not in said:
                 why = visible(said.get("error", "no code"))[:_MOST_SHOWN]
                 raise SignInFailed(f"the issuer did not sign you in ({why})")
-            signed_in = await self._oidc.signed_in(sign_in, url, attempt, said["code"], said.get("iss"))
+            signed_in = await self._oidc.signed_in(
+                sign_in, url + SIGNED_IN_PATH, attempt, said["code"], said.get("iss")
+            )
             session = self._session(signed_in)
             sealed = self._cookies.seal_session(session, url, sign_in, groups_named(self._config()))
         except SignInFailed as error:
@@ -109,7 +113,7 @@ class SigningIn:
         query = f"?{urlencode({'link': attempt.link})}" if attempt.link else ""
         response = RedirectResponse(f"{url}/approvals/{attempt.approval_id}{query}", 303)
         seconds = max(1, (session.until_us - self._desk.now_us()) // _S)
-        cookies.put(response, cookies.session_name(url), sealed, seconds)
+        web_cookies.put(response, cookies.session_name(url), sealed, seconds)
         return response
 
     def _session(self, signed_in: SignedIn) -> Session:

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from countersign.approver.notify.slack_signature import signed_by_slack
-from countersign.approver.page.forms import BadBody, body_of
 from countersign.config.types import SlackChannel
+from countersign.runtime.forms import BadBody, body_of
 
 log = logging.getLogger(__name__)
 

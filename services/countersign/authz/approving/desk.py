@@ -227,4 +227,7 @@ def _question(claim: Claim, waiter: Waiter) -> Question:
         waiter=waiter,
         source_address=claim.source_address,
         traceparent=claim.traceparent,
+        caller_issued_s=principal.issued_s,
+        caller_signed_in=principal.signed_in,
+        caller_token_subject=principal.token_subject,
     )

@@ -129,7 +129,8 @@ class ApprovalStage:
         """Have people asked about the one call of a request, hold it, and say what becomes of it.
 
         ``again`` weighs the request anew, once people agreed; ``None`` when the rules are no longer those. Raises
-        ``StateAltered``, ``Undecidable``, ``NotRecordable`` and ``NotMaskable``, with nothing sent.
+        ``StateAltered``, ``Undecidable``, ``NotRecordable``, ``NotMaskable`` and what ``again`` raises, with nothing
+        sent and no grant taken.
         """
         message, decision = request.messages[0], weighed.decided.verdict
         if message.kind is not MessageKind.REQUEST or message.call is None:

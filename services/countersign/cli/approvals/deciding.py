@@ -45,7 +45,7 @@ def approve(
 ) -> None:
     """Agree to one call, after showing it. What changed meanwhile is not agreed to."""
     _refuse_unclear(yes=yes, as_json=as_json)
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         decide(service, service.get(approval_id), note, agrees=True, yes=yes, version=version, as_json=as_json)
 
 
@@ -61,7 +61,7 @@ def deny(
 ) -> None:
     """Deny one call, after showing it. One denial is enough."""
     _refuse_unclear(yes=yes, as_json=as_json)
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         decide(service, service.get(approval_id), note, agrees=False, yes=yes, version=version, as_json=as_json)
 
 
@@ -77,7 +77,7 @@ def break_glass(
 ) -> None:
     """Agree to your own call, where a rule lets you. Others are alerted, and the reason is recorded."""
     _refuse_unclear(yes=yes, as_json=as_json)
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         seen = service.get(approval_id)
         _refuse_changed(seen.approval, version)
         if not seen.approval.break_glass:

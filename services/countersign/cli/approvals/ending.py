@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("cancel", epilog="Example: countersign approvals cancel 1a2b3c4d")(cancel)
     app.command(
         "revoke",
-        epilog="Example: countersign approvals revoke mallory --issuer https://idp.example --reason 'left the company'",
+        epilog="Example: countersign approvals revoke mallory --issuer https://idp.example --reason 'wrong account'",
     )(revoke)
 
 
@@ -34,7 +34,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Take back what you asked for yourself, whether it waits or was agreed to."""
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         approval = service.cancel(service.get(approval_id).approval.id)
     typer.echo(json.dumps(approval_document(approval), indent=2) if as_json else outcome(approval, now_us()))
 
@@ -49,7 +49,10 @@ def revoke(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """End whatever somebody asked for or agreed to, and that has not run. For operators."""
+    """End whatever somebody asked for or agreed to, and that has not run. For operators.
+
+    They may go on calling, and ask again: `countersign revoke` is what shuts somebody out, and ends this, too.
+    """
     if as_json and not yes:
         raise stop("--json asks nothing: give --yes, too", USAGE)
     if not yes:
@@ -59,7 +62,7 @@ def revoke(
             agreed = False
         if not agreed:
             raise stop("nothing was ended", REFUSED)
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         ended = service.revoke(Person(issuer, subject), reason)
     if as_json:
         typer.echo(json.dumps({"cancelled": list(ended)}, indent=2))

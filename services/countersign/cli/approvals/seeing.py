@@ -50,7 +50,7 @@ def list_approvals(
     as_json: AsJson = False,
 ) -> None:
     """List the approvals that you may see: those that wait for people, and those that were agreed to and may run."""
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         found = list(service.list(state or (), to_decide=to_decide, mine=mine, limit=limit))
     if as_json:
         typer.echo(json.dumps({"approvals": [approval_document(one) for one in found]}, indent=2))
@@ -68,7 +68,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what somebody wants to do, what it touches, who must agree to it, and who did."""
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         seen = service.get(approval_id)
     if as_json:
         document = {**approval_document(seen.approval), "may_decide": seen.may_decide, "why_not": seen.why_not}
@@ -87,7 +87,7 @@ def deliveries(
     as_json: AsJson = False,
 ) -> None:
     """Show what became of notifications. Those of all approvals are for operators and auditors."""
-    with approvals(gateway, bearer(token_file, token)) as service:
+    with approvals(gateway, bearer(token_file, token, gateway)) as service:
         whole_id = service.get(approval_id).approval.id if approval_id else ""
         found = list(service.deliveries(whole_id, dead=dead, limit=limit))
     if as_json:

@@ -54,7 +54,7 @@ def watch(
 
     With --json, each change is one object a line. A lost connection is made again.
     """
-    presented = bearer(token_file, token)
+    presented = bearer(token_file, token, gateway)
     with approvals(gateway, presented) as service, suppress(KeyboardInterrupt):
         feed = Feed(lambda: service.watch(to_decide=to_decide, mine=mine))
         feed.start()

@@ -61,6 +61,6 @@ def log_service(gateway: str, token_file: Path | None, token: str | None) -> Ite
     Raises:
         typer.Exit: after saying what went wrong.
     """
-    sent = bearer(token_file, token)
+    sent = bearer(token_file, token, gateway)
     with gateway_channel(gateway, _REMEDIES) as channel:
         yield Log(channel, sent)

@@ -76,7 +76,7 @@ def backtest(
     run = Backtest(candidate, baseline, since_us)
     # Before the first call, what counts towards its usage; without bodies, as it is not judged.
     read_from_us = since_us - LONGEST_US if run.needs_usage else since_us
-    sent = bearer(token_file, token)
+    sent = bearer(token_file, token, gateway)
     with gateway_channel(gateway, refused=GATEWAY_REFUSED) as channel:
         wanted = Wanted(read_from_us, until_us, since_us, target, subject)
         for fact in Record(channel, sent).facts(wanted, _Progress()):

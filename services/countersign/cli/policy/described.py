@@ -27,6 +27,7 @@ class Described:
     subject: str
     groups: Sequence[str]
     kind: PrincipalKind
+    actors: Sequence[str]
     issuer: str
     target: str
     method: str
@@ -59,7 +60,8 @@ class Described:
         if self.issuer and self.issuer not in issuers:
             raise stop(f"the file takes no tokens of {self.issuer}: it has {', '.join(issuers)}", USAGE)
         named = tuple(name.strip() for given in self.groups for name in given.split(",") if name.strip())
-        return Principal(self.issuer or issuers[0], self.subject, named, self.kind, NOT_VERIFIED)
+        kind = PrincipalKind.AGENT if self.actors else self.kind
+        return Principal(self.issuer or issuers[0], self.subject, named, kind, NOT_VERIFIED, tuple(self.actors))
 
     def _call(self, loaded: GatewayConfig) -> Call:
         if self.target not in loaded.targets:

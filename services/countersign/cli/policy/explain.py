@@ -48,6 +48,10 @@ def explain(
     subject: Annotated[str, typer.Option("--as", help="Who calls: the subject.")] = "",
     groups: Annotated[list[str] | None, typer.Option(help="Its groups; commas separate. May be repeated.")] = None,
     kind: Annotated[PrincipalKind, typer.Option(help="What it is.")] = PrincipalKind.PERSON,
+    actor: Annotated[
+        list[str] | None,
+        typer.Option(help="Who acts for it, which makes it an agent; repeated: who acted before, the latest first."),
+    ] = None,
     issuer: Annotated[str, typer.Option(help="Who vouches for it; the first issuer of the file, unless given.")] = "",
     target: Annotated[str, typer.Option(help="The target.")] = "",
     method: Annotated[str, typer.Option(help="The MCP method; that of what is named, unless given.")] = "",
@@ -86,6 +90,7 @@ def explain(
         subject=subject,
         groups=groups or (),
         kind=kind,
+        actors=actor or (),
         issuer=issuer,
         target=target,
         method=method,
@@ -101,7 +106,7 @@ def explain(
     if event or session or call:
         if described or bool(event) == bool(session) or bool(session) != bool(call):
             raise stop("a recorded call is named by --event, or by --session and --call, and by nothing else", USAGE)
-        sent = bearer(token_file, token)
+        sent = bearer(token_file, token, gateway)
         with gateway_channel(gateway, _REMEDIES) as channel:
             question = recorded_question(Record(channel, sent), ruling, event, session, call)
     else:
@@ -126,6 +131,7 @@ def _document(
             "subject": who.subject,
             "groups": list(who.groups),
             "kind": who.kind.value,
+            "actors": list(who.actors),
         },
         "call": {"target": call.target, "method": call.method, "name": call.name, "kind": call.name_kind.value},
         "at": write_moment(situation.time_us),
@@ -156,7 +162,11 @@ def _show(
 def _lines(question: Question, explanation: Explanation, config: Path) -> Iterator[str]:
     who, call, situation = question.principal, question.call, question.situation
     groups = f" of {', '.join(who.groups)}" if who.groups else ""
-    yield f"{who.subject} ({who.kind.value}{groups}) calls {call.method} {call.name}".rstrip() + f" on {call.target}"
+    through = f" through {', '.join(who.actors)}" if who.actors else ""
+    yield (
+        f"{who.subject}{through} ({who.kind.value}{groups}) calls {call.method} {call.name}".rstrip()
+        + f" on {call.target}"
+    )
     place = f" from {situation.source_address}" if situation.source_address else ""
     yield f"at {write_moment(situation.time_us)}{place}"
     yield f"by {config} (version {explanation.decision.policy_version})"

@@ -116,7 +116,10 @@ def to_call(recorded: event_pb2.RecordedEvent) -> RecordedCall:
         call_id=event.call_id,
         time_us=event.time_us,
         source_address=event.source_address,
-        principal=Principal(who.issuer, who.subject, tuple(who.groups), kind, who.token_id, tuple(who.actors)),
+        principal=Principal(
+            *(who.issuer, who.subject, tuple(who.groups), kind, who.token_id, tuple(who.actors)),
+            token_subject=who.token_subject,
+        ),
         call=recorded_call(event.target, event.method, event.name, params),
         decision=Decision(
             outcome=_OUTCOMES.get(decided.outcome, Outcome.REFUSED),

@@ -85,7 +85,7 @@ def review(
         raise stop("--until is not after --since: there is nothing in between", USAGE)
     period = Period(since_us, until_us, max(since_us - (until_us - since_us), 0))
     policy = _policy(config) if config is not None else None
-    sent = bearer(token_file, token)
+    sent = bearer(token_file, token, gateway)
     with gateway_channel(gateway, _REMEDIES) as channel:
         report = _report(Gathering(channel, sent, target), period, target, policy, str(config))
     _write(report, form, output)

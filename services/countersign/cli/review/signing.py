@@ -61,7 +61,7 @@ def sign(
         raise stop(f"{report} has no line {line!r}: lines are named in the column `line`", USAGE)
     verdict = review_pb2.VERDICT_CERTIFIED if certify else review_pb2.VERDICT_FLAGGED
     asked = review_pb2.SignReviewRequest(review_id=reviewed.review_id, line_id=line, verdict=verdict, note=note)
-    metadata = (("authorization", f"Bearer {bearer(token_file, token)}"),)
+    metadata = (("authorization", f"Bearer {bearer(token_file, token, gateway)}"),)
     with gateway_channel(gateway, _REMEDIES) as channel:
         stub = review_pb2_grpc.ReviewServiceStub(channel)
         answer = stub.SignReview(asked, metadata=metadata, timeout=_TIMEOUT_S)
@@ -78,7 +78,7 @@ def verdicts(
     """Show what reviewers said of the lines of a report, the oldest first, and how many lines nobody signed."""
     reviewed = _read(report)
     asked = review_pb2.ListVerdictsRequest(review_id=reviewed.review_id)
-    metadata = (("authorization", f"Bearer {bearer(token_file, token)}"),)
+    metadata = (("authorization", f"Bearer {bearer(token_file, token, gateway)}"),)
     with gateway_channel(gateway, _REMEDIES) as channel:
         stub = review_pb2_grpc.ReviewServiceStub(channel)
         events = [one.event.event for one in stub.ListVerdicts(asked, metadata=metadata, timeout=_TIMEOUT_S)]

@@ -9,6 +9,7 @@ from countersign.approver.page.serving import PageRoom
 from countersign.approver.part import ApproverPart, Shared
 from countersign.cli.wiring import serving
 from countersign.cli.wiring.recording import recorder_client
+from countersign.cli.wiring.revoked import revocations
 from countersign.cli.wiring.watched import Watched
 from countersign.config import SecretUse
 from countersign.model.approval import Approval
@@ -41,6 +42,7 @@ def run(settings: ServiceSettings) -> None:
             key=settings.sealing_key,
             config=lambda: watched.current,
             deciding=shared.deciding,
+            revocations=shared.revocations,
             dsn=shared.dsn,
             clock_us=shared.clock_us,
         )
@@ -49,6 +51,7 @@ def run(settings: ServiceSettings) -> None:
         watched.dsn,
         recorder=recorder_client(settings, watched.current),
         sealer=Sealer(settings.sealing_key),
+        revocations=revocations(settings, lambda: watched.current),
         is_auditor=watched.is_auditor,
         is_operator=watched.is_operator,
         rooms=(notifier, page),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from countersign.authz.part import AuthzPart
 from countersign.cli.wiring import calls, serving
 from countersign.cli.wiring.recording import recorder_client, token_for
+from countersign.cli.wiring.revoked import revocations
 from countersign.config import SecretUse
 from countersign.runtime.approvals import ApproverClient
 from countersign.runtime.sealing import Sealer
@@ -20,7 +21,15 @@ def run(settings: ServiceSettings) -> None:
     sealer, vault = Sealer(settings.sealing_key), calls.vault(settings)
     approver = ApproverClient(settings.approver, service_token=token_for(settings.approver, settings))
     part = AuthzPart(
-        rulebook, recorder, calls.pinned_tools(settings), usage, sealer, vault, approver, settings.sealing_key
+        rulebook,
+        recorder,
+        calls.pinned_tools(settings),
+        usage,
+        sealer,
+        vault,
+        approver,
+        revocations(settings, lambda: rulebook.current.config),
+        settings.sealing_key,
     )
     serving.run(
         "authz",

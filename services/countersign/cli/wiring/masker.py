@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from countersign.cli.wiring import calls, serving
 from countersign.cli.wiring.recording import recorder_client
+from countersign.cli.wiring.revoked import revocations
 from countersign.masker.part import MaskerPart
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.settings import ServiceSettings
@@ -14,7 +15,8 @@ def run(settings: ServiceSettings) -> None:
     rulebook = calls.rulebook(settings, frozenset())
     recorder = recorder_client(settings, rulebook.current.config)
     sealer, vault = Sealer(settings.sealing_key), calls.vault(settings)
-    part = MaskerPart(rulebook, recorder, calls.pinned_tools(settings), sealer, vault)
+    revoked = revocations(settings, lambda: rulebook.current.config)
+    part = MaskerPart(rulebook, recorder, calls.pinned_tools(settings), sealer, revoked, vault)
     serving.run(
         "masker",
         settings,

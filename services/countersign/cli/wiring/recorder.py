@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from countersign.cli.wiring import serving
 from countersign.cli.wiring.watched import Watched
-from countersign.config import SecretUse
+from countersign.config import GatewayConfig, SecretUse
 from countersign.recorder import RecorderPart
 from countersign.recorder.log.errors import BadLogKeys, StateUnusable
 from countersign.recorder.log.identity import LogIdentity, log_identity
@@ -30,6 +30,9 @@ def run(settings: ServiceSettings) -> None:
         is_operator=watched.is_operator,
         is_configured=lambda target: target in watched.current.targets,
         recording=lambda: watched.current.recording,
+        revoking=lambda: watched.current.revocation,
+        issuers=lambda: _issuers(watched.current),
+        portal=lambda: watched.current.own_issuer,
         cosigner=Witnesses(lambda: watched.current.recording),
     )
     telemetry.gauge("countersign.recorder.queue", "Events held and not yet durable", lambda: part.queue_depth)
@@ -37,6 +40,11 @@ def run(settings: ServiceSettings) -> None:
     telemetry.gauge("countersign.log.published", "Events that a checkpoint shows", lambda: part.log.published_size)
     telemetry.gauge("countersign.log.lag_s", "Seconds for which an event waits to be shown", lambda: part.log.lag_s)
     serving.run("recorder", settings, watched.current, part, lambda: _report(watched, part), watched.follow)
+
+
+def _issuers(config: GatewayConfig) -> list[str]:
+    providers = () if config.portal is None else config.portal.saml
+    return [*(one.issuer for one in config.issuers), *(one.entity_id for one in providers)]
 
 
 def _log(settings: ServiceSettings) -> LogIdentity:

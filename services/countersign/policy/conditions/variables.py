@@ -64,6 +64,8 @@ class Variables:
                 issuer=principal.issuer,
                 groups=principal.groups,
                 kind=principal.kind.value,
+                actors=principal.actors,
+                token_subject=principal.token_subject,
             ),
             "target": messages["Target"](name=call.target),
             "call": messages["Call"](method=call.method, name=call.name, kind=call.name_kind.value),

@@ -71,6 +71,8 @@ _PRINCIPAL = Structure(
         Field("issuer", "string", "the URL of the issuer of the token"),
         Field("groups", "list(string)", "the groups that the token names"),
         Field("kind", "string", 'what it is: "person", "agent" or "machine"'),
+        Field("actors", "list(string)", "who acts for it, the one that acts now first; empty when it acts by itself"),
+        Field("token_subject", "string", "what the token calls it, where gateway.yaml calls it otherwise; else empty"),
     ),
 )
 _TARGET = Structure("Target", (Field("name", "string", "the name of the target in gateway.yaml"),))

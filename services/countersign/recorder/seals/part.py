@@ -14,7 +14,7 @@ from countersign.config.types import Recording
 from countersign.recorder.committer import Closed, Committer
 from countersign.recorder.entry import Entry, Settled
 from countersign.recorder.log.turns import Turn
-from countersign.recorder.seals.sealer import SessionSealer
+from countersign.recorder.seals.sealer import REVOKED_GRACE_S, SessionSealer
 from countersign.recorder.seals.store import PostgresSealStore
 from countersign.runtime.postgres import DatabaseError
 
@@ -34,6 +34,11 @@ class SealRoom:
         self._recording = recording
         self._sealer = SessionSealer(self._store, self._append, recording, time.time)
         self._complaint = ""
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Have it look once what was revoked just now is to be sealed."""
+        asyncio.get_running_loop().call_later(REVOKED_GRACE_S + SHORTEST_PAUSE_S, self._nudged.set)
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Nothing: nobody asks for it."""
@@ -42,11 +47,15 @@ class SealRoom:
     async def run(self) -> None:
         """Seal what is due, until cancelled."""
         while True:
+            self._nudged.clear()
             began = time.monotonic()
             more = await self.tend()
             # At most half of the time, and between the rounds over all open sessions hardly any.
             pause = time.monotonic() - began if more else min(LONGEST_PAUSE_S, self._recording().seal_after_s / 10)
-            await asyncio.sleep(max(SHORTEST_PAUSE_S, pause))
+            await asyncio.sleep(SHORTEST_PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, pause - SHORTEST_PAUSE_S)):
+                    await self._nudged.wait()
 
     async def tend(self) -> bool:
         """Seal once, if it is this recorder's turn; return whether there may be more to seal."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-IDLE, ENDED = "idle", "ended"
+IDLE, ENDED, REVOKED = "idle", "ended", "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ class Found:
 
     due: Sequence[Due]
     after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """Sessions that are due since whose they are was revoked; and the revocations that were looked at, with when each
+    was made (microseconds since the epoch). Without any due, all sessions of those are sealed.
+    """
+
+    due: Sequence[Due]
+    looked_at: Mapping[UUID, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,15 @@ class SealStore(Protocol):
 
     async def ended(self, since: datetime, *, most: int) -> Sequence[Due]:
         """Find open sessions that their clients ended, and that have had no event since a time."""
+
+    async def revoked(self, until_us: int, *, most: int) -> Struck:
+        """Find open sessions of what was revoked before a time, and not settled: as far as a session's row can tell.
+
+        Of revocations that spare tokens issued later, those are found that began before.
+        """
+
+    async def settled(self, revocations: Sequence[UUID]) -> None:
+        """Have the sessions of these not looked for again."""
 
     async def leaves(self, parts: Sequence[Stretch]) -> Mapping[Stretch, bytes]:
         """Return the hashes of the leaves of each part, in order, 32 bytes each."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from countersign.config.types import Recording
 from countersign.recorder.entry import Entry, Settled, Verdict, sealing
-from countersign.recorder.seals.ports import Due, SealStore, Stretch
+from countersign.recorder.seals.ports import Due, SealStore, Stretch, Struck
 from countersign.tlog import Frontier, split_hashes
 
 # One round's bounds: appends go on beside it.
@@ -18,6 +18,11 @@ LOOKED_AT = 2_000
 PAGE_LEAVES = 4_096
 ENDED_GRACE_S = 10.0
 """How long a session that its client ended waits for what is still under way in it."""
+
+REVOKED_GRACE_S = 2.0
+"""How long a session whose principal was revoked waits for what is cut in it to be recorded."""
+GIVEN_UP_AFTER_S = 600.0
+"""After this, sessions of the revoked that could not be sealed are left until they are idle."""
 
 Append = Callable[[Sequence[Entry]], Awaitable[Sequence[Settled]]]
 """Returns when the entries are durable, or settled otherwise. Raises ``Closed``."""
@@ -43,7 +48,11 @@ class SessionSealer:
         now = datetime.fromtimestamp(self._clock_s(), UTC)
         after_s = self._recording().seal_after_s
         grace = timedelta(seconds=min(ENDED_GRACE_S, after_s))
-        due = list(await self._store.ended(now - grace, most=MOST_SEALED))
+        struck = await self._struck()
+        due = list(struck.due)
+        known = {one.session_id for one in due}
+        if room := MOST_SEALED - len(due):
+            due += [one for one in await self._store.ended(now - grace, most=room) if one.session_id not in known]
         room = MOST_SEALED - len(due)
         if room:
             found = await self._store.idle(
@@ -58,7 +67,17 @@ class SessionSealer:
         sealed = 0
         for group in _groups(due):
             sealed += await self._seal(group)
-        return sealed, len(due) >= MOST_SEALED or self._after >= 0
+        return sealed, bool(struck.looked_at) or len(due) >= MOST_SEALED or self._after >= 0
+
+    async def _struck(self) -> Struck:
+        """Find sessions of the revoked; settle revocations of which there are none, or none that can be sealed."""
+        now_us = int(self._clock_s() * 1_000_000)
+        struck = await self._store.revoked(now_us - int(REVOKED_GRACE_S * 1_000_000), most=MOST_SEALED)
+        given_up_us = now_us - int(GIVEN_UP_AFTER_S * 1_000_000)
+        settled = [one for one, revoked_us in struck.looked_at.items() if not struck.due or revoked_us < given_up_us]
+        if settled:
+            await self._store.settled(settled)
+        return struck
 
     async def _seal(self, due: Sequence[Due]) -> int:
         roots = await self._roots(due)

@@ -7,8 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
-from countersign.recorder.seals.ports import ENDED, IDLE, Due, Found, Stretch
-from countersign.runtime.postgres import Readers
+from countersign.recorder.seals.ports import ENDED, IDLE, REVOKED, Due, Found, Stretch, Struck
+from countersign.runtime.postgres import Readers, Writers
 
 _IDLE = b"""
     WITH page AS MATERIALIZED (
@@ -22,6 +22,39 @@ _IDLE = b"""
 _ENDED = b"""
     SELECT session_id, target, event_count FROM countersign.sessions
     WHERE ended AND seal_index IS NULL AND touched_at < %s ORDER BY first_index LIMIT %s"""
+_LOOKED_AT = b"""
+    SELECT revocation_id, revoked_us FROM countersign.revocations
+    WHERE lifted_at IS NULL AND NOT sealed AND revoked_us < %s ORDER BY revoked_us LIMIT %s"""
+# Columns for searching hold the beginning of what is long (who.py).
+_REVOKED = b"""
+    WITH RECURSIVE struck AS MATERIALIZED (
+        SELECT kind, issuer, left(value, 500) AS value, issued_before_s * 1000000 AS before_us
+        FROM countersign.revocations WHERE revocation_id = ANY(%s::uuid[])
+    ), named AS (
+        SELECT r.value::uuid AS session_id, r.before_us FROM struck AS r WHERE r.kind = 4
+        UNION
+        SELECT s.session_id, n.before_us FROM named AS n JOIN countersign.sessions AS s ON s.continues = n.session_id
+    ), found AS (
+        SELECT s.*, r.before_us FROM struck AS r JOIN countersign.sessions AS s
+            ON r.kind = 1 AND s.issuer = r.issuer AND s.subject = r.value AND s.seal_index IS NULL
+        UNION ALL
+        SELECT s.*, r.before_us FROM struck AS r JOIN countersign.sessions AS s
+            ON r.kind = 2 AND s.issuer = r.issuer AND s.token_id = r.value AND s.seal_index IS NULL
+        UNION ALL
+        SELECT s.*, r.before_us FROM struck AS r JOIN countersign.sessions AS s
+            ON r.kind IN (1, 3) AND s.issuer = r.issuer AND s.seal_index IS NULL
+            AND s.known_as @> ARRAY[CASE r.kind WHEN 1 THEN 'p:' ELSE 's:' END || r.value]
+        UNION ALL
+        SELECT s.*, n.before_us FROM named AS n JOIN countersign.sessions AS s USING (session_id)
+            WHERE s.seal_index IS NULL
+        UNION ALL
+        SELECT s.*, r.before_us FROM struck AS r JOIN countersign.sessions AS s
+            ON r.kind = 5 AND s.issuer = r.issuer AND s.seal_index IS NULL
+    )
+    SELECT DISTINCT session_id, target, event_count FROM found
+    WHERE before_us IS NULL OR first_time_us < before_us LIMIT %s"""
+_SETTLE = b"UPDATE countersign.revocations SET sealed = true WHERE revocation_id = ANY(%s::uuid[])"
+_MOST_LOOKED_AT = 100
 # First the hashes, so that they are sorted, not the records.
 _LEAVES = b"""
     WITH leaves AS MATERIALIZED (
@@ -56,6 +89,7 @@ class PostgresSealStore:
             statement_timeout_s=_STATEMENT_TIMEOUT_S,
             planner=_PLANNER,
         )
+        self._writers = Writers(dsn, application_name="countersign-seals-writer", size=1)
 
     async def idle(self, since: datetime, *, after: int, looked_at: int, most: int) -> Found:
         """See ``SealStore``."""
@@ -73,6 +107,21 @@ class PostgresSealStore:
             rows = await (await connection.execute(_ENDED, (since, most))).fetchall()
         return [Due(session_id, target, count, ENDED) for session_id, target, count in rows]
 
+    async def revoked(self, until_us: int, *, most: int) -> Struck:
+        """See ``SealStore``."""
+        async with self._readers.connection() as connection:
+            rows = await (await connection.execute(_LOOKED_AT, (until_us, _MOST_LOOKED_AT))).fetchall()
+            looked_at = dict(rows)
+            if not looked_at:
+                return Struck((), {})
+            rows = await (await connection.execute(_REVOKED, (list(looked_at), most))).fetchall()
+        return Struck([Due(session_id, target, count, REVOKED) for session_id, target, count in rows], looked_at)
+
+    async def settled(self, revocations: Sequence[UUID]) -> None:
+        """See ``SealStore``."""
+        async with self._writers.transaction() as connection:
+            await connection.execute(_SETTLE, (list(revocations),))
+
     async def leaves(self, parts: Sequence[Stretch]) -> Mapping[Stretch, bytes]:
         """See ``SealStore``."""
         columns = [one.session_id for one in parts], [one.start for one in parts], [one.stop for one in parts]
@@ -88,4 +137,5 @@ class PostgresSealStore:
 
     async def close(self) -> None:
         """See ``SealStore``."""
+        await self._writers.close()
         await self._readers.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -87,7 +87,7 @@ class Head:
 
 async def steps(
     store: SearchStore, head: Head, wanted: Wanted, start: int, *, heartbeat_s: float = HEARTBEAT_S
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Yield what is wanted from ``start`` on, without a gap, and about every ``heartbeat_s`` how far it has come.
 
     Ends when the head drains, and after ``LONGEST_S``: who asked has to show again who they are. Raises ``Shorter``,

@@ -17,6 +17,7 @@ from countersign.recorder.search.finder import Finder
 from countersign.recorder.search.following import Head, Shorter, Step, steps
 from countersign.recorder.search.ports import Found, SearchStore, Wanted
 from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.runtime.revocations import Ended
 
 MAX_SEARCHES = 8
 MAX_FOLLOWERS = 32
@@ -55,7 +56,7 @@ class SearchServer(search_pb2_grpc.SearchServiceServicer):
             await self._door.audited(principal, request, "", context)
             page = await self._finder.page(asked.wanted, asked.place, asked.limit)
             shown, cut = await self._recorded(page.events, with_bodies=request.bodies)
-        except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
+        except (BadQuestion, NotAudited, DatabaseUnavailable, Ended) as error:
             await abort(context, error)
         finally:
             self._searches -= 1
@@ -78,14 +79,15 @@ class SearchServer(search_pb2_grpc.SearchServiceServicer):
             if start is not None and start > end:
                 raise BadQuestion(f"from_index: the record ends at {end}")
             await self._door.audited(principal, request, "", context)
-            async for step in steps(self._store, self._head, wanted, end if start is None else start):
+            found = steps(self._store, self._head, wanted, end if start is None else start)
+            async for step in self._door.until_ended(principal, found):
                 if not self._door.still(principal):
                     await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no longer an auditor")
                 async for message in self._messages(step, with_bodies=request.bodies):
                     yield message
         except Shorter:
             await context.abort(grpc.StatusCode.DATA_LOSS, "the record ends before what was sent: it was restored")
-        except (BadQuestion, NotAudited, DatabaseUnavailable) as error:
+        except (BadQuestion, NotAudited, DatabaseUnavailable, Ended) as error:
             await abort(context, error)
         finally:
             self._followers -= 1

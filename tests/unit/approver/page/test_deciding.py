@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from countersign.approver.page.cookies import SESSION_S
-from countersign.approver.page.rendering import HEADERS
 from countersign.model.approval import ApprovalSummary, Person, StatementSummary
+from countersign.runtime.guarded import HEADERS
 from tests.support.approvals import GLASS, OWNERS, TWO_OWNERS, question
 from tests.support.forms import Forms
 from tests.unit.approver.page.world import World

@@ -29,6 +29,7 @@ def a_room(address: str, world: World) -> PageRoom:
         key=KEY,
         config=lambda: world.config,
         deciding=world.acting,
+        revocations=world.revocations,
         dsn="host=/nonexistent dbname=none",
         clock_us=world.now_us,
     )

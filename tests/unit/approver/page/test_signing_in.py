@@ -11,6 +11,8 @@ import pytest
 
 from countersign.approver.page.cookies import ATTEMPT_S, SESSION_S
 from countersign.demo.codes import challenge_of
+from countersign.model.revocation import RevocationKind
+from tests.support.revoking import revocation
 from tests.unit.approver.page.world import BACK, CLIENT, GATEWAY, ISSUER, Browser, World
 
 SESSION, ATTEMPT = "__Host-countersign-session", "__Host-countersign-sign-in"
@@ -329,3 +331,30 @@ async def test_an_issuer_that_is_away_is_not_asked_for_every_visitor(
     assert len(asked) == 1
     world.later_s = 60
     assert (await world.browser().sign_in("owen")).status_code == 303
+
+
+async def test_whoever_is_revoked_is_signed_in_no_more_and_cannot_sign_in(world: World) -> None:
+    approval = await world.ask()
+    browser = await world.signed_in("owen")
+    path = f"/approvals/{approval.id}"
+    form = await browser.form(path, f"{path}/decide")
+    world.revocations.revoke(revocation(RevocationKind.PRINCIPAL, "owen", ISSUER))
+    answer = await browser.http.post(f"{path}/decide", data={**form, "decision": "approve"})
+    assert answer.status_code == 403
+    assert "Your sign-in was revoked." in answer.text
+    assert approval.name not in (await browser.get(path)).text
+    assert await world.state(approval) == "pending"
+    answer = await world.browser().sign_in("owen")
+    assert answer.status_code == 403
+    assert "the token was revoked" in answer.text
+
+
+async def test_nobody_decides_while_it_is_not_known_who_is_revoked(world: World) -> None:
+    approval = await world.ask()
+    browser = await world.signed_in("owen")
+    path = f"/approvals/{approval.id}"
+    form = await browser.form(path, f"{path}/decide")
+    world.revocations.forget()
+    answer = await browser.http.post(f"{path}/decide", data={**form, "decision": "approve"})
+    assert answer.status_code == 503
+    assert await world.state(approval) == "pending"

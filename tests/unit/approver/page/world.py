@@ -15,7 +15,7 @@ from countersign.approver.page.app import Pages
 from countersign.approver.page.links import Links
 from countersign.config import GatewayConfig
 from countersign.config import Issuer as ConfiguredIssuer
-from countersign.config.types import Approvals, Channel, Secret, SignIn, SlackChannel
+from countersign.config.types import Approvals, Channel, Secret, SignInClient, SlackChannel
 from countersign.demo.codes import Client
 from countersign.demo.issuer import Issuer
 from countersign.demo.people import Person as Somebody
@@ -24,6 +24,7 @@ from tests.support.approvals import OWNERS, question
 from tests.support.forms import Forms
 from tests.support.memory_approvals import MemoryApprovalStore
 from tests.support.memory_links import MemoryUsedLinks
+from tests.support.revoking import FakeRevocations
 from tests.support.sinks import Sink
 
 GATEWAY, ISSUER = "https://gateway.test", "https://issuer.test"
@@ -58,12 +59,13 @@ class World:
             auditors=(),
             postgres_dsn=None,
             approvals=Approvals(
-                sign_in=SignIn(ISSUER, CLIENT, Secret(secret) if secret is not None else None),
+                sign_in=SignInClient(ISSUER, CLIENT, Secret(secret) if secret is not None else None),
                 channels=(Channel("slack", SlackChannel("C1", Secret("x"), Secret(self.signing_secret))),),
             ),
         )
         self.store, self.sink, self.used = MemoryApprovalStore(), Sink(), MemoryUsedLinks()
         self.links = Links(KEY, lambda: GATEWAY)
+        self.revocations = FakeRevocations()
         self.acting = Acting(
             self.store,
             Outbox(self.store, self.sink),
@@ -87,6 +89,7 @@ class World:
             config=lambda: self.config,
             deciding=self.acting,
             used=self.used,
+            revocations=self.revocations,
             client=httpx.AsyncClient(transport=self.issuer_app),
             now_us=self.now_us,
             monotonic=lambda: time.monotonic() + self.later_s,

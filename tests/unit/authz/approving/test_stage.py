@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from countersign.authz.envoy import Answer, Forward
+from countersign.credentials import CredentialUnavailable
 from countersign.identity import Unidentified
 from countersign.model.approval import Approval, ApprovalState
 from countersign.model.decision import Outcome
@@ -20,6 +21,7 @@ from countersign.runtime.approvals import UnknownApproval
 from countersign.runtime.rulebook import Rulebook
 from tests.support.brokers import StoreBroker
 from tests.unit.authz.bench import ALICE, SEALER, Bench, inquiry
+from tests.unit.authz.test_presenting import Given
 
 GATEWAY = """
 version: 1
@@ -384,6 +386,20 @@ async def test_when_the_token_is_no_longer_good_nothing_runs(waiting: Waiting) -
     assert isinstance(answer, Answer)
     assert answer.reply.status == 401
     assert (await waiting.store.get(approval.id)).state is ApprovalState.APPROVED
+
+
+async def test_without_its_targets_credential_nothing_runs_nor_is_used_up(waiting: Waiting) -> None:
+    given = Given(error=CredentialUnavailable("the token endpoint does not answer in time"))
+    waiting.bench.judge._presenting._credentials = given
+    call = asyncio.ensure_future(waiting.legacy())
+    approval = await waiting.decide(await waiting.pending())
+    answer = await call
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503
+    assert waiting.bench.sink.durable[-1].reason == "the token endpoint does not answer in time: nothing was sent"
+    assert (await waiting.store.get(approval.id)).state is ApprovalState.APPROVED
+    given.error = None
+    assert isinstance(await waiting.legacy(), Forward)
 
 
 async def test_nobody_floods_the_approvers(waiting: Waiting) -> None:

@@ -20,11 +20,13 @@ from countersign.recorder.entry import accept, to_event
 from countersign.recorder.search import following, server
 from countersign.recorder.search.following import Head
 from countersign.recorder.search.server import SearchServer
+from countersign.runtime.live import Live
 from countersign.runtime.recording import to_message
 from tests.support.events import ALICE, new_id, request
 from tests.support.memory_search import MemorySearchStore
 from tests.support.memory_store import MemoryStore
 from tests.support.recorders import SEALER, until
+from tests.support.revoking import FakeRevocations, of_principal
 
 CAROL = replace(ALICE, subject="carol", groups=("auditors",))
 ORDERS = search_pb2.EventFilter(target="orders")
@@ -46,9 +48,11 @@ class House:
     def __post_init__(self) -> None:
         self.store = MemorySearchStore(self.record)
         self.head = Head(self.store, every_s=0.002)
+        self.revocations = FakeRevocations()
         self.committer = Committer(self.record, queue_events=100, queue_bytes=10**7)
         door = Door(
             AuditTrail(self.committer),
+            live=Live(self.revocations, lambda: 1),
             open_principal=SEALER.open_principal,
             is_auditor=lambda principal: principal.subject in self.auditors,
         )
@@ -302,3 +306,11 @@ async def test_how_many_search_and_follow_is_bounded(
 
 async def _all(call: AsyncIterable[Answer]) -> list[Answer]:
     return [one async for one in call]
+
+
+async def test_who_follows_and_is_revoked_hears_no_more(house: Asking) -> None:
+    await house.more(request())
+    call = house.follow(from_index=0)
+    assert await call.read() is not grpc.aio.EOF
+    house.revocations.revoke(of_principal(CAROL))
+    assert await call.code() is grpc.StatusCode.UNAUTHENTICATED

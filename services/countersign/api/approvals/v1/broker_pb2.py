@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from countersign.api.approvals.v1 import approval_pb2 as countersign_dot_api_dot_approvals_dot_v1_dot_approval__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)countersign/api/approvals/v1/broker.proto\x12\x1c\x63ountersign.api.approvals.v1\x1a+countersign/api/approvals/v1/approval.proto\"J\n\x06Waiter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06rpc_id\x18\x03 \x01(\t\x12\x10\n\x08until_us\x18\x04 \x01(\x03\"\x90\x05\n\nAskRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x34\n\x06\x63\x61ller\x18\x02 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x13\n\x0b\x63\x61ller_kind\x18\x03 \x01(\t\x12\x17\n\x0f\x63\x61ller_token_id\x18\x04 \x01(\t\x12\x15\n\rcaller_groups\x18\x05 \x03(\t\x12\x36\n\x08\x61\x63ts_for\x18\x06 \x03(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x12\n\nsession_id\x18\x07 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x08 \x01(\t\x12\x0e\n\x06target\x18\t \x01(\t\x12\x0e\n\x06method\x18\n \x01(\t\x12\x0c\n\x04name\x18\x0b \x01(\t\x12\x16\n\x0epolicy_version\x18\x0c \x01(\t\x12\x36\n\x07summary\x18\r \x01(\x0b\x32%.countersign.api.approvals.v1.Summary\x12?\n\x0crequirements\x18\x0e \x03(\x0b\x32).countersign.api.approvals.v1.Requirement\x12=\n\x0b\x62reak_glass\x18\x0f \x03(\x0b\x32(.countersign.api.approvals.v1.BreakGlass\x12\x11\n\twithin_us\x18\x10 \x01(\x03\x12\x10\n\x08reuse_us\x18\x11 \x01(\x03\x12\x14\n\x0cmost_pending\x18\x12 \x01(\r\x12\x34\n\x06waiter\x18\x13 \x01(\x0b\x32$.countersign.api.approvals.v1.Waiter\x12\x16\n\x0esource_address\x18\x14 \x01(\t\x12\x13\n\x0btraceparent\x18\x15 \x01(\t\"W\n\x0b\x41skResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\x12\x0e\n\x06joined\x18\x02 \x01(\x08\"\x90\x01\n\rRejoinRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x34\n\x06\x63\x61ller\x18\x02 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x34\n\x06waiter\x18\x03 \x01(\x0b\x32$.countersign.api.approvals.v1.Waiter\"J\n\x0eRejoinResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\"E\n\x0bWaitRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x10\n\x08up_to_ms\x18\x03 \x01(\r\"H\n\x0cWaitResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\"Y\n\x0cLeaveRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x11\n\twaiter_id\x18\x02 \x01(\t\x12\x0f\n\x07hung_up\x18\x03 \x01(\x08\x12\x10\n\x08until_us\x18\x04 \x01(\x03\"\x0f\n\rLeaveResponse\"k\n\x0fWithdrawRequest\x12\x34\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06rpc_id\x18\x03 \x01(\t\"%\n\x10WithdrawResponse\x12\x11\n\twithdrawn\x18\x01 \x01(\r\"F\n\x0e\x43onsumeRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\"\\\n\x0f\x43onsumeResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x38\n\x08\x61pproval\x18\x02 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\"j\n\rCancelRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x34\n\x06\x63\x61ller\x18\x02 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x0e\n\x06reason\x18\x03 \x01(\t\"J\n\x0e\x43\x61ncelResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval2\xd1\x05\n\x15\x41pprovalBrokerService\x12Z\n\x03\x41sk\x12(.countersign.api.approvals.v1.AskRequest\x1a).countersign.api.approvals.v1.AskResponse\x12\x63\n\x06Rejoin\x12+.countersign.api.approvals.v1.RejoinRequest\x1a,.countersign.api.approvals.v1.RejoinResponse\x12]\n\x04Wait\x12).countersign.api.approvals.v1.WaitRequest\x1a*.countersign.api.approvals.v1.WaitResponse\x12`\n\x05Leave\x12*.countersign.api.approvals.v1.LeaveRequest\x1a+.countersign.api.approvals.v1.LeaveResponse\x12i\n\x08Withdraw\x12-.countersign.api.approvals.v1.WithdrawRequest\x1a..countersign.api.approvals.v1.WithdrawResponse\x12\x66\n\x07\x43onsume\x12,.countersign.api.approvals.v1.ConsumeRequest\x1a-.countersign.api.approvals.v1.ConsumeResponse\x12\x63\n\x06\x43\x61ncel\x12+.countersign.api.approvals.v1.CancelRequest\x1a,.countersign.api.approvals.v1.CancelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)countersign/api/approvals/v1/broker.proto\x12\x1c\x63ountersign.api.approvals.v1\x1a+countersign/api/approvals/v1/approval.proto\"J\n\x06Waiter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06rpc_id\x18\x03 \x01(\t\x12\x10\n\x08until_us\x18\x04 \x01(\x03\"\xe1\x05\n\nAskRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x34\n\x06\x63\x61ller\x18\x02 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x13\n\x0b\x63\x61ller_kind\x18\x03 \x01(\t\x12\x17\n\x0f\x63\x61ller_token_id\x18\x04 \x01(\t\x12\x15\n\rcaller_groups\x18\x05 \x03(\t\x12\x36\n\x08\x61\x63ts_for\x18\x06 \x03(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x12\n\nsession_id\x18\x07 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x08 \x01(\t\x12\x0e\n\x06target\x18\t \x01(\t\x12\x0e\n\x06method\x18\n \x01(\t\x12\x0c\n\x04name\x18\x0b \x01(\t\x12\x16\n\x0epolicy_version\x18\x0c \x01(\t\x12\x36\n\x07summary\x18\r \x01(\x0b\x32%.countersign.api.approvals.v1.Summary\x12?\n\x0crequirements\x18\x0e \x03(\x0b\x32).countersign.api.approvals.v1.Requirement\x12=\n\x0b\x62reak_glass\x18\x0f \x03(\x0b\x32(.countersign.api.approvals.v1.BreakGlass\x12\x11\n\twithin_us\x18\x10 \x01(\x03\x12\x10\n\x08reuse_us\x18\x11 \x01(\x03\x12\x14\n\x0cmost_pending\x18\x12 \x01(\r\x12\x34\n\x06waiter\x18\x13 \x01(\x0b\x32$.countersign.api.approvals.v1.Waiter\x12\x16\n\x0esource_address\x18\x14 \x01(\t\x12\x13\n\x0btraceparent\x18\x15 \x01(\t\x12\x17\n\x0f\x63\x61ller_issued_s\x18\x16 \x01(\x03\x12\x18\n\x10\x63\x61ller_signed_in\x18\x17 \x01(\t\x12\x1c\n\x14\x63\x61ller_token_subject\x18\x18 \x01(\t\"W\n\x0b\x41skResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\x12\x0e\n\x06joined\x18\x02 \x01(\x08\"\x90\x01\n\rRejoinRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x34\n\x06\x63\x61ller\x18\x02 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x34\n\x06waiter\x18\x03 \x01(\x0b\x32$.countersign.api.approvals.v1.Waiter\"J\n\x0eRejoinResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\"E\n\x0bWaitRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x10\n\x08up_to_ms\x18\x03 \x01(\r\"H\n\x0cWaitResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\"Y\n\x0cLeaveRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x11\n\twaiter_id\x18\x02 \x01(\t\x12\x0f\n\x07hung_up\x18\x03 \x01(\x08\x12\x10\n\x08until_us\x18\x04 \x01(\x03\"\x0f\n\rLeaveResponse\"k\n\x0fWithdrawRequest\x12\x34\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06rpc_id\x18\x03 \x01(\t\"%\n\x10WithdrawResponse\x12\x11\n\twithdrawn\x18\x01 \x01(\r\"F\n\x0e\x43onsumeRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\t\"\\\n\x0f\x43onsumeResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x38\n\x08\x61pproval\x18\x02 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval\"j\n\rCancelRequest\x12\x13\n\x0b\x61pproval_id\x18\x01 \x01(\t\x12\x34\n\x06\x63\x61ller\x18\x02 \x01(\x0b\x32$.countersign.api.approvals.v1.Person\x12\x0e\n\x06reason\x18\x03 \x01(\t\"J\n\x0e\x43\x61ncelResponse\x12\x38\n\x08\x61pproval\x18\x01 \x01(\x0b\x32&.countersign.api.approvals.v1.Approval2\xd1\x05\n\x15\x41pprovalBrokerService\x12Z\n\x03\x41sk\x12(.countersign.api.approvals.v1.AskRequest\x1a).countersign.api.approvals.v1.AskResponse\x12\x63\n\x06Rejoin\x12+.countersign.api.approvals.v1.RejoinRequest\x1a,.countersign.api.approvals.v1.RejoinResponse\x12]\n\x04Wait\x12).countersign.api.approvals.v1.WaitRequest\x1a*.countersign.api.approvals.v1.WaitResponse\x12`\n\x05Leave\x12*.countersign.api.approvals.v1.LeaveRequest\x1a+.countersign.api.approvals.v1.LeaveResponse\x12i\n\x08Withdraw\x12-.countersign.api.approvals.v1.WithdrawRequest\x1a..countersign.api.approvals.v1.WithdrawResponse\x12\x66\n\x07\x43onsume\x12,.countersign.api.approvals.v1.ConsumeRequest\x1a-.countersign.api.approvals.v1.ConsumeResponse\x12\x63\n\x06\x43\x61ncel\x12+.countersign.api.approvals.v1.CancelRequest\x1a,.countersign.api.approvals.v1.CancelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,33 +35,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WAITER']._serialized_start=120
   _globals['_WAITER']._serialized_end=194
   _globals['_ASKREQUEST']._serialized_start=197
-  _globals['_ASKREQUEST']._serialized_end=853
-  _globals['_ASKRESPONSE']._serialized_start=855
-  _globals['_ASKRESPONSE']._serialized_end=942
-  _globals['_REJOINREQUEST']._serialized_start=945
-  _globals['_REJOINREQUEST']._serialized_end=1089
-  _globals['_REJOINRESPONSE']._serialized_start=1091
-  _globals['_REJOINRESPONSE']._serialized_end=1165
-  _globals['_WAITREQUEST']._serialized_start=1167
-  _globals['_WAITREQUEST']._serialized_end=1236
-  _globals['_WAITRESPONSE']._serialized_start=1238
-  _globals['_WAITRESPONSE']._serialized_end=1310
-  _globals['_LEAVEREQUEST']._serialized_start=1312
-  _globals['_LEAVEREQUEST']._serialized_end=1401
-  _globals['_LEAVERESPONSE']._serialized_start=1403
-  _globals['_LEAVERESPONSE']._serialized_end=1418
-  _globals['_WITHDRAWREQUEST']._serialized_start=1420
-  _globals['_WITHDRAWREQUEST']._serialized_end=1527
-  _globals['_WITHDRAWRESPONSE']._serialized_start=1529
-  _globals['_WITHDRAWRESPONSE']._serialized_end=1566
-  _globals['_CONSUMEREQUEST']._serialized_start=1568
-  _globals['_CONSUMEREQUEST']._serialized_end=1638
-  _globals['_CONSUMERESPONSE']._serialized_start=1640
-  _globals['_CONSUMERESPONSE']._serialized_end=1732
-  _globals['_CANCELREQUEST']._serialized_start=1734
-  _globals['_CANCELREQUEST']._serialized_end=1840
-  _globals['_CANCELRESPONSE']._serialized_start=1842
-  _globals['_CANCELRESPONSE']._serialized_end=1916
-  _globals['_APPROVALBROKERSERVICE']._serialized_start=1919
-  _globals['_APPROVALBROKERSERVICE']._serialized_end=2640
+  _globals['_ASKREQUEST']._serialized_end=934
+  _globals['_ASKRESPONSE']._serialized_start=936
+  _globals['_ASKRESPONSE']._serialized_end=1023
+  _globals['_REJOINREQUEST']._serialized_start=1026
+  _globals['_REJOINREQUEST']._serialized_end=1170
+  _globals['_REJOINRESPONSE']._serialized_start=1172
+  _globals['_REJOINRESPONSE']._serialized_end=1246
+  _globals['_WAITREQUEST']._serialized_start=1248
+  _globals['_WAITREQUEST']._serialized_end=1317
+  _globals['_WAITRESPONSE']._serialized_start=1319
+  _globals['_WAITRESPONSE']._serialized_end=1391
+  _globals['_LEAVEREQUEST']._serialized_start=1393
+  _globals['_LEAVEREQUEST']._serialized_end=1482
+  _globals['_LEAVERESPONSE']._serialized_start=1484
+  _globals['_LEAVERESPONSE']._serialized_end=1499
+  _globals['_WITHDRAWREQUEST']._serialized_start=1501
+  _globals['_WITHDRAWREQUEST']._serialized_end=1608
+  _globals['_WITHDRAWRESPONSE']._serialized_start=1610
+  _globals['_WITHDRAWRESPONSE']._serialized_end=1647
+  _globals['_CONSUMEREQUEST']._serialized_start=1649
+  _globals['_CONSUMEREQUEST']._serialized_end=1719
+  _globals['_CONSUMERESPONSE']._serialized_start=1721
+  _globals['_CONSUMERESPONSE']._serialized_end=1813
+  _globals['_CANCELREQUEST']._serialized_start=1815
+  _globals['_CANCELREQUEST']._serialized_end=1921
+  _globals['_CANCELRESPONSE']._serialized_start=1923
+  _globals['_CANCELRESPONSE']._serialized_end=1997
+  _globals['_APPROVALBROKERSERVICE']._serialized_start=2000
+  _globals['_APPROVALBROKERSERVICE']._serialized_end=2721
 # @@protoc_insertion_point(module_scope)

@@ -77,6 +77,9 @@ class AskRequest(_message.Message):
     WAITER_FIELD_NUMBER: _builtins.int
     SOURCE_ADDRESS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    CALLER_ISSUED_S_FIELD_NUMBER: _builtins.int
+    CALLER_SIGNED_IN_FIELD_NUMBER: _builtins.int
+    CALLER_TOKEN_SUBJECT_FIELD_NUMBER: _builtins.int
     digest: _builtins.bytes
     caller_kind: _builtins.str
     caller_token_id: _builtins.str
@@ -92,6 +95,12 @@ class AskRequest(_message.Message):
     """How many pending approvals the caller may have."""
     source_address: _builtins.str
     traceparent: _builtins.str
+    caller_issued_s: _builtins.int
+    """More of the caller's token, by which it may be revoked: when it was issued (seconds since the epoch), the sign-in
+    behind it, and what it calls a machine.
+    """
+    caller_signed_in: _builtins.str
+    caller_token_subject: _builtins.str
     @_builtins.property
     def caller(self) -> _approval_pb2.Person: ...
     @_builtins.property
@@ -130,10 +139,13 @@ class AskRequest(_message.Message):
         waiter: Global___Waiter | None = ...,
         source_address: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        caller_issued_s: _builtins.int = ...,
+        caller_signed_in: _builtins.str = ...,
+        caller_token_subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "summary", b"summary", "waiter", b"waiter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts_for", b"acts_for", "break_glass", b"break_glass", "call_id", b"call_id", "caller", b"caller", "caller_groups", b"caller_groups", "caller_kind", b"caller_kind", "caller_token_id", b"caller_token_id", "digest", b"digest", "method", b"method", "most_pending", b"most_pending", "name", b"name", "policy_version", b"policy_version", "requirements", b"requirements", "reuse_us", b"reuse_us", "session_id", b"session_id", "source_address", b"source_address", "summary", b"summary", "target", b"target", "traceparent", b"traceparent", "waiter", b"waiter", "within_us", b"within_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts_for", b"acts_for", "break_glass", b"break_glass", "call_id", b"call_id", "caller", b"caller", "caller_groups", b"caller_groups", "caller_issued_s", b"caller_issued_s", "caller_kind", b"caller_kind", "caller_signed_in", b"caller_signed_in", "caller_token_id", b"caller_token_id", "caller_token_subject", b"caller_token_subject", "digest", b"digest", "method", b"method", "most_pending", b"most_pending", "name", b"name", "policy_version", b"policy_version", "requirements", b"requirements", "reuse_us", b"reuse_us", "session_id", b"session_id", "source_address", b"source_address", "summary", b"summary", "target", b"target", "traceparent", b"traceparent", "waiter", b"waiter", "within_us", b"within_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

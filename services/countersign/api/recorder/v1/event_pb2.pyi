@@ -57,6 +57,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """An operator had bodies held back from erasure, or let go of again; the body says which."""
     EVENT_KIND_REVIEWED: _EventKind.ValueType  # 14
     """A reviewer certified or flagged a line of an access review; the body says which."""
+    EVENT_KIND_REVOKED: _EventKind.ValueType  # 15
+    """Something was taken back, or a revocation was lifted; the body says what, the principal who did it (none: an issuer
+    told of it). See RevocationService.
+    """
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of fact an event states."""
@@ -92,6 +96,10 @@ EVENT_KIND_HOLD: EventKind.ValueType  # 13
 """An operator had bodies held back from erasure, or let go of again; the body says which."""
 EVENT_KIND_REVIEWED: EventKind.ValueType  # 14
 """A reviewer certified or flagged a line of an access review; the body says which."""
+EVENT_KIND_REVOKED: EventKind.ValueType  # 15
+"""Something was taken back, or a revocation was lifted; the body says what, the principal who did it (none: an issuer
+told of it). See RevocationService.
+"""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _Outcome:
@@ -136,12 +144,18 @@ class Principal(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TOKEN_ID_FIELD_NUMBER: _builtins.int
     ACTORS_FIELD_NUMBER: _builtins.int
+    TOKEN_SUBJECT_FIELD_NUMBER: _builtins.int
+    SIGNED_IN_FIELD_NUMBER: _builtins.int
     issuer: _builtins.str
     subject: _builtins.str
     kind: _builtins.str
     """"person", "agent" or "machine"."""
     token_id: _builtins.str
     """The token's id (jti), or a digest of the token; never the token."""
+    token_subject: _builtins.str
+    """What the token calls a machine that gateway.yaml names by its claims (subject is that name); else empty."""
+    signed_in: _builtins.str
+    """The issuer's id of the sign-in behind the token (sid); else empty."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -157,10 +171,12 @@ class Principal(_message.Message):
         kind: _builtins.str = ...,
         token_id: _builtins.str = ...,
         actors: _abc.Iterable[_builtins.str] | None = ...,
+        token_subject: _builtins.str = ...,
+        signed_in: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actors", b"actors", "groups", b"groups", "issuer", b"issuer", "kind", b"kind", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actors", b"actors", "groups", b"groups", "issuer", b"issuer", "kind", b"kind", "signed_in", b"signed_in", "subject", b"subject", "token_id", b"token_id", "token_subject", b"token_subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

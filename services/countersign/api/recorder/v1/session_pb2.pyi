@@ -50,7 +50,7 @@ class Session(_message.Message):
     finding_count: _builtins.int
     """Findings of all events, summed."""
     seal_reason: _builtins.str
-    """Why it was closed: "ended", "idle"."""
+    """Why it was closed: "ended", "idle", "revoked"."""
     continues: _builtins.str
     """The sealed session that this one goes on from; empty unless there is one."""
     @_builtins.property

@@ -33,7 +33,7 @@ class Box:
     """
 
     def __init__(self, key: bytes, purpose: str) -> None:
-        self._aead = AESGCM(derived(key, b"countersign approvals page " + purpose.encode(), 32))
+        self._aead = AESGCM(derived(key, b"countersign " + purpose.encode(), 32))
 
     def seal(self, entries: list[Entry], until_us: int, *bound: str) -> str:
         """Return visible ASCII (base64url), good until ``until_us`` (microseconds since the epoch)."""

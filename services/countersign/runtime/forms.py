@@ -33,12 +33,12 @@ async def body_of(request: Request, at_most: int) -> bytes:
     return body
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form, each named once. Raises ``BadBody``."""
+async def form_of(request: Request, at_most: int = FORM_BYTES) -> dict[str, str]:
+    """Return the fields of a form of at most so many bytes, each named once. Raises ``BadBody``."""
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if said != _FORM_TYPE:
         raise BadBody(415, f"the page takes forms as {_FORM_TYPE} only")
-    body = await body_of(request, FORM_BYTES)
+    body = await body_of(request, at_most)
     try:
         fields = parse_qsl(
             body.decode("ascii"),

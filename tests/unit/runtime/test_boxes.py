@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from countersign.approver.page.sealed import Box, Over
+from countersign.runtime.boxes import Box, Over
 from countersign.runtime.sealing import Unsealable
 
 KEY = bytes(range(32))
