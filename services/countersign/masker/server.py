@@ -93,6 +93,8 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
+        # See ``Hold``: an answer must not be revoked in the write that begins it.
+        await context.send_initial_metadata(())
         try:
             with hold:
                 # Read and written by hand: a tenth less of this process's time than iterators.

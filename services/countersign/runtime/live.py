@@ -67,6 +67,9 @@ class Hold:
 
     Works as ``asyncio.timeout`` does: the block's task is cancelled, and the cancellation becomes ``Ended`` at the end
     of the block. Until ``of`` says whose it is, nothing ends it.
+
+    A gRPC handler sends its initial metadata, alone or with a first message, before ``of``: where the very write that
+    carries them is cancelled, grpc.aio (1.85) forgets that it sent them, sends them again with the status, and fails.
     """
 
     def __init__(self, live: Live) -> None:
