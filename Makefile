@@ -11,7 +11,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); n=$$((
 unexport PYTHONDONTWRITEBYTECODE
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null)
 
-.PHONY: help setup demo test fuzz check bench generate lock clean
+.PHONY: help setup demo test node fuzz check bench generate lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,8 +28,11 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## The main job on real input, everything embedded (ONCE=1: end after the walk)
 	@$(BIN)/countersign demo $(if $(ONCE),--once)
 
-test: $(READY)  ## All tests, several files at once (ARGS="-n0 -k ...": chosen ones, one after the other)
+test: $(READY) node  ## All tests, several files at once (ARGS="-n0 -k ...": chosen ones, one after the other)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+node: $(READY)  ## Others' clients and servers for Node.js, and the conformance suite (tests/node)
+	@sh .ci/node
 
 fuzz: $(READY)  ## Framing and leaf code on made-up input for a minute (ARGS="--seconds 600 --target events")
 	@mkdir -p .fuzz
@@ -56,5 +59,5 @@ lock: $(READY)  ## Refresh requirements.lock from pyproject.toml
 	sh .ci/lock
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .demo .fuzz bench-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .fuzz bench-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
