@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
@@ -93,8 +93,19 @@ class Assembly:
         )
 
     def _portal(self, file: File) -> Portal | None:
+            hub=file.gateway.hub,
+            hosts=self._reached("hosts", file.gateway.hosts, urls.host),
+            origins=self._reached("origins", file.gateway.origins, urls.page_origin),
         issuers = [issuer.issuer for issuer in file.identity.oidc]
         shape = file.portal
+    def _reached(self, key: str, said: Sequence[str] | None, check: Callable[[str], str]) -> tuple[str, ...]:
+        said = said or ()
+        for index, text in enumerate(said):
+            self._url(("gateway", key, index), text, check)
+            if text in said[:index]:
+                self._add(("gateway", key, index), "this is listed twice", "remove one")
+        return tuple(said)
+
         return None if shape is None else portal.Section(self._credentials, self._folder, issuers).read(shape)
 
     def _approvals(self, shaped: Shaped, rules: tuple[Rule, ...]) -> Approvals:

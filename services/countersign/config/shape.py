@@ -57,6 +57,17 @@ class Gateway(Shape):
 
     url: Url = Field(description="the URL at which clients reach the gateway, such as https://mcp.example.com")
 
+    hub: bool = Field(default=False, description="whether {gateway.url}/mcp offers all targets as one server")
+    hosts: Annotated[list[Name], Field(min_length=1, max_length=100)] | None = Field(
+        default=None,
+        description="other names in `Host` under which it answers, such as [gateway.internal:8080]; "
+        "without it, that of `url` alone",
+    )
+    origins: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = Field(
+        default=None,
+        description="origins of web pages that may call it, such as [https://inspector.example.com]; "
+        "without it, its own alone",
+    )
 
 class RequestMasksShape(Shape):
     """Masks for what goes to the target. At least one of the two."""
@@ -203,6 +214,15 @@ class LimitsShape(Shape):
 
 
 class File(Shape):
+    connections: int = Field(
+        default=_DEFAULT.connections, ge=10, le=1_000_000, description="connections of callers that are open at once"
+    )
+    envoy_heap_bytes: int = Field(
+        default=_DEFAULT.envoy_heap_bytes,
+        ge=128 * MIB,
+        le=1024 * 1024 * MIB,
+        description="memory of Envoy, above which it takes no more requests",
+    )
     """gateway.yaml, version 1."""
 
     version: int = Field(ge=1, le=1, description="the version of this format: 1")

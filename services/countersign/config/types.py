@@ -96,6 +96,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class WebhookChannel:
     """Notifications by POST, signed as Standard Webhooks says; ``secret`` is ``whsec_`` and base64."""
+    connections: int = 10_000
+    envoy_heap_bytes: int = 1024 * MIB
 
     url: str
     secret: Secret
@@ -250,7 +252,8 @@ class GatewayConfig:
     ``version`` is "the policy version" of decisions: the start of the SHA-256, in hex, of the file's bytes, and of the
     candidate's with them when there is one (``version.version_of``). ``auditors`` (who may read the record) and
     ``operators`` (who may accept changed tools) are groups, named in full; empty when nobody may. ``variables`` are the
-    environment variables that the file names for credentials, by their use. Mappings are read-only.
+    environment variables that the file names for credentials, by their use. ``hosts`` and ``origins`` are taken besides
+    those of ``url``, as callers write them in ``Host`` and ``Origin``. Mappings are read-only.
 
     Either some of ``rules`` are on trial (``Rule.shadow``), or there is a ``candidate``, or neither.
     """
@@ -281,6 +284,10 @@ class GatewayConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules_by_name", MappingProxyType({rule.name: rule for rule in self.rules}))
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    hub: bool = False
+    """Whether ``{url}/mcp`` offers all targets as one server."""
 
     @property
     def own_issuer(self) -> str:

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+\Z")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What was installed has a scheme of its own; files have no origin, and these would stand for all of them.
+_INSTALLED = re.compile(r"(?!file:|data:|blob:|javascript:|about:)[a-z][a-z0-9+.-]{1,40}://[a-z0-9][a-z0-9._-]{0,252}")
 
 
 class BadUrl(Exception):
@@ -29,6 +31,44 @@ def gateway(url: str) -> str:
         raise BadUrl("the gateway's URL has capital letters", "write it in small letters, as clients do")
     if parts.port == _DEFAULT_PORTS[parts.scheme]:
         raise BadUrl("the gateway's URL names the port that its scheme has anyway", "remove the port, as clients do")
+    return url
+
+
+def host(text: str) -> str:
+    """A name under which the gateway is reached, as callers write it in ``Host``: host, or host:port.
+
+    Raises ``BadUrl``.
+    """
+    remedy = "write the host, and its port if callers do, such as gateway.internal:8080"
+    if "://" in text or "/" in text or "@" in text or "?" in text or "#" in text:
+        raise BadUrl("this is no host", remedy)
+    if text != text.lower():
+        raise BadUrl("the host has capital letters", "write it in small letters")
+    if "*" in text:
+        raise BadUrl("a wildcard would take names that others own", "name each host in full")
+    try:
+        _split(f"http://{text}")
+    except BadUrl:
+        raise BadUrl("this is no host", remedy) from None
+    return text
+
+
+def page_origin(url: str) -> str:
+    """An origin of web pages as browsers write it in ``Origin`` (RFC 6454, section 6.2). Raises ``BadUrl``.
+
+    Also that of what a browser or an editor has installed, such as ``chrome-extension://ID``.
+    """
+    remedy = "write scheme, host and port as browsers do, such as https://inspector.example.com"
+    if "*" in url or url == "null":
+        raise BadUrl("this would take pages that others own", "name each origin in full")
+    scheme = url.partition("://")[0]
+    if scheme not in _DEFAULT_PORTS:
+        if not _INSTALLED.fullmatch(url):
+            raise BadUrl("this is no origin", remedy)
+        return url
+    parts = _protected(url)
+    if parts.path or url != url.lower() or parts.port == _DEFAULT_PORTS[scheme]:
+        raise BadUrl("this is not how browsers write an origin", remedy)
     return url
 
 

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 
 from countersign.config import GatewayConfig
 from countersign.envoy.clusters import grpc_service, http_cluster, service_cluster, target_cluster
+from countersign.envoy.limits import overload_manager
 from countersign.envoy.listener import listener
 from countersign.envoy.renewal import RENEWAL_TIMEOUT_S, renewal_filters
 from countersign.envoy.routes import renewable, routes
@@ -66,7 +67,9 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
         services.append(http_cluster(OTLP_CLUSTER, config.otlp_endpoint))
     bootstrap = Bootstrap(
         node=Node(id="countersign", cluster="countersign"),
-        admin=Admin(address=address_of(wiring.admin)),
+        # Who operates a gateway that is full must still reach it.
+        admin=Admin(address=address_of(wiring.admin), ignore_global_conn_limit=True),
+        overload_manager=overload_manager(config.limits),
         static_resources=Bootstrap.StaticResources(
             listeners=[listener(config, wiring, files.routes)], clusters=services
         ),

@@ -26,6 +26,7 @@ from google.protobuf.any import pack
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import Target
+from countersign.envoy.limits import target_options
 from countersign.envoy.wiring import address_of
 from countersign.runtime.trust import SERVICE_HEADER
 
@@ -34,7 +35,10 @@ _CONNECT_TIMEOUT = timedelta(seconds=5)
 # Envoy's default of 1,024 would refuse the 1,025th open stream of a busy gateway.
 _MANY = UInt32Value(value=65_536)
 _Explicit = HttpProtocolOptions.ExplicitHttpConfig
-_HTTP1 = HttpProtocolOptions(explicit_http_config=_Explicit(http_protocol_options=Http1ProtocolOptions()))
+_HTTP1 = HttpProtocolOptions(
+    explicit_http_config=_Explicit(http_protocol_options=Http1ProtocolOptions()),
+    common_http_protocol_options=target_options(),
+)
 _HTTP2 = HttpProtocolOptions(explicit_http_config=_Explicit(http2_protocol_options=Http2ProtocolOptions()))
 
 

@@ -24,6 +24,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import GatewayConfig, Target
 from countersign.envoy.clusters import grpc_service, target_cluster_name
+from countersign.envoy.doors import CORS_FILTER, cross_origin, from_elsewhere, hosts
 from countersign.envoy.wiring import (
     APPROVER_CLUSTER,
     AUTHZ_CLUSTER,
@@ -32,6 +33,7 @@ from countersign.envoy.wiring import (
     RECORDER_CLUSTER,
     Wiring,
 )
+from countersign.mcp import Failure
 from countersign.model.glob import GlobSet
 from countersign.model.rule import Effect
 from countersign.runtime.trust import SERVICE_HEADER
@@ -92,21 +94,33 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
         _vouched(_REVOCATIONS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
         _vouched(_REFLECTION_PREFIX, RECORDER_CLUSTER, _REFLECTION_IDLE, token),
         *([_vouched(_APPROVALS_PREFIX, APPROVER_CLUSTER, _APPROVALS_IDLE, token)] if wiring.approver else ()),
-        *([_page(token)] if wiring.approver_http else ()),
-        *([_portal(match, token) for match in _PORTAL] if wiring.portal_http and config.portal is not None else ()),
         _nothing_here(),
     ]
+    # These know by themselves who sent a browser there, and take what other sites' forms send: SAML's answers.
+    pages = [
+        *([_page(token)] if wiring.approver_http else ()),
+        *([_portal(match, token) for match in _PORTAL] if wiring.portal_http and config.portal is not None else ()),
+    ]
+    policy = cross_origin(config)
     return RouteConfiguration(
         name=ROUTES,
         virtual_hosts=[
             VirtualHost(
                 name="countersign",
-                domains=["*"],
-                routes=listed,
+                domains=hosts(config, wiring.listen),
+                routes=[*pages, _foreign_page(config), *listed],
+                typed_per_filter_config={CORS_FILTER: pack(policy)} if policy is not None else {},
+                response_headers_to_add=[_vary()] if policy is not None else [],
                 # Who puts on a renewed credential tells the second attempt by it; others' headers cannot.
                 include_request_attempt_count=any(map(renewable, config.targets.values())),
                 request_headers_to_remove=["proxy-authorization", "forwarded", "x-forwarded-host"],
-            )
+            ),
+            # Whoever asks under another name: probes, which cannot always choose theirs, get what is public anyway.
+            VirtualHost(
+                name="elsewhere",
+                domains=["*"],
+                routes=[_foreign_page(config), _metadata(METADATA_PATH, config.url, config), _not_our_name()],
+            ),
         ],
     )
 
@@ -254,6 +268,28 @@ def _metadata(path: str, resource: str, config: GatewayConfig) -> Route:
 
 def _nothing_here() -> Route:
     return _direct(RouteMatch(prefix="/"), 404, _NOTHING)
+
+
+def _foreign_page(config: GatewayConfig) -> Route:
+    text = "a page of this origin may not call the gateway; gateway.origins in gateway.yaml lists who may"
+    return _direct(from_elsewhere(config), Failure.FOREIGN_ORIGIN.status, _refusal(Failure.FOREIGN_ORIGIN, text))
+
+
+def _not_our_name() -> Route:
+    text = "the gateway does not go by this host; gateway.url and gateway.hosts in gateway.yaml say by which it does"
+    return _direct(RouteMatch(prefix="/"), Failure.MISDIRECTED.status, _refusal(Failure.MISDIRECTED, text))
+
+
+def _refusal(failure: Failure, text: str) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": failure.code, "message": text}})
+
+
+def _vary() -> HeaderValueOption:
+    """What is kept of an answer for one origin must not be shown to another."""
+    return HeaderValueOption(
+        header=HeaderValue(key="vary", value="origin"),
+        append_action=HeaderValueOption.HeaderAppendAction.APPEND_IF_EXISTS_OR_ADD,
+    )
 
 
 def _direct(match: RouteMatch, status: int, body: str) -> Route:

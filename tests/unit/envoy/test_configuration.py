@@ -150,13 +150,14 @@ def test_both_filters_fail_closed_and_stand_in_order(files: EnvoyFiles) -> None:
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     filters = manager["http_filters"]
     assert [each["name"] for each in filters] == [
+        "envoy.filters.http.cors",
         "envoy.filters.http.ext_authz",
         "envoy.filters.http.ext_proc",
         "envoy.filters.http.buffer",
         "envoy.filters.http.router",
     ]
-    assert not filters[0]["typed_config"].get("failure_mode_allow")
     assert not filters[1]["typed_config"].get("failure_mode_allow")
+    assert not filters[2]["typed_config"].get("failure_mode_allow")
 
 
 def test_every_route_to_a_target_passes_both_filters(files: EnvoyFiles) -> None:
@@ -220,7 +221,7 @@ def test_nobody_gives_up_a_call_that_may_wait_before_its_hold_ends(
     manager = json.loads(files.bootstrap.read_text())["static_resources"]["listeners"][0]["filter_chains"][0]
     manager = manager["filters"][0]["typed_config"]
     assert seconds(manager["request_timeout"]) >= hold_s + 20
-    assert seconds(manager["http_filters"][0]["typed_config"]["grpc_service"]["timeout"]) == 10
+    assert seconds(manager["http_filters"][1]["typed_config"]["grpc_service"]["timeout"]) == 10
     held = set()
     for route in (route for route in listed_routes(files) if route.get("name", "").startswith("mcp ")):
         check = route["typed_per_filter_config"][AUTHZ]["check_settings"]
@@ -347,7 +348,7 @@ def test_another_url_of_a_target_is_another_cluster(files: EnvoyFiles, wiring: W
 
     before = clusters()
     write_dynamic(config(tmp_path, GATEWAY.replace("127.0.0.1:9000", "127.0.0.1:9001")), wiring, files)
-    (table,) = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"]
+    table, _elsewhere = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"]
     routed = {route["route"]["cluster"] for route in table["routes"] if "cluster" in route.get("route", {})}
     assert clusters() <= routed
     assert len(clusters() - before) == 1
