@@ -16,6 +16,7 @@ from countersign.config import (
     rates,
     recording,
     secrets,
+    stdio,
     target_credentials,
     targets,
     urls,
@@ -26,9 +27,11 @@ from countersign.config.names import Names
 from countersign.config.problem import Problems
 from countersign.config.rules import Known, Rules
 from countersign.config.shape import File, TargetShape
+from countersign.config.shape_stdio import StdioShape
 from countersign.config.shaped import Shaped
 from countersign.config.target_credentials import TargetCredentials
 from countersign.config.types import Approvals, Candidate, GatewayConfig, Limits, Portal, Secret, SecretUse, Target
+from countersign.config.types_stdio import ADDRESS, Stdio
 from countersign.model.rule import Mask, Rule
 
 
@@ -90,14 +93,11 @@ class Assembly:
             recording=recording.Section(self._credentials, self._folder, declared.targets).read(file.recording),
             variables=_variables(file),
             portal=self._portal(file),
-        )
-
-    def _portal(self, file: File) -> Portal | None:
             hub=file.gateway.hub,
             hosts=self._reached("hosts", file.gateway.hosts, urls.host),
             origins=self._reached("origins", file.gateway.origins, urls.page_origin),
-        issuers = [issuer.issuer for issuer in file.identity.oidc]
-        shape = file.portal
+        )
+
     def _reached(self, key: str, said: Sequence[str] | None, check: Callable[[str], str]) -> tuple[str, ...]:
         said = said or ()
         for index, text in enumerate(said):
@@ -106,6 +106,9 @@ class Assembly:
                 self._add(("gateway", key, index), "this is listed twice", "remove one")
         return tuple(said)
 
+    def _portal(self, file: File) -> Portal | None:
+        issuers = [issuer.issuer for issuer in file.identity.oidc]
+        shape = file.portal
         return None if shape is None else portal.Section(self._credentials, self._folder, issuers).read(shape)
 
     def _approvals(self, shaped: Shaped, rules: tuple[Rule, ...]) -> Approvals:
@@ -128,13 +131,12 @@ class Assembly:
         path: Path = ("targets", name)
         targets.check_name(name, self._root.key_place(path), self._problems)
         shown = shape.credential
-        self._url((*path, "mcp"), shape.mcp, lambda url: urls.target(url, has_credential=shown is not None))
-        if _same_origin(shape.mcp, gateway):
-            self._add((*path, "mcp"), "the target is the gateway itself", "name the server that is behind it")
+        url, server = self._endpoint(path, name, shape, gateway)
         says = targets.Says(shape, self._root.find(path), self._problems)
         return Target(
             name=name,
-            mcp_url=shape.mcp,
+            mcp_url=url,
+            stdio=server,
             credential=None if shown is None else self._shown.read((*path, "credential"), shown),
             resource=f"{gateway}/{name}/mcp",
             new_tools=says.new_tools(),
@@ -142,6 +144,22 @@ class Assembly:
             mask_request=says.mask_request(known),
             statements=says.statements(),
         )
+
+    def _endpoint(self, path: Path, name: str, shape: TargetShape, gateway: str) -> tuple[str, Stdio | None]:
+        """The URL of the target, and the server to run where it is one of ours."""
+        where: Path = (*path, "mcp")
+        if isinstance(shape.mcp, StdioShape):
+            if shape.credential is not None:
+                what = "a server that the gateway runs takes no `credential`"
+                remedy = "name what it needs under `mcp.env`, by {env: NAME} or {file: path}"
+                self._add((*path, "credential"), what, remedy)
+            server = stdio.StdioTargets(self._credentials).read(where, shape.mcp)
+            return f"{ADDRESS}{server.path(name)}", server
+        url = shape.mcp
+        self._url(where, url, lambda text: urls.target(text, has_credential=shape.credential is not None))
+        if _same_origin(url, gateway):
+            self._add(where, "the target is the gateway itself", "name the server that is behind it")
+        return url, None
 
     def _groups(self, key: str, groups: Collection[str], opened: str) -> tuple[str, ...]:
         for index, group in enumerate(groups):
@@ -175,6 +193,7 @@ def _variables(file: File) -> Mapping[SecretUse, frozenset[str]]:
             SecretUse.APPROVALS: approvals.variables(file.approvals),
             SecretUse.EXPORTS: recording.variables(file.recording),
             SecretUse.PORTAL: portal.variables(file.portal),
+            SecretUse.BRIDGE: stdio.variables(shape.mcp for shape in file.targets.values()),
         }
     )
 

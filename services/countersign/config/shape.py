@@ -16,6 +16,7 @@ from countersign.config.shape_identity import IdentityShape
 from countersign.config.shape_portal import PortalShape
 from countersign.config.shape_recording import RecordingShape
 from countersign.config.shape_rules import RateLimitShape, RuleShape
+from countersign.config.shape_stdio import Endpoint
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
 from countersign.model.rule import (
     DETECTOR_SETS,
@@ -56,7 +57,6 @@ class Gateway(Shape):
     """The gateway itself."""
 
     url: Url = Field(description="the URL at which clients reach the gateway, such as https://mcp.example.com")
-
     hub: bool = Field(default=False, description="whether {gateway.url}/mcp offers all targets as one server")
     hosts: Annotated[list[Name], Field(min_length=1, max_length=100)] | None = Field(
         default=None,
@@ -68,6 +68,7 @@ class Gateway(Shape):
         description="origins of web pages that may call it, such as [https://inspector.example.com]; "
         "without it, its own alone",
     )
+
 
 class RequestMasksShape(Shape):
     """Masks for what goes to the target. At least one of the two."""
@@ -92,7 +93,9 @@ class StatementShape(Shape):
 class TargetShape(Shape):
     """A system behind the gateway, served at {gateway.url}/{name}/mcp."""
 
-    mcp: Url = Field(description="the URL of the target's MCP endpoint")
+    mcp: Endpoint = Field(
+        description="the URL of the target's MCP endpoint, or {command: [program, argument]} that the gateway runs"
+    )
     credential: Credential | None = Field(default=None, description="what the gateway shows to the target")
     new_tools: Text = Field(
         default=NewTools.DENY.value,
@@ -211,9 +214,6 @@ class LimitsShape(Shape):
     upstream_timeout_s: float = Field(
         default=_DEFAULT.upstream_timeout_s, ge=1, le=3_600, description="seconds that a target may be silent"
     )
-
-
-class File(Shape):
     connections: int = Field(
         default=_DEFAULT.connections, ge=10, le=1_000_000, description="connections of callers that are open at once"
     )
@@ -223,6 +223,9 @@ class File(Shape):
         le=1024 * 1024 * MIB,
         description="memory of Envoy, above which it takes no more requests",
     )
+
+
+class File(Shape):
     """gateway.yaml, version 1."""
 
     version: int = Field(ge=1, le=1, description="the version of this format: 1")

@@ -22,6 +22,9 @@ from countersign.config.types_portal import SignInClient as SignInClient
 from countersign.config.types_secret import ALL_SECRETS as ALL_SECRETS
 from countersign.config.types_secret import Secret as Secret
 from countersign.config.types_secret import SecretUse as SecretUse
+from countersign.config.types_stdio import Processes as Processes
+from countersign.config.types_stdio import Stdio as Stdio
+from countersign.config.types_stdio import StdioLimits as StdioLimits
 from countersign.model.rule import Effect, Mask, OwnDetector, ProseModel, RateLimit, Rule
 
 KIB = 1024
@@ -66,7 +69,8 @@ class StatementArgument:
 class Target:
     """A system behind the gateway. ``resource`` is its URL at the gateway, the audience of tokens for it (RFC 8707).
 
-    ``statements`` are by the names of tools; read-only.
+    ``statements`` are by the names of tools; read-only. Of a target with ``stdio``, which the bridge runs, ``mcp_url``
+    has no host, and is another whenever another server is stated.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Target:
     binary: Binary = Binary.REFUSE
     mask_request: RequestMasks = RequestMasks()
     statements: Mapping[str, StatementArgument] = field(default_factory=dict)
+    stdio: Stdio | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,13 @@ class Limits:
     recorder_queue_events: int = 10_000
     record_timeout_s: float = 2.0
     upstream_timeout_s: float = 300.0
+    connections: int = 10_000
+    envoy_heap_bytes: int = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookChannel:
     """Notifications by POST, signed as Standard Webhooks says; ``secret`` is ``whsec_`` and base64."""
-    connections: int = 10_000
-    envoy_heap_bytes: int = 1024 * MIB
 
     url: str
     secret: Secret
@@ -279,20 +284,30 @@ class GatewayConfig:
     machines: tuple[Machine, ...] = ()
     revocation: Revoking = field(default_factory=Revoking)
     portal: Portal | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    hub: bool = False
+    """Whether ``{url}/mcp`` offers all targets as one server."""
     rules_by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
     """The rules by the names that decisions give, each of which only one rule has; read-only."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules_by_name", MappingProxyType({rule.name: rule for rule in self.rules}))
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    hub: bool = False
-    """Whether ``{url}/mcp`` offers all targets as one server."""
 
     @property
     def own_issuer(self) -> str:
         """The issuer of the gateway's own tokens, whether it has a portal that gives any or not."""
         return f"{self.url}/portal"
+
+    @property
+    def hub_resource(self) -> str:
+        """The URL of the one door for all targets, the audience of tokens for it, whether it is open or not."""
+        return f"{self.url}/mcp"
+
+    @property
+    def has_stdio_targets(self) -> bool:
+        """Whether the gateway runs any target itself."""
+        return any(target.stdio is not None for target in self.targets.values())
 
     @property
     def asks_for_approval(self) -> bool:

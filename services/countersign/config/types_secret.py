@@ -15,6 +15,7 @@ class SecretUse(Enum):
     APPROVALS = auto()
     EXPORTS = auto()
     PORTAL = auto()
+    BRIDGE = auto()
 
 
 ALL_SECRETS = frozenset(SecretUse)

@@ -16,6 +16,7 @@ from countersign.config.problem import Place, Problems
 from countersign.config.shape import File
 from countersign.config.shape_base import SecretSource
 from countersign.config.shape_credentials import Credential
+from countersign.config.shape_stdio import TAGS
 
 NEVER_LITERAL = "never a literal: use {env: NAME} or {file: path}"
 
@@ -32,6 +33,9 @@ _WANTED = {
 def explain(error: ValidationError, root: Node, problems: Problems, shape: type[BaseModel] = File) -> list[Path]:
     """Add each finding to ``problems``; returns the paths of what is not usable. ``shape`` is what ``root`` was."""
     details = error.errors(include_url=False, include_input=False, include_context=True)
+    for detail in details:
+        # Which of two kinds a value was read as stands in no file.
+        detail["loc"] = tuple(step for step in detail["loc"] if step not in TAGS)
     for detail in details:
         place, what, remedy = _said(detail, root, shape)
         problems.add(place, what, remedy)
