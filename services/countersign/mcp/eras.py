@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from countersign.mcp.errors import UNSUPPORTED_PROTOCOL_VERSION, McpRefused
@@ -66,6 +66,19 @@ REQUEST_METHODS = frozenset(
 )
 """Methods that are requests in some version: without an id they are neither a request nor a known notification."""
 
+LEGACY_METHODS = frozenset(
+    {
+        "initialize",
+        "logging/setLevel",
+        "ping",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "tasks/list",
+        "tasks/result",
+    }
+)
+"""Requests that the modern era has no more (MCP 2026-07-28, changelog)."""
+
 MIRRORED_PARAMS: Mapping[str, str] = {
     "tools/call": "name",
     "prompts/get": "name",
@@ -78,7 +91,10 @@ MIRRORED_PARAMS: Mapping[str, str] = {
 """Which member of ``params`` the header ``Mcp-Name`` repeats."""
 
 
-def unsupported_version(requested: str) -> McpRefused:
-    """Make the refusal of a version that nobody here speaks; clients choose anew from the list in its data."""
-    data = json.dumps({"supported": list(SUPPORTED_VERSIONS), "requested": requested})
+def unsupported_version(requested: str, supported: Sequence[str] = SUPPORTED_VERSIONS) -> McpRefused:
+    """Make the refusal of a version that nobody here speaks; clients choose anew from the list in its data.
+
+    To who states its version in each request, only versions that are spoken so are of use.
+    """
+    data = json.dumps({"supported": list(supported), "requested": requested})
     return McpRefused(400, UNSUPPORTED_PROTOCOL_VERSION, "unsupported protocol version", data_json=data)

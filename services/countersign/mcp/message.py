@@ -9,6 +9,7 @@ from enum import StrEnum
 from countersign.jsontext import Document, JsonValue, Number, quote, value_span
 from countersign.mcp.call import PARAMS_KEYS, KnownKeys, read_name
 from countersign.mcp.eras import (
+    LEGACY_METHODS,
     META_CAPABILITIES,
     META_VERSION,
     MODERN_VERSION,
@@ -18,8 +19,9 @@ from countersign.mcp.eras import (
     Era,
     unsupported_version,
 )
-from countersign.mcp.errors import bad_params, malformed, mismatch
+from countersign.mcp.errors import METHOD_NOT_FOUND, McpRefused, bad_params, malformed, mismatch
 from countersign.model.call import Call
+from countersign.model.methods import ANSWERED_METHODS, OTHER_ANSWER
 
 MAX_ID_LENGTH = 256
 MAX_METHOD_LENGTH = 128
@@ -27,11 +29,16 @@ MAX_METHOD_LENGTH = 128
 BARE_METHODS = frozenset({"GET", "DELETE"})
 """Method names of calls without a message; no message may borrow them."""
 
+TARGETS_METHODS = (ANSWERED_METHODS - {"ping"}) | {OTHER_ANSWER}
+"""Method names of what only targets ask, by which answers to it are judged; no client's request may borrow them."""
+
 METHOD_PATTERN = re.compile(rf"[!-~]{{1,{MAX_METHOD_LENGTH}}}")
 _METHODS_IN_LOWER_CASE = frozenset(map(str.lower, REQUEST_METHODS))
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,15}")
 _MAX_EXACT_INTEGER = 2**53 - 1
 _MESSAGE_KEYS = KnownKeys("jsonrpc", "id", "method", "params", "result", "error")
+_ANSWER_KEYS = KnownKeys("_meta", "action", "content", "model", "role", "roots", "stopReason", "task", "taskId")
+_ERROR_KEYS = KnownKeys("code", "data", "message")
 _META_KEYS = KnownKeys(
     META_VERSION,
     META_CAPABILITIES,
@@ -54,8 +61,9 @@ class MessageKind(StrEnum):
 class Message:
     """One judged unit.
 
-    ``call`` is ``None`` for a response only. ``rpc_id`` keeps its JSON type; ``id_json`` is its JSON text (a number
-    exactly as it was sent), empty when there is none.
+    ``call`` is ``None`` for a response only, until it is known what that answers. ``rpc_id`` keeps its JSON type;
+    ``id_json`` is its JSON text (a number exactly as it was sent), empty when there is none. ``answer_json`` is what a
+    response says: the JSON text of an object with its ``result`` or its ``error``.
     """
 
     call: Call | None
@@ -63,6 +71,7 @@ class Message:
     rpc_id: str | int | None
     id_json: str
     era: Era
+    answer_json: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +151,21 @@ def read_era(envelope: Envelope, header_version: str) -> tuple[Era, str]:
         raise bad_params("the protocol version in params._meta must be a string")
     if stated is not None and stated != header_version:
         raise mismatch("the header MCP-Protocol-Version does not match params._meta")
+    if stated is not None and stated != MODERN_VERSION:
+        raise unsupported_version(header_version, (MODERN_VERSION,))
     if header_version and header_version not in SUPPORTED_VERSIONS:
         raise unsupported_version(header_version)
     if header_version != MODERN_VERSION:
-        if stated is not None:
-            raise unsupported_version(header_version)
         return Era.LEGACY, header_version
-    if envelope.method == "initialize":
+    if envelope.method == "initialize" and stated is None:
         raise mismatch("initialize belongs to the versions before the one that MCP-Protocol-Version states")
     if envelope.kind is MessageKind.REQUEST:
         if stated is None:
             raise bad_params("params._meta lacks the protocol version")
         if not isinstance(meta.get(META_CAPABILITIES), dict):
             raise bad_params("params._meta lacks the client capabilities")
+        if envelope.method in LEGACY_METHODS:
+            raise McpRefused(404, METHOD_NOT_FOUND, "this protocol version has no such method")
     return Era.MODERN, header_version
 
 
@@ -168,18 +179,29 @@ def read_offer(params: dict[str, JsonValue]) -> str:
 
 def to_message(target: str, envelope: Envelope, era: Era) -> Message:
     """Make the judged unit of a checked envelope. Raises :class:`~countersign.mcp.errors.McpRefused` for bad names."""
-    call = None
-    if envelope.kind is not MessageKind.RESPONSE:
-        kind, name = read_name(envelope.method, envelope.params)
-        span = value_span(envelope.document, ("params",))
-        params_json = "" if span is None else envelope.document.text[span[0] : span[1]]
-        call = Call(target, envelope.method, name, kind, params_json)
+    if envelope.kind is MessageKind.RESPONSE:
+        answer_json = _answer_json(envelope.document)
+        return Message(None, envelope.kind, envelope.rpc_id, envelope.id_json, era, answer_json)
+    kind, name = read_name(envelope.method, envelope.params)
+    span = value_span(envelope.document, ("params",))
+    params_json = "" if span is None else envelope.document.text[span[0] : span[1]]
+    call = Call(target, envelope.method, name, kind, params_json)
     return Message(call, envelope.kind, envelope.rpc_id, envelope.id_json, era)
+
+
+def _answer_json(document: Document) -> str:
+    for key in ("result", "error"):
+        span = value_span(document, (key,))
+        if span is not None:
+            return f'{{"{key}":{document.text[span[0] : span[1]]}}}'
+    raise malformed("a message has either a method, a result or an error")
 
 
 def _read_method(method: JsonValue, *, has_id: bool) -> str:
     if type(method) is not str or not METHOD_PATTERN.fullmatch(method) or method in BARE_METHODS:
         raise malformed("method must be a short string of visible ASCII")
+    if method in TARGETS_METHODS:
+        raise malformed("this method is for servers to ask, and for clients to answer")
     if method not in REQUEST_METHODS and method.lower() in _METHODS_IN_LOWER_CASE:
         raise malformed("method differs from a known one only in case")
     if has_id and method.startswith(NOTIFICATION_PREFIX):
@@ -204,8 +226,11 @@ def _check_response(members: dict[str, JsonValue], id_json: str) -> None:
     if not id_json:
         raise malformed("a response must have the id of its request")
     if "result" in members:
-        if not isinstance(members["result"], dict):
+        result = members["result"]
+        if not isinstance(result, dict):
             raise malformed("result must be an object")
+        if _ANSWER_KEYS.twin_in(result):
+            raise malformed("a key of result differs from a known one only in case")
         return
     error = members["error"]
     if (
@@ -214,3 +239,5 @@ def _check_response(members: dict[str, JsonValue], id_json: str) -> None:
         or type(error.get("message")) is not str
     ):
         raise malformed("error must be an object with a code and a message")
+    if _ERROR_KEYS.twin_in(error):
+        raise malformed("a key of error differs from a known one only in case")

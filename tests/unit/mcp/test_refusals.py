@@ -116,6 +116,10 @@ NOT_A_MESSAGE = {
     "a second name in a reference": legacy(
         rpc("completion/complete", {"ref": {"type": "ref/prompt", "name": "a", "NAME": "b"}})
     ),
+    "a key that JavaScript inherits by": raw(',"params":{"__proto__":{"name":"export"}}'),
+    "the same within arguments": raw(',"params":{"arguments":{"a":[{"__proto__":null}]}}'),
+    "the same under an escape": raw(',"params":{"\\u005f_prot\\u006f__":{}}'),
+    "the same in a batch": legacy('[{"jsonrpc":"2.0","id":1,"method":"ping","__proto__":1}]', mcp_protocol_version=None),
     "a request without an id": legacy(notification("tools/call", {"name": "query"})),
     "a notification with an id": legacy(rpc("notifications/initialized")),
     "a response with result and error": legacy(
@@ -214,7 +218,6 @@ HEADERS_THAT_LIE = {
     "no version header in the modern era": modern(CALL, mcp_protocol_version=None),
     "a legacy header with a modern _meta": modern(CALL, mcp_protocol_version="2025-11-25"),
     "a modern header with a legacy _meta": modern(modern_meta(version="2025-11-25")),
-    "initialize in the modern era": modern(rpc("initialize", {**INITIALIZE, "_meta": META})),
     "initialize under a modern header": legacy(rpc("initialize", INITIALIZE), mcp_protocol_version=MODERN),
     "a batch that holds a modern request": legacy([modern_rpc("tools/list")], mcp_protocol_version=None),
 }
@@ -229,6 +232,17 @@ UNKNOWN_VERSIONS = {
     "a legacy one that claims to be in _meta": modern(
         modern_meta(version="2025-11-25"), mcp_protocol_version="2025-11-25"
     ),
+}
+
+# As servers must answer what they do not implement (MCP 2026-07-28, Streamable HTTP).
+GONE_IN_THE_MODERN_ERA = {
+    "initialize": modern(modern_rpc("initialize", INITIALIZE)),
+    "ping": modern(modern_rpc("ping")),
+    "logging/setLevel": modern(modern_rpc("logging/setLevel", {"level": "info"})),
+    "resources/subscribe": modern(modern_rpc("resources/subscribe")),
+    "resources/unsubscribe": modern(modern_rpc("resources/unsubscribe", {"uri": "db://a"})),
+    "tasks/list": modern(modern_rpc("tasks/list")),
+    "tasks/result": modern(modern_rpc("tasks/result", {"taskId": "a"})),
 }
 
 WRONG_MEDIA = {
@@ -259,6 +273,7 @@ def cases(table: dict[str, HttpRequest], status: int, code: int) -> list[Any]:
         *cases(BAD_PARAMS, 400, -32602),
         *cases(HEADERS_THAT_LIE, 400, -32020),
         *cases(UNKNOWN_VERSIONS, 400, -32022),
+        *cases(GONE_IN_THE_MODERN_ERA, 404, -32601),
         *cases(WRONG_MEDIA, 415, -32600),
     ],
 )

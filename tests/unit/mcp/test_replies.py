@@ -112,6 +112,13 @@ def test_an_unknown_version_is_answered_with_the_list_to_choose_from() -> None:
     assert data.supported == ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
 
 
+def test_who_states_its_version_in_a_request_may_choose_from_those_that_are_stated_so() -> None:
+    request = rpc("ping", {"_meta": {"io.modelcontextprotocol/protocolVersion": "2027-01-01"}})
+    reply = refused(refusal_of(legacy(request, mcp_protocol_version="2027-01-01")))
+    data = UnsupportedProtocolVersionErrorData.model_validate(error_of(reply.body).error.data)
+    assert (data.requested, data.supported) == ("2027-01-01", ["2026-07-28"])
+
+
 def test_a_verb_that_is_not_served_is_answered_with_those_that_are() -> None:
     reply = refused(refusal_of(HttpRequest("PUT", {}, b"")))
     assert (reply.status, reply.headers) == (405, (("allow", "GET, POST, DELETE"),))
