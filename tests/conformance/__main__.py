@@ -1,0 +1,34 @@
+"""``python -m tests.conformance``: run the suite both ways, write the report, and end with 1 when anything is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.conformance.reference import SERVERS
+from tests.conformance.report import markdown, write
+from tests.conformance.run import outcomes
+from tests.conformance.suite import ERAS
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+    parser.add_argument("--server", action="append", choices=SERVERS, help="may be repeated; all, when not given")
+    parser.add_argument("--era", action="append", choices=ERAS, help="may be repeated; all, when not given")
+    parser.add_argument("--report", type=Path, default=Path("conformance-report"), help="where the report is written")
+    chosen = parser.parse_args()
+    found = []
+    for outcome in outcomes(chosen.server or SERVERS, chosen.era or ERAS):
+        found.append(outcome)
+        write(chosen.report, found)
+    print("\n".join(list(markdown(found))[2 : 4 + len(found)]))
+    problems = [problem for outcome in found for problem in outcome.comparison.problems]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

