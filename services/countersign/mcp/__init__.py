@@ -4,6 +4,16 @@ from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.discovery import advertise_tasks
 from countersign.mcp.eras import PROTOCOL_META, Era
 from countersign.mcp.errors import DENIED, INVALID_PARAMS, WAITING, AnswerRefused, Failure, McpRefused
+from countersign.mcp.handles import (
+    HANDLE_KEYS,
+    Handle,
+    HandleKind,
+    answered_request,
+    filter_tasks,
+    listed_tasks,
+    presented_handles,
+    shown_handles,
+)
 from countersign.mcp.headers import moved_param_mirrors
 from countersign.mcp.listing import (
     CACHEABLE_METHODS,
@@ -33,6 +43,7 @@ from countersign.mcp.waiting import (
 __all__ = [
     "CACHEABLE_METHODS",
     "DENIED",
+    "HANDLE_KEYS",
     "INVALID_PARAMS",
     "LISTING_METHODS",
     "PROTOCOL_META",
@@ -43,6 +54,8 @@ __all__ = [
     "AnswerRefused",
     "Era",
     "Failure",
+    "Handle",
+    "HandleKind",
     "HttpRequest",
     "McpRefused",
     "Means",
@@ -56,6 +69,7 @@ __all__ = [
     "Unread",
     "accepted_later",
     "advertise_tasks",
+    "answered_request",
     "check_answer",
     "classify",
     "count_rows",
@@ -64,16 +78,20 @@ __all__ = [
     "failed",
     "filter_answer",
     "filter_listing",
+    "filter_tasks",
     "frame",
     "input_required",
+    "listed_tasks",
     "listed_tools",
     "moved_param_mirrors",
     "prefers_async",
+    "presented_handles",
     "read_means",
     "read_request",
     "read_state",
     "read_task_id",
     "refused",
+    "shown_handles",
     "task_acknowledged",
     "task_started",
     "task_state",

@@ -20,6 +20,12 @@ NAMED_METHODS: Mapping[str, frozenset[NameKind]] = MappingProxyType(
 )
 """The methods whose calls name a tool, prompt or resource, with the kinds of name that each may have; no others do."""
 
+ANSWERED_METHODS = frozenset({"ping", "sampling/createMessage", "elicitation/create", "roots/list"})
+"""What a target may ask of a client in the legacy era: the client's answer is judged as a call of that method."""
+
+OTHER_ANSWER = "response"
+"""The method of a client's answer to anything else."""
+
 KNOWN_METHODS = frozenset(
     {
         *NAMED_METHODS,
@@ -28,6 +34,8 @@ KNOWN_METHODS = frozenset(
         *("tasks/get", "tasks/list", "tasks/result", "tasks/update", "tasks/cancel"),
         *("notifications/initialized", "notifications/cancelled", "notifications/progress"),
         *("notifications/roots/list_changed", "notifications/tasks/status"),
+        *ANSWERED_METHODS,
+        OTHER_ANSWER,
     }
 )
 """The methods that MCP's specifications let a client send, in any era; any other is text that a caller made up."""
@@ -45,6 +53,8 @@ CONNECTION_METHODS = (
     "subscriptions/listen",
     "GET",
     "DELETE",
+    *sorted(ANSWERED_METHODS - {"ping"}),
+    OTHER_ANSWER,
 )
 """Globs of the methods that carry no data of the target by themselves: whoever may call anything there needs them."""
 

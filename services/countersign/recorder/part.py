@@ -20,6 +20,7 @@ from countersign.recorder.body_cipher import cipher_of
 from countersign.recorder.committer import Committer
 from countersign.recorder.door import Door
 from countersign.recorder.feed import FeedRoom
+from countersign.recorder.handles import HandleRoom
 from countersign.recorder.keeping import KeepingRoom
 from countersign.recorder.log.identity import LogIdentity
 from countersign.recorder.log.ports import Cosigner, LogView
@@ -120,7 +121,8 @@ class RecorderPart:
         )
         self._rooms: tuple[Room, ...] = (
             *(seals, self._log, feed, proofs, keeping),
-            *(search, UsageRoom(dsn), TokenRoom.of(dsn), ReviewRoom(dsn, door, bodies)),
+            *(search, UsageRoom(dsn), TokenRoom.of(dsn), HandleRoom.of(dsn)),
+            ReviewRoom(dsn, door, bodies),
             RevocationRoom(dsn, door, revoked, changed=seals.nudge, issuers=issuers, own=portal),
         )
 

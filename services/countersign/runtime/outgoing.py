@@ -29,6 +29,9 @@ _FREE: tuple[tuple[str, ...], ...] = (
     ("params", "argument", "value"),
     ("params", "context", "arguments"),
     ("params", "inputResponses"),
+    ("result",),
+    ("error", "message"),
+    ("error", "data"),
 )
 # More than gateway.yaml can permit.
 _DEEPEST = 1_000

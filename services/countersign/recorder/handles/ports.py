@@ -1,0 +1,52 @@
+"""What the keeping of handles needs of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+HASH_BYTES = 16
+
+MOST_IN_SCOPE = 10_000
+"""How many handles of one kind one session, or one principal at one target, can have at a time."""
+
+LONGEST_LIFETIME_US = 30 * 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HashedHandle:
+    """One handle; see ``handles.proto``."""
+
+    scope: bytes
+    mark: bytes
+    what: str = ""
+    lifetime_us: int = LONGEST_LIFETIME_US
+
+
+class HandleStore(Protocol):
+    """Keeps handles by scope. All of them raise ``DatabaseError``; times are the store's own."""
+
+    async def keep(self, handles: Sequence[HashedHandle]) -> None:
+        """Make handles durable; those that are kept already begin a new life."""
+
+    async def find(self, handles: Sequence[HashedHandle]) -> Sequence[str | None]:
+        """Return the ``what`` of each handle that is kept and has not expired, ``None`` for any other."""
+
+    async def take(self, handles: Sequence[HashedHandle]) -> bool:
+        """Remove different handles, all or none; whether they were there. Of several who ask at once one is told so."""
+
+    async def drop(self, scope: bytes) -> None:
+        """Remove all handles of a scope."""
+
+    async def has_ended(self, session_id: str, call_id: str) -> bool:
+        """Whether the record holds the end of a call of this session, or of one that goes on from it."""
+
+    async def sweep(self, at_most: int) -> int:
+        """Remove up to ``at_most`` handles that have expired; return how many."""
+
+    async def held(self) -> int:
+        """Return how many handles there are."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
