@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 from countersign.jsontext import Document, JsonValue, Number, quote, value_span
 from countersign.mcp.call import PARAMS_KEYS, KnownKeys, read_name
@@ -95,12 +96,16 @@ def read_id(members: dict[str, JsonValue]) -> tuple[str | int | None, str]:
     if "id" not in members:
         return None, ""
     value = members["id"]
+    if not _is_exact(value):
+        raise malformed("id must be a string of bounded length or an exact integer")
+    return (int(value), str(value)) if isinstance(value, Number) else (value, quote(value))
+
+
+def _is_exact(value: JsonValue) -> TypeGuard[str]:
+    """Whether a value is an id or a token that every parser holds as it is, in its type."""
     if isinstance(value, Number):
-        if _INTEGER.fullmatch(value) and abs(int(value)) <= _MAX_EXACT_INTEGER:
-            return int(value), str(value)
-    elif isinstance(value, str) and len(value) <= MAX_ID_LENGTH:
-        return value, quote(value)
-    raise malformed("id must be a string of bounded length or an exact integer")
+        return _INTEGER.fullmatch(value) is not None and abs(int(value)) <= _MAX_EXACT_INTEGER
+    return isinstance(value, str) and len(value) <= MAX_ID_LENGTH
 
 
 def check_frame(members: dict[str, JsonValue]) -> None:
@@ -217,6 +222,9 @@ def _read_meta(params: dict[str, JsonValue]) -> dict[str, JsonValue]:
         raise bad_params("params._meta must be an object")
     if _META_KEYS.twin_in(meta):
         raise malformed("a key of params._meta differs from a known one only in case")
+    for holder in (meta, params):
+        if "progressToken" in holder and not _is_exact(holder["progressToken"]):
+            raise bad_params("a progress token must be a string of bounded length or an exact integer")
     return meta
 
 

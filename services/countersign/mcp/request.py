@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from countersign.jsontext import Document, JsonRefused, element_spans, parse
+from countersign.jsontext import Document, JsonRefused, element_spans, outline, parse
 from countersign.mcp.eras import BATCH_VERSION, MODERN_VERSION, SUPPORTED_VERSIONS, Era, unsupported_version
 from countersign.mcp.errors import INVALID_REQUEST, PARSE_ERROR, McpRefused, malformed
 from countersign.mcp.headers import (
@@ -31,6 +32,9 @@ from countersign.mcp.message import (
 from countersign.model.call import Call
 
 MAX_BATCH_MESSAGES = 32
+_INHERITED = "__proto__"
+# It, or the escape of one of its characters.
+_MAY_BE_INHERITED = re.compile(r"__proto__|\\u00(?:5[fF]|6[fF]|7[024])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,9 @@ def _read_post(target: str, request: HttpRequest, max_depth: int) -> Request:
     except JsonRefused as refused:
         refusal = McpRefused(400, PARSE_ERROR, f"the body is not acceptable JSON: {refused}")
     else:
+        # What copies objects in JavaScript drops such a member, or has its members stand in for those that are missing.
+        if _MAY_BE_INHERITED.search(document.text) and _INHERITED in outline(document).keys:
+            raise malformed("a key is __proto__, which not every parser reads alike")
         if isinstance(document.root, list):
             return _read_batch(target, request, document)
         return _read_single(target, request, document)

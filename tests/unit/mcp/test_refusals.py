@@ -119,7 +119,9 @@ NOT_A_MESSAGE = {
     "a key that JavaScript inherits by": raw(',"params":{"__proto__":{"name":"export"}}'),
     "the same within arguments": raw(',"params":{"arguments":{"a":[{"__proto__":null}]}}'),
     "the same under an escape": raw(',"params":{"\\u005f_prot\\u006f__":{}}'),
-    "the same in a batch": legacy('[{"jsonrpc":"2.0","id":1,"method":"ping","__proto__":1}]', mcp_protocol_version=None),
+    "the same in a batch": legacy(
+        '[{"jsonrpc":"2.0","id":1,"method":"ping","__proto__":1}]', mcp_protocol_version=None
+    ),
     "a request without an id": legacy(notification("tools/call", {"name": "query"})),
     "a notification with an id": legacy(rpc("notifications/initialized")),
     "a response with result and error": legacy(
@@ -150,6 +152,11 @@ BAD_PARAMS = {
     "a tool with an empty name": legacy(rpc("tools/call", {"name": ""})),
     "a tool name with a line break": legacy(rpc("tools/call", {"name": "query\n"})),
     "a tool name that is too long": legacy(rpc("tools/call", {"name": "x" * 4097})),
+    "a progress token that is true": legacy(params_with(_meta={"progressToken": True})),
+    "a progress token that is null": legacy(params_with(_meta={"progressToken": None})),
+    "a progress token with a fraction": legacy(params_with(_meta={"progressToken": 1.0})),
+    "a progress token beyond exact integers": legacy(params_with(_meta={"progressToken": 2**53})),
+    "progress of true": legacy(notification("notifications/progress", {"progressToken": True, "progress": 1})),
     "arguments as an array": legacy(rpc("tools/call", {"name": "query", "arguments": []})),
     "arguments as a string": legacy(rpc("tools/call", {"name": "query", "arguments": "{}"})),
     "a prompt without a name": legacy(rpc("prompts/get", {})),
