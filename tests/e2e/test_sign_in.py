@@ -1,6 +1,7 @@
 """People sign in at the gateway by their company's provider, and work with what they get, by command and by program.
 
-The provider is somebody else's (a package), and so is everything between; the browser is ``tests.support.user_agent``.
+The provider is somebody else's (a package), and so is everything between; the browser is ``tests.support.user_agent``
+(a real one: ``test_browsers``).
 """
 
 from __future__ import annotations

@@ -62,18 +62,22 @@ class Idp:
 
 
 @contextmanager
-def running_idp(folder: Path, *, sign: str = "assertion") -> Iterator[Idp]:
-    """A provider that answers; it signs the ``assertion``, the ``response`` or ``both``."""
+def running_idp(folder: Path, *, sign: str = "assertion", host: str = "127.0.0.1") -> Iterator[Idp]:
+    """A provider that answers; it signs the ``assertion``, the ``response`` or ``both``.
+
+    ``host`` is what it calls itself: to a browser, ``localhost`` is another site than 127.0.0.1.
+    """
     signer = Signer.made("idp", from_s=time.time() - 3600)
     (folder / _KEY).write_bytes(signer.key_pem)
     (folder / _CERTIFICATE).write_text(signer.certificate_pem)
     port = free_port()
-    command = [sys.executable, "-W", "ignore", "-m", "tests.support.saml_idp", str(port), str(folder), sign]
+    url = f"http://{host}:{port}"
+    command = [sys.executable, "-W", "ignore", "-m", "tests.support.saml_idp", url, str(folder), sign]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        yield Idp(f"http://127.0.0.1:{port}", signer, folder)
+        yield Idp(url, signer, folder)
     finally:
         process.kill()
         process.communicate(timeout=10)
@@ -119,7 +123,8 @@ class _Provider:
         from tests.support.saml_documents import posted
 
         fields = {"SAMLResponse": posted(str(document).encode()), "RelayState": form["RelayState"]}
-        return _form(asked["destination"], fields, "")
+        # As providers do: browsers go on by themselves. What has no scripts submits the form.
+        return _form(asked["destination"], fields, "") + "<script>document.forms[0].submit()</script>"
 
 
 def _server(url: str, folder: Path) -> Server:
@@ -166,8 +171,8 @@ def _form(action: str, fields: dict[str, str], more: str) -> str:
     return f'<form method="post" action="{html.escape(action)}">{hidden}{more}</form>'
 
 
-def _serve(port: int, folder: Path, sign: str) -> None:
-    provider = _Provider(f"http://127.0.0.1:{port}", folder, sign)
+def _serve(url: str, folder: Path, sign: str) -> None:
+    provider = _Provider(url, folder, sign)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -193,10 +198,10 @@ def _serve(port: int, folder: Path, sign: str) -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", urlsplit(url).port or 0), Handler) as server:
         print("ready", flush=True)
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    _serve(sys.argv[1], Path(sys.argv[2]), sys.argv[3])

@@ -21,9 +21,9 @@ def put(response: Response, name: str, value: str, seconds: int, *, posted_from_
     Lax, not Strict: a link in a message, and the issuer's answer, must find it. One that must be found where another
     site's form is posted to us, as SAML's answers are, is neither; it may do nothing but tell that browser again.
     """
-    secure = name.startswith(_HOST)
-    # Browsers take None over TLS alone.
-    site: Literal["lax", "none"] = "none" if posted_from_elsewhere and secure else "lax"
+    # Browsers take None from what is Secure alone; and Secure over TLS, or from this machine itself.
+    site: Literal["lax", "none"] = "none" if posted_from_elsewhere else "lax"
+    secure = posted_from_elsewhere or name.startswith(_HOST)
     response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite=site)
 
 
