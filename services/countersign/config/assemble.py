@@ -15,6 +15,7 @@ from countersign.config import (
     prose,
     rates,
     recording,
+    screening,
     secrets,
     stdio,
     target_credentials,
@@ -33,6 +34,7 @@ from countersign.config.target_credentials import TargetCredentials
 from countersign.config.types import Approvals, Candidate, GatewayConfig, Limits, Portal, Secret, SecretUse, Target
 from countersign.config.types_stdio import ADDRESS, Stdio
 from countersign.model.rule import Mask, Rule
+from countersign.screening import Screening
 
 
 class Assembly:
@@ -46,12 +48,14 @@ class Assembly:
         self._problems = problems
         self._credentials = Credentials(root, folder, env, reads, problems)
         self._shown = TargetCredentials(self._credentials, {})
+        self._screening = Screening()
 
     def config(self, shaped: Shaped, version: str, candidate: Candidate | None) -> GatewayConfig:
         """The whole configuration; to be used only if ``problems`` stayed empty."""
         file, declared = shaped.file, shaped.declared
         self._shown = TargetCredentials(self._credentials, file.secret_stores)
         self._shown.check_stores()
+        self._screening = screening.read(file.screening, self._root, self._problems, Screening())
         url = self._url(("gateway", "url"), file.gateway.url, urls.gateway)
         names = Names()
         own = detectors.read(file.detectors, self._root, self._problems)
@@ -143,6 +147,7 @@ class Assembly:
             binary=says.binary(),
             mask_request=says.mask_request(known),
             statements=says.statements(),
+            screening=screening.read(shape.screening, self._root.find(path), self._problems, self._screening),
         )
 
     def _endpoint(self, path: Path, name: str, shape: TargetShape, gateway: str) -> tuple[str, Stdio | None]:

@@ -16,6 +16,7 @@ from countersign.config.shape_identity import IdentityShape
 from countersign.config.shape_portal import PortalShape
 from countersign.config.shape_recording import RecordingShape
 from countersign.config.shape_rules import RateLimitShape, RuleShape
+from countersign.config.shape_screening import ScreeningShape
 from countersign.config.shape_stdio import Endpoint
 from countersign.config.types import KIB, MIB, Binary, Limits, NewTools
 from countersign.model.rule import (
@@ -109,6 +110,9 @@ class TargetShape(Shape):
     )
     mask_request: RequestMasksShape | None = Field(
         default=None, description="masks for what goes to the target, such as {refuse: [secrets]}"
+    )
+    screening: ScreeningShape | None = Field(
+        default=None, description="what is done with hidden text in its answers, where that is not as `screening:` says"
     )
     statements: Annotated[dict[str, StatementShape], Field(min_length=1, max_length=1_000)] | None = Field(
         default=None,
@@ -260,6 +264,9 @@ class File(Shape):
     )
     ner: NerShape | None = Field(
         default=None, description="the language model for `names_in_prose`, such as {model: en_core_web_sm}"
+    )
+    screening: ScreeningShape | None = Field(
+        default=None, description="what is done with hidden text in answers, such as {hidden: strip}"
     )
     rate_limits: list[RateLimitShape] = Field(
         default_factory=list, max_length=100, description="how many calls a principal may make at a target"

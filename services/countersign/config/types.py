@@ -26,6 +26,7 @@ from countersign.config.types_stdio import Processes as Processes
 from countersign.config.types_stdio import Stdio as Stdio
 from countersign.config.types_stdio import StdioLimits as StdioLimits
 from countersign.model.rule import Effect, Mask, OwnDetector, ProseModel, RateLimit, Rule
+from countersign.screening import Screening
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -81,6 +82,7 @@ class Target:
     binary: Binary = Binary.REFUSE
     mask_request: RequestMasks = RequestMasks()
     statements: Mapping[str, StatementArgument] = field(default_factory=dict)
+    screening: Screening = field(default_factory=Screening)
     stdio: Stdio | None = None
 
 

@@ -19,7 +19,7 @@ from countersign.masker.tokens import ShownTokens
 from countersign.masker.tools import Listed, ToolGate, Unobserved
 from countersign.masker.withheld import Withheld
 from countersign.masking import SseEvent, SseSplitter
-from countersign.model.event import Event, EventKind
+from countersign.model.event import Event, EventKind, Finding
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink
 from countersign.runtime.slices import record_all
@@ -121,9 +121,10 @@ class Collected:
         )
         return [self._head, envoy.body(content.released if content else b"", ends=True)]
 
-    async def cut(self, reason: str) -> None:
+    async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
         """Record that the answer never reached the caller."""
-        await self._sink.record(self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason))
+        event = self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason, findings=findings)
+        await self._sink.record(event)
 
 
 class Streamed:
@@ -165,9 +166,9 @@ class Streamed:
         await self._sink.record(self._end(""))
         return [envoy.body(released, ends=True)]
 
-    async def cut(self, reason: str) -> None:
+    async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
         """Record that the stream ended early."""
-        await self._sink.record(self._end(reason))
+        await self._sink.record(self._end(reason, findings))
 
     def _fed(self, data: bytes) -> list[SseEvent]:
         events = self._splitter.feed(data)
@@ -208,9 +209,14 @@ class Streamed:
     async def _record(self, events: list[Event]) -> None:
         await record_all(self._sink.record, events)
 
-    def _end(self, reason: str) -> Event:
+    def _end(self, reason: str, findings: tuple[Finding, ...] = ()) -> Event:
         return self.events.make(
-            EventKind.STREAM_END, status=self._status, size_bytes=self._size, body_type=EVENTS_TYPE, reason=reason
+            EventKind.STREAM_END,
+            status=self._status,
+            size_bytes=self._size,
+            body_type=EVENTS_TYPE,
+            reason=reason,
+            findings=findings,
         )
 
 

@@ -21,9 +21,11 @@ from countersign.masker.body import decoded
 from countersign.masker.declared import Declared
 from countersign.masker.ids import only_ids, with_own_ids
 from countersign.masker.paired import Pairing
+from countersign.masker.screens import Screens
 from countersign.masker.tools import Listed, ToolGate
 from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable, SseEvent, check_other_lines
+from countersign.masking.places import bounded
 from countersign.masking.returned import returned
 from countersign.masking.tokens import Known, Mint
 from countersign.mcp import (
@@ -43,6 +45,7 @@ from countersign.model.call import NameKind
 from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
 from countersign.policy import Policy
+from countersign.screening import Dangerous, Screening
 
 _BOM = "\ufeff"
 _Widen = Callable[[Masker, Document], Masker]
@@ -64,6 +67,8 @@ class _Read(NamedTuple):
     body: JsonText
     document: Document
     rows: int
+    findings: tuple[Finding, ...] = ()
+    """What screening found."""
 
 
 class _Said(NamedTuple):
@@ -98,6 +103,7 @@ class ContentMasker:
         tools: ToolGate,
         blobs: Blobs,
         declared: Declared,
+        screening: Screening = Screening(),  # noqa: B008 -- it is frozen
         *,
         max_depth: int,
         mint: Mint | None = None,
@@ -117,6 +123,7 @@ class ContentMasker:
         self._tools = tools
         self._blobs = blobs
         self._declared = declared
+        self._screens = Screens(screening, blobs, handoff, max_depth=max_depth)
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
         self._tasks = tasks and Era(handoff.era) is Era.MODERN
@@ -149,12 +156,13 @@ class ContentMasker:
         try:
             document = parse(text, max_depth=self._max_depth)
             widen = self._pairing.masker_of_error
-            read = _Read(outline(document), document, text_rows(document.text))
-            return self._with_own_ids(document, self._content(self._mask_for_caller(read, widen), read.rows, widen))
+            read = self._screened(_Read(outline(document), document, text_rows(document.text)), free=True)
+            content = self._content(self._mask_for_caller(read, widen), read.rows, widen)
+            return self._with_own_ids(read.document, self._screens.fitted(content))
         except JsonRefused as refused:
             raise Withheld(f"the answer is not the JSON that it claims to be: {refused.reason}") from refused
-        except NotMaskable as error:
-            raise Withheld(error.reason) from error
+        except (NotMaskable, Dangerous) as error:
+            raise _withheld(error) from error
 
     def event_data(self, data: str) -> Content:
         """Treat the JSON of one server-sent event."""
@@ -168,17 +176,22 @@ class ContentMasker:
         if self._may_answer(text):
             return self.answer(text)
         rows = text_rows(text)
-        del text
         try:
+            screened = self._screens.text(text)
+            if screened.text is not None:
+                data = screened.text.encode()
+            found = screened.findings
+            del text, screened
             masked = self._pairing.masked_text(self.for_caller, data)
             if self._returned is not None:
                 masked = _both(masked, self._returned.text(masked.data))
             if self._for_records is None:
-                return Content(masked.data, masked.data, masked.findings, rows)
+                return self._screens.fitted_text(Content(masked.data, masked.data, found + masked.findings, rows))
             strict = self._pairing.masked_text(self._for_records, masked.data)
-            return Content(masked.data, strict.data, masked.findings + strict.findings, rows)
-        except NotMaskable as error:
-            raise Withheld(error.reason) from error
+            found += masked.findings + strict.findings
+            return self._screens.fitted_text(Content(masked.data, strict.data, found, rows))
+        except (NotMaskable, Dangerous) as error:
+            raise _withheld(error) from error
 
     def _may_answer(self, text: str) -> bool:
         """Whether somebody could take this for the result of a call, and so for a listing."""
@@ -198,17 +211,17 @@ class ContentMasker:
 
     def _message(self, text: str, *, in_stream: bool) -> Content:
         try:
-            read = self._read(text, in_stream=in_stream)
+            read = self._screened(self._read(text, in_stream=in_stream))
             document, widen = read.document, self._pairing.masker
             said = self._mask_for_caller(read, widen)
             if self._declared and said.findings:
                 fitted = self._declared.fit(document, Masked(said.written(), said.findings))
                 said = _Said(None, fitted.data, fitted.findings)
-            return self._with_own_ids(document, self._content(said, read.rows, widen))
+            return self._with_own_ids(document, self._screens.fitted(self._content(said, read.rows, widen)))
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
-        except (NotMaskable, AnswerRefused) as error:
-            raise Withheld(error.reason) from error
+        except (NotMaskable, AnswerRefused, Dangerous) as error:
+            raise _withheld(error) from error
 
     def _read(self, text: str, *, in_stream: bool) -> _Read:
         """Check and filter a message; of most, no more than the frame is read, and no more than its ids are kept."""
@@ -223,6 +236,14 @@ class ContentMasker:
                 pass  # what it holds decides, so all of it is read
         document = self._filtered(parse(text, max_depth=self._max_depth), in_stream=in_stream)
         return _Read(outline(document), document, count_rows(document.root, self._asked))
+
+    def _screened(self, read: _Read, *, free: bool = False) -> _Read:
+        """Screen a message, before its masks: what takes values apart must not hide them."""
+        screened = self._screens.message(read.body, free=free)
+        if screened.text is None:
+            return read._replace(findings=screened.findings)
+        document = parse(screened.text, max_depth=self._max_depth)
+        return _Read(outline(document), document, read.rows, screened.findings)
 
     @property
     def _frame_suffices(self) -> bool:
@@ -264,7 +285,7 @@ class ContentMasker:
         return _Said(body, said.data, findings) if data is None else _Said(None, data, findings)
 
     def _mask_for_caller(self, read: _Read, widen: _Widen) -> _Said:
-        said = self._mask(_Said(read.body), widen(self.for_caller, read.document))
+        said = self._mask(_Said(read.body, findings=read.findings), widen(self.for_caller, read.document))
         # After the masks: what they find has its token already.
         return said if self._returned is None else self._mask(said, self._returned)
 
@@ -284,6 +305,10 @@ class ContentMasker:
 
     def _offers(self, kind: NameKind, name: str) -> bool:
         return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)
+
+
+def _withheld(error: NotMaskable | AnswerRefused | Dangerous) -> Withheld:
+    return Withheld(error.reason, bounded(error.findings) if isinstance(error, Dangerous) else ())
 
 
 def _both(masked: Masked, again: Masked) -> Masked:

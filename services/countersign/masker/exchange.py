@@ -25,7 +25,7 @@ from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, NotMaskable
 from countersign.mcp import Failure, failed
 from countersign.model import telltale
-from countersign.model.event import EventKind
+from countersign.model.event import EventKind, Finding
 from countersign.model.handoff import Handoff
 from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
@@ -34,12 +34,17 @@ from countersign.runtime.revocations import Ended
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.tokens import Vault
+from countersign.screening import Screening
 
 _FIRST_ERROR = 400
 
 
 class Reset(Exception):
-    """The response must be cut: its head is out already. ``str()`` is safe to log."""
+    """The response must be cut: its head is out already. ``str()`` is safe to log; ``findings`` are why, if any are."""
+
+    def __init__(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
+        super().__init__(reason)
+        self.findings = findings
 
 
 class Exchange:
@@ -116,10 +121,10 @@ class Exchange:
             raise Reset(reason)
         return (await self._refuse(answer.events, reason),)
 
-    async def cut(self, reason: str) -> None:
+    async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
         """Record that the answer was cut by us after its head was released."""
         if self._answer is not None and self.unfinished:
-            await self._answer.cut(reason)
+            await self._answer.cut(reason, findings)
         self._done = True
 
     async def _head(self, head: Head) -> Sequence[pb.ProcessingResponse]:
@@ -135,7 +140,7 @@ class Exchange:
             self._whose(head.handoff.principal, head.handoff.session_id)
             return await self._begin(head, head.handoff, treat, events)
         except (Withheld, Ended) as error:
-            return (await self._refuse(events, str(error)),)
+            return (await self._refuse(events, str(error), _findings(error)),)
         except NotRecorded:
             return (self._unrecorded(head.handoff),)
 
@@ -167,6 +172,7 @@ class Exchange:
             gate,
             blobs,
             declared,
+            _screening(handoff.target, in_force),
             max_depth=depth,
             mint=mint,
             tasks=in_force.config.asks_for_approval,
@@ -210,10 +216,10 @@ class Exchange:
             replies = await answer.take(data, ends)
         except (Withheld, NotMaskable, NotRecorded) as error:
             if answer.released_head:
-                raise Reset(_reason(error)) from error
+                raise Reset(_reason(error), _findings(error)) from error
             if isinstance(error, NotRecorded):
                 return (self._unrecorded(answer.events.handoff),)
-            return (await self._refuse(answer.events, _reason(error)),)
+            return (await self._refuse(answer.events, _reason(error), _findings(error)),)
         # Before the replies are out: Envoy closes the stream as soon as it has the last one.
         self._done = ends
         return replies
@@ -226,11 +232,13 @@ class Exchange:
         self._done = True
         return _withheld(Failure.UNAVAILABLE, "the answer could not be recorded and is withheld", handoff)
 
-    async def _refuse(self, events: EventMaker, reason: str) -> pb.ProcessingResponse:
+    async def _refuse(
+        self, events: EventMaker, reason: str, findings: tuple[Finding, ...] = ()
+    ) -> pb.ProcessingResponse:
         """Withhold the answer: record why, then say so to the caller."""
         self._done = True
         try:
-            await self._sink.record(events.make(EventKind.RESPONSE, status=502, reason=reason))
+            await self._sink.record(events.make(EventKind.RESPONSE, status=502, reason=reason, findings=findings))
         except NotRecorded:
             return self._unrecorded(events.handoff)
         return _withheld(Failure.BAD_GATEWAY, reason, events.handoff)
@@ -252,6 +260,11 @@ def _blobs(target: str, in_force: InForce) -> Blobs:
     return Blobs(refuse_binary=known is None or known.binary is not Binary.LET_THROUGH)
 
 
+def _screening(target: str, in_force: InForce) -> Screening:
+    known = in_force.config.targets.get(target)
+    return Screening() if known is None else known.screening
+
+
 def _way(masker: ContentMasker, form: Form, status: int) -> Callable[[Body], Content]:
     if form is not Form.JSON:
         return lambda body: masker.text(body.data())
@@ -261,6 +274,10 @@ def _way(masker: ContentMasker, form: Form, status: int) -> Callable[[Body], Con
 
 def _reason(error: Withheld | NotMaskable | NotRecorded) -> str:
     return error.reason if isinstance(error, NotMaskable) else str(error)
+
+
+def _findings(error: Exception) -> tuple[Finding, ...]:
+    return error.findings if isinstance(error, Withheld) else ()
 
 
 def _withheld(failure: Failure, reason: str, handoff: Handoff | None) -> pb.ProcessingResponse:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from countersign.masker.content import Content
-from countersign.model.event import Event, EventKind
+from countersign.model.event import Event, EventKind, Finding
 from countersign.model.handoff import Handoff
 
 JSON_TYPE = "application/json"
@@ -30,8 +30,12 @@ class EventMaker:
         content: Content | None = None,
         body_type: str = "",
         reason: str = "",
+        findings: tuple[Finding, ...] = (),
     ) -> Event:
-        """Return an event of this answer; durations are counted from the request's arrival."""
+        """Return an event of this answer; durations are counted from the request's arrival.
+
+        ``findings`` are those of an answer without content.
+        """
         now_us = self.now_us()
         handoff = self.handoff
         single = handoff.calls[0] if len(handoff.calls) == 1 else None
@@ -47,7 +51,7 @@ class EventMaker:
             status=status,
             size_bytes=size_bytes,
             duration_us=max(0, now_us - handoff.arrived_us),
-            findings=content.findings if content else (),
+            findings=content.findings if content else findings,
             body=content.recorded if content else b"",
             body_type=body_type,
             reason=reason,

@@ -105,7 +105,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         except Ended as error:
             await self._end(exchange, str(error), context)
         except Reset as error:
-            await self._cut(exchange, str(error), context)
+            await self._cut(exchange, error, context)
         except Exception as error:
             # The message of an unforeseen error may quote the answer: log its type and place only.
             log.error("masking failed: %s at %s", type(error).__name__, place_of(error))  # noqa: TRY400
@@ -126,11 +126,11 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         try:
             for reply in await exchange.end(reason):
                 await context.write(reply)
-        except Reset:
-            await self._cut(exchange, reason, context)
+        except Reset as error:
+            await self._cut(exchange, error, context)
 
-    async def _cut(self, exchange: Exchange, reason: str, context: Context) -> None:
-        await self._record_quietly(exchange.cut(reason))
+    async def _cut(self, exchange: Exchange, why: Reset, context: Context) -> None:
+        await self._record_quietly(exchange.cut(str(why), why.findings))
         await context.abort(grpc.StatusCode.INTERNAL, "the answer is cut")
 
     async def settle(self) -> None:
