@@ -19,7 +19,8 @@ RULES: tuple[Mapping[str, object], ...] = (
     {"name": "tools", "allow": {"groups": ["analysts"], "tools": ["*"]}, **_MASKED},
     {"name": "prompts", "allow": {"groups": ["analysts"], "prompts": ["*"]}, **_MASKED},
     {"name": "resources", "allow": {"groups": ["analysts"], "resources": ["test://*"]}, **_MASKED},
-    {"name": "tasks", "allow": {"groups": ["analysts"], "methods": ["tasks/*"]}, **_MASKED},
+    # What no server knows, servers are asked about, too: the refusal must be theirs.
+    {"name": "more", "allow": {"groups": ["analysts"], "methods": ["tasks/*", "unknown/*"]}, **_MASKED},
     {"name": "no exports", "deny": {"targets": ["*"], "tools": ["export_*"]}, "message": "Not here."},
     {
         "name": "small only",
@@ -27,6 +28,8 @@ RULES: tuple[Mapping[str, object], ...] = (
         "when": "has(args.size) && args.size > 10",
     },
 )
+
+_REQUESTS: Mapping[str, object] = {"refuse": ["secrets"]}
 
 
 def setup(issuer: str, references: Iterable[RunningReference]) -> Setup:
@@ -36,6 +39,3 @@ def setup(issuer: str, references: Iterable[RunningReference]) -> Setup:
         each.name: Upstream(each.url, extra={"binary": "pass", "mask_request": _REQUESTS}) for each in references
     }
     return Setup(issuer, targets, RULES, MASKS)
-
-
-_REQUESTS: Mapping[str, object] = {"refuse": ["secrets"]}

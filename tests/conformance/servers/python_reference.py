@@ -18,13 +18,16 @@ from typing import Any
 
 import mcp_types as types
 import uvicorn
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 from pydantic import TypeAdapter
+
+from tests.conformance.servers.python_tasks import BRIEFLY_S, Tasks, declared
+from tests.conformance.servers.python_tasks import require as require_tasks
 
 NAME = "python-reference"
 RETRY_MS = 100
@@ -67,6 +70,7 @@ class Reference:
 
     offered: Mapping[str, Sequence[Entry]]
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
+    tasks: Tasks = field(default_factory=Tasks)
 
     async def list_tools(self, ctx: Context, params: object) -> types.ListToolsResult:
         return types.ListToolsResult.model_validate({"tools": _listed(self.offered["tools"], _TOOL)})
@@ -81,9 +85,7 @@ class Reference:
         templates = _listed(self.offered["templates"], _TEMPLATE)
         return types.ListResourceTemplatesResult.model_validate({"resourceTemplates": templates})
 
-    async def call_tool(
-        self, ctx: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> HandlerResult:
         tool = _named(self.offered["tools"], params.name)
         _require(ctx, tool)
         if (more := _next_round(ctx, tool, params)) is not None:
@@ -91,7 +93,14 @@ class Reference:
         if "asks" in tool:
             return types.CallToolResult.model_validate({"content": [await _ask(ctx, tool["asks"], params.arguments)]})
         await self._meanwhile(ctx, tool)
-        return types.CallToolResult.model_validate(tool["answer"])
+        given = {**(params.arguments or {}), **_answered(params)}
+        answer = _filled(tool["answer"], given)
+        if (about := tool.get("task")) is not None and (about.get("required") or declared(ctx)):
+            require_tasks(ctx)
+            lasts_s = float(given.get(about.get("lasts"), BRIEFLY_S))
+            task = self.tasks.begin(lasts_s, tool, _filled(about.get("ask", {}), given), answer)
+            return {"resultType": "task", **task.stands}
+        return types.CallToolResult.model_validate(answer)
 
     async def _meanwhile(self, ctx: Context, tool: Entry) -> None:
         for message in tool.get("logs", ()):
@@ -139,7 +148,6 @@ class Reference:
             version="1.0.0",
             get_tool_input_schema=lambda name: _named(self.offered["tools"], name)["inputSchema"],
             on_list_tools=self.list_tools,
-            on_call_tool=self.call_tool,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
             on_list_resources=self.list_resources,
@@ -150,7 +158,9 @@ class Reference:
             on_completion=self.complete,
             on_subscriptions_listen=ListenHandler(self.bus),
         )
+        server.add_request_handler("tools/call", types.CallToolRequestParams, self.call_tool)
         server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self.agree)
+        self.tasks.serve(server)
         security = RequestStateSecurity(keys=[secrets.token_bytes(32)])
         server.middleware.append(RequestStateBoundary(security, default_audience=NAME))
         return server
@@ -193,6 +203,14 @@ def _next_round(
         parsed = {key: _REQUESTS.validate_python(ask) for key, ask in asks.items()}
         return types.InputRequiredResult(input_requests=parsed, request_state=each.get("state"))
     return None
+
+
+def _answered(params: types.InputResponseRequestParams) -> dict[str, Any]:
+    """What forms were filled in with, by the key of the request: the first value of each."""
+    forms = {
+        key: answer for key, answer in (params.input_responses or {}).items() if isinstance(answer, types.ElicitResult)
+    }
+    return {key: next(iter((form.content or {}).values()), "") for key, form in forms.items()}
 
 
 async def _ask(ctx: Context, ask: Entry, arguments: Mapping[str, Any] | None) -> types.TextContent:
