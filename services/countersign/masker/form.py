@@ -57,14 +57,19 @@ def treatment(head: Head) -> Treatment:
     if encoding not in ("", "identity"):
         return Treatment(Form.REFUSED, "the target encoded its answer although it was asked not to")
     content_type = head.headers.get("content-type", "")
-    # Node announces chunks, and no type, for the empty body of a notification's 202.
-    if head.ends or head.headers.get("content-length") == "0" or (head.status == 202 and not content_type):
+    if head.ends or head.headers.get("content-length") == "0" or (not content_type and _needs_no_body(head)):
         return Treatment(Form.EMPTY)
     by_type = _by_content_type(content_type)
     if by_type.form is Form.TEXT and head.status < 400 and any(call.id_json for call in head.handoff.calls):
         # As text, a listing would pass unfiltered.
         return Treatment(Form.REFUSED, "the target answered a call with plain text")
     return by_type
+
+
+def _needs_no_body(head: Head) -> bool:
+    """Whether no body is to be expected: Node announces chunks, and no type, for those that are empty."""
+    ends_session = head.handoff is not None and [call.method for call in head.handoff.calls] == ["DELETE"]
+    return head.status == 202 or (ends_session and head.status < 300)
 
 
 def _why_lost(head: Head) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from countersign.masker.envoy import Head
@@ -57,6 +59,15 @@ def test_errors_may_be_text(status: int) -> None:
 
 def test_an_accepted_notification_needs_no_content_type() -> None:
     assert treatment(head(202)).form is Form.EMPTY
+
+
+def test_the_end_of_a_session_needs_no_content_type_when_it_went_well() -> None:
+    ending = replace(HANDOFF, calls=(HandedCall("", "DELETE", ""),))
+    untyped = replace(head(200), handoff=ending)
+    assert treatment(untyped).form is Form.EMPTY
+    assert treatment(replace(untyped, status=500)).form is Form.REFUSED
+    listening = replace(HANDOFF, calls=(HandedCall("", "GET", ""),))
+    assert treatment(replace(untyped, handoff=listening)).form is Form.REFUSED
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "zstd"])
