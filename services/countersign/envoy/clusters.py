@@ -30,6 +30,9 @@ from countersign.envoy.limits import target_options
 from countersign.envoy.wiring import address_of
 from countersign.runtime.trust import SERVICE_HEADER
 
+TARGET_PREFIX = "target_"
+"""With which the names of targets' clusters begin, and of no other."""
+
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 # Envoy's default of 1,024 would refuse the 1,025th open stream of a busy gateway.
@@ -69,7 +72,8 @@ def target_cluster_name(target: Target) -> str:
     So a request that was routed, judged and given a credential before an edit of gateway.yaml never ends up at the URL
     that stands there after it.
     """
-    return f"target_{target.name}_{hashlib.sha256(target.mcp_url.encode()).hexdigest()[:12]}"
+    return f"{TARGET_PREFIX}{target.name}_{hashlib.sha256(target.mcp_url.encode()).hexdigest()[:12]}"
+
 
 
 def target_cluster(target: Target, filters: Sequence[HttpFilter] = ()) -> Cluster:

@@ -36,6 +36,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from countersign.config import GatewayConfig
 from countersign.envoy.clusters import grpc_service
 from countersign.envoy.doors import CORS_FILTER
+from countersign.envoy.guard import AUTHZ_FILTER, MASKER_FILTER
 from countersign.envoy.limits import (
     BODY_TIMEOUT_S,
     HEAD_TIMEOUT,
@@ -46,10 +47,8 @@ from countersign.envoy.limits import (
 )
 from countersign.envoy.local_replies import local_replies
 from countersign.envoy.routes import (
-    AUTHZ_FILTER,
     BUFFER_FILTER,
     IDLE_MARGIN_S,
-    MASKER_FILTER,
     MAX_PAGE_REQUEST_BYTES,
     ROUTES,
     processing,
@@ -76,7 +75,9 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
             # Before anybody is asked who the caller is: browsers send no token when they ask what a page may.
             HttpFilter(name=CORS_FILTER, typed_config=pack(Cors())),
             HttpFilter(name=AUTHZ_FILTER, typed_config=pack(_authz(config, wiring))),
-            HttpFilter(name=MASKER_FILTER, typed_config=pack(_masker(wiring))),
+            # Only on routes that say how, which those to targets must (guard.py): what is no HTTP, and ends its
+            # connection before anybody could be asked, would else be asked about and never be answered.
+            HttpFilter(name=MASKER_FILTER, typed_config=pack(_masker(wiring)), disabled=True),
             # Only routes that say so hold requests here: those that authz does not see, and so does not bound.
             HttpFilter(name=BUFFER_FILTER, typed_config=pack(_buffer()), disabled=True),
             HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router(suppress_envoy_headers=True))),

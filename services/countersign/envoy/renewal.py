@@ -26,7 +26,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from xds.core.v3.extension_pb2 import TypedExtensionConfig as MatcherConfig
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
-from countersign.envoy.routes import AUTHZ_FILTER
+from countersign.envoy.guard import AUTHZ_FILTER
 
 RENEWAL_TIMEOUT_S = 10.0
 """Authz waits eight seconds for whoever gives a credential."""

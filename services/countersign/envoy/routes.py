@@ -25,6 +25,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from countersign.config import GatewayConfig, Target
 from countersign.envoy.clusters import grpc_service, target_cluster_name
 from countersign.envoy.doors import CORS_FILTER, cross_origin, from_elsewhere, hosts
+from countersign.envoy.guard import AUTHZ_FILTER, MASKER_FILTER, guarded
 from countersign.envoy.wiring import (
     APPROVER_CLUSTER,
     AUTHZ_CLUSTER,
@@ -39,8 +40,6 @@ from countersign.model.rule import Effect
 from countersign.runtime.trust import SERVICE_HEADER
 
 ROUTES = "countersign_routes"
-AUTHZ_FILTER = "envoy.filters.http.ext_authz"
-MASKER_FILTER = "envoy.filters.http.ext_proc"
 BUFFER_FILTER = "envoy.filters.http.buffer"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
@@ -102,7 +101,7 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
         *([_portal(match, token) for match in _PORTAL] if wiring.portal_http and config.portal is not None else ()),
     ]
     policy = cross_origin(config)
-    return RouteConfiguration(
+    table = RouteConfiguration(
         name=ROUTES,
         virtual_hosts=[
             VirtualHost(
@@ -123,6 +122,7 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
             ),
         ],
     )
+    return guarded(table)
 
 
 def processing(*, requests: bool) -> ProcessingMode:
@@ -171,10 +171,10 @@ def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
             max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
         ),
     )
-    filters = {AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check))}
-    if changes:
-        overrides = ExtProcOverrides(processing_mode=processing(requests=True))
-        filters[MASKER_FILTER] = pack(ExtProcPerRoute(overrides=overrides))
+    filters = {
+        AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check)),
+        MASKER_FILTER: pack(ExtProcPerRoute(overrides=ExtProcOverrides(processing_mode=processing(requests=changes)))),
+    }
     return Route(
         name=f"mcp {target.name}",
         match=RouteMatch(path=f"/{target.name}/mcp"),

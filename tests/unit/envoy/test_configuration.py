@@ -167,7 +167,7 @@ def test_every_route_to_a_target_passes_both_filters(files: EnvoyFiles) -> None:
     for route in to_targets:
         assert "path" in route["match"], "a prefix would let unjudged paths through"
         overrides = route["typed_per_filter_config"]
-        assert AUTHZ in overrides
+        assert {AUTHZ, MASKER} <= overrides.keys()
         assert all("disabled" not in override for override in overrides.values())
 
 
@@ -178,12 +178,11 @@ def changing(files: EnvoyFiles) -> dict[str, bool]:
     for route in (route for route in table if route.get("name", "").startswith("mcp ")):
         filters = route["typed_per_filter_config"]
         told = "changes_requests" in filters[AUTHZ]["check_settings"]["context_extensions"]
-        mode = filters.get(MASKER, {}).get("overrides", {}).get("processing_mode")
-        assert told == (mode is not None)
-        if mode is not None:
-            assert (mode["request_header_mode"], mode["request_body_mode"]) == ("SEND", "BUFFERED")
-            assert mode["response_header_mode"] == mode["response_trailer_mode"] == "SEND"
-            assert mode["response_body_mode"] == "FULL_DUPLEX_STREAMED", "answers are masked as everywhere"
+        mode = filters[MASKER]["overrides"]["processing_mode"]
+        assert mode["response_header_mode"] == mode["response_trailer_mode"] == "SEND"
+        assert mode["response_body_mode"] == "FULL_DUPLEX_STREAMED", "answers are masked everywhere"
+        assert mode["request_header_mode"] == ("SEND" if told else "SKIP")
+        assert mode.get("request_body_mode", "NONE") == ("BUFFERED" if told else "NONE")
         found[route["name"].removeprefix("mcp ")] = told
     return found
 
