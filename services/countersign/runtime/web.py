@@ -19,10 +19,13 @@ _HEAD_BYTES = 32 * 1024
 class WebServer(uvicorn.Server):
     """Serves ``app`` on ``listener`` (see ``runtime.listening``), beside others in its process: it takes no signals.
 
-    It takes no connections before ``listen``, 200 at a time, and ends what is under way within three seconds.
+    It takes no connections before ``listen``, ``at_once`` at a time, keeps one that is unused for ``keep_alive_s``
+    seconds, and ends what is under way within three seconds.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, at_once: int = _AT_ONCE, keep_alive_s: int = _KEEP_ALIVE_S
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -34,8 +37,8 @@ class WebServer(uvicorn.Server):
                 log_level="warning",
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=_AT_ONCE,
-                timeout_keep_alive=_KEEP_ALIVE_S,
+                limit_concurrency=at_once,
+                timeout_keep_alive=keep_alive_s,
                 timeout_graceful_shutdown=_DRAIN_S,
                 h11_max_incomplete_event_size=_HEAD_BYTES,
             )
