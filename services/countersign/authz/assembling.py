@@ -13,10 +13,13 @@ from countersign.authz.deciding import Decider, ToolStates
 from countersign.authz.judge import Judge
 from countersign.authz.presenting import Credentials, Presenting
 from countersign.authz.repeating import Hints
+from countersign.authz.returning import Returns
+from countersign.authz.underway import UnderWay
 from countersign.authz.weighing import Weigher
 from countersign.identity import TokenVerifier
 from countersign.runtime.approvals import Broker
 from countersign.runtime.aside import Aside
+from countersign.runtime.handles import Handles
 from countersign.runtime.live import Live
 from countersign.runtime.recording import EventSink
 from countersign.runtime.revocations import Revocations
@@ -52,6 +55,7 @@ def judging(
     broker: Broker,
     revocations: Revocations,
     credentials: Credentials,
+    handles: Handles,
     key: bytes,
     now_us: Callable[[], int],
     new_id: Callable[[], str],
@@ -76,6 +80,8 @@ def judging(
         FollowUps(desk, sealer),
         Live(revocations, now_us),
         Presenting(credentials, tools, sealer.mark_shown),
+        Returns(handles, now_us),
+        UnderWay(handles, now_us),
         aside,
         now_us,
         new_id,

@@ -11,7 +11,7 @@ from countersign.authz.presenting import Presentation
 from countersign.authz.records import CallRecord
 from countersign.authz.sessions import SessionOfCall
 from countersign.config import Target
-from countersign.mcp import Message, Request
+from countersign.mcp import Message, MessageKind, Request
 from countersign.model.call import Call, NameKind
 from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, HandedColumns, Handoff
@@ -99,4 +99,6 @@ def call_of(message: Message) -> Call:
 
 def _handed(message: Message, event: Event, columns: HandedColumns | None) -> HandedCall:
     named = call_of(message).name_kind is NameKind.TOOL
-    return HandedCall(message.id_json, event.method, event.name if named else "", columns)
+    # The target owes nothing to a client's answer, whose id is one that it gave itself.
+    id_json = message.id_json if message.kind is MessageKind.REQUEST else ""
+    return HandedCall(id_json, event.method, event.name if named else "", columns)

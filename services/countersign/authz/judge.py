@@ -16,8 +16,10 @@ from countersign.authz.outgoing import Outgoing
 from countersign.authz.presenting import Presentation, Presenting
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.relations import statements_in
+from countersign.authz.returning import Returns
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.authz.stated import Stated
+from countersign.authz.underway import UnderWay
 from countersign.authz.weighing import Weighed, Weigher
 from countersign.config import Target
 from countersign.credentials import CredentialUnavailable
@@ -29,7 +31,6 @@ from countersign.mcp import (
     Failure,
     McpRefused,
     Message,
-    MessageKind,
     Reply,
     Request,
     denied,
@@ -72,6 +73,8 @@ class Judge:
         live: Live,
         presenting: Presenting,
         aside: Aside,
+        returns: Returns,
+        under_way: UnderWay,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
@@ -85,6 +88,8 @@ class Judge:
         self._live = live
         self._presenting = presenting
         self._aside = aside
+        self._returns = returns
+        self._under_way = under_way
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
@@ -175,9 +180,6 @@ class Judge:
             return await self._refuse(in_force, record, str(error), failed(Failure.NO_SESSION, "no such session"))
         record = _in_session(record, session.session_id)
         self._verifier.still(principal, record.session_id)
-        if any(message.kind is MessageKind.RESPONSE for message in request.messages):
-            reason = "answers to a server's requests are not passed on by this version"
-            return await self._refuse(in_force, record, reason, failed(Failure.FORBIDDEN, reason))
         try:
             resumed = await self._stage.resume(target, record, request, max_depth=depth)
             if resumed is not None:
@@ -186,12 +188,30 @@ class Judge:
             if asked is not None:
                 return await self._answered(in_force, record, request, *asked)
             if in_force.config.asks_for_approval:
+            await self._under_way.begin(request, record)
+        except McpRefused as error:
+            return await self._refuse(in_force, record, error.message, refused(error))
+        passed = False
+        try:
+            result = await self._read(in_force, target, record, request, session)
+            passed = isinstance(result, Forward)
+            return result
+        finally:
+            (self._under_way.sent if passed else self._under_way.end)(record.call_id)
+
+    async def _read(
+        self, in_force: InForce, target: Target, record: CallRecord, request: Request, session: SessionOfCall
+    ) -> Forward | Answer:
+        principal, depth = record.principal, in_force.config.limits.json_depth
+        try:
+            request = await self._returns.answered(request, record)
                 await self._follow_ups.withdraw(request, principal, record.session_id)
             state = None if resumed is None else resumed.state
             settled = await self._settled(in_force, target, record, request, state)
             return await self._recorded(in_force, target, record, request, session, settled)
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
+            await self._returns.check(request, record)
         except (NotRecordable, NotMaskable, StateAltered, Unsealable) as error:
             reason = str(error)
             refusal = McpRefused(400, INVALID_PARAMS, reason)
@@ -259,6 +279,8 @@ class Judge:
             0 if reply is None else reply.status,
             outgoing if verdict.allowed else None,
         )
+        if reply is None:
+            await self._returns.used(request, record)
         await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:

@@ -25,6 +25,7 @@ from countersign.identity import TokenVerifier
 from countersign.identity.portal_keys import portal_keys
 from countersign.runtime.approvals import Broker
 from countersign.runtime.moments import new_id, now_us
+from countersign.runtime.handles import RecorderHandles
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.revocations import Followed, check
@@ -71,6 +72,7 @@ class AuthzPart:
         approver: Approver,
         revocations: Followed,
         key: bytes,
+        handles: RecorderHandles,
     ) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
@@ -78,6 +80,7 @@ class AuthzPart:
         self._usage = usage
         self._vault = vault
         self._changes = 0
+        self._handles = handles
         self._warnings: tuple[str, ...] = ()
         tools.on_change(self._count_change)
         config = rulebook.current.config
@@ -97,7 +100,7 @@ class AuthzPart:
         )
         assembled = judging(
             *(rulebook, self._verifier, recorder, tools, usage, vault, approver, revocations, self._credentials),
-            *(key, now_us, new_id),
+            *(handles, key, now_us, new_id),
         )
         self._judge, self._desk = assembled.judge, assembled.desk
         self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
@@ -123,6 +126,7 @@ class AuthzPart:
         await self._approver.start()
         self._credentials.configure(self._rulebook.current.config.targets)
         self._credentials.prefetch()
+        await self._handles.start()
         self._verifier.prefetch()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -148,6 +152,7 @@ class AuthzPart:
         await self._usage.close()
         await self._tools.close()
         await self._recorder.close()
+        await self._handles.close()
         await self._revocations.close()
         await self._credentials.close()
         await self._client.aclose()

@@ -14,7 +14,7 @@ from countersign.authz.stated import Stated
 from countersign.jsontext import JsonRefused
 from countersign.masking import Masker, NotMaskable
 from countersign.masking.tokens import ByForm
-from countersign.mcp import Message
+from countersign.mcp import Message, MessageKind
 from countersign.model.call import NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind, Finding
@@ -22,6 +22,7 @@ from countersign.model.methods import KNOWN_METHODS
 from countersign.model.principal import Principal
 
 _DAY_US = 24 * 3600 * 1_000_000
+_ANSWERS = "answers what the target asked"
 _WITHHELD = "[not recorded: it could not be masked]"
 
 
@@ -103,6 +104,7 @@ class EventMaker:
             request_masked=sent is not None and sent.masked,
             approval_id=record.approval_id,
             relations=relations,
+            reason=_ANSWERS if message.kind is MessageKind.RESPONSE else "",
         )
 
     def unreadable(self, record: CallRecord, reason: str, status: int, policy_version: str) -> Event:

@@ -13,18 +13,22 @@ from countersign.masker import envoy
 from countersign.masker.body import Body
 from countersign.masker.content import Content, ContentMasker
 from countersign.masker.form import Form
+from countersign.masker.handles import ShownHandles, Unasked
 from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
 from countersign.masker.tokens import ShownTokens
 from countersign.masker.tools import Listed, ToolGate, Unobserved
 from countersign.masker.withheld import Withheld
 from countersign.masking import SseEvent, SseSplitter
+from countersign.mcp import Handle
 from countersign.model.event import Event, EventKind, Finding
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink
 from countersign.runtime.slices import record_all
 
 _ACCEPTED = 202
+# As many as one piece of a stream may hold.
+_MOST_LISTINGS = 100
 _T = TypeVar("_T")
 Shows = Callable[[bytes], bool]
 """Whether what is to be released holds the credential that the target was shown."""
@@ -33,11 +37,12 @@ Shows = Callable[[bytes], bool]
 class Masking:
     """Masks aside; a listing of tools is observed when its turn comes, and masked once it is known how they stand.
 
-    The tokens in what it returns are kept.
+    The tokens in what it returns are kept. A listing of tasks is masked once it is known whose they are.
     """
 
-    def __init__(self, aside: Aside, gate: ToolGate, tokens: ShownTokens | None) -> None:
+    def __init__(self, aside: Aside, gate: ToolGate, tokens: ShownTokens | None, handles: ShownHandles) -> None:
         self._aside = aside
+        self.handles = handles
         self._gate = gate
         self._tokens = tokens
 
@@ -47,8 +52,17 @@ class Masking:
         Raises what it raises, and ``Withheld`` when its listing is not observed, or its tokens are not kept.
         """
         if self._tokens is None:
-            return await self._observed(size_bytes, work)
-        return await self._tokens.keep(lambda: self._observed(size_bytes, work))
+            return await self._asked(size_bytes, work)
+        return await self._tokens.keep(lambda: self._asked(size_bytes, work))
+
+    async def _asked(self, size_bytes: int, work: Callable[[], _T]) -> _T:
+        for _ in range(_MOST_LISTINGS):
+            try:
+                return await self._observed(size_bytes, work)
+            except Unasked as unasked:
+                ids = unasked.ids
+            await self.handles.learn(ids)
+        raise Withheld("the target lists tasks too often at once")
 
     async def _observed(self, size_bytes: int, work: Callable[[], _T]) -> _T:
         try:
@@ -151,6 +165,7 @@ class Streamed:
         self._splitter = SseSplitter(limits.sse_event_bytes)
         self._size = 0
         self._masked_size = 0
+        self._shown: list[Handle] = []
 
     async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
         """Mask and record the events that ``data`` completes; return them as one piece of body."""
@@ -158,6 +173,7 @@ class Streamed:
         # Once, although the events may be masked twice.
         fed = cache(lambda: self._fed(data))
         masked = await self._masking.run(self._size - self._masked_size, lambda: self._masked(fed()))
+        await self._masking.handles.keep(self._shown)
         await self._record([event for _, event in masked if event is not None])
         released = b"".join(raw for raw, _ in masked)
         if not ends:
@@ -177,6 +193,7 @@ class Streamed:
 
     def _masked(self, events: Sequence[SseEvent]) -> list[tuple[bytes, Event | None]]:
         masked: list[tuple[bytes, Event | None]] = []
+        self._shown = []
         unobserved: list[Listed] = []
         for event in events:
             try:
@@ -195,6 +212,7 @@ class Streamed:
             return event.raw, None
         content = self._masker.event_data(event.data)
         _check(content, self._shows)
+        self._shown += content.shown
         text = content.released.decode()
         raw = event.raw if text == event.data else event.with_data(text)
         record = self.events.make(

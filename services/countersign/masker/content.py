@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from countersign.jsontext import (
 )
 from countersign.masker.body import decoded
 from countersign.masker.declared import Declared
+from countersign.masker.handles import ShownHandles, drawn_ids
 from countersign.masker.ids import only_ids, with_own_ids
 from countersign.masker.paired import Pairing
 from countersign.masker.screens import Screens
@@ -30,15 +31,20 @@ from countersign.masking.returned import returned
 from countersign.masking.tokens import Known, Mint
 from countersign.mcp import (
     CACHEABLE_METHODS,
+    HANDLE_KEYS,
     AnswerRefused,
     Era,
+    Handle,
     Unread,
     advertise_tasks,
     check_answer,
     count_rows,
     filter_answer,
+    filter_tasks,
     frame,
+    listed_tasks,
     listed_tools,
+    shown_handles,
     text_rows,
 )
 from countersign.model.call import NameKind
@@ -53,12 +59,16 @@ _Widen = Callable[[Masker, Document], Masker]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the caller gets, what the record keeps, what was found, and how many rows of data it is."""
+    """What the caller gets, what the record keeps, what was found, and how many rows of data it is.
+
+    ``shown`` is what the caller is handed to come back with: to be kept before it is released.
+    """
 
     released: bytes
     recorded: bytes
     findings: tuple[Finding, ...]
     rows: int = 0
+    shown: tuple[Handle, ...] = ()
 
 
 class _Read(NamedTuple):
@@ -69,6 +79,7 @@ class _Read(NamedTuple):
     rows: int
     findings: tuple[Finding, ...] = ()
     """What screening found."""
+    shown: tuple[Handle, ...] = ()
 
 
 class _Said(NamedTuple):
@@ -108,6 +119,7 @@ class ContentMasker:
         max_depth: int,
         mint: Mint | None = None,
         tasks: bool = False,
+        handles: ShownHandles | None = None,
     ) -> None:
         try:
             self.for_caller = masks.select(handoff.masks)
@@ -126,6 +138,7 @@ class ContentMasker:
         self._screens = Screens(screening, blobs, handoff, max_depth=max_depth)
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
+        self._handles = handles or ShownHandles(None, handoff)
         self._tasks = tasks and Era(handoff.era) is Era.MODERN
         self._returned: Masker | None = None
         self._era = Era(handoff.era)
@@ -217,7 +230,8 @@ class ContentMasker:
             if self._declared and said.findings:
                 fitted = self._declared.fit(document, Masked(said.written(), said.findings))
                 said = _Said(None, fitted.data, fitted.findings)
-            return self._with_own_ids(document, self._screens.fitted(self._content(said, read.rows, widen)))
+            content = self._screens.fitted(self._content(said, read.rows, widen))
+            return self._with_handles(read.shown, self._with_own_ids(document, content, drawn_ids(read.shown)))
         except JsonRefused as error:
             raise Withheld(f"the answer is not the JSON that it claims to be: {error.reason}") from error
         except (NotMaskable, AnswerRefused, Dangerous) as error:
@@ -229,13 +243,15 @@ class ContentMasker:
             body = check(text, max_depth=self._max_depth)
             try:
                 framed = Document(body.text, frame(body.text))
-                if self._filtered(framed, in_stream=in_stream) is framed:
+                in_results = "tasks/list" in self._asked or not HANDLE_KEYS.isdisjoint(body.keys)
+                filtered, shown = self._filtered(framed, in_stream=in_stream, in_results=in_results)
+                if filtered is framed:
                     rows = count_rows(framed.root, self._asked)
-                    return _Read(body, Document(body.text, only_ids(framed.root)), rows)
+                    return _Read(body, Document(body.text, only_ids(framed.root)), rows, shown=shown)
             except Unread:
                 pass  # what it holds decides, so all of it is read
-        document = self._filtered(parse(text, max_depth=self._max_depth), in_stream=in_stream)
-        return _Read(outline(document), document, count_rows(document.root, self._asked))
+        document, shown = self._filtered(parse(text, max_depth=self._max_depth), in_stream=in_stream)
+        return _Read(outline(document), document, count_rows(document.root, self._asked), shown=shown)
 
     def _screened(self, read: _Read, *, free: bool = False) -> _Read:
         """Screen a message, before its masks: what takes values apart must not hide them."""
@@ -243,19 +259,34 @@ class ContentMasker:
         if screened.text is None:
             return read._replace(findings=screened.findings)
         document = parse(screened.text, max_depth=self._max_depth)
-        return _Read(outline(document), document, read.rows, screened.findings)
+        return _Read(outline(document), document, read.rows, screened.findings, read.shown)
 
     @property
     def _frame_suffices(self) -> bool:
         may_list = not self._methods or not CACHEABLE_METHODS.isdisjoint(self._methods.values())
         return not (may_list or self._pairing or self._declared)
 
-    def _with_own_ids(self, document: Document, content: Content) -> Content:
-        found = content.findings
-        released = with_own_ids(document, content.released, found, self._methods.keys(), max_depth=self._max_depth)
+    def _with_own_ids(self, document: Document, content: Content, drawn: Collection[str] = ()) -> Content:
+        found, ids = content.findings, {*self._methods, *drawn}
+        released = with_own_ids(document, content.released, found, ids, max_depth=self._max_depth)
         return content if released == content.released else replace(content, released=released)
 
-    def _filtered(self, document: Document, *, in_stream: bool) -> Document:
+    def _with_handles(self, shown: tuple[Handle, ...], content: Content) -> Content:
+        """Return what may be shown with its handles: those that are as the target wrote them, as the caller gets it.
+
+        What masks changed nobody can come back with.
+        """
+        if not shown:
+            return content
+        document = parse(content.released, max_depth=self._max_depth)
+        answers = check_answer(document, era=self._era, expected_ids=None, in_stream=True)
+        released = shown_handles(document, answers, [self._methods.get(answer.id_json) for answer in answers])
+        return replace(content, shown=tuple(handle for handle in released if handle in shown))
+
+    def _filtered(
+        self, document: Document, *, in_stream: bool, in_results: bool = True
+    ) -> tuple[Document, tuple[Handle, ...]]:
+        """Check a message, leave of it what its caller may see, and tell what handles it shows."""
         # A stream that answers no request of its own may replay any answer of its session.
         expected = None if in_stream and not self._methods else tuple(self._methods)
         answers = check_answer(document, era=self._era, expected_ids=expected, in_stream=in_stream)
@@ -270,9 +301,14 @@ class ContentMasker:
         if self._tasks:
             for answer, method in zip(answers, methods, strict=True):
                 edits += advertise_tasks(document, answer, method)
+        if in_results:
+            for answer, method in zip(answers, methods, strict=True):
+                self._handles.asked(listed_tasks(document, answer, method))
+                edits += filter_tasks(document, answer, method, self._handles.owns)
+        shown = shown_handles(document, answers, methods, in_results=in_results)
         if not edits:
-            return document
-        return parse(apply_edits(document.text, edits), max_depth=self._max_depth)
+            return document, shown
+        return parse(apply_edits(document.text, edits), max_depth=self._max_depth), shown
 
     def _mask(self, said: _Said, masker: Masker) -> _Said:
         body = said.text(self._max_depth)

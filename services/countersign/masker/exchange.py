@@ -31,6 +31,7 @@ from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.revocations import Ended
+from countersign.runtime.handles import Handles
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.tokens import Vault
@@ -53,8 +54,9 @@ class Exchange:
     States: head awaited -> (passing | collecting | streaming) -> done. Raises ``Reset`` when the stream must be cut.
     ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end. Without a
     ``vault`` there are no tokens: what would have one is redacted. ``handed`` knows what the target was handed for
-    tokens, once the request is on its way. ``whose`` is told of whom and of which session the answer is, and raises
-    ``Ended`` when they may have none.
+    tokens, once the request is on its way. ``handles`` keeps what callers are handed to come back with; without it,
+    what would hand them such a thing is withheld. ``whose`` is told of whom and of which session the answer is, and
+    raises ``Ended`` when they may have none.
     """
 
     def __init__(
@@ -72,11 +74,13 @@ class Exchange:
         handed: HandedBack | None = None,
     ) -> None:
         self._rulebook = rulebook
+        handles: Handles | None = None,
         self._whose = whose
         self._vault = vault
         self._handed = handed
         self._sink = sink
         self._sealer = sealer
+        self._handles = handles
         self._pins = pins
         self._now_us = now_us
         self._new_id = new_id
@@ -153,6 +157,9 @@ class Exchange:
         if treat.form is Form.EMPTY:
             await self._sink.record(events.make(EventKind.RESPONSE, status=head.status))
             self._done = head.ends
+        handles = ShownHandles(self._handles, handoff)
+        if handoff.calls[0].method == "DELETE" and head.status < _FIRST_ERROR:
+            await handles.session_ended()
             self._answer = None if head.ends else Collected.empty(events, self._sink, head.status)
             return (released,)
         in_force = self._rulebook.find(handoff.policy_version)
@@ -179,7 +186,8 @@ class Exchange:
         )
         if self._handed is not None and self._handed.values:
             masker.put_tokens_back(self._handed.values)
-        masking = Masking(self._aside, gate, tokens)
+        masking = Masking(self._aside, gate, tokens, handles)
+            handles=handles,
         shows = self._shows(head, handoff)
         if treat.form is Form.EVENTS:
             self._answer = Streamed(events, self._sink, head.status, masker, masking, limits, shows)
@@ -187,7 +195,9 @@ class Exchange:
         way = _way(masker, treat.form, head.status)
 
         async def mask(body: Body) -> Content:
-            return await masking.run(body.size_bytes, lambda: way(body))
+            content = await masking.run(body.size_bytes, lambda: way(body))
+            await handles.keep(content.shown)
+            return content
 
         self._answer = Collected(events, self._sink, head.status, mask, limits, treat.form, released, shows)
         return ()

@@ -8,6 +8,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker.hangups import HangUpService
 from countersign.masker.server import MaskerService
+from countersign.runtime.handles import RecorderHandles
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
@@ -30,13 +31,15 @@ class MaskerPart:
         sealer: Sealer,
         revocations: Followed,
         vault: TokenVault,
+        handles: RecorderHandles,
     ) -> None:
         self._revocations = revocations
         self._rulebook = rulebook
         self._recorder = recorder
         self._pins = pins
         self._vault = vault
-        self._service = MaskerService(rulebook, recorder, sealer, pins, revocations, vault)
+        self._handles = handles
+        self._service = MaskerService(rulebook, recorder, sealer, pins, revocations, vault, handles)
         self._hang_ups = HangUpService(recorder, now_us, new_id)
 
     @property
@@ -50,6 +53,7 @@ class MaskerPart:
         await self._recorder.start()
         await self._pins.start()
         await self._vault.start()
+        await self._handles.start()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
         """Add ext_proc, and the log of calls without an answer, to ``server``."""
@@ -72,3 +76,4 @@ class MaskerPart:
         await self._revocations.close()
         await self._pins.close()
         await self._vault.close()
+        await self._handles.close()

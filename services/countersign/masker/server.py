@@ -21,6 +21,7 @@ from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
 from countersign.runtime.live import Live
 from countersign.runtime.logs import place_of
+from countersign.runtime.handles import Handles
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.revocations import Ended, Revocations
@@ -51,12 +52,14 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         vault: Vault | None = None,
     ) -> None:
         self._rulebook = rulebook
+        handles: Handles | None = None,
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
         self._vault = vault
         self._live = Live(revocations, now_us)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
+        self._handles = handles
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -92,6 +95,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             handed,
         )
         began_ns = time.time_ns()
+            self._handles,
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
         # See ``Hold``: an answer must not be revoked in the write that begins it.
         await context.send_initial_metadata(())

@@ -3,7 +3,7 @@
 from countersign.mcp.answers import Answer, AnswerKind, check_answer, classify
 from countersign.mcp.discovery import advertise_tasks
 from countersign.mcp.eras import PROTOCOL_META, Era
-from countersign.mcp.errors import DENIED, INVALID_PARAMS, WAITING, AnswerRefused, Failure, McpRefused
+from countersign.mcp.errors import DENIED, INVALID_PARAMS, INVALID_REQUEST, WAITING, AnswerRefused, Failure, McpRefused
 from countersign.mcp.handles import (
     HANDLE_KEYS,
     Handle,
@@ -45,6 +45,7 @@ __all__ = [
     "DENIED",
     "HANDLE_KEYS",
     "INVALID_PARAMS",
+    "INVALID_REQUEST",
     "LISTING_METHODS",
     "PROTOCOL_META",
     "STATE_MEMBERS",

@@ -16,6 +16,7 @@ from countersign.runtime.approvals import ApproverClient, Broker
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from tests.support.handles import MemoryHandles
 from tests.support.revoking import FakeRevocations
 from tests.support.sinks import Sink
 from tests.support.standing import Tools, Used
@@ -63,6 +64,7 @@ class Bench:
         self, rulebook: Rulebook, *, broker: Broker | None = None, clock: Callable[[], int] | None = None
     ) -> None:
         self.sink, self.verifier = Sink(), Verifier()
+        self.handles = MemoryHandles()
         self.tools, self.used, self.vault = Tools(), Used(), MemoryVault()
         self.credentials = TargetCredentials(Surroundings(time.monotonic, time.time, lambda: 0.5, new_id), most=100)
         assembled = judging(
@@ -75,6 +77,7 @@ class Bench:
             broker or ApproverClient(""),
             self.verifier.revocations,
             self.credentials,
+            self.handles,
             KEY,
             clock or (lambda: NOW_US),
             new_id,

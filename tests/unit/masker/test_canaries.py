@@ -23,6 +23,7 @@ from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from tests.support import speech
+from tests.support.handles import MemoryHandles
 from tests.support.pins import FakePins
 from tests.support.revoking import nobody_is
 from tests.support.sinks import Sink
@@ -92,7 +93,18 @@ async def pass_through(
     """Play Envoy for one answer that comes in these pieces; return what was released, recorded, and the sink."""
     sink, sealer = Sink(), Sealer(bytes(range(32)))
     aside = Aside(from_bytes=1 << 20, at_once=1)
-    exchange = Exchange(rulebook, sink, sealer, FakePins(), aside, Budget(1 << 24), lambda: 1, new_id, nobody_is)
+    exchange = Exchange(
+        rulebook,
+        sink,
+        sealer,
+        FakePins(),
+        aside,
+        Budget(1 << 24),
+        lambda: 1,
+        new_id,
+        nobody_is,
+        handles=MemoryHandles(),
+    )
     calls = (HandedCall("1", method, "query"),)
     version = rulebook.current.config.version
     handoff = Handoff(new_id(), new_id(), 0, "orders", era, ALICE, calls, ("pii", "secrets"), version)

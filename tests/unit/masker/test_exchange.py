@@ -22,6 +22,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
+from tests.support.handles import MemoryHandles
 from tests.support.pins import FakePins
 from tests.support.revoking import nobody_is
 from tests.support.sinks import Sink
@@ -59,8 +60,10 @@ class Bench:
         aside = Aside(from_bytes=100_000, at_once=1)
         now_us = 1_790_000_000_000_000
         self.pins = pins or FakePins()
+        self.handles = MemoryHandles()
         self.exchange = Exchange(
-            rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id, nobody_is
+            *(rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id, nobody_is),
+            handles=self.handles,
         )
 
     async def feed(self, message: pb.ProcessingRequest) -> list[pb.ProcessingResponse]:

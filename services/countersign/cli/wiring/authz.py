@@ -29,6 +29,7 @@ def run(settings: ServiceSettings) -> None:
         vault,
         approver,
         revocations(settings, lambda: rulebook.current.config),
+        calls.handles(settings),
         settings.sealing_key,
     )
     serving.run(

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from countersign.cli.wiring.recording import token_for
 from countersign.cli.wiring.serving import watch_refusals
 from countersign.config import SecretUse
+from countersign.runtime.handles import RecorderHandles
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import hash_key
@@ -30,6 +31,12 @@ def rulebook(settings: ServiceSettings, reads: Collection[SecretUse]) -> Ruleboo
 def vault(settings: ServiceSettings) -> TokenVault:
     """The recorder, for tokens."""
     return TokenVault(settings.recorder, settings.sealing_key, service_token=token_for(settings.recorder, settings))
+
+
+def handles(settings: ServiceSettings) -> RecorderHandles:
+    """The recorder, for what targets hand to callers to come back with."""
+    service_token = token_for(settings.recorder, settings)
+    return RecorderHandles(settings.recorder, settings.sealing_key, service_token=service_token)
 
 
 def pinned_tools(settings: ServiceSettings) -> PinnedTools:

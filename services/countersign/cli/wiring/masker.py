@@ -16,7 +16,7 @@ def run(settings: ServiceSettings) -> None:
     recorder = recorder_client(settings, rulebook.current.config)
     sealer, vault = Sealer(settings.sealing_key), calls.vault(settings)
     revoked = revocations(settings, lambda: rulebook.current.config)
-    part = MaskerPart(rulebook, recorder, calls.pinned_tools(settings), sealer, revoked, vault)
+    part = MaskerPart(rulebook, recorder, calls.pinned_tools(settings), sealer, revoked, vault, calls.handles(settings))
     serving.run(
         "masker",
         settings,

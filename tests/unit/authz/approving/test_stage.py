@@ -14,10 +14,12 @@ import pytest
 from countersign.authz.envoy import Answer, Forward
 from countersign.credentials import CredentialUnavailable
 from countersign.identity import Unidentified
+from countersign.mcp import Handle, HandleKind
 from countersign.model.approval import Approval, ApprovalState
 from countersign.model.decision import Outcome
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.approvals import UnknownApproval
+from countersign.runtime.handles import HandleOwner
 from countersign.runtime.rulebook import Rulebook
 from tests.support.brokers import StoreBroker
 from tests.unit.authz.bench import ALICE, SEALER, Bench, inquiry
@@ -211,6 +213,8 @@ async def test_a_modern_client_comes_back_with_a_state_that_only_it_can_use_for_
 
 async def test_a_targets_own_state_is_kept_and_given_back_to_it(waiting: Waiting) -> None:
     own = {"requestState": "the target's", "inputResponses": {"x": {"action": "accept"}}}
+    alice = HandleOwner("", ALICE.issuer, ALICE.subject, "orders")
+    await waiting.bench.handles.keep(alice, [Handle(HandleKind.STATE, "the target's")])
     asked = result(await waiting.modern({"table": "a"}, own))
     await waiting.decide(await waiting.pending())
     passed = await waiting.modern({"table": "a"}, {"requestState": asked["requestState"]})

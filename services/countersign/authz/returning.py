@@ -1,0 +1,125 @@
+"""What callers come back with: answers to a target's requests, states, tasks. Only what they were shown is good."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from countersign.authz.deciding import Undecidable
+from countersign.authz.records import CallRecord
+from countersign.mcp import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    Handle,
+    HandleKind,
+    McpRefused,
+    Message,
+    MessageKind,
+    Request,
+    answered_request,
+    presented_handles,
+)
+from countersign.model.call import Call
+from countersign.model.methods import OTHER_ANSWER
+from countersign.runtime.handles import HandleOwner, Handles, HandlesAway
+from countersign.runtime.sealing import is_task
+
+REMEMBERED_US = 60 * 1_000_000
+"""For how long a state or a task that was good is taken for good without asking again, in microseconds."""
+
+_MOST_REMEMBERED = 10_000
+_NOT_PENDING = "no request with this id waits for an answer in this session"
+_UNKNOWN_STATE = "the requestState is not one that was given to this caller, or its time is over"
+_UNKNOWN_TASK = "there is no such task"
+
+
+class Returns:
+    """Asks what was shown to whom. Most requests come back with nothing: of those nothing is asked."""
+
+    def __init__(self, handles: Handles, now_us: Callable[[], int]) -> None:
+        self._handles = handles
+        self._now_us = now_us
+        # Until when what is taken for good.
+        self._good: OrderedDict[tuple[HandleOwner, HandleKind, str], int] = OrderedDict()
+
+    async def answered(self, request: Request, record: CallRecord) -> Request:
+        """Return a client's answers as calls of the methods that their target asked for; other requests as they are.
+
+        Raises ``McpRefused`` unless all of them answer what their session was asked, and ``Undecidable``.
+        """
+        if not is_answer(request):
+            return request
+        try:
+            methods = await self._handles.find(_owner(record), [answered_request(each) for each in request.messages])
+        except HandlesAway as error:
+            raise Undecidable(str(error)) from None
+        if None in methods:
+            raise McpRefused(400, INVALID_REQUEST, _NOT_PENDING)
+        target = record.inquiry.target
+        pairs = zip(request.messages, methods, strict=True)
+        return replace(request, messages=tuple(_as_call(target, message, method or "") for message, method in pairs))
+
+    async def used(self, request: Request, record: CallRecord) -> None:
+        """Use up what a client answers; right before its record, so that what is denied stays to be answered.
+
+        Raises ``McpRefused`` when another answer was faster, and ``Undecidable``.
+        """
+        if not is_answer(request):
+            return
+        try:
+            taken = await self._handles.take(_owner(record), [answered_request(each) for each in request.messages])
+        except HandlesAway as error:
+            raise Undecidable(str(error)) from None
+        if not taken:
+            raise McpRefused(400, INVALID_REQUEST, _NOT_PENDING)
+
+    async def check(self, request: Request, record: CallRecord) -> None:
+        """Raise ``McpRefused`` when a request comes back with a state or a task of a target that its caller never saw.
+
+        Raises ``Undecidable``, too.
+        """
+        for message in request.messages:
+            # Tasks of our own are bound to their callers, and no target's to tell of.
+            presented = [each for each in presented_handles(message) if not _is_ours(each)]
+            if presented:
+                await self._check(message, presented, _owner(record))
+
+    async def _check(self, message: Message, presented: Sequence[Handle], owner: HandleOwner) -> None:
+        now_us = self._now_us()
+        unknown = [each for each in presented if self._good.get((owner, each.kind, each.value), 0) <= now_us]
+        try:
+            found = await self._handles.find(owner, unknown) if unknown else ()
+        except HandlesAway as error:
+            raise Undecidable(str(error)) from None
+        for handle, method in zip(unknown, found, strict=True):
+            if method is None:
+                text = _UNKNOWN_STATE if handle.kind is HandleKind.STATE else _UNKNOWN_TASK
+                refusal = McpRefused(400, INVALID_PARAMS, text)
+                refusal.id_json = message.id_json
+                raise refusal
+            self._remember((owner, handle.kind, handle.value), now_us)
+
+    def _remember(self, good: tuple[HandleOwner, HandleKind, str], now_us: int) -> None:
+        self._good[good] = now_us + REMEMBERED_US
+        self._good.move_to_end(good)
+        while len(self._good) > _MOST_REMEMBERED:
+            self._good.popitem(last=False)
+
+
+def is_answer(request: Request) -> bool:
+    """Whether a request holds a client's answers: a batch holds nothing else then."""
+    return any(message.kind is MessageKind.RESPONSE for message in request.messages)
+
+
+def _as_call(target: str, message: Message, method: str) -> Message:
+    return replace(message, call=Call(target, method or OTHER_ANSWER, params_json=message.answer_json))
+
+
+def _is_ours(handle: Handle) -> bool:
+    return handle.kind is HandleKind.TASK and is_task(handle.value)
+
+
+def _owner(record: CallRecord) -> HandleOwner:
+    principal = record.principal
+    return HandleOwner(record.session_id, principal.issuer, principal.subject, record.inquiry.target)
