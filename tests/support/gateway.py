@@ -35,6 +35,8 @@ _PARTS: Mapping[str, Callable[[list[str]], bool]] = {
     "recorder": lambda line: line[-2:] == ["serve", "recorder"],
     "approver": lambda line: line[-2:] == ["serve", "approver"],
     "portal": lambda line: line[-2:] == ["serve", "portal"],
+    "hub": lambda line: line[-2:] == ["serve", "hub"],
+    "bridge": lambda line: line[-2:] == ["serve", "bridge"],
     "envoy": lambda line: bool(line) and Path(line[0]).name.startswith("envoy"),
     "postgres": lambda line: bool(line) and Path(line[0]).name == "postgres",
 }
@@ -83,10 +85,10 @@ def short_folder() -> Path:
 class Upstream:
     """A target as gateway.yaml states it; ``credential`` is kept in a file beside it, made up unless given.
 
-    ``extra`` are more keys of the target.
+    ``extra`` are more keys of the target. One whose ``mcp`` is no URL is run by the gateway, and has no credential.
     """
 
-    mcp: str
+    mcp: str | Mapping[str, object]
     credential: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     extra: Mapping[str, object] = field(default_factory=dict)
 
@@ -100,6 +102,7 @@ class Setup:
     rules: Sequence[Mapping[str, object]] = ISSUE_RULES
     masks: Mapping[str, object] = field(default_factory=lambda: dict(ISSUE_MASKS))
     extra: Mapping[str, object] = field(default_factory=dict)
+    hub: bool = False
 
     def write(self, folder: Path, url: str) -> Path:
         """Write gateway.yaml and the credentials that it names; JSON is YAML."""
@@ -108,10 +111,11 @@ class Setup:
             secret = folder / f"{name}.credential"
             secret.touch(mode=0o600)
             secret.write_text(target.credential)
-            targets[name] = {"mcp": target.mcp, "credential": {"bearer": {"file": secret.name}}, **target.extra}
+            shown = {"credential": {"bearer": {"file": secret.name}}} if isinstance(target.mcp, str) else {}
+            targets[name] = {"mcp": target.mcp, **shown, **target.extra}
         document = {
             "version": 1,
-            "gateway": {"url": url},
+            "gateway": {"url": url, **({"hub": True} if self.hub else {})},
             "identity": {"oidc": [{"issuer": self.issuer, "groups": "groups"}]},
             "targets": targets,
             "rules": list(self.rules),
@@ -143,6 +147,11 @@ class Gateway:
         self.log = folder / "up.log"
         self.config = setup.write(folder, self.url)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def door(self) -> str:
+        """The MCP endpoint of all targets."""
+        return f"{self.url}/mcp"
 
     def endpoint(self, target: str = "orders") -> str:
         """The MCP endpoint of a target, which is also the audience of tokens for it."""

@@ -38,7 +38,9 @@ class InTurn:
         version = version_of(gateway.config.read_bytes())
         approver = ("approver",) if any("approve" in rule for rule in setup.rules) else ()
         portal = ("portal",) if "portal" in setup.extra else ()
-        for part in (*_ALWAYS, *approver, *portal):
+        hub = ("hub",) if setup.hub else ()
+        bridge = () if all(isinstance(each.mcp, str) for each in setup.targets.values()) else ("bridge",)
+        for part in (*_ALWAYS, *approver, *portal, *hub, *bridge):
             what = partial(AssertionError, f"{part} does not follow an edit", gateway.output)
             wait_until(partial(_follows, gateway, part, version), TAKEN_S, what)
         wait_until(partial(_routes, gateway, version), TAKEN_S, lambda: AssertionError("Envoy does not follow an edit"))
@@ -74,8 +76,8 @@ def _follows(gateway: Gateway, part: str, version: str) -> bool:
 
 
 def _routes(gateway: Gateway, version: str) -> bool:
-    """Whether Envoy has both its targets and its routes of this version."""
+    """Whether Envoy has its targets, and the routes of both its listeners, of this version."""
     transport = httpx.HTTPTransport(uds=f"{gateway.state}/run/envoy-admin.sock")
     with httpx.Client(transport=transport, base_url="http://envoy") as admin:
         told = admin.get("/stats", params={"type": "TextReadouts", "filter": "version_text"}).text
-    return told.count(f'"{version}"') == 2
+    return told.count(f'"{version}"') == 3

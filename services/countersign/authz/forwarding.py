@@ -13,6 +13,8 @@ from countersign.authz.sessions import SessionOfCall
 from countersign.config import Target
 from countersign.mcp import Message, MessageKind, Request
 from countersign.model.call import Call, NameKind
+from countersign.model.door import PRINCIPAL_HEADER
+from countersign.model.door import SESSION_HEADER as SESSION_OF_RECORD
 from countersign.model.event import Event
 from countersign.model.handoff import HandedCall, HandedColumns, Handoff
 from countersign.runtime.sealing import Sealer
@@ -54,6 +56,10 @@ def forward(
     headers.update(presentation.retry)
     if session.target_session:
         headers[_SESSION_HEADER] = session.target_session
+    if target.stdio is not None:
+        # The bridge gives each caller's sessions to that caller alone.
+        headers[PRINCIPAL_HEADER] = sealer.seal_principal(record.principal)
+        headers[SESSION_OF_RECORD] = record.session_id
     inquiry = record.inquiry
     if inquiry.source_address:
         # Envoy only appends to it, and targets believe its first entry, which the caller may have written.

@@ -33,6 +33,9 @@ def envoy_config(
     approver: Annotated[str, typer.Option(help="approver's gRPC address, when rules ask for approval.")] = "",
     approver_http: Annotated[str, typer.Option(help="The address of approver's page.")] = "",
     portal_http: Annotated[str, typer.Option(help="The portal's address, when gateway.yaml has a portal.")] = "",
+    hub_http: Annotated[str, typer.Option(help="The hub's address, when gateway.yaml has `hub: true`.")] = "",
+    bridge_http: Annotated[str, typer.Option(help="The bridge's address, when it runs targets.")] = "",
+    inner: Annotated[str, typer.Option(help="Where Envoy listens to the hub, HOST:PORT or unix:/path.")] = "",
     admin: Annotated[str, typer.Option(help="Envoy's admin address; by default a Unix socket in --out.")] = "",
     access_log: Annotated[Path, typer.Option(help="Where Envoy logs accesses.")] = Path("/dev/stdout"),
 ) -> None:
@@ -59,6 +62,9 @@ def envoy_config(
             approver=approver,
             approver_http=approver_http,
             portal_http=portal_http,
+            hub_http=hub_http,
+            inner=inner,
+            bridge_http=bridge_http,
             service_token=token,
         )
         files = EnvoyFiles.below(folder)
@@ -74,4 +80,8 @@ def envoy_config(
         print("warning: rules ask for approval, which needs --approver and --approver-http", file=sys.stderr)
     if loaded.portal is not None and not portal_http:
         print("warning: gateway.yaml has a portal, which needs --portal-http", file=sys.stderr)
+    if loaded.has_stdio_targets and not bridge_http:
+        print("warning: gateway.yaml has targets with a command, which need --bridge-http", file=sys.stderr)
+    if loaded.hub and not (hub_http and inner):
+        print("warning: gateway.yaml has a hub, which needs --hub-http and --inner", file=sys.stderr)
     print(f"{files.bootstrap}: written (policy version {loaded.version})")

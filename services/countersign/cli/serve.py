@@ -69,6 +69,24 @@ def portal() -> None:
 
 
 @serve_app.command(
+    epilog=f"{_VARIABLES}, COUNTERSIGN_INNER (where Envoy listens to it: `envoy-config --inner`), "
+    "COUNTERSIGN_LISTEN_HTTP (where it serves, HOST:PORT or unix:/path, default 127.0.0.1:9001)."
+)
+def hub() -> None:
+    """One door for all targets."""
+    _run("hub")
+
+
+@serve_app.command(
+    epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address), COUNTERSIGN_LISTEN_HTTP (where it serves, "
+    "HOST:PORT or unix:/path, default 127.0.0.1:9001). Run it as a user of its own: its servers have that user's rights."
+)
+def bridge() -> None:
+    """Runs the targets that speak on standard input and output."""
+    _run("bridge")
+
+
+@serve_app.command(
     epilog="Settings: COUNTERSIGN_WITNESS_KEY_FILE (its key, `countersign log new-key --witness NAME`), "
     "COUNTERSIGN_WITNESS_LOGS_FILE (verifier keys of the logs that it knows, one a line), COUNTERSIGN_WITNESS_STATE "
     "(a folder of its own, which must be there and outlive it), COUNTERSIGN_LISTEN_HTTP (HOST:PORT or unix:/path, "

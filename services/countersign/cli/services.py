@@ -37,7 +37,7 @@ def _reasons() -> tuple[type[Exception], ...]:
 
 
 def run(service: str, settings: ServiceSettings) -> None:
-    """Serve ``authz``, ``masker``, ``recorder``, ``approver`` or ``portal`` until told to stop.
+    """Serve ``authz``, ``masker``, ``recorder``, ``approver``, ``portal``, ``hub`` or ``bridge`` until told to stop.
 
     Raises ``ConfigRefused``, ``SettingsError``, and :class:`OSError` or :class:`RuntimeError` for what else keeps it
     from serving.
@@ -78,8 +78,20 @@ def _portal(settings: ServiceSettings) -> None:
     run(settings)
 
 
+def _hub(settings: ServiceSettings) -> None:
+    from countersign.cli.wiring.hub import run
+
+    run(settings)
+
+
+def _bridge(settings: ServiceSettings) -> None:
+    from countersign.cli.wiring.bridge import run
+
+    run(settings)
+
+
 _SERVICES: Mapping[str, Callable[[ServiceSettings], None]] = MappingProxyType(
-    {"authz": _authz, "masker": _masker, "recorder": _recorder, "approver": _approver, "portal": _portal}
+    {"authz": _authz, "masker": _masker, "recorder": _recorder, "approver": _approver, "portal": _portal, "hub": _hub, "bridge": _bridge}
 )
 
 

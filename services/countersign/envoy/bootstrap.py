@@ -19,12 +19,13 @@ from google.protobuf.message import Message
 from countersign.config import GatewayConfig
 from countersign.envoy.clusters import grpc_service, http_cluster, service_cluster, target_cluster
 from countersign.envoy.limits import overload_manager
-from countersign.envoy.listener import listener
+from countersign.envoy.listener import inner_listener, listener
 from countersign.envoy.renewal import RENEWAL_TIMEOUT_S, renewal_filters
-from countersign.envoy.routes import renewable, routes
+from countersign.envoy.routes import inner_routes, renewable, routes
 from countersign.envoy.wiring import (
     APPROVER_CLUSTER,
     AUTHZ_CLUSTER,
+    HUB_CLUSTER,
     MASKER_CLUSTER,
     OTLP_CLUSTER,
     PAGE_CLUSTER,
@@ -37,17 +38,22 @@ from countersign.envoy.wiring import (
 
 @dataclass(frozen=True, slots=True)
 class EnvoyFiles:
-    """Where Envoy's files are: ``bootstrap`` is read once, ``routes`` and ``clusters`` are watched."""
+    """Where Envoy's files are: ``bootstrap`` is read once, the others are watched.
+
+    ``inner_routes`` are those of the listener that serves the hub alone.
+    """
 
     bootstrap: Path
     routes: Path
     clusters: Path
+    inner_routes: Path
 
     @classmethod
     def below(cls, directory: Path) -> EnvoyFiles:
         """Return the usual names below ``directory``, which is made when missing."""
         directory.mkdir(parents=True, exist_ok=True)
-        return cls(directory / "bootstrap.json", directory / "routes.json", directory / "clusters.json")
+        names = ("bootstrap.json", "routes.json", "clusters.json", "inner-routes.json")
+        return cls(*(directory / name for name in names))
 
 
 def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) -> None:
@@ -63,6 +69,8 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
         services.append(service_cluster(PAGE_CLUSTER, wiring.approver_http, grpc=False))
     if wiring.portal_http:
         services.append(service_cluster(PORTAL_CLUSTER, wiring.portal_http, grpc=False))
+    if wiring.hub_http:
+        services.append(service_cluster(HUB_CLUSTER, wiring.hub_http, grpc=False))
     if config.otlp_endpoint:
         services.append(http_cluster(OTLP_CLUSTER, config.otlp_endpoint))
     bootstrap = Bootstrap(
@@ -71,7 +79,11 @@ def write_bootstrap(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) ->
         admin=Admin(address=address_of(wiring.admin), ignore_global_conn_limit=True),
         overload_manager=overload_manager(config.limits),
         static_resources=Bootstrap.StaticResources(
-            listeners=[listener(config, wiring, files.routes)], clusters=services
+            listeners=[
+                listener(config, wiring, files.routes),
+                *([inner_listener(config, wiring, files.inner_routes)] if wiring.inner else ()),
+            ],
+            clusters=services,
         ),
         dynamic_resources=Bootstrap.DynamicResources(
             cds_config=ConfigSource(path_config_source=PathConfigSource(path=str(files.clusters)))
@@ -84,10 +96,12 @@ def write_dynamic(config: GatewayConfig, wiring: Wiring, files: EnvoyFiles) -> N
     """Write what follows gateway.yaml while Envoy runs: first the clusters, then the routes that use them."""
     authz = grpc_service(AUTHZ_CLUSTER, timedelta(seconds=RENEWAL_TIMEOUT_S), wiring.service_token)
     clusters = [
-        target_cluster(target, renewal_filters(authz) if renewable(target) else ())
+        target_cluster(target, renewal_filters(authz) if renewable(target) else (), bridge=wiring.bridge_http)
         for target in config.targets.values()
+        if target.stdio is None or wiring.bridge_http
     ]
     _replace(files.clusters, _discovery(config.version, clusters))
+    _replace(files.inner_routes, _discovery(config.version, [inner_routes(config, wiring)]))
     _replace(files.routes, _discovery(config.version, [routes(config, wiring)]))
 
 

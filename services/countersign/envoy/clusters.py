@@ -75,9 +75,13 @@ def target_cluster_name(target: Target) -> str:
     return f"{TARGET_PREFIX}{target.name}_{hashlib.sha256(target.mcp_url.encode()).hexdigest()[:12]}"
 
 
+def target_cluster(target: Target, filters: Sequence[HttpFilter] = (), *, bridge: str = "") -> Cluster:
+    """Return the cluster of a target; ``filters``, whose last is the codec, see each attempt to send there.
 
-def target_cluster(target: Target, filters: Sequence[HttpFilter] = ()) -> Cluster:
-    """Return the cluster of a target; ``filters``, whose last is the codec, see each attempt to send there."""
+    ``bridge`` is the address of what runs the targets on standard input and output.
+    """
+    if target.stdio is not None:
+        return service_cluster(target_cluster_name(target), bridge, grpc=False)
     cluster = http_cluster(target_cluster_name(target), target.mcp_url)
     if filters:
         options = HttpProtocolOptions()

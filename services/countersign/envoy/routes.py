@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from envoy.config.core.v3.base_pb2 import DataSource, HeaderValue, HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
+    HeaderMatcher,
     Route,
     RouteAction,
     RouteMatch,
@@ -19,6 +20,7 @@ from envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer, BufferPer
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import BufferSettings, CheckSettings, ExtAuthzPerRoute
 from envoy.extensions.filters.http.ext_proc.v3.ext_proc_pb2 import ExtProcOverrides, ExtProcPerRoute
 from envoy.extensions.filters.http.ext_proc.v3.processing_mode_pb2 import ProcessingMode
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.any import pack
 from google.protobuf.wrappers_pb2 import UInt32Value
 
@@ -29,21 +31,25 @@ from countersign.envoy.guard import AUTHZ_FILTER, MASKER_FILTER, guarded
 from countersign.envoy.wiring import (
     APPROVER_CLUSTER,
     AUTHZ_CLUSTER,
+    HUB_CLUSTER,
     PAGE_CLUSTER,
     PORTAL_CLUSTER,
     RECORDER_CLUSTER,
     Wiring,
 )
 from countersign.mcp import Failure
+from countersign.model.door import HUB_NAME
 from countersign.model.glob import GlobSet
 from countersign.model.rule import Effect
-from countersign.runtime.trust import SERVICE_HEADER
+from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 ROUTES = "countersign_routes"
+INNER_ROUTES = "countersign_inner_routes"
 BUFFER_FILTER = "envoy.filters.http.buffer"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
-MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE = "mcp", "audit", "approval"
+MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE, HUB_ROUTE = "mcp", "audit", "approval", "hub"
+INNER = "inner"
 CHANGES_REQUESTS = "changes_requests"
 # Services of the recorder that auditors and operators reach; RecorderService, FeedService and ToolPinService are
 # not among them.
@@ -86,7 +92,8 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
     listed = [
         *(_metadata_of_target(config, target) for target in config.targets.values()),
         _metadata(METADATA_PATH, config.url, config),
-        *(_mcp(config, target, token) for target in config.targets.values()),
+        *(route for target in config.targets.values() for route in _listened(_mcp(config, target, token))),
+        *(_hub(config, token) if wiring.hub_http and wiring.inner and config.hub else ()),
         *(_approval_state(target) for target in config.targets.values() if may_wait(config, target)),
         *[_vouched(prefix, RECORDER_CLUSTER, _NEVER, token) for prefix in _RECORD_PREFIXES],
         _vouched(_TOOLS_PREFIX, RECORDER_CLUSTER, _NEVER, token),
@@ -120,6 +127,26 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
                 domains=["*"],
                 routes=[_foreign_page(config), _metadata(METADATA_PATH, config.url, config), _not_our_name()],
             ),
+        ],
+    )
+    return guarded(table)
+
+
+def inner_routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
+    """Return the routes for the hub alone: those of all targets, where authz takes tokens for the one door."""
+    # Whoever can connect to a Unix socket is our own user; elsewhere only our own services know the token.
+    token = "" if is_private(wiring.inner) else wiring.service_token
+    listed = [_inner(_mcp(config, target, wiring.service_token), token) for target in config.targets.values()]
+    table = RouteConfiguration(
+        name=INNER_ROUTES,
+        virtual_hosts=[
+            VirtualHost(
+                name="inner",
+                domains=["*"],
+                routes=[*(listed if config.hub else ()), _nothing_here()],
+                include_request_attempt_count=any(map(renewable, config.targets.values())),
+                request_headers_to_remove=["proxy-authorization", "forwarded", "x-forwarded-host"],
+            )
         ],
     )
     return guarded(table)
@@ -189,8 +216,67 @@ def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
             ),
         ),
         request_headers_to_remove=[_COOKIE],
+        # Only the bridge is ours, and is told who asks.
+        request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token and target.stdio else [],
         typed_per_filter_config=filters,
     )
+
+
+def _inner(route: Route, token: str) -> Route:
+    """A target's route as the hub takes it: authz is told so, and a ``token`` is wanted unless it is empty."""
+    check = ExtAuthzPerRoute()
+    route.typed_per_filter_config[AUTHZ_FILTER].Unpack(check)
+    check.check_settings.context_extensions[INNER] = "yes"
+    route.typed_per_filter_config[AUTHZ_FILTER].Pack(check)
+    route.name = f"hub {route.name}"
+    if token:
+        route.match.headers.append(HeaderMatcher(name=SERVICE_HEADER, string_match=StringMatcher(exact=token)))
+    return route
+
+
+def _hub(config: GatewayConfig, service_token: str) -> list[Route]:
+    """The one door for all targets, and what clients are told of its tokens.
+
+    Authz says who calls and reads the request; what becomes of it is judged for each target, when the hub asks for it.
+    """
+    check = CheckSettings(
+        context_extensions={"route": HUB_ROUTE, "target": HUB_NAME},
+        with_request_body=BufferSettings(
+            max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
+        ),
+    )
+    silence_s = max(config.limits.upstream_timeout_s, config.approvals.longest_hold_s) + IDLE_MARGIN_S
+    door = Route(
+        name="hub",
+        match=RouteMatch(path="/mcp"),
+        route=RouteAction(
+            cluster=HUB_CLUSTER,
+            timeout=_NEVER,
+            # A target that is silent is given up inside, before this is.
+            idle_timeout=timedelta(seconds=silence_s),
+        ),
+        request_headers_to_remove=[_COOKIE],
+        request_headers_to_add=[_overwriting(SERVICE_HEADER, service_token)] if service_token else [],
+        typed_per_filter_config={
+            AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check)),
+            # All that it passes on was masked inside.
+            MASKER_FILTER: pack(ExtProcPerRoute(disabled=True)),
+        },
+    )
+    return [_metadata(f"{METADATA_PATH}/mcp", config.hub_resource, config), door]
+
+
+def _listened(route: Route) -> list[Route]:
+    """A target's route, and before it the same for its own stream: nobody knows when it has news, so it may be quiet.
+
+    Once it sent anything the masker keeps it alive; before that, Envoy (1.40) takes nothing of the masker's own.
+    """
+    news = Route()
+    news.CopyFrom(route)
+    news.name = f"{route.name} news"
+    news.match.headers.append(HeaderMatcher(name=":method", string_match=StringMatcher(exact="GET")))
+    news.route.idle_timeout.FromTimedelta(_NEVER)
+    return [news, route]
 
 
 def _approval_state(target: Target) -> Route:

@@ -13,6 +13,7 @@ RECORDER_CLUSTER = "countersign_recorder"
 APPROVER_CLUSTER = "countersign_approver"
 PAGE_CLUSTER = "countersign_approver_page"
 PORTAL_CLUSTER = "countersign_portal"
+HUB_CLUSTER = "countersign_hub"
 OTLP_CLUSTER = "countersign_otlp"
 
 
@@ -20,8 +21,9 @@ OTLP_CLUSTER = "countersign_otlp"
 class Wiring:
     """Addresses of gRPC services (``HOST:PORT`` or ``unix:/path``), Envoy's own, and where it logs accesses.
 
-    ``approver``, ``approver_http``, its page, and ``portal_http`` are empty where there is none: then nothing is served
-    in their place.
+    ``approver``, ``approver_http``, its page, ``portal_http`` and ``hub_http`` are empty where there is none: then
+    nothing is served in their place. ``inner`` is where Envoy listens to the hub alone, empty where there is no hub.
+    Where ``bridge_http`` is empty, targets that the gateway runs itself answer 503.
     ``service_token`` is what services on TCP demand (``countersign.runtime.trust``); those on Unix sockets need none.
     """
 
@@ -34,6 +36,9 @@ class Wiring:
     approver: str = ""
     approver_http: str = ""
     portal_http: str = ""
+    hub_http: str = ""
+    bridge_http: str = ""
+    inner: str = ""
     check_timeout_s: float = 10.0
     service_token: str = field(default="", repr=False)
 

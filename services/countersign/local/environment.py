@@ -15,6 +15,8 @@ USES = MappingProxyType(
         "recorder": frozenset({SecretUse.POSTGRES}),
         "approver": frozenset({SecretUse.POSTGRES, SecretUse.APPROVALS}),
         "exports": frozenset({SecretUse.EXPORTS}),
+        "hub": frozenset[SecretUse](),
+        "bridge": frozenset({SecretUse.BRIDGE}),
         "portal": frozenset({SecretUse.POSTGRES, SecretUse.PORTAL}),
     }
 )

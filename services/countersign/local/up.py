@@ -25,11 +25,11 @@ from countersign.runtime.parent import launcher_command
 from countersign.runtime.settings import PREFIX
 
 _POLL_S = 0.5
-_SECRETIVE = ("authz", "approver", "portal")
+_SECRETIVE = ("authz", "approver", "portal", "bridge")
 """Services that are started again when an edit names variables for credentials that they were not given."""
 
 
-_SOMETIMES = ("approver", "portal")
+_SOMETIMES = ("approver", "portal", "hub", "bridge")
 """Services that only some versions of gateway.yaml need."""
 
 
@@ -89,8 +89,8 @@ class Up:
     async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring, dsn: str | None) -> None:
         """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves.
 
-        The approver is started by the first edit that asks for approval, the portal by the first that has one. A
-        service is started again when an edit names variables that it was not given.
+        The approver is started by the first edit that asks for approval, the portal and the hub by the first that has
+        one. A service is started again when an edit names variables that it was not given.
         """
         config = self.watcher.current
         running = {name for name in _SOMETIMES if _wanted(name, config)}
@@ -127,6 +127,9 @@ class Up:
             approver=self.state.socket("approver"),
             approver_http=self.state.socket("approver-http"),
             portal_http=self.state.socket("portal-http"),
+            hub_http=self.state.socket("hub-http"),
+            bridge_http=self.state.socket("bridge-http"),
+            inner=self.state.socket("inner"),
             access_log=self.state.logs / "access.log",
         )
 
@@ -139,6 +142,7 @@ class Up:
             PREFIX + "LISTEN_HTTP": self.state.socket(f"{name}-http"),
             PREFIX + "RECORDER": self.state.socket("recorder"),
             PREFIX + "APPROVER": self.state.socket("approver"),
+            PREFIX + "INNER": self.state.socket("inner"),
             PREFIX + "KEY_FILE": str(self.state.sealing_key),
             PREFIX + "PARENT": str(os.getpid()),
             PREFIX + "DRAIN_S": "2",
@@ -186,6 +190,8 @@ class Up:
     def _announce(self, config: GatewayConfig) -> None:
         for target in config.targets.values():
             self.say("target", f"{target.name}: {target.resource}")
+        if config.hub:
+            self.say("hub", f"all of them: {config.hub_resource}")
         self.say("record", f"gRPC SessionService at {config.url}")
         if config.asks_for_approval:
             page = f", a page at {config.url}/approvals/" if config.approvals.sign_in is not None else ""
@@ -196,7 +202,12 @@ class Up:
 
 
 def _wanted(name: str, config: GatewayConfig) -> bool:
-    return config.asks_for_approval if name == "approver" else config.portal is not None
+    return {
+        "approver": config.asks_for_approval,
+        "portal": config.portal is not None,
+        "hub": config.hub,
+        "bridge": config.has_stdio_targets,
+    }[name]
 
 
 def default_listen(config: GatewayConfig) -> str:
