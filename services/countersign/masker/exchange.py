@@ -18,6 +18,7 @@ from countersign.masker.content import Content, ContentMasker
 from countersign.masker.declared import Declared
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
+from countersign.masker.handles import ShownHandles
 from countersign.masker.records import EventMaker
 from countersign.masker.tokens import HandedBack, ShownTokens
 from countersign.masker.tools import Pins, ToolGate
