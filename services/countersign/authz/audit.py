@@ -9,10 +9,10 @@ from countersign.authz.judge import Judge, unavailable
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.mcp import Failure, failed
 from countersign.model.decision import Outcome
+from countersign.model.door import PRINCIPAL_HEADER
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
-PRINCIPAL_HEADER = "x-countersign-principal"
 # There the recorder or the approver itself decides, and has recorded what it decided.
 _RECORDED_PATHS = (
     "/countersign.api.recorder.v1.SessionService/",

@@ -11,6 +11,7 @@ from envoy.service.auth.v3 import external_auth_pb2 as pb
 from google.rpc import code_pb2
 
 from countersign.mcp import HttpRequest, Reply
+from countersign.model.door import SOURCE_HEADER
 from countersign.model.handoff import Handoff
 
 _OVERWRITE = 2  # HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
@@ -24,7 +25,8 @@ class Inquiry:
 
     ``traceparent`` is the W3C trace context of the call; empty when it is not traced, or not well formed: it is
     recorded as it stands, so it must not be a way to put other text there. ``changes_requests`` says that the masker is
-    asked about requests on this route. ``patience_s`` is for how long Envoy waits for what authz says.
+    asked about requests on this route; ``inner`` that the hub asks,
+    for a caller with a token for the one door. ``patience_s`` is for how long Envoy waits for what authz says.
     """
 
     route: str
@@ -35,6 +37,7 @@ class Inquiry:
     traceparent: str
     upstream: str = ""
     changes_requests: bool = False
+    inner: bool = False
     patience_s: float = math.inf
 
     @property
@@ -88,15 +91,19 @@ def read_inquiry(request: pb.CheckRequest, traceparent: str, patience_s: float =
         value = header.raw_value.decode("latin-1") if header.raw_value else header.value
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     extensions = attributes.context_extensions
+    # Set by how Envoy is configured, so no caller can say it.
+    inner = "inner" in extensions
+    address = headers.get(SOURCE_HEADER, "") if inner else attributes.source.address.socket_address.address
     return Inquiry(
         route=extensions.get("route", ""),
         target=extensions.get("target", ""),
         http=HttpRequest(verb=http.method, headers=headers, body=http.raw_body or http.body.encode()),
         path=http.path,
-        source_address=attributes.source.address.socket_address.address,
+        source_address=address,
         traceparent=_trace_of(traceparent or headers.get("traceparent", "")),
         upstream=extensions.get("upstream", ""),
         changes_requests="changes_requests" in extensions,
+        inner=inner,
         patience_s=patience_s,
     )
 

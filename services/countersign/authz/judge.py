@@ -42,6 +42,7 @@ from countersign.mcp import (
 from countersign.model.call import Call
 from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event
+from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
 from countersign.runtime.live import Live
 from countersign.runtime.outgoing import bared
@@ -100,15 +101,16 @@ class Judge:
         arrived_us = self._now_us()
         in_force = self._rulebook.current
         target = in_force.config.targets.get(inquiry.target)
-        if target is None or target.mcp_url != inquiry.upstream:
+        if target is None or target.mcp_url != inquiry.upstream or (inquiry.inner and not in_force.config.hub):
             # Envoy took up an edit before us or after us: the credential of one URL must not go to another.
             return Answer(failed(Failure.UNAVAILABLE, "this target is not in force yet"), Summary())
         try:
-            principal = await self._verifier.verify(inquiry.authorization, target.resource)
+            principal = await self._verifier.verify(inquiry.authorization, _audience(in_force, target, inquiry))
             record = CallRecord("", self._new_id(), arrived_us, inquiry, principal)
             return await self._identified(in_force, target, record)
         except Unidentified as error:
-            return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
+            path = "/mcp" if inquiry.inner else f"/{target.name}/mcp"
+            return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=path)
         except (IdentityUnavailable, NotRecorded, Undecidable, CredentialUnavailable) as error:
             return unavailable(error)
 
@@ -136,6 +138,11 @@ class Judge:
             return await self.unidentified(inquiry, arrived_us, error, in_force, resource_path=f"/{target.name}/mcp")
         except (IdentityUnavailable, NotRecorded, Undecidable) as error:
             return unavailable(error)
+
+    async def refuse(self, inquiry: Inquiry, principal: Principal, error: McpRefused, in_force: InForce) -> Answer:
+        """Record that what a known caller sent cannot be read, and answer so. Raises ``NotRecorded``."""
+        record = CallRecord("", self._new_id(), self._now_us(), inquiry, principal)
+        return await self._refuse(in_force, record, error.message, refused(error))
 
     async def follow(self) -> None:
         """Keep the record of refused attempts up to date until cancelled."""
@@ -181,13 +188,6 @@ class Judge:
         record = _in_session(record, session.session_id)
         self._verifier.still(principal, record.session_id)
         try:
-            resumed = await self._stage.resume(target, record, request, max_depth=depth)
-            if resumed is not None:
-                request, record = resumed.request, resumed.record
-            asked = await self._follow_ups.task(request, principal, target.name)
-            if asked is not None:
-                return await self._answered(in_force, record, request, *asked)
-            if in_force.config.asks_for_approval:
             await self._under_way.begin(request, record)
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
@@ -205,6 +205,14 @@ class Judge:
         principal, depth = record.principal, in_force.config.limits.json_depth
         try:
             request = await self._returns.answered(request, record)
+            resumed = await self._stage.resume(target, record, request, max_depth=depth)
+            if resumed is not None:
+                request, record = resumed.request, resumed.record
+            asked = await self._follow_ups.task(request, principal, target.name)
+            if asked is not None:
+                return await self._answered(in_force, record, request, *asked)
+            await self._returns.check(request, record)
+            if in_force.config.asks_for_approval:
                 await self._follow_ups.withdraw(request, principal, record.session_id)
             state = None if resumed is None else resumed.state
             settled = await self._settled(in_force, target, record, request, state)
@@ -232,7 +240,8 @@ class Judge:
 
         async def again() -> Weighed | None:
             # The token may have expired meanwhile, and the rules may be others.
-            principal = await self._verifier.verify(record.inquiry.authorization, target.resource)
+            audience = _audience(in_force, target, record.inquiry)
+            principal = await self._verifier.verify(record.inquiry.authorization, audience)
             self._verifier.still(principal, record.session_id)
             if principal != record.principal or self._rulebook.current is not in_force:
                 return None
@@ -360,6 +369,11 @@ class Judge:
     def _session_without_request(self, record: CallRecord) -> str:
         unread = Request(era=Era.LEGACY, messages=(), protocol_version="", session_id="", wants_stream=False)
         return session_of(unread, record.principal, record.inquiry.target, self._sealer, self._new_id).session_id
+
+def _audience(in_force: InForce, target: Target, inquiry: Inquiry) -> str:
+    """For which resource a caller's token must be: through the hub they come with one for the one door."""
+    return in_force.config.hub_resource if inquiry.inner else target.resource
+
 
 
 def _in_session(record: CallRecord, session_id: str) -> CallRecord:

@@ -15,6 +15,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as ext_proc_gr
 
 from countersign.authz.assembling import judging
 from countersign.authz.audit import AuditDoor
+from countersign.authz.hub import HubDoor
 from countersign.authz.renewing import SERVICE as RENEWALS
 from countersign.authz.renewing import RenewalService
 from countersign.authz.server import AuthzService
@@ -103,7 +104,9 @@ class AuthzPart:
             *(handles, key, now_us, new_id),
         )
         self._judge, self._desk = assembled.judge, assembled.desk
-        self._service = AuthzService(self._judge, AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us))
+        audit = AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us)
+        hub = HubDoor(rulebook, self._verifier, sealer, self._judge, now_us)
+        self._service = AuthzService(self._judge, audit, hub)
 
     @property
     def available(self) -> bool:

@@ -12,20 +12,22 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as pb_grpc
 
 from countersign.authz.audit import AuditDoor
 from countersign.authz.envoy import Answer, Forward, Inquiry, read_inquiry, respond
+from countersign.authz.hub import HubDoor
 from countersign.authz.judge import Judge
 from countersign.runtime import telemetry
 from countersign.runtime.logs import place_of
 
 log = logging.getLogger(__name__)
 
-MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE = "mcp", "audit", "approval"
+MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE, HUB_ROUTE = "mcp", "audit", "approval", "hub"
 
 
 class AuthzService(pb_grpc.AuthorizationServicer):
     """Envoy's Authorization service. An error here denies: Envoy is told to fail closed."""
 
-    def __init__(self, judge: Judge, audit: AuditDoor) -> None:
+    def __init__(self, judge: Judge, audit: AuditDoor, hub: HubDoor) -> None:
         self._judge = judge
+        self._hub = hub
         self._audit = audit
 
     async def Check(
@@ -53,4 +55,6 @@ class AuthzService(pb_grpc.AuthorizationServicer):
             return await self._audit.admit(inquiry)
         if inquiry.route == APPROVAL_ROUTE:
             return await self._judge.status(inquiry)
+        if inquiry.route == HUB_ROUTE:
+            return await self._hub.admit(inquiry)
         raise LookupError("Envoy asks about a route that authz does not know")

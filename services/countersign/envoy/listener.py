@@ -49,6 +49,7 @@ from countersign.envoy.local_replies import local_replies
 from countersign.envoy.routes import (
     BUFFER_FILTER,
     IDLE_MARGIN_S,
+    INNER_ROUTES,
     MAX_PAGE_REQUEST_BYTES,
     ROUTES,
     processing,
@@ -63,12 +64,26 @@ _FROM_AUTHZ = f"%DYNAMIC_METADATA({AUTHZ_FILTER}:{{}})%"
 
 
 def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listener:
-    """Return the gateway's only listener; its routes come from ``routes_file``, which Envoy watches."""
+    """Return the listener for callers; its routes come from ``routes_file``, which Envoy watches."""
+    return _listener(config, wiring, ROUTES, routes_file, "gateway", wiring.listen)
+
+
+def inner_listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listener:
+    """Return the listener for the hub: what it asks of targets is judged, recorded and masked as anybody's calls are.
+
+    Only our own user connects to its Unix socket; on TCP its routes want the service token.
+    """
+    return _listener(config, wiring, INNER_ROUTES, routes_file, "inner", wiring.inner)
+
+
+def _listener(
+    config: GatewayConfig, wiring: Wiring, table: str, routes_file: Path, name: str, address: str
+) -> Listener:
     manager = HttpConnectionManager(
         codec_type=HttpConnectionManager.CodecType.AUTO,
         stat_prefix="countersign",
         rds=Rds(
-            route_config_name=ROUTES,
+            route_config_name=table,
             config_source=ConfigSource(path_config_source=PathConfigSource(path=str(routes_file))),
         ),
         http_filters=[
@@ -104,8 +119,8 @@ def listener(config: GatewayConfig, wiring: Wiring, routes_file: Path) -> Listen
     )
     chain = FilterChain(filters=[Filter(name="envoy.http_connection_manager", typed_config=pack(manager))])
     return Listener(
-        name="gateway",
-        address=address_of(wiring.listen),
+        name=name,
+        address=address_of(address),
         filter_chains=[chain],
         per_connection_buffer_limit_bytes=UInt32Value(value=1 << 20),
     )

@@ -143,6 +143,12 @@ class Policy:
             offered = offered or not matcher.denies
         return offered
 
+    def admits(self, principal: Principal, target: str) -> bool:
+        """Whether some allow or approve rule lets the principal do anything at this target, at some moment."""
+        call = Call(target, "ping", "", NameKind.NONE)
+        found = self._index.about(principal, call, connects=True)
+        return any(matcher.admits and matcher.knows(principal) for matcher in found)
+
     def _selecting(self, principal: Principal, call: Call) -> Iterator[Matcher]:
         """The rules whose selectors match the call; for a connection method also those that admit."""
         connects = is_connection(call.method)

@@ -95,11 +95,16 @@ class Issuing:
         resource = (asked[0] if asked else granted) or url
         if resource.rstrip("/") == url:
             resource = url
-        if resource != url and resource not in {target.resource for target in self._config().targets.values()}:
+        if resource != url and resource not in self._resources():
             raise OAuthRefused("invalid_target", "the resource is not one of this gateway's")
         if granted and resource != granted and granted != url:
             raise OAuthRefused("invalid_target", "the sign-in was for another resource: sign in for this one")
         return resource
+
+    def _resources(self) -> set[str]:
+        config = self._config()
+        door = {config.hub_resource} if config.hub else set()
+        return door | {target.resource for target in config.targets.values()}
 
     def require_ready(self) -> None:
         """Return when it is known what was revoked. Raises ``OAuthRefused``."""

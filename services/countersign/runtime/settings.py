@@ -39,7 +39,8 @@ class ServiceSettings:
     """What a service is told from outside.
 
     ``listen``, ``recorder`` and ``approver`` are gRPC addresses: ``HOST:PORT`` or ``unix:/path``; ``listen_http`` is
-    where the approver serves its page. ``approver`` is empty where nobody can be asked. ``sealing_key`` is the
+    where the approver serves its page. ``approver`` is empty where nobody can be asked. ``inner`` is where Envoy
+    listens to the hub, which alone has one. ``sealing_key`` is the
     deployment's key, shared by all services. ``parent`` is the process to end with, if any. ``log`` is the recorder's.
     """
 
@@ -56,6 +57,7 @@ class ServiceSettings:
     parent: int | None
     environment: Mapping[str, str]
     log: LogSettings | None = None
+    inner: str = ""
 
     def __repr__(self) -> str:
         return f"ServiceSettings(config={self.config}, listen={self.listen}, recorder={self.recorder})"
@@ -106,6 +108,9 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
         parent=int(parent) if parent.isdigit() else None,
         environment=env,
         log=load_log_settings(env) if service == "recorder" else None,
+        inner=_required(env, "INNER", "where Envoy listens to the hub, HOST:PORT or unix:/path")
+        if service == "hub"
+        else "",
     )
 
 

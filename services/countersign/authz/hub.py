@@ -1,0 +1,68 @@
+"""The way of a request to the one door for all targets: who calls, and is it one that everybody reads the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
+from countersign.authz.judge import Judge, unavailable
+from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
+from countersign.mcp import Failure, McpRefused, failed, read_request
+from countersign.model.decision import Outcome
+from countersign.model.door import HUB_NAME, PRINCIPAL_HEADER, SOURCE_HEADER
+from countersign.runtime.recording import NotRecorded
+from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.sealing import Sealer
+
+# What else a caller sends neither the hub nor a target is to read.
+_PASSED = frozenset(
+    {
+        *("accept", "authorization", "content-length", "content-type", "host", "transfer-encoding"),
+        *("last-event-id", "mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id"),
+        *("traceparent", "tracestate"),
+    }
+)
+_PASSED_PREFIXES = (":", "mcp-param-")
+
+
+class HubDoor:
+    """Vouches to the hub for callers with a token for the one door, and records what of theirs cannot be read.
+
+    What they ask of targets is not judged here: the hub asks for it inside, with the caller's own token, and there it
+    is judged and recorded as any call of that target.
+    """
+
+    def __init__(
+        self, rulebook: Rulebook, verifier: TokenVerifier, sealer: Sealer, judge: Judge, now_us: Callable[[], int]
+    ) -> None:
+        self._rulebook = rulebook
+        self._verifier = verifier
+        self._sealer = sealer
+        self._judge = judge
+        self._now_us = now_us
+
+    async def admit(self, inquiry: Inquiry) -> Forward | Answer:
+        """Pass the request on with a sealed principal and the caller's address, or say what is wrong with it."""
+        arrived_us = self._now_us()
+        in_force = self._rulebook.current
+        if not in_force.config.hub:
+            return Answer(failed(Failure.UNAVAILABLE, "the hub is not in force yet"), Summary())
+        try:
+            principal = await self._verifier.verify(inquiry.authorization, in_force.config.hub_resource)
+            try:
+                if "?" in inquiry.path:
+                    raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
+                read_request(HUB_NAME, inquiry.http, max_depth=in_force.config.limits.json_depth)
+            except McpRefused as error:
+                return await self._judge.refuse(inquiry, principal, error, in_force)
+        except Unidentified as error:
+            return await self._judge.unidentified(inquiry, arrived_us, error, in_force, resource_path="/mcp")
+        except (IdentityUnavailable, NotRecorded) as error:
+            return unavailable(error)
+        given = {PRINCIPAL_HEADER: self._sealer.seal_principal(principal), SOURCE_HEADER: inquiry.source_address}
+        removed = tuple(
+            name
+            for name in inquiry.http.headers
+            if name not in _PASSED and name not in given and not name.startswith(_PASSED_PREFIXES)
+        )
+        return Forward(given, removed, Summary(decision=Outcome.ALLOW.value))

@@ -1,0 +1,77 @@
+"""What a target says, put into the door's words and into its caller's era. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from countersign.hub.between import completed, inserted
+from countersign.hub.names import handle
+from countersign.hub.wording import at_door, id_text, read, replaced, value_at
+from countersign.jsontext import Document, apply_edits, quote
+from countersign.mcp import CACHEABLE_METHODS, Era
+from countersign.mcp.message import MAX_ID_LENGTH
+
+_DEEPEST = 1_000  # More than gateway.yaml can permit.
+_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """For whom a target's messages are: the caller's era, and the target's name and era.
+
+    ``method`` is what was asked; ``logs`` whether a modern caller wants log messages. ``subscription`` is the JSON text
+    of the id that a modern caller knows a stream by, where the target knows none.
+    """
+
+    target: str
+    caller: Era
+    spoken: Era
+    method: str = ""
+    logs: bool = True
+    subscription: str = ""
+
+
+def told(document: Document, terms: Terms, *, id_json: str = "") -> str | None:
+    """Return the message for the caller; ``None`` for one that a caller of its era cannot be sent.
+
+    With ``id_json`` the answer has that id in place of its own.
+    """
+    root = document.root
+    if not isinstance(root, dict):
+        return None
+    method = root.get("method")
+    if type(method) is str:
+        if "id" in root:
+            return _request(document, terms)
+        if terms.caller is Era.MODERN and method == "notifications/message" and not terms.logs:
+            return None
+    edits = at_door(terms.target, document)
+    if "result" in root and terms.caller is Era.MODERN and terms.spoken is Era.LEGACY:
+        edits += completed(document, cacheable=terms.method in CACHEABLE_METHODS)
+    if id_json and "method" not in root and root.get("id") is not None:
+        edits.append(replaced(document, ("id",), id_json))
+    text = apply_edits(document.text, edits)
+    return text if not terms.subscription else _subscribed(text, terms.subscription)
+
+
+def _request(document: Document, terms: Terms) -> str | None:
+    """A target's own request: its id says to whom the answer goes."""
+    id_json = id_text(value_at(document.root, ("id",)))
+    wrapped = handle(terms.target, id_json)
+    if terms.caller is Era.MODERN or not id_json or len(wrapped) > MAX_ID_LENGTH:
+        return None
+    return apply_edits(document.text, [replaced(document, ("id",), quote(wrapped))])
+
+
+def _subscribed(text: str, subscription: str) -> str:
+    document = read(text, _DEEPEST)
+    member = f'"{_SUBSCRIPTION}":{subscription}'
+    for path, members in (
+        (("params", "_meta"), member),
+        (("params",), f'"_meta":{{{member}}}'),
+        ((), f'"params":{{"_meta":{{{member}}}}}'),
+    ):
+        edits = inserted(document, path, members)
+        if edits:
+            return apply_edits(text, edits)
+    return text

@@ -1,0 +1,136 @@
+"""The one door over HTTP, behind Envoy: who calls is what authz vouches for, and whoever hangs up is let go of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+
+from starlette.types import Receive, Scope, Send
+
+from countersign.hub.door import Door
+from countersign.hub.inside import Caller
+from countersign.hub.outgoing import Head, Outgoing, whole
+from countersign.mcp import Failure, HttpRequest, failed
+from countersign.model.door import PRINCIPAL_HEADER, SOURCE_HEADER
+from countersign.runtime.sealing import Sealer, Unsealable
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 15.0
+"""Between two signs of life in a stream (a comment, which clients skip)."""
+_KEEPALIVE = b": \n\n"
+
+
+class HubApp:
+    """An ASGI application. ``most_bytes`` is how long a request may be, which Envoy bounds before."""
+
+    def __init__(
+        self, door: Door, sealer: Sealer, most_bytes: Callable[[], int], *, keepalive_s: float = KEEPALIVE_S
+    ) -> None:
+        self._door = door
+        self._sealer = sealer
+        self._most_bytes = most_bytes
+        self._keepalive_s = keepalive_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI 3.0."""
+        body = await _body(receive, self._most_bytes())
+        if body is None:
+            return
+        work = asyncio.ensure_future(self._serve(scope, body, send))
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            work.cancel()
+            await asyncio.gather(work, gone, return_exceptions=True)
+        if not work.cancelled():
+            work.result()
+
+    async def _serve(self, scope: Scope, body: bytes, send: Send) -> None:
+        answer = self._answer(scope, body)
+        try:
+            await self._send(answer, send)
+        finally:
+            await answer.aclose()
+
+    def _answer(self, scope: Scope, body: bytes) -> Outgoing:
+        headers: dict[str, str] = {}
+        for raw, value in scope["headers"]:
+            name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+        try:
+            caller = Caller(
+                self._sealer.open_principal(headers.get(PRINCIPAL_HEADER, "")),
+                headers.get("authorization", ""),
+                headers.get(SOURCE_HEADER, ""),
+                headers.get("traceparent", ""),
+            )
+        except Unsealable:
+            return whole(failed(Failure.FORBIDDEN, "come through the gateway"))
+        return self._door.answer(caller, HttpRequest(scope["method"], headers, body))
+
+    async def _send(self, answer: Outgoing, send: Send) -> None:
+        head = await anext(answer)
+        if not isinstance(head, Head):
+            raise TypeError("an answer begins with its head")
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in head.headers]
+        await send({"type": "http.response.start", "status": head.status, "headers": headers})
+        async for piece in _paced(answer, self._keepalive_s if head.streams else None):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _paced(answer: Outgoing, every_s: float | None) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces of a body; where ``every_s`` is given, a sign of life whenever none came for so long."""
+    if every_s is None:
+        async for piece in answer:
+            yield bytes(piece) if isinstance(piece, bytes) else b""
+        return
+    coming: asyncio.Task[Head | bytes] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(_next(answer))
+            done, _ = await asyncio.wait({coming}, timeout=every_s)
+            if not done:
+                yield _KEEPALIVE
+                continue
+            try:
+                piece = coming.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                coming = None
+            if isinstance(piece, bytes):
+                yield piece
+    finally:
+        if coming is not None:
+            coming.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration):
+                await coming
+
+
+async def _next(answer: Outgoing) -> Head | bytes:
+    return await anext(answer)
+
+
+async def _body(receive: Receive, most_bytes: int) -> bytes | None:
+    """Read the request; ``None`` when its sender hung up, or it is longer than Envoy would have let pass."""
+    found = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        found += message.get("body", b"")
+        if len(found) > most_bytes:
+            return None
+        if not message.get("more_body", False):
+            return bytes(found)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,300 @@
+"""What becomes of a request at the one door: answered here, by one target, or by all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from countersign.config import GatewayConfig, Target
+from countersign.hub.asked import About, Asked
+from countersign.hub.cursors import NoCursor
+from countersign.hub.inside import Away, Caller
+from countersign.hub.listing import LISTS, Listing
+from countersign.hub.names import SEPARATOR, NotNamed, split_handle
+from countersign.hub.outgoing import STREAM, Head, Outgoing, event, refusal, whole
+from countersign.hub.peers import Owner, Peers, Refused, Way
+from countersign.hub.relay import Relay
+from countersign.hub.sessions import NoSession, Sessions
+from countersign.hub.streams import Streams, Wanted, wanted
+from countersign.hub.wording import ABOUT_ONE, id_text, replaced, target_of, text_at, value_at
+from countersign.jsontext import Document, JsonRefused, JsonValue, apply_edits, parse, quote
+from countersign.mcp import (
+    INVALID_PARAMS,
+    Era,
+    Failure,
+    HttpRequest,
+    McpRefused,
+    MessageKind,
+    Reply,
+    Request,
+    failed,
+    read_request,
+    refused,
+)
+from countersign.mcp.eras import SUPPORTED_VERSIONS
+from countersign.mcp.means import TASKS_EXTENSION
+from countersign.mcp.replies import error_json, result_json
+from countersign.model.door import HUB_NAME
+
+log = logging.getLogger(__name__)
+
+_METHOD_NOT_FOUND = -32601
+_TTL_MS = 60_000
+TELL_S = 5.0
+"""How long targets are waited for where there is nothing to be had of them."""
+_INSTRUCTIONS = (
+    "Several servers behind one door. Tools and prompts are named SERVER" + SEPARATOR + "NAME, and URIs of resources "
+    "SERVER+URI: use the names as they are listed."
+)
+_INFO = '{"name":"countersign","title":"Countersign, one door for all targets","version":"1"}'
+
+
+_ANSWERED = (McpRefused, NoSession, NotNamed, NoCursor, Refused, Away)
+
+
+class Door:
+    """Answers requests of callers whom authz vouched for. ``usable`` says what they may use at all."""
+
+    def __init__(
+        self,
+        config: Callable[[], GatewayConfig],
+        usable: Callable[[Caller], list[Target]],
+        peers: Peers,
+        sessions: Sessions,
+        listing: Listing,
+        relay: Relay,
+        streams: Streams,
+    ) -> None:
+        self._config = config
+        self._usable = usable
+        self._peers = peers
+        self._sessions = sessions
+        self._listing = listing
+        self._relay = relay
+        self._streams = streams
+
+    async def answer(self, caller: Caller, http: HttpRequest) -> Outgoing:
+        """Yield the answer: a head, then pieces of the body. What cannot be answered is an error of JSON-RPC."""
+        id_json, began = "", False
+        try:
+            request = read_request(HUB_NAME, http, max_depth=self._config().limits.json_depth)
+            id_json = "" if request.is_batch else request.messages[0].id_json
+            async for item in self._answer(caller, http, request):
+                began = True
+                yield item
+        except _ANSWERED as error:
+            reply = _reply(error, id_json)
+            if not began:
+                async for item in whole(reply):
+                    yield item
+            elif id_json:
+                # The head is gone: what is left is to end the wait.
+                yield event(reply.body.decode())
+
+    async def _answer(self, caller: Caller, http: HttpRequest, request: Request) -> Outgoing:
+        if request.is_batch:
+            raise McpRefused(400, -32600, "batches are not taken at the one door")
+        message = request.messages[0]
+        if request.era is Era.LEGACY and message.call is not None and message.call.method == "initialize":
+            return_to, owner = self._sessions.begin(caller.principal, parse(http.body))
+            body = result_json(message.id_json, _opened(owner.version))
+            head = Head(200, (("content-type", "application/json"), ("mcp-session-id", return_to)))
+            yield head
+            yield body.encode()
+            return
+        owner = self._owner(caller, request)
+        if message.kind is MessageKind.BARE:
+            async for item in self._bare(caller, owner, http):
+                yield item
+            return
+        document = parse(http.body, max_depth=self._config().limits.json_depth)
+        if message.kind is MessageKind.RESPONSE:
+            async for item in whole(await self._response(caller, owner, document)):
+                yield item
+            return
+        method = text_at(document.root, ("method",))
+        params = value_at(document.root, ("params",))
+        known = params if isinstance(params, dict) else {}
+        asked = Asked(document, method, known, message.id_json, request.era, http.headers)
+        if message.kind is MessageKind.NOTIFICATION:
+            async for item in whole(await self._notified(caller, owner, asked)):
+                yield item
+        elif method in ABOUT_ONE:
+            async for item in self._about_one(caller, owner, asked):
+                yield item
+        elif method == "subscriptions/listen" and request.era is Era.MODERN:
+            async for item in self._listen(caller, owner, asked):
+                yield item
+        else:
+            async for item in whole(await self._here(caller, owner, asked)):
+                yield item
+
+    def _owner(self, caller: Caller, request: Request) -> Owner:
+        if request.era is Era.MODERN:
+            return self._sessions.of_modern(caller.principal)
+        if not request.session_id:
+            raise McpRefused(400, -32600, "a session begins with initialize, and its requests name it")
+        return self._sessions.find(caller.principal, request.session_id)
+
+    async def _about_one(self, caller: Caller, owner: Owner, asked: Asked) -> Outgoing:
+        name, own, path = target_of(asked.method, asked.params)
+        target = self._config().targets.get(name)
+        if target is None:
+            raise NotNamed("there is no such target")
+        async for item in self._relay.relay(caller, owner, asked, target, About(name, own, path)):
+            yield item
+
+    async def _here(self, caller: Caller, owner: Owner, asked: Asked) -> Reply:
+        """Answer what concerns no single target."""
+        modern = asked.era is Era.MODERN
+        if asked.method in LISTS:
+            said = asked.params.get("cursor")
+            if said is not None and type(said) is not str:
+                raise NoCursor("a cursor is a string")
+            cursor = said if type(said) is str else None
+            usable = self._usable(caller)
+            result = await self._listing.page(caller, owner, asked.era, asked.method, cursor, usable)
+        elif asked.method == "server/discover" and modern:
+            result = _discovered()
+        elif asked.method == "ping" and not modern:
+            result = "{}"
+        elif asked.method == "logging/setLevel" and not modern:
+            result = await self._set_level(caller, owner, asked)
+        else:
+            error = error_json(asked.id_json, _METHOD_NOT_FOUND, "there is no such method at the one door")
+            return Reply(404 if modern else 200, error.encode())
+        return Reply(200, result_json(asked.id_json, result).encode())
+
+    async def _set_level(self, caller: Caller, owner: Owner, asked: Asked) -> str:
+        owner.level = text_at(asked.params, ("level",))[:32]
+        params = f'{{"level":{quote(owner.level)}}}'
+        await self._each_open(
+            owner, lambda target, way: self._peers.ask(caller, target, way, "logging/setLevel", params)
+        )
+        return "{}"
+
+    async def _notified(self, caller: Caller, owner: Owner, asked: Asked) -> Reply:
+        """Pass a notification to whom it concerns; that it came is all that is answered."""
+        body = asked.document.text.encode()
+        if asked.era is Era.LEGACY:
+            if asked.method == "notifications/cancelled":
+                waiting = owner.waiting.get(id_text(asked.params.get("requestId")))
+                if waiting is not None and waiting.target in owner.ways:
+                    tell = lambda target, way: self._peers.tell(caller, target, way, body)  # noqa: E731
+                    await self._each_open(owner, tell, waiting.target)
+                elif waiting is not None and waiting.task is not None:
+                    # Its target is modern: there, to hang up is to cancel.
+                    waiting.task.cancel()
+            elif asked.method == "notifications/roots/list_changed":
+                await self._each_open(owner, lambda target, way: self._peers.tell(caller, target, way, body))
+        return Reply(202, b"")
+
+    async def _response(self, caller: Caller, owner: Owner, document: Document) -> Reply:
+        """Bring a legacy client's answer to the target that asked."""
+        name, own = split_handle(text_at(document.root, ("id",)))
+        target, way = self._config().targets.get(name), owner.ways.get(name)
+        if target is None or way is None:
+            raise NotNamed("nobody asked for this answer")
+        try:
+            known = id_text(parse(own).root)
+        except JsonRefused:
+            known = ""
+        if not known:
+            raise NotNamed("nobody asked for this answer")
+        body = apply_edits(document.text, [replaced(document, ("id",), own)]).encode()
+        status = await self._peers.tell(caller, target, way, body)
+        return Reply(202, b"") if status < 300 else failed(Failure.FORBIDDEN, "the target did not take this answer")
+
+    async def _bare(self, caller: Caller, owner: Owner, http: HttpRequest) -> Outgoing:
+        if http.verb == "DELETE":
+            owner.ended = True
+            await self._each_open(owner, lambda target, way: self._peers.end(caller, target, way))
+            owner.ways.clear()
+            yield Head(204)
+            return
+        usable = self._usable(caller)
+        if not usable:
+            raise McpRefused(405, -32600, "nothing is offered to this caller, so nothing is told", allow="POST, DELETE")
+        yield STREAM
+        last = http.headers.get("last-event-id", "")
+        async for piece in self._streams.of_session(caller, owner, usable, last):
+            yield piece
+
+    async def _listen(self, caller: Caller, owner: Owner, asked: Asked) -> Outgoing:
+        what = wanted(asked.params, asked.id_json)
+        yield STREAM
+        yield event(_acknowledged(what, asked))
+        async for piece in self._streams.listened(caller, owner, self._usable(caller), what):
+            yield piece
+
+    async def _each_open(
+        self, owner: Owner, do: Callable[[Target, Way], Awaitable[object]], only: str | None = None
+    ) -> None:
+        """Do something with each target that has a session, or with one; who does not answer is left."""
+
+        async def one(target: Target, way: Way) -> None:
+            with suppress(Away, Refused, TimeoutError):
+                async with asyncio.timeout(TELL_S):
+                    await do(target, way)
+
+        targets = self._config().targets
+        chosen = {name: way for name, way in owner.ways.items() if name in targets and only in (None, name)}
+        await asyncio.gather(*(one(targets[name], way) for name, way in chosen.items()))
+
+
+def _reply(error: Exception, id_json: str) -> Reply:
+    match error:
+        case McpRefused():
+            return refused(error)
+        case NoSession():
+            return failed(Failure.NO_SESSION, "no such session", id_json)
+        case Refused():
+            return refusal(error, id_json)
+        case Away():
+            return failed(Failure.BAD_GATEWAY, str(error), id_json)
+        case _:
+            return Reply(200, error_json(id_json, INVALID_PARAMS, str(error)).encode())
+
+
+def _opened(version: str) -> str:
+    capabilities = {
+        "tools": {"listChanged": True},
+        "prompts": {"listChanged": True},
+        "resources": {"listChanged": True, "subscribe": True},
+        "logging": {},
+        "completions": {},
+    }
+    return (
+        f'{{"protocolVersion":"{version}","capabilities":{json.dumps(capabilities)},"serverInfo":{_INFO},'
+        f'"instructions":{quote(_INSTRUCTIONS)}}}'
+    )
+
+
+def _discovered() -> str:
+    capabilities = {
+        "tools": {"listChanged": True},
+        "prompts": {"listChanged": True},
+        "resources": {"listChanged": True, "subscribe": True},
+        "logging": {},
+        "completions": {},
+        "extensions": {TASKS_EXTENSION: {}},
+    }
+    return (
+        f'{{"resultType":"complete","supportedVersions":{json.dumps(SUPPORTED_VERSIONS)},'
+        f'"capabilities":{json.dumps(capabilities)},"serverInfo":{_INFO},"instructions":{quote(_INSTRUCTIONS)},'
+        f'"ttlMs":{_TTL_MS},"cacheScope":"private"}}'
+    )
+
+
+def _acknowledged(what: Wanted, asked: Asked) -> str:
+    granted: dict[str, JsonValue] = dict.fromkeys(sorted(what.kinds), True)
+    if what.resources:
+        granted["resourceSubscriptions"] = value_at(asked.params, ("notifications", "resourceSubscriptions"))
+    meta = f'"_meta":{{"io.modelcontextprotocol/subscriptionId":{asked.id_json}}}'
+    return (
+        '{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged",'
+        f'"params":{{"notifications":{json.dumps(granted)},{meta}}}}}'
+    )

@@ -1,0 +1,149 @@
+"""What the hub asks of targets: always through Envoy's inner listener, with the caller's own token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from countersign.masking import NotMaskable
+from countersign.masking.sse import SseEvent, SseSplitter
+from countersign.model.door import SOURCE_HEADER
+from countersign.model.principal import Principal
+from countersign.runtime.trust import SERVICE_HEADER, is_private
+
+_CONNECT_S = 5.0
+_KEPT = 64
+_JSON, _EVENTS = "application/json", "text/event-stream"
+
+
+class Away(Exception):
+    """The gateway inside does not answer, or answers what cannot be passed on. ``str()`` is safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request is at hand: vouched for by authz, with the token that is judged again inside, and the address."""
+
+    principal: Principal
+    authorization: str = field(repr=False)
+    source: str
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """An answer from inside, of which the head is there."""
+
+    response: httpx.Response
+    limit_bytes: int
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.response.status_code
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether events follow."""
+        return self._type == _EVENTS
+
+    @property
+    def is_json(self) -> bool:
+        """Whether JSON follows."""
+        return self._type == _JSON
+
+    @property
+    def _type(self) -> str:
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+    def header(self, name: str) -> str:
+        """A header; empty when there is none."""
+        return str(self.response.headers.get(name, ""))
+
+    async def body(self) -> bytes:
+        """Return the whole body. Raises ``Away`` when it breaks off, or is longer than the gateway lets through."""
+        found = bytearray()
+        try:
+            async for chunk in self.response.aiter_raw():
+                found += chunk
+                if len(found) > self.limit_bytes:
+                    raise Away("the answer is too long")
+        except httpx.HTTPError:
+            raise Away("the answer broke off") from None
+        return bytes(found)
+
+    async def events(self, max_event_bytes: int) -> AsyncGenerator[SseEvent, None]:
+        """Yield the events of a stream as they come. Raises ``Away`` when it breaks off or cannot be read."""
+        splitter = SseSplitter(max_event_bytes)
+        try:
+            async for chunk in self.response.aiter_raw():
+                for event in splitter.feed(chunk):
+                    yield event
+        except httpx.HTTPError:
+            raise Away("the answer broke off") from None
+        except NotMaskable:
+            raise Away("the answer cannot be read") from None
+
+
+class Inside:
+    """Asks for targets at ``address`` (``HOST:PORT`` or ``unix:/path``); ``token`` is the service token, for TCP.
+
+    ``host`` is what the gateway is called. ``limit_bytes`` bounds answers that are no streams.
+    """
+
+    def __init__(self, address: str, token: str) -> None:
+        self._headers = {} if is_private(address) else {SERVICE_HEADER: token}
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT)
+        transport = (
+            httpx.AsyncHTTPTransport(uds=address.removeprefix("unix:"), limits=limits)
+            if is_private(address)
+            else httpx.AsyncHTTPTransport(limits=limits)
+        )
+        self._base = "http://inner" if is_private(address) else f"http://{address}"
+        # Envoy bounds how long a target may be silent.
+        timeout = httpx.Timeout(None, connect=_CONNECT_S)
+        self._client = httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+
+    @asynccontextmanager
+    async def ask(
+        self,
+        caller: Caller,
+        target: str,
+        verb: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        url: str,
+        limit_bytes: int,
+    ) -> AsyncIterator[Inner]:
+        """Send a request for a target, and hold its answer until the block ends: then it is over inside, too.
+
+        ``url`` is that of the gateway. Raises ``Away``.
+        """
+        sent = {
+            "host": urlsplit(url).netloc,
+            "authorization": caller.authorization,
+            "accept-encoding": "identity",
+            "user-agent": "countersign-hub",
+            SOURCE_HEADER: caller.source,
+            **({"traceparent": caller.traceparent} if caller.traceparent else {}),
+            **self._headers,
+            **headers,
+        }
+        request = self._client.build_request(verb, f"{self._base}/{target}/mcp", headers=sent, content=body or None)
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError:
+            raise Away("the gateway does not answer inside") from None
+        try:
+            yield Inner(response, limit_bytes)
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._client.aclose()

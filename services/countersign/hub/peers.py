@@ -1,0 +1,283 @@
+"""How each target is spoken to: the eras that it speaks, and the legacy sessions that are open with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from itertools import count
+
+from countersign.config import GatewayConfig, Target
+from countersign.hub.between import stated
+from countersign.hub.inside import Away, Caller, Inner, Inside
+from countersign.hub.wording import id_text, read, text_at, value_at
+from countersign.jsontext import Document, JsonRefused, quote
+from countersign.mcp import DENIED, WAITING, Era
+from countersign.mcp.eras import LEGACY_VERSIONS, MODERN_VERSION
+from countersign.mcp.headers import encoded_header
+
+ERA_KEPT_S = 600.0
+MOST_OWNERS = 10_000
+OUR_INFO = '{"name":"countersign-hub","version":"1"}'
+_JSON, _EVENTS = "application/json", "text/event-stream"
+# Those who can be asked and say no to the era; whatever else is wrong says nothing of it.
+_NOT_THIS_ERA = frozenset({200, 400, 404, 405, 406, 415})
+
+
+class Refused(Exception):
+    """The gateway inside refused the caller: what it answered goes to the caller. ``status`` is HTTP's."""
+
+    def __init__(self, status: int, code: int, message: str, challenge: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.challenge = challenge
+
+
+class SaidNo(Away):
+    """A target answered with an error: of how it is spoken to, or of what it was asked. ``status`` is HTTP's."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message or "the target refused")
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a target is spoken to: the version, and in the legacy era the session (empty where it has none)."""
+
+    era: Era
+    version: str
+    session_id: str = ""
+
+    def headers(self, method: str = "", name: str = "", *, accept: str = f"{_JSON}, {_EVENTS}") -> dict[str, str]:
+        """Return the headers of a request; ``method`` and ``name`` as in its body, for the modern era."""
+        found = {"accept": accept, "mcp-protocol-version": self.version}
+        if self.era is Era.MODERN:
+            found["mcp-method"] = method
+            if name:
+                found["mcp-name"] = encoded_header(name)
+        elif self.session_id:
+            found["mcp-session-id"] = self.session_id
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request under way: of which target, and the task that waits for the answer."""
+
+    target: str
+    task: asyncio.Task[object] | None
+
+
+@dataclass(slots=True)
+class Owner:
+    """Whose legacy sessions with targets these are: a session at the door, or a modern caller.
+
+    ``capabilities_json`` and ``info_json`` are what targets are told of the client. ``level`` is what it asked log
+    messages for; ``waiting`` its requests that are under way, by the JSON text of their ids.
+    """
+
+    key: str
+    version: str = LEGACY_VERSIONS[-1]
+    capabilities_json: str = "{}"
+    info_json: str = OUR_INFO
+    level: str = ""
+    ended: bool = False
+    ways: dict[str, Way] = field(default_factory=dict)
+    turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+
+
+class Owners:
+    """Owners by their keys; of many, those that were not heard of for longest are forgotten."""
+
+    def __init__(self, most: int = MOST_OWNERS) -> None:
+        self._most = most
+        self._known: OrderedDict[str, Owner] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, key: str, make: Callable[[], Owner]) -> Owner:
+        """Return who has this key."""
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = make()
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return found
+
+
+@dataclass(slots=True)
+class _Known:
+    until_s: float
+    modern: bool | None = None
+    legacy: bool | None = None
+
+
+class Peers:
+    """Finds the way to each target. ``clock`` gives seconds that only grow."""
+
+    def __init__(self, inside: Inside, config: Callable[[], GatewayConfig], clock: Callable[[], float]) -> None:
+        self._inside = inside
+        self._config = config
+        self._clock = clock
+        self._known: dict[tuple[str, str], _Known] = {}
+        self._ids = count(1)
+
+    def new_id(self) -> str:
+        """Return the JSON text of an id for a request of the hub's own."""
+        return f'"hub-{next(self._ids)}"'
+
+    async def way(self, caller: Caller, owner: Owner, target: Target, era: Era) -> Way:
+        """Return how ``target`` is spoken to: in ``era`` where it can be. Raises ``Away``, ``Refused``."""
+        known = self._of(target)
+        if era is Era.MODERN and known.modern is None:
+            known.modern = await self._discover(caller, target)
+        if era is Era.MODERN and known.modern:
+            return Way(Era.MODERN, MODERN_VERSION)
+        async with owner.turns.setdefault(target.name, asyncio.Lock()):
+            found = owner.ways.get(target.name)
+            if found is None and known.legacy is not False:
+                found = await self._open(caller, owner, target, known)
+                if found is not None:
+                    owner.ways[target.name] = found
+        if found is not None:
+            return found
+        if known.modern is None:
+            known.modern = await self._discover(caller, target)
+        if not known.modern:
+            raise Away("the target speaks no version of MCP that the gateway knows")
+        return Way(Era.MODERN, MODERN_VERSION)
+
+    def forget(self, owner: Owner, target: Target, way: Way) -> None:
+        """Open another session with the target next time: this one is over."""
+        if owner.ways.get(target.name) == way:
+            del owner.ways[target.name]
+
+    async def ask(
+        self, caller: Caller, target: Target, way: Way, method: str, params: str, *, name: str = ""
+    ) -> Document:
+        """Make a request of the hub's own and return the answer, a result or an error. Raises ``Away``, ``Refused``."""
+        id_json = self.new_id()
+        body = f'{{"jsonrpc":"2.0","id":{id_json},"method":{quote(method)},"params":{params}}}'
+        headers = {**way.headers(method, name), "content-type": _JSON}
+        async with self._asking(caller, target, "POST", headers, body.encode()) as inner:
+            return await self._final(inner, id_json)
+
+    async def tell(self, caller: Caller, target: Target, way: Way, body: bytes, method: str = "") -> int:
+        """Send a message that has no answer; return the status. Raises ``Away``."""
+        headers = {**way.headers(method), "content-type": _JSON}
+        async with self._asking(caller, target, "POST", headers, body) as inner:
+            return inner.status
+
+    async def end(self, caller: Caller, target: Target, way: Way) -> None:
+        """End a legacy session. Raises ``Away``."""
+        if way.session_id:
+            async with self._asking(caller, target, "DELETE", way.headers(), b""):
+                pass
+
+    def _asking(
+        self, caller: Caller, target: Target, verb: str, headers: dict[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Inner]:
+        config = self._config()
+        limit = config.limits.response_bytes
+        return self._inside.ask(caller, target.name, verb, headers, body, url=config.url, limit_bytes=limit)
+
+    def _of(self, target: Target) -> _Known:
+        key, now_s = (target.name, target.mcp_url), self._clock()
+        found = self._known.get(key)
+        if found is None or found.until_s <= now_s:
+            if len(self._known) > 2 * len(self._config().targets):
+                self._known.clear()
+            found = self._known[key] = _Known(now_s + ERA_KEPT_S)
+        return found
+
+    async def _discover(self, caller: Caller, target: Target) -> bool | None:
+        """Whether the target speaks the modern era; ``None`` when that cannot be told now. Raises ``Refused``."""
+        way = Way(Era.MODERN, MODERN_VERSION)
+        try:
+            answer = await self.ask(caller, target, way, "server/discover", f'{{"_meta":{{{stated()}}}}}')
+        except SaidNo:
+            return False
+        except Away:
+            # A server that chokes on what it does not know may well speak the other era.
+            return None
+        versions = value_at(answer.root, ("result", "supportedVersions"))
+        return isinstance(versions, list) and MODERN_VERSION in versions
+
+    async def _open(self, caller: Caller, owner: Owner, target: Target, known: _Known) -> Way | None:
+        id_json = self.new_id()
+        params = (
+            f'{{"protocolVersion":"{owner.version}","capabilities":{owner.capabilities_json},'
+            f'"clientInfo":{owner.info_json}}}'
+        )
+        body = f'{{"jsonrpc":"2.0","id":{id_json},"method":"initialize","params":{params}}}'
+        headers = {"accept": f"{_JSON}, {_EVENTS}", "content-type": _JSON}
+        try:
+            async with self._asking(caller, target, "POST", headers, body.encode()) as inner:
+                answer = await self._final(inner, id_json)
+                session_id = inner.header("mcp-session-id")
+        except SaidNo:
+            known.legacy = False
+            return None
+        version = text_at(answer.root, ("result", "protocolVersion"))
+        if version not in LEGACY_VERSIONS:
+            known.legacy = False
+            return None
+        known.legacy = True
+        way = Way(Era.LEGACY, version, session_id)
+        await self.tell(caller, target, way, b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        if owner.level:
+            level = f'{{"level":{quote(owner.level)}}}'
+            await self.ask(caller, target, way, "logging/setLevel", level)
+        return way
+
+    async def _final(self, inner: Inner, id_json: str) -> Document:
+        """Return the result that answers the request, or an error that says more than that it is none.
+
+        Raises ``Away``, ``Refused``, ``SaidNo``.
+        """
+        answer = await self._answer(inner, id_json)
+        code, message = _error_of(answer)
+        if inner.status == 401 or code in (DENIED, WAITING) or inner.status in (403, 429):
+            raise Refused(inner.status, code, message, inner.header("www-authenticate"))
+        if answer is not None and inner.status == 200 and not code:
+            return answer
+        if inner.status in _NOT_THIS_ERA:
+            raise SaidNo(inner.status, code, message)
+        raise Away(message or "the target does not answer")
+
+    async def _answer(self, inner: Inner, id_json: str) -> Document | None:
+        depth, most = self._config().limits.json_depth, self._config().limits.sse_event_bytes
+        try:
+            if inner.is_json:
+                return read(await inner.body(), depth + 2)
+            if inner.is_stream:
+                async for event in inner.events(most):
+                    if event.data:
+                        document = read(event.data, depth + 2)
+                        if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:
+                            return document
+        except JsonRefused:
+            raise Away("the answer cannot be read") from None
+        return None
+
+
+def _error_of(answer: Document | None) -> tuple[int, str]:
+    if answer is None:
+        return 0, ""
+    error = value_at(answer.root, ("error",))
+    if not isinstance(error, dict):
+        return 0, ""
+    try:
+        code = int(id_text(error.get("code")))
+    except ValueError:
+        code = -32603
+    return code, text_at(error, ("message",))

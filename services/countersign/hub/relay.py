@@ -1,0 +1,170 @@
+"""A request about something of one target: sent there in the target's words and era, answered in the door's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import AbstractAsyncContextManager
+
+from countersign.config import GatewayConfig, Target
+from countersign.hub.answered import Terms, told
+from countersign.hub.asked import About, Asked, body_for, headers_for
+from countersign.hub.between import wants_logs
+from countersign.hub.inside import Away, Caller, Inner, Inside
+from countersign.hub.names import handle
+from countersign.hub.outgoing import STREAM, Head, Outgoing, event
+from countersign.hub.peers import Owner, Peers, Waiting, Way
+from countersign.hub.wording import id_text, read, text_at, value_at
+from countersign.jsontext import Document, JsonRefused
+from countersign.mcp import DENIED, Era, Failure
+from countersign.mcp.replies import error_json, error_result, result_json
+
+MOST_ROUNDS = 10
+"""How often a request is made again for a legacy caller, whose target asks for nothing but that (MCP 2026-07-28)."""
+OF_REQUESTS, OF_STREAMS = "p", "g"
+"""What ids of events begin with: of the answer to a request, and of a stream of the target's own."""
+_ASKS = (
+    "the target asks for an answer that a client of this protocol version cannot give through the one door: "
+    "one of 2026-07-28 can, and one that connects to the target itself"
+)
+_PASSED = ("content-type", "allow", "retry-after")
+
+
+class Relay:
+    """Passes requests on, and their answers back. What it yields is the answer: a head, then pieces of the body."""
+
+    def __init__(self, inside: Inside, peers: Peers, config: Callable[[], GatewayConfig]) -> None:
+        self._inside = inside
+        self._peers = peers
+        self._config = config
+
+    async def relay(self, caller: Caller, owner: Owner, asked: Asked, target: Target, about: About) -> Outgoing:
+        """Make the request. When this ends early, the request ends inside, too.
+
+        Raises ``Away``, ``Refused`` before its first item.
+        """
+        owner.waiting[asked.id_json] = Waiting(target.name, asyncio.current_task())
+        try:
+            for last in (False, True):
+                way = await self._peers.way(caller, owner, target, asked.era)
+                if asked.era is Era.LEGACY and way.era is Era.MODERN:
+                    async for item in self._rounds(caller, asked, about, way):
+                        yield item
+                    return
+                async with self._sent(caller, asked, about, way) as inner:
+                    if inner.status != 404 or not way.session_id or last:
+                        async for item in self._answer(asked, about, way, inner):
+                            yield item
+                        return
+                # The target forgot the session, so it did nothing: it is asked again, in another.
+                self._peers.forget(owner, target, way)
+        finally:
+            owner.waiting.pop(asked.id_json, None)
+
+    def _sent(
+        self, caller: Caller, asked: Asked, about: About, way: Way, *, id_json: str = "", state: str = ""
+    ) -> AbstractAsyncContextManager[Inner]:
+        config = self._config()
+        return self._inside.ask(
+            caller,
+            about.target,
+            "POST",
+            headers_for(asked, about, way),
+            body_for(asked, about, way, id_json=id_json, state=state),
+            url=config.url,
+            limit_bytes=config.limits.response_bytes,
+        )
+
+    async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner) -> Outgoing:
+        terms = _terms(asked, about, way)
+        if inner.is_stream:
+            yield STREAM
+            async for piece in self.events(inner, terms, OF_REQUESTS):
+                yield piece
+            return
+        body = await inner.body()
+        if inner.is_json and body:
+            body = (told(self._read(body), terms) or "").encode()
+        yield Head(inner.status, _headers(inner))
+        yield body
+
+    async def events(
+        self, inner: Inner, terms: Terms, kind: str, only: Collection[str] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the events of a target's stream as the door sends them; ``kind`` is that of their ids.
+
+        Given ``only``, what is none of these notifications is left out.
+        """
+        async for each in inner.events(self._config().limits.sse_event_bytes):
+            event_id = f"{kind}{handle(terms.target, each.id)}" if each.id and terms.caller is Era.LEGACY else ""
+            if each.data:
+                document = self._read(each.data)
+                if only is not None and text_at(document.root, ("method",)) not in only:
+                    continue
+                text = told(document, terms)
+                if text is not None:
+                    yield event(text, event_id, each.raw)
+            elif event_id:
+                # There for its id: where to begin again.
+                yield event("", event_id, each.raw)
+
+    async def _rounds(self, caller: Caller, asked: Asked, about: About, way: Way) -> Outgoing:
+        """Ask a modern target for a legacy caller, which cannot come back with what the target has it keep."""
+        terms = _terms(asked, about, way)
+        state = ""
+        for number in range(MOST_ROUNDS + 1):
+            id_json = self._peers.new_id() if number else asked.id_json
+            final = None
+            async with self._sent(caller, asked, about, way, id_json=id_json, state=state) as inner:
+                if not number and (inner.status != 200 or not (inner.is_stream or inner.is_json)):
+                    async for item in self._answer(asked, about, way, inner):
+                        yield item
+                    return
+                if not number:
+                    yield STREAM
+                async for document in self._messages(inner):
+                    if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:
+                        final = document
+                        break
+                    text = told(document, terms)
+                    if text is not None:
+                        yield event(text)
+            result = None if final is None else value_at(final.root, ("result",))
+            if final is None or text_at(result, ("resultType",)) != "input_required":
+                text = None if final is None else told(final, terms, id_json=asked.id_json)
+                lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
+                yield event(text or lost)
+                return
+            state = text_at(result, ("requestState",))
+            if not state or value_at(result, ("inputRequests",)):
+                break
+        yield event(_cannot_answer(asked))
+
+    async def _messages(self, inner: Inner) -> AsyncGenerator[Document, None]:
+        if inner.is_json:
+            yield self._read(await inner.body())
+            return
+        async for each in inner.events(self._config().limits.sse_event_bytes):
+            if each.data:
+                yield self._read(each.data)
+
+    def _read(self, text: bytes | str) -> Document:
+        try:
+            return read(text, self._config().limits.json_depth + 2)
+        except JsonRefused:
+            raise Away("the answer cannot be read") from None
+
+
+def _terms(asked: Asked, about: About, way: Way) -> Terms:
+    return Terms(about.target, asked.era, way.era, asked.method, logs=wants_logs(asked.params))
+
+
+def _headers(inner: Inner) -> tuple[tuple[str, str], ...]:
+    passed = [*_PASSED, *(["www-authenticate"] if inner.status == 401 else [])]
+    return tuple((name, inner.header(name)) for name in passed if inner.header(name))
+
+
+def _cannot_answer(asked: Asked) -> str:
+    if asked.method == "tools/call":
+        return result_json(asked.id_json, error_result(_ASKS, Era.LEGACY))
+    return error_json(asked.id_json, DENIED, _ASKS)

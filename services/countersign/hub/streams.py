@@ -1,0 +1,229 @@
+"""One stream of what all targets say by themselves: a legacy caller's GET, and a modern caller's listening."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+
+from countersign.config import GatewayConfig, Target
+from countersign.hub.answered import Terms
+from countersign.hub.between import stated
+from countersign.hub.inside import Away, Caller, Inner, Inside
+from countersign.hub.names import NotNamed, split_handle, split_uri
+from countersign.hub.peers import Owner, Peers, Refused, SaidNo, Way
+from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
+from countersign.jsontext import JsonValue, quote
+from countersign.mcp import Era
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 300.0
+"""A target that has no stream, or is away, is asked again; each time that is on record."""
+WENT_WELL_S = 60.0
+_QUEUED = 16
+MOST_SUBSCRIBED = 256
+"""Resources that one caller may listen to at once, of all targets."""
+_CHANGES = {
+    "toolsListChanged": "notifications/tools/list_changed",
+    "promptsListChanged": "notifications/prompts/list_changed",
+    "resourcesListChanged": "notifications/resources/list_changed",
+}
+_UPDATED = "notifications/resources/updated"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller listens to: kinds of notification, and resources by their targets. ``id_json`` is its request's."""
+
+    kinds: frozenset[str]
+    resources: Mapping[str, tuple[str, ...]]
+    id_json: str = ""
+
+    def filter_json(self, target: str) -> str:
+        """Return it as the filter for one target; ``{}`` when nothing is wanted of it."""
+        found: dict[str, object] = dict.fromkeys(sorted(self.kinds), True)
+        if target in self.resources:
+            found["resourceSubscriptions"] = list(self.resources[target])
+        return json.dumps(found)
+
+
+def wanted(params: JsonValue, id_json: str) -> Wanted:
+    """Read what a modern caller asks to be told. Raises ``NotNamed`` for what is none of the door's."""
+    asked = params.get("notifications") if isinstance(params, dict) else None
+    asked = asked if isinstance(asked, dict) else {}
+    listed = asked.get("resourceSubscriptions")
+    found: dict[str, list[str]] = {}
+    uris = [uri for uri in (listed if isinstance(listed, list) else []) if type(uri) is str]
+    if len(uris) > MOST_SUBSCRIBED:
+        raise NotNamed(f"no more than {MOST_SUBSCRIBED} resources can be listened to at once")
+    for uri in uris:
+        target, own = split_uri(uri)
+        found.setdefault(target, []).append(own)
+    kinds = frozenset(kind for kind in _CHANGES if asked.get(kind) is True)
+    return Wanted(kinds, {target: tuple(own) for target, own in found.items()}, id_json)
+
+
+ALL_CHANGES = Wanted(frozenset(_CHANGES), {})
+"""What legacy callers are told by themselves."""
+
+
+class Streams:
+    """Makes streams. Each goes on without a lost target, and ends when its caller is not known any more."""
+
+    def __init__(self, inside: Inside, peers: Peers, relay: Relay, config: Callable[[], GatewayConfig]) -> None:
+        self._inside = inside
+        self._peers = peers
+        self._relay = relay
+        self._config = config
+
+    async def of_session(
+        self, caller: Caller, owner: Owner, targets: Iterable[Target], last_event_id: str
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what targets say to a legacy session. ``last_event_id`` is where the caller lost an earlier stream.
+
+        That resumes the stream of the target that it names; where it was the answer to a request, that alone.
+        Raises ``Refused``.
+        """
+        kind, name, own = _resumed(last_event_id)
+        chosen = [target for target in targets if kind != OF_REQUESTS or target.name == name]
+        sources = [
+            self._kept(caller, owner, target, ALL_CHANGES, own if target.name == name else "", once=kind == OF_REQUESTS)
+            for target in chosen
+        ]
+        async for piece in merged(sources):
+            yield piece
+
+    async def listened(
+        self, caller: Caller, owner: Owner, targets: Iterable[Target], what: Wanted
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a modern caller asked to be told of. Raises ``Refused``."""
+        chosen = [target for target in targets if what.kinds or target.name in what.resources]
+        async for piece in merged([self._kept(caller, owner, target, what, "") for target in chosen]):
+            yield piece
+
+    async def _kept(
+        self, caller: Caller, owner: Owner, target: Target, what: Wanted, last: str, *, once: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what one target says, and ask it again when its stream ends. Raises ``Refused``."""
+        pause_s, clock = FIRST_PAUSE_S, asyncio.get_running_loop().time
+        while not owner.ended:
+            began_s = clock()
+            try:
+                async for piece in self._once(caller, owner, target, what, last):
+                    yield piece
+            except Refused as refused:
+                if refused.status == 401:
+                    raise
+            except SaidNo:
+                # It has no such stream; what it changes into is asked after a while.
+                pause_s = LONGEST_PAUSE_S
+            except Away:
+                log.info("a target's stream is lost for now", extra={"target": target.name})
+            if once:
+                return
+            last = ""
+            if clock() - began_s > WENT_WELL_S:
+                pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _once(
+        self, caller: Caller, owner: Owner, target: Target, what: Wanted, last: str
+    ) -> AsyncGenerator[bytes, None]:
+        era = Era.MODERN if what.id_json else Era.LEGACY
+        way = await self._peers.way(caller, owner, target, era)
+        asking = self._listening(caller, target, way, what)
+        if way.era is Era.LEGACY:
+            for uri in what.resources.get(target.name, ()):
+                with suppress(SaidNo):
+                    await self._peers.ask(caller, target, way, "resources/subscribe", f'{{"uri":{quote(uri)}}}')
+            asking = self._getting(caller, target, way, last)
+        terms = Terms(target.name, era, way.era, subscription=what.id_json if way.era is Era.LEGACY else "")
+        methods = {_CHANGES[kind] for kind in what.kinds} | ({_UPDATED} if what.resources else set())
+        async with asking as inner:
+            if inner.status == 404 and way.session_id:
+                self._peers.forget(owner, target, way)
+            if inner.status == 401:
+                raise Refused(401, 4010, "the token is not good any more", inner.header("www-authenticate"))
+            if inner.status != 200 or not inner.is_stream:
+                raise (Away if inner.status in (404, 502, 503) else _no_stream)("the target has no stream")
+            # Of legacy callers everything is for them; to listening ones only what they asked for.
+            only = None if era is Era.LEGACY and way.era is Era.LEGACY else methods
+            async for piece in self._relay.events(inner, terms, OF_STREAMS, only):
+                yield piece
+
+    def _listening(self, caller: Caller, target: Target, way: Way, what: Wanted) -> AbstractAsyncContextManager[Inner]:
+        id_json = what.id_json or self._peers.new_id()
+        params = f'{{"notifications":{what.filter_json(target.name)},"_meta":{{{stated()}}}}}'
+        body = f'{{"jsonrpc":"2.0","id":{id_json},"method":"subscriptions/listen","params":{params}}}'
+        headers = {**way.headers("subscriptions/listen"), "content-type": "application/json"}
+        return self._ask(caller, target, "POST", headers, body.encode())
+
+    def _getting(self, caller: Caller, target: Target, way: Way, last: str) -> AbstractAsyncContextManager[Inner]:
+        headers = way.headers(accept="text/event-stream")
+        return self._ask(caller, target, "GET", headers | ({"last-event-id": last} if last else {}), b"")
+
+    def _ask(
+        self, caller: Caller, target: Target, verb: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Inner]:
+        config = self._config()
+        limit = config.limits.response_bytes
+        return self._inside.ask(caller, target.name, verb, headers, body, url=config.url, limit_bytes=limit)
+
+
+def _no_stream(text: str) -> SaidNo:
+    return SaidNo(405, 0, text)
+
+
+def _resumed(event_id: str) -> tuple[str, str, str]:
+    kind, rest = event_id[:1], event_id[1:]
+    if kind not in (OF_REQUESTS, OF_STREAMS):
+        return "", "", ""
+    try:
+        return kind, *split_handle(rest)
+    except NotNamed:
+        return "", "", ""
+
+
+async def merged(sources: Sequence[AsyncGenerator[bytes, None]]) -> AsyncGenerator[bytes, None]:
+    """Yield what the sources yield, as it comes; only a few pieces wait.
+
+    Ends with the last of them, or with the error of any.
+    """
+    queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+    room = asyncio.Semaphore(_QUEUED)
+
+    async def pump(source: AsyncGenerator[bytes, None]) -> None:
+        ended: Exception | None = None
+        try:
+            async for piece in source:
+                # Whoever waits longest goes first, so that one that floods does not keep the others out.
+                await room.acquire()
+                queue.put_nowait(piece)
+        except Exception as error:
+            ended = error
+        queue.put_nowait(ended)
+
+    tasks = [asyncio.ensure_future(pump(source)) for source in sources]
+    left = len(tasks)
+    try:
+        while left:
+            piece = await queue.get()
+            if isinstance(piece, bytes):
+                room.release()
+                yield piece
+            elif piece is not None:
+                raise piece
+            else:
+                left -= 1
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for source in sources:
+            await source.aclose()

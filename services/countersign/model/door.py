@@ -1,0 +1,15 @@
+"""The one door for all targets: what it is called, and what authz, Envoy and the hub say to one another about it."""
+
+from __future__ import annotations
+
+HUB_NAME = "mcp"
+"""Where a target's name would stand: no target may be called so."""
+
+PRINCIPAL_HEADER = "x-countersign-principal"
+"""Who calls, sealed by authz: whatever a caller sends under this name is removed or overwritten before it is read."""
+
+SOURCE_HEADER = "x-countersign-source"
+"""From which address the caller of the hub came. Authz believes it on routes of the inner listener only."""
+
+SESSION_HEADER = "x-countersign-session"
+"""The id of the recorded session of a call, towards the bridge."""
