@@ -6,7 +6,7 @@ extension.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -37,38 +37,38 @@ class Handle:
     """One handle. ``value`` of a request is the JSON text of its id, which keeps its type; else it is the text itself.
 
     ``method`` is that of a request, where MCP knows it. ``lifetime_us`` is for how long a task is known, as far as its
-    target says. ``path`` is where it stands in the document that shows it.
+    target says.
     """
 
     kind: HandleKind
     value: str = field(repr=False)
     method: str = ""
     lifetime_us: int = 0
-    path: tuple[str | int, ...] = field(default=(), compare=False)
 
 
-def shown_handles(document: Document, answers: Iterable[Answer], methods: Sequence[str | None]) -> tuple[Handle, ...]:
+def shown_handles(
+    document: Document, answers: Iterable[Answer], methods: Iterable[str | None], *, in_results: bool = True
+) -> tuple[Handle, ...]:
     """Return the handles in what a target sent; ``methods`` are what each of its messages answers, as far as known.
 
-    Whoever may ask about a task knows it already: such answers show none. Raises :class:`AnswerRefused` for a state
-    that no client could hand back.
+    Whoever may ask about a task knows it already: such answers show none. Results need not be looked at when none of
+    :data:`HANDLE_KEYS` is in the text. Raises :class:`AnswerRefused` for a state that no client could hand back.
     """
     found: list[Handle] = []
     for answer, method in zip(answers, methods, strict=True):
         if answer.kind is AnswerKind.REQUEST:
             known = answer.method if answer.method in ANSWERED_METHODS else ""
-            found.append(Handle(HandleKind.REQUEST, answer.id_json, known, path=(*answer.path, "id")))
-        elif answer.kind is AnswerKind.RESULT:
+            found.append(Handle(HandleKind.REQUEST, answer.id_json, known))
+        elif answer.kind is AnswerKind.RESULT and in_results:
             result = _result(document, answer)
-            path: tuple[str | int, ...] = (*answer.path, "result")
             state = result.get("requestState")
             if state is not None:
                 if not _is_text(state):
                     raise AnswerRefused("a requestState must be a string")
-                found.append(Handle(HandleKind.STATE, str(state), path=(*path, "requestState")))
+                found.append(Handle(HandleKind.STATE, str(state)))
             if method is None or not method.startswith("tasks/"):
-                found += _task(result, path, "ttlMs")
-                found += _task(result.get("task"), (*path, "task"), "ttl")
+                found += _task(result, "ttlMs")
+                found += _task(result.get("task"), "ttl")
     return tuple(found)
 
 
@@ -124,7 +124,7 @@ def answered_request(message: Message) -> Handle:
     return Handle(HandleKind.REQUEST, message.id_json)
 
 
-def _task(task: JsonValue, path: tuple[str | int, ...], ttl_key: str) -> list[Handle]:
+def _task(task: JsonValue, ttl_key: str) -> list[Handle]:
     members = _members(task)
     if "taskId" not in members:
         return []
@@ -134,7 +134,7 @@ def _task(task: JsonValue, path: tuple[str | int, ...], ttl_key: str) -> list[Ha
     digits = str(ttl) if isinstance(ttl, Number) else ""
     # No time, or none that is one: as long as may be.
     lifetime_us = min(int(digits) * _MS_US, _LONGEST_US) if digits.isdecimal() and len(digits) < 16 else _LONGEST_US
-    return [Handle(HandleKind.TASK, str(members["taskId"]), "", lifetime_us, (*path, "taskId"))]
+    return [Handle(HandleKind.TASK, str(members["taskId"]), "", lifetime_us)]
 
 
 def _presented(kind: HandleKind, value: JsonValue) -> Handle:
