@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.reference import SERVERS
-from tests.conformance.report import markdown, write
+from tests.conformance.report import summary, write
 from tests.conformance.run import outcomes
 from tests.conformance.suite import ERAS
 
@@ -23,8 +23,8 @@ def main() -> None:
     for outcome in outcomes(chosen.server or SERVERS, chosen.era or ERAS):
         found.append(outcome)
         write(chosen.report, found)
-    print("\n".join(list(markdown(found))[2 : 4 + len(found)]))
-    problems = [problem for outcome in found for problem in outcome.comparison.problems]
+    print("\n".join(summary(found)))
+    problems = [each for outcome in found for comparison in outcome.comparisons for each in comparison.problems]
     for problem in problems:
         print(problem, file=sys.stderr)
     sys.exit(1 if problems else 0)

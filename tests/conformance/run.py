@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +19,44 @@ LINES = Path(__file__).with_name("differences.toml")
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """Processor time of one comparison, in seconds: the suite's (both runs), the server's, and the gateway's."""
+class Pair:
+    """A reference server twice: one that the suite reaches directly, one that only the gateway reaches.
 
-    suite_s: float
-    server_s: float
+    What a server tells all who listen must not make good what the gateway kept back.
+    """
+
+    direct: RunningReference
+    behind: RunningReference
+
+    @property
+    def name(self) -> str:
+        """The server's name, and its target's."""
+        return self.direct.name
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Processor time in seconds: the suite's and the server's, directly and through the gateway; the gateway's own."""
+
+    suite_s: tuple[float, float]
+    server_s: tuple[float, float]
     gateway_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A comparison and what it took."""
+    """What became of one server, a comparison for each revision, and what all of them took."""
 
-    comparison: Comparison
+    server: str
+    comparisons: tuple[Comparison, ...]
     costs: Costs
+
+
+@contextmanager
+def running_pair(name: str) -> Iterator[Pair]:
+    """Both of them, until they are left."""
+    with running_reference(name) as direct, running_reference(name) as behind:
+        yield Pair(direct, behind)
 
 
 def outcomes(servers: Sequence[str], eras: Sequence[str]) -> Iterator[Outcome]:
@@ -39,27 +64,27 @@ def outcomes(servers: Sequence[str], eras: Sequence[str]) -> Iterator[Outcome]:
     lines = read_lines(LINES)
     with ExitStack() as stack:
         issuer = stack.enter_context(running_issuer())
-        references = [stack.enter_context(running_reference(name)) for name in servers]
-        gateway = stack.enter_context(running_gateway(setup(issuer.url, references)))
-        for reference in references:
-            for era in eras:
-                yield outcome(gateway, issuer, reference, era, lines)
+        pairs = [stack.enter_context(running_pair(name)) for name in servers]
+        gateway = stack.enter_context(running_gateway(setup(issuer.url, [pair.behind for pair in pairs])))
+        for pair in pairs:
+            yield outcome(gateway, issuer, pair, eras, lines)
 
 
-def outcome(
-    gateway: Gateway, issuer: RunningIssuer, reference: RunningReference, era: str, lines: Sequence[Line]
-) -> Outcome:
-    """Compare one server under one revision.
-
-    One run after the other: what a server tells all who listen, both would hear.
-    """
-    server_before, gateway_before = reference.cpu_s(), _cpu_s(gateway)
-    direct = run_suite(reference.url, era)
-    endpoint = gateway.endpoint(reference.name)
-    through = run_suite(endpoint, era, issuer.token(PERSON, endpoint))
-    comparison = compare(reference.name, era, required(era), direct.results, through.results, lines)
-    spent = Costs(direct.cpu_s + through.cpu_s, reference.cpu_s() - server_before, _cpu_s(gateway) - gateway_before)
-    return Outcome(comparison, spent)
+def outcome(gateway: Gateway, issuer: RunningIssuer, pair: Pair, eras: Sequence[str], lines: Sequence[Line]) -> Outcome:
+    """Compare one server under these revisions: all runs at once, since they wait most of their time."""
+    before = (pair.direct.cpu_s(), pair.behind.cpu_s(), _cpu_s(gateway))
+    endpoint = gateway.endpoint(pair.name)
+    with ThreadPoolExecutor(2 * len(eras)) as at_once:
+        direct = [at_once.submit(run_suite, pair.direct.url, era) for era in eras]
+        through = [at_once.submit(run_suite, endpoint, era, issuer.token(PERSON, endpoint)) for era in eras]
+    after = (pair.direct.cpu_s(), pair.behind.cpu_s(), _cpu_s(gateway))
+    compared = tuple(
+        compare(pair.name, era, required(era), first.result().results, second.result().results, lines)
+        for era, first, second in zip(eras, direct, through, strict=True)
+    )
+    direct_s, behind_s, gateway_s = (now - then for now, then in zip(after, before, strict=True))
+    suite_s = (sum(run.result().cpu_s for run in direct), sum(run.result().cpu_s for run in through))
+    return Outcome(pair.name, compared, Costs(suite_s, (direct_s, behind_s), gateway_s))
 
 
 def _cpu_s(gateway: Gateway) -> float:

