@@ -1,0 +1,1 @@
+"""The servers of the matrix: two of ours on others' frameworks, and others' own programs."""
