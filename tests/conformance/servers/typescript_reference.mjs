@@ -74,10 +74,9 @@ function answered(ctx) {
   return Object.fromEntries(forms.map(([key, form]) => [key, Object.values(form.content ?? {})[0] ?? ""]));
 }
 
+// On the stream of the call. The SDK's own ways to ask take the session's stream, which a client may not have opened yet.
 async function ask(ctx, about, values) {
-  const params = filled(about.params, values);
-  const sampling = about.method === "sampling/createMessage";
-  const answer = sampling ? await ctx.mcpReq.requestSampling(params) : await ctx.mcpReq.elicitInput(params);
+  const answer = await ctx.mcpReq.send({ method: about.method, params: filled(about.params, values) });
   return { content: [{ type: "text", text: JSON.stringify(answer) }] };
 }
 
