@@ -218,6 +218,12 @@ class LimitsShape(Shape):
     upstream_timeout_s: float = Field(
         default=_DEFAULT.upstream_timeout_s, ge=1, le=3_600, description="seconds that a target may be silent"
     )
+    keepalive_s: float = Field(
+        default=_DEFAULT.keepalive_s,
+        ge=0.1,
+        le=60,
+        description="seconds after which a stream of events that is quiet gets a comment",
+    )
     connections: int = Field(
         default=_DEFAULT.connections, ge=10, le=1_000_000, description="connections of callers that are open at once"
     )

@@ -98,6 +98,7 @@ class Limits:
     recorder_queue_events: int = 10_000
     record_timeout_s: float = 2.0
     upstream_timeout_s: float = 300.0
+    keepalive_s: float = 15.0
     connections: int = 10_000
     envoy_heap_bytes: int = 1024 * MIB
 

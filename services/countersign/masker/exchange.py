@@ -19,6 +19,7 @@ from countersign.masker.declared import Declared
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.handles import ShownHandles
+from countersign.masker.quiet import Quiet
 from countersign.masker.records import EventMaker
 from countersign.masker.tokens import HandedBack, ShownTokens
 from countersign.masker.tools import Pins, ToolGate
@@ -30,9 +31,9 @@ from countersign.model.event import EventKind, Finding
 from countersign.model.handoff import Handoff
 from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
+from countersign.runtime.handles import Handles
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.revocations import Ended
-from countersign.runtime.handles import Handles
 from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import SealedSession, Sealer
 from countersign.runtime.tokens import Vault
@@ -73,15 +74,15 @@ class Exchange:
         whose: Callable[[Principal, str], None],
         vault: Vault | None = None,
         handed: HandedBack | None = None,
+        handles: Handles | None = None,
     ) -> None:
         self._rulebook = rulebook
-        handles: Handles | None = None,
         self._whose = whose
         self._vault = vault
         self._handed = handed
+        self._handles = handles
         self._sink = sink
         self._sealer = sealer
-        self._handles = handles
         self._pins = pins
         self._now_us = now_us
         self._new_id = new_id
@@ -91,6 +92,9 @@ class Exchange:
         self._answer: Collected | Streamed | None = None
         self._ours = False
         self._done = False
+        self._may_be_quiet: Quiet | None = None
+        self.quiet: Quiet | None = None
+        """How long it may be quiet, once it is a stream of which anything came: Envoy takes nothing of ours before."""
 
     async def step(self, message: pb.ProcessingRequest) -> Sequence[pb.ProcessingResponse]:
         """Take one message; return what goes back to Envoy, all of it recorded."""
@@ -154,13 +158,13 @@ class Exchange:
     ) -> Sequence[pb.ProcessingResponse]:
         if treat.form in (Form.LOST, Form.REFUSED):
             raise Withheld(treat.reason)
+        handles = ShownHandles(self._handles, handoff)
+        if handoff.calls[0].method == "DELETE" and head.status < _FIRST_ERROR:
+            await handles.session_ended()
         released = envoy.head(change(head, treat.form, self._sealed_session(head, handoff)))
         if treat.form is Form.EMPTY:
             await self._sink.record(events.make(EventKind.RESPONSE, status=head.status))
             self._done = head.ends
-        handles = ShownHandles(self._handles, handoff)
-        if handoff.calls[0].method == "DELETE" and head.status < _FIRST_ERROR:
-            await handles.session_ended()
             self._answer = None if head.ends else Collected.empty(events, self._sink, head.status)
             return (released,)
         in_force = self._rulebook.find(handoff.policy_version)
@@ -184,13 +188,14 @@ class Exchange:
             max_depth=depth,
             mint=mint,
             tasks=in_force.config.asks_for_approval,
+            handles=handles,
         )
         if self._handed is not None and self._handed.values:
             masker.put_tokens_back(self._handed.values)
         masking = Masking(self._aside, gate, tokens, handles)
-            handles=handles,
         shows = self._shows(head, handoff)
         if treat.form is Form.EVENTS:
+            self._may_be_quiet = Quiet.of(handoff, limits)
             self._answer = Streamed(events, self._sink, head.status, masker, masking, limits, shows)
             return (released,)
         way = _way(masker, treat.form, head.status)
@@ -225,6 +230,7 @@ class Exchange:
                 self._budget.take(len(data))
                 self._held_bytes += len(data)
             replies = await answer.take(data, ends)
+            self.quiet = None if ends else self._may_be_quiet
         except (Withheld, NotMaskable, NotRecorded) as error:
             if answer.released_head:
                 raise Reset(_reason(error), _findings(error)) from error

@@ -31,8 +31,9 @@ def without_remarks(event: SseEvent) -> SseEvent:
 def _released(line: bytes, ending: bytes) -> bytes:
     content = line.removeprefix(_BOM)
     name, _, value = content.partition(b":")
+    # Without a byte order mark: it means something at the very beginning only, where a comment of ours may stand.
     if name == b"data" or not content:
-        return line + ending
+        return content + ending
     if not name:
         return b":" + ending
     shape = _HARMLESS.get(name)
@@ -40,4 +41,4 @@ def _released(line: bytes, ending: bytes) -> bytes:
         return b""
     if not shape.fullmatch(value):
         raise Withheld("the name, id or retry of an event is not of a known shape")
-    return line + ending
+    return content + ending

@@ -12,16 +12,18 @@ import grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
+from countersign.masker import envoy
 from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange, Reset
+from countersign.masker.quiet import KEEPALIVE, TooSilent
 from countersign.masker.request import PARTS, NoTokens, RequestSide
 from countersign.masker.tokens import HandedBack
 from countersign.masker.tools import Pins
 from countersign.runtime import telemetry
 from countersign.runtime.aside import Aside
+from countersign.runtime.handles import Handles
 from countersign.runtime.live import Live
 from countersign.runtime.logs import place_of
-from countersign.runtime.handles import Handles
 from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.revocations import Ended, Revocations
@@ -50,16 +52,16 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         pins: Pins,
         revocations: Revocations,
         vault: Vault | None = None,
+        handles: Handles | None = None,
     ) -> None:
         self._rulebook = rulebook
-        handles: Handles | None = None,
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
         self._vault = vault
+        self._handles = handles
         self._live = Live(revocations, now_us)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
-        self._handles = handles
         self._budget = Budget(_HELD_BYTES)
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -93,16 +95,16 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             hold.of,
             self._vault,
             handed,
+            self._handles,
         )
         began_ns = time.time_ns()
-            self._handles,
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
         # See ``Hold``: an answer must not be revoked in the write that begins it.
         await context.send_initial_metadata(())
         try:
             with hold:
                 # Read and written by hand: a tenth less of this process's time than iterators.
-                while isinstance(message := await context.read(), pb.ProcessingRequest):
+                while isinstance(message := await _read(context, exchange), pb.ProcessingRequest):
                     side = request if message.WhichOneof("request") in PARTS else exchange
                     for reply in await side.step(message):
                         await context.write(reply)
@@ -110,6 +112,8 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             await self._end(exchange, str(error), context)
         except Reset as error:
             await self._cut(exchange, error, context)
+        except TooSilent as error:
+            await self._cut(exchange, Reset(str(error)), context)
         except Exception as error:
             # The message of an unforeseen error may quote the answer: log its type and place only.
             log.error("masking failed: %s at %s", type(error).__name__, place_of(error))  # noqa: TRY400
@@ -147,3 +151,10 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             await recording
         except NotRecorded as error:
             log.warning("the end of an answer could not be recorded: %s", error)
+
+
+async def _read(context: Context, exchange: Exchange) -> object:
+    """Read the next message. Meanwhile, a stream of events is kept alive; the last of it that was written is whole."""
+    if exchange.quiet is None:
+        return await context.read()
+    return await exchange.quiet.until(context.read(), lambda: context.write(envoy.body(KEEPALIVE, ends=False)))

@@ -163,7 +163,7 @@ def test_both_filters_fail_closed_and_stand_in_order(files: EnvoyFiles) -> None:
 def test_every_route_to_a_target_passes_both_filters(files: EnvoyFiles) -> None:
     table = json.loads(files.routes.read_text())["resources"][0]["virtual_hosts"][0]["routes"]
     to_targets = [route for route in table if route.get("route", {}).get("cluster", "").startswith("target_")]
-    assert len(to_targets) == 2
+    assert len(to_targets) == 4, "each has one more for its own stream"
     for route in to_targets:
         assert "path" in route["match"], "a prefix would let unjudged paths through"
         overrides = route["typed_per_filter_config"]
@@ -183,7 +183,8 @@ def changing(files: EnvoyFiles) -> dict[str, bool]:
         assert mode["response_body_mode"] == "FULL_DUPLEX_STREAMED", "answers are masked everywhere"
         assert mode["request_header_mode"] == ("SEND" if told else "SKIP")
         assert mode.get("request_body_mode", "NONE") == ("BUFFERED" if told else "NONE")
-        found[route["name"].removeprefix("mcp ")] = told
+        name = route["name"].removeprefix("mcp ")
+        assert found.setdefault(name.removesuffix(" news"), told) is told
     return found
 
 
@@ -222,7 +223,8 @@ def test_nobody_gives_up_a_call_that_may_wait_before_its_hold_ends(
     assert seconds(manager["request_timeout"]) >= hold_s + 20
     assert seconds(manager["http_filters"][1]["typed_config"]["grpc_service"]["timeout"]) == 10
     held = set()
-    for route in (route for route in listed_routes(files) if route.get("name", "").startswith("mcp ")):
+    calls = [route for route in listed_routes(files) if route.get("name", "").startswith("mcp ")]
+    for route in (route for route in calls if not route["name"].endswith(" news")):
         check = route["typed_per_filter_config"][AUTHZ]["check_settings"]
         idle_s = seconds(route["route"]["idle_timeout"])
         if "grpc_service" not in check:
@@ -233,6 +235,17 @@ def test_nobody_gives_up_a_call_that_may_wait_before_its_hold_ends(
         assert hold_s + 10 <= check_s <= idle_s - 10
         assert check["grpc_service"]["initial_metadata"][0]["value"] == TOKEN
     assert held == waits
+
+
+def test_only_a_targets_own_stream_may_be_quiet_for_ever(files: EnvoyFiles) -> None:
+    routes = [route for route in listed_routes(files) if route.get("name", "").startswith("mcp ")]
+    quiet = [route for route in routes if seconds(route["route"]["idle_timeout"]) == 0]
+    assert [route["name"] for route in quiet] == ["mcp orders news", "mcp billing news"]
+    for news in quiet:
+        assert news["match"]["headers"] == [{"name": ":method", "string_match": {"exact": "GET"}}]
+        call = routes[routes.index(news) + 1]
+        assert news["match"]["path"] == call["match"]["path"]
+        assert news["typed_per_filter_config"] == call["typed_per_filter_config"]
 
 
 def test_cookies_reach_the_page_of_approvals_and_nobody_else(files: EnvoyFiles) -> None:
