@@ -268,7 +268,7 @@ async def _ticking(
             coming = None
             yield event
     finally:
-        if coming is not None and not coming.done():
+        if coming is not None:
             coming.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration):
                 await coming

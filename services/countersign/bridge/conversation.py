@@ -26,7 +26,7 @@ _STATUS_OF_CODE = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 4
 
 _MOST_OPEN = 256
 _MOST_ASKED = 64
-_CANCELLED_S = 5.0
+_CANCELLED_S = 1.0
 _LISTEN = "subscriptions/listen"
 _TO_ALL = frozenset(f"notifications/{what}/list_changed" for what in ("tools", "prompts", "resources"))
 _PROGRESS = "notifications/progress"
