@@ -11,7 +11,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); n=$$((
 unexport PYTHONDONTWRITEBYTECODE
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null)
 
-.PHONY: help setup demo test node fuzz check bench generate lock clean
+.PHONY: help setup demo test node fuzz matrix check bench generate lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,12 @@ fuzz: $(READY)  ## Framing and leaf code on made-up input for a minute (ARGS="--
 	@mkdir -p .fuzz
 	$(BIN)/python -m tests.fuzz --keep .fuzz $(ARGS)
 
+matrix: $(READY) node  ## Every client with every server, directly and through the gateway; writes docs/compatibility.md
+	$(BIN)/python -m tests.matrix $(ARGS)
+
+conformance: $(READY) node  ## The public MCP suite, directly and through the gateway; report in conformance-report/
+	$(BIN)/python -m tests.conformance $(ARGS)
+
 check: $(READY)  ## Lint, format, types, import rules, protos, generated code
 	$(BIN)/ruff check services tests
 	$(BIN)/ruff format --check services tests
@@ -59,5 +65,5 @@ lock: $(READY)  ## Refresh requirements.lock from pyproject.toml
 	sh .ci/lock
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .demo .fuzz bench-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node/node_modules
+	rm -rf $(VENV) .demo .fuzz bench-report conformance-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.conformance.reference import SERVERS
-from tests.conformance.report import summary, write
-from tests.conformance.run import outcomes
+from tests.conformance.report import results, summary, write
+from tests.conformance.run import RESULTS, outcomes
 from tests.conformance.suite import ERAS
 
 
@@ -18,11 +18,16 @@ def main() -> None:
     parser.add_argument("--server", action="append", choices=SERVERS, help="may be repeated; all, when not given")
     parser.add_argument("--era", action="append", choices=ERAS, help="may be repeated; all, when not given")
     parser.add_argument("--report", type=Path, default=Path("conformance-report"), help="where the report is written")
+    parser.add_argument(
+        "--docs", action="store_true", help=f"write {RESULTS.name} anew, too: all servers and revisions"
+    )
     chosen = parser.parse_args()
     found = []
     for outcome in outcomes(chosen.server or SERVERS, chosen.era or ERAS):
         found.append(outcome)
         write(chosen.report, found)
+    if chosen.docs:
+        RESULTS.write_text("\n".join((*results(found), "")), "utf-8")
     print("\n".join(summary(found)))
     problems = [each for outcome in found for comparison in outcome.comparisons for each in comparison.problems]
     for problem in problems:

@@ -25,19 +25,24 @@ def write(folder: Path, outcomes: Sequence[Outcome]) -> None:
 
 def markdown(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The report, line by line."""
-    yield f"# Conformance: directly and through the gateway (suite {suite_version()})"
-    yield ""
-    yield from summary(outcomes)
-    yield from ("", "Processor time in seconds, all revisions together:", "")
+    yield from results(outcomes)
+    yield from ("", "## Processor time", "", "In seconds, all revisions together:", "")
     yield "| server | suite, directly | suite, through | server, directly | server, through | gateway |"
     yield "|---|---|---|---|---|---|"
     for each in outcomes:
         costs = each.costs
         spent = (*costs.suite_s, *costs.server_s, costs.gateway_s)
         yield f"| {each.server} | {' | '.join(f'{seconds:.1f}' for seconds in spent)} |"
+
+
+def results(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """What was found, line by line: the same for every run that found the same."""
+    yield f"# Conformance: directly and through the gateway (suite {suite_version()})"
+    yield ""
+    yield from summary(outcomes)
     for each in outcomes:
         for comparison in each.comparisons:
-            yield from _of(comparison)
+            yield from details(comparison)
 
 
 def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -51,7 +56,8 @@ def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"| {told.server} | {told.era} | {scenarios} | {' | '.join(map(str, counts))} |"
 
 
-def _of(told: Comparison) -> Iterator[str]:
+def details(told: Comparison) -> Iterator[str]:
+    """What was found of one server under one revision, line by line."""
     yield from ("", f"## {told.server}, {told.era}")
     if told.problems:
         yield from ("", "Problems:", *(f"- {problem}" for problem in told.problems))

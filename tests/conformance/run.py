@@ -16,6 +16,7 @@ from tests.support.gateway import Gateway, running_gateway
 from tests.support.issuer import RunningIssuer, running_issuer
 
 LINES = Path(__file__).with_name("differences.toml")
+RESULTS = Path(__file__).parents[2] / "docs" / "conformance-results.md"
 
 
 @dataclass(frozen=True, slots=True)
