@@ -78,6 +78,14 @@ class Record:
             yield
             connection.rollback()
 
+    @contextmanager
+    def shut(self, table: LiteralString) -> Iterator[None]:
+        """Let nobody read or write a table inside the block."""
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier("countersign", table)))
+            yield
+            connection.rollback()
+
     def call(self, marker: str, since: int = 0) -> list[Row]:
         """All events of the call whose arguments hold ``marker``; empty when there is none."""
         rows = self.rows(since)
