@@ -157,7 +157,7 @@ def handle(request: dict[str, Any], *, legacy: bool) -> None:
         return
     if result is not None:
         if "io.modelcontextprotocol/protocolVersion" in params.get("_meta", {}):
-            result.setdefault("resultType", "complete")
+            result |= {"resultType": "complete"} | ({"cacheScope": "private", "ttlMs": 0} if "tools" in result else {})
         send({"id": request["id"], "result": result})
 
 

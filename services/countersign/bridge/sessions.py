@@ -23,6 +23,7 @@ MOST_PROCESSES = 256
 """In one bridge, whatever the targets may have each."""
 _KEPT_STREAMS = 8
 _KEPT_BYTES = 16 * 1024 * 1024
+_MOST_RESTS = 10_000
 _FIRST_REST_S, _LONGEST_REST_S = 0.5, 30.0
 
 
@@ -87,10 +88,10 @@ class Session:
 
 @dataclass(slots=True)
 class _Rest:
-    """How long a server is left alone that ended before it answered anything."""
+    """How long a caller is kept from a server that ended before it answered them anything, the second time."""
 
     until_s: float = 0.0
-    next_s: float = _FIRST_REST_S
+    next_s: float = 0.0
 
 
 class Sessions:
@@ -112,7 +113,8 @@ class Sessions:
         self._shared: dict[tuple[str, str, Era], asyncio.Task[Conversation]] = {}
         self._conversations: set[Conversation] = set()
         self._starting: dict[str, int] = {}
-        self._rests: dict[str, _Rest] = {}
+        # For each caller: who makes a server end is not to keep others from it.
+        self._rests: dict[tuple[str, tuple[str, str]], _Rest] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -204,7 +206,7 @@ class Sessions:
         # What is being started counts, too.
         self._starting[target.name] = self._starting.get(target.name, 0) + 1
         try:
-            conversation = await self._conversation(target, stdio, era)
+            conversation = await self._conversation(target, stdio, whose, era)
         finally:
             self._starting[target.name] -= 1
         party = Party(era, Stream(0, patient=stdio.processes is Processes.SESSION))
@@ -226,21 +228,21 @@ class Sessions:
             raise Full("the target has as many sessions open as it may")
         if self.processes + sum(self._starting.values()) >= MOST_PROCESSES:
             raise Full("the bridge runs as many servers as it may")
-        rest = self._rests.get(stdio.fingerprint)
+        rest = self._rests.get((stdio.fingerprint, whose.key))
         if rest is not None and (left_s := rest.until_s - self._monotonic_s()) > 0:
             raise Full("the server ended as soon as it was started; it is tried again later", left_s)
 
-    async def _conversation(self, target: Target, stdio: Stdio, era: Era) -> Conversation:
+    async def _conversation(self, target: Target, stdio: Stdio, whose: Whose, era: Era) -> Conversation:
         if stdio.processes is Processes.SESSION:
-            return await self._begin(target.name, stdio, shared=False)
+            return await self._begin(target.name, stdio, whose, shared=False)
         key = (target.name, stdio.fingerprint, era)
         task = self._shared.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() or task.result().over)):
-            task = self._shared[key] = asyncio.ensure_future(self._begin_shared(target.name, stdio, era))
+            task = self._shared[key] = asyncio.ensure_future(self._begin_shared(target.name, stdio, whose, era))
         return await asyncio.shield(task)
 
-    async def _begin_shared(self, name: str, stdio: Stdio, era: Era) -> Conversation:
-        conversation = await self._begin(name, stdio, shared=True)
+    async def _begin_shared(self, name: str, stdio: Stdio, whose: Whose, era: Era) -> Conversation:
+        conversation = await self._begin(name, stdio, whose, shared=True)
         if era is Era.LEGACY:
             try:
                 conversation.greeting = await greet(conversation)
@@ -249,7 +251,7 @@ class Sessions:
                 raise
         return conversation
 
-    async def _begin(self, name: str, stdio: Stdio, *, shared: bool) -> Conversation:
+    async def _begin(self, name: str, stdio: Stdio, whose: Whose, *, shared: bool) -> Conversation:
         limits = self._config().limits
         conversation = Conversation(name, shared=shared, max_depth=limits.json_depth)
 
@@ -259,17 +261,19 @@ class Sessions:
         await conversation.begin(start)
         assert conversation.process is not None
         self._conversations.add(conversation)
-        conversation.process.ended.add_done_callback(lambda _: self._ended(conversation, stdio))
+        conversation.process.ended.add_done_callback(lambda _: self._ended(conversation, stdio, whose.key))
         return conversation
 
-    def _ended(self, conversation: Conversation, stdio: Stdio) -> None:
+    def _ended(self, conversation: Conversation, stdio: Stdio, caller: tuple[str, str]) -> None:
         self._conversations.discard(conversation)
         if conversation.answered or conversation.stopped:
-            self._rests.pop(stdio.fingerprint, None)
+            self._rests.pop((stdio.fingerprint, caller), None)
             return
-        rest = self._rests.setdefault(stdio.fingerprint, _Rest())
+        if len(self._rests) >= _MOST_RESTS:
+            self._rests.clear()
+        rest = self._rests.setdefault((stdio.fingerprint, caller), _Rest())
         rest.until_s = self._monotonic_s() + rest.next_s
-        rest.next_s = min(rest.next_s * 2, _LONGEST_REST_S)
+        rest.next_s = min(max(_FIRST_REST_S, rest.next_s * 2), _LONGEST_REST_S)
 
     def _leave(self, session: Session) -> None:
         session.conversation.leave(session.party)

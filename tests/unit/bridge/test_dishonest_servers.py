@@ -12,7 +12,7 @@ from countersign.config import Limits
 from countersign.config.types import StdioLimits
 from tests.support.clients import Rpc, call, messages
 from tests.support.recorders import until
-from tests.unit.bridge.rig import Rig, running, scripted
+from tests.unit.bridge.rig import BOB, Rig, running, scripted
 
 SMALL = Limits(response_bytes=256 * 1024)
 SECRET = "sealing-" + "key"
@@ -125,9 +125,13 @@ async def test_a_program_that_cannot_be_run_is_an_error(command: tuple[str, ...]
 async def test_a_server_that_ends_at_once_is_left_alone_for_longer_each_time() -> None:
     now = [1_000.0]
     async with running(scripted("crash"), monotonic_s=lambda: now[0]) as rig:
-        waits = []
+        waits: list[int] = []
+        rpc = Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1)
+        assert (await rig.post(rpc)).status_code == 502
         for _ in range(4):
-            assert (await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))).status_code == 502
+            assert (await rig.post(rpc)).status_code == 502
+            # Nobody keeps others from a server.
+            assert (await rig.post(rpc, who=replace(BOB, subject=f"b{len(waits)}"))).status_code == 502
             refused = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))
             assert refused.status_code == 503
             waits.append(int(refused.headers["retry-after"]))

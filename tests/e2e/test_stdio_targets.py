@@ -1,0 +1,168 @@
+"""Targets that the gateway runs itself, through the real Envoy: judged, masked and recorded as any other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from mcp_types import TextContent
+
+from countersign.api.recorder.v1 import event_pb2
+from tests.support import stdio_server
+from tests.support.auditors import session_service
+from tests.support.clients import LEGACY, MODERN, MODES, Rpc, call, mcp_client, messages, post
+from tests.support.gateway import Gateway, Setup, Upstream
+from tests.support.in_turn import InTurn
+from tests.support.issuer import RunningIssuer, running_issuer
+from tests.support.recorders import until
+
+SERVER = [sys.executable, "-I", str(Path(stdio_server.__file__))]
+ANALYSTS: Mapping[str, object] = {"groups": ["analysts"], "targets": ["*"]}
+RULES: tuple[Mapping[str, object], ...] = (
+    {"name": "analysts", "allow": {**ANALYSTS, "tools": ["*"]}, "mask": ["pii"]},
+    {"name": "no flood", "deny": {"tools": ["flood"]}, "message": "Not that."},
+)
+
+
+@dataclass
+class Place:
+    """A gateway that runs one server for each session, the same shared, and one of the legacy era alone."""
+
+    gateway: Gateway
+    issuer: RunningIssuer
+
+    def url(self, target: str = "own") -> str:
+        return self.gateway.endpoint(target)
+
+    def token(self, target: str = "own", person: str = "alice", **claims: object) -> str:
+        return self.issuer.token(person, self.url(target), **claims)
+
+    def below(self) -> set[int]:
+        """The processes below the bridge."""
+        return {each.pid for each in self.gateway.part("bridge").children(recursive=True)}
+
+
+@pytest.fixture(scope="module")
+def place(in_turn: InTurn) -> Iterator[Place]:
+    open_tools = {"new_tools": "allow"}
+    targets = {
+        "own": Upstream({"command": SERVER, "env": {"LEVEL": "debug"}}, extra=open_tools),
+        "shared": Upstream({"command": SERVER, "processes": "shared"}, extra=open_tools),
+        "old": Upstream({"command": [*SERVER, "legacy"]}, extra=open_tools),
+    }
+    with running_issuer() as issuer:
+        yield Place(in_turn.take(Setup(issuer.url, targets, RULES)), issuer)
+
+
+async def said(place: Place, tool: str, target: str, mode: str, **arguments: object) -> str:
+    async with mcp_client(place.url(target), place.token(target), mode) as client:
+        result = await client.call_tool(tool, arguments)
+        content = result.content[0]
+        assert isinstance(content, TextContent)
+        return content.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("target", ["own", "shared", "old"])
+async def test_a_real_client_calls_a_tool_and_what_it_says_is_masked(place: Place, target: str, mode: str) -> None:
+    if (target, mode) == ("old", MODERN):
+        answer = await post(place.url(target), place.token(target), Rpc("server/discover"), era=MODERN)
+        assert answer.status_code == 404
+        assert messages(answer)[0]["error"] == {"code": -32601, "message": "Method not found"}
+        return
+    text = await said(place, "echo", target, mode, text="write to canary@" + "example.org")
+    assert text == "write to [EMAIL]"
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+async def test_progress_arrives_while_a_tool_runs(place: Place, mode: str) -> None:
+    heard: list[str | None] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async with mcp_client(place.url(), place.token(), mode) as client:
+        await client.call_tool("progress", {}, progress_callback=on_progress)
+    assert heard == ["step 0", "step 1", "step 2"]
+
+
+async def test_what_a_rule_denies_never_reaches_the_server(place: Place) -> None:
+    # It writes two million bytes, were it called.
+    answer = await post(place.url(), place.token(), call("flood"))
+    assert "Not that." in answer.text
+
+
+async def test_the_server_finds_nothing_of_the_gateways(place: Place) -> None:
+    found = json.loads(await said(place, "environment", "own", MODERN))
+    assert set(found) - {"LC_CTYPE"} <= {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "LEVEL"}
+    assert found["LEVEL"] == "debug"
+    bridge = place.gateway.part("bridge")
+    # Nor can it look: to other processes of its user, the bridge's memory and environment are closed.
+    status = Path(f"/proc/{bridge.pid}/environ").stat()
+    assert status.st_uid == 0
+
+
+async def test_two_callers_have_two_processes_and_neither_has_the_others_session(place: Place) -> None:
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    opened = await post(place.url(), place.token(), Rpc("initialize", params), era=LEGACY)
+    session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+    ours = await post(place.url(), place.token(), call("pid"), era=LEGACY, headers=session)
+    assert ours.status_code == 200
+    theirs = await post(place.url(), place.token(person="carol"), call("pid"), era=LEGACY, headers=session)
+    assert theirs.status_code == 404
+    assert await said(place, "pid", "own", LEGACY) != ours.text
+    assert await said(place, "pid", "shared", LEGACY) == await said(place, "pid", "shared", LEGACY)
+    async with httpx.AsyncClient() as http:
+        ended = await http.delete(place.url(), headers=session | {"authorization": f"Bearer {place.token()}"})
+    assert ended.is_success
+    over = await post(place.url(), place.token(), call("pid"), era=LEGACY, headers=session)
+    assert over.status_code == 404
+
+
+async def test_a_caller_who_names_another_caller_is_still_themselves(place: Place) -> None:
+    headers = {"x-countersign-principal": "forged", "x-countersign-session": "forged", "x-countersign-service": "x"}
+    answer = await post(place.url(), place.token(), call("echo", {"text": "me"}), headers=headers)
+    assert answer.status_code == 200
+    assert "me" in answer.text
+
+
+async def test_a_call_whose_server_dies_is_an_error_that_is_recorded(place: Place) -> None:
+    token = place.token()
+    answer = await post(place.url(), token, call("die", {}, "mortal"))
+    assert answer.status_code == 502
+    assert "error" in messages(answer)[0]
+    again = await post(place.url(), token, call("echo", {"text": "anew"}))
+    assert "anew" in again.text
+    auditor = place.issuer.token("carol", place.gateway.url)
+    async with session_service(place.gateway.url, auditor) as service:
+        found = [
+            event.event
+            for session in await service.list_sessions()
+            for event in await service.replay(session.session_id)
+        ]
+    died = [event for event in found if event.name == "die"]
+    assert [event.kind for event in died] == [event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_RESPONSE]
+
+
+async def test_a_killed_bridge_takes_its_servers_along_and_calls_fail_until_it_is_back(place: Place) -> None:
+    asking = asyncio.ensure_future(post(place.url(), place.token(), call("slow", {"mark": "none"})))
+    await until(lambda: len(place.below()) >= 2)
+    servers = place.below()
+    place.gateway.kill("bridge")
+    answer = await asking
+    assert answer.status_code in (502, 503)
+    await until(lambda: not any(psutil.pid_exists(pid) for pid in servers))
+
+    async def works() -> bool:
+        return (await post(place.url(), place.token(), call("echo", {"text": "back"}))).status_code == 200
+
+    async with asyncio.timeout(30):
+        while not await works():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.05)
