@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import httpx
 import psutil
 import pytest
 from mcp_types import TextContent
 
+from countersign.api.access.v1 import revocations_pb2
+from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
 from countersign.api.recorder.v1 import event_pb2
 from tests.support import stdio_server
 from tests.support.auditors import session_service
@@ -29,6 +32,7 @@ RULES: tuple[Mapping[str, object], ...] = (
     {"name": "analysts", "allow": {**ANALYSTS, "tools": ["*"]}, "mask": ["pii"]},
     {"name": "no flood", "deny": {"tools": ["flood"]}, "message": "Not that."},
 )
+OPERATORS = {"operators": {"groups": ["auditors"]}}
 
 
 @dataclass
@@ -44,6 +48,13 @@ class Place:
     def token(self, target: str = "own", person: str = "alice", **claims: object) -> str:
         return self.issuer.token(person, self.url(target), **claims)
 
+    async def recorded(self, tool: str) -> list[event_pb2.Event]:
+        """The events of all calls of this tool, in their order."""
+        async with session_service(self.gateway.url, self.issuer.token("carol", self.gateway.url)) as service:
+            sessions = await service.list_sessions()
+            found = [one.event for session in sessions for one in await service.replay(session.session_id)]
+        return [event for event in found if event.name == tool]
+
     def below(self) -> set[int]:
         """The processes below the bridge."""
         return {each.pid for each in self.gateway.part("bridge").children(recursive=True)}
@@ -58,7 +69,7 @@ def place(in_turn: InTurn) -> Iterator[Place]:
         "old": Upstream({"command": [*SERVER, "legacy"]}, extra=open_tools),
     }
     with running_issuer() as issuer:
-        yield Place(in_turn.take(Setup(issuer.url, targets, RULES)), issuer)
+        yield Place(in_turn.take(Setup(issuer.url, targets, RULES, extra=OPERATORS)), issuer)
 
 
 async def said(place: Place, tool: str, target: str, mode: str, **arguments: object) -> str:
@@ -140,15 +151,24 @@ async def test_a_call_whose_server_dies_is_an_error_that_is_recorded(place: Plac
     assert "error" in messages(answer)[0]
     again = await post(place.url(), token, call("echo", {"text": "anew"}))
     assert "anew" in again.text
-    auditor = place.issuer.token("carol", place.gateway.url)
-    async with session_service(place.gateway.url, auditor) as service:
-        found = [
-            event.event
-            for session in await service.list_sessions()
-            for event in await service.replay(session.session_id)
-        ]
-    died = [event for event in found if event.name == "die"]
+    died = await place.recorded("die")
     assert [event.kind for event in died] == [event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_RESPONSE]
+
+
+async def test_the_server_of_who_is_revoked_ends(place: Place) -> None:
+    before = place.below()
+    answer = await post(place.url(), place.token(sub="mallory"), call("echo", {"text": "in"}))
+    assert answer.status_code == 200
+    theirs = place.below() - before
+    assert len(theirs) >= 2
+    operator = (("authorization", f"Bearer {place.issuer.token('carol', place.gateway.url)}"),)
+    revocation = revocations_pb2.Revocation(
+        kind=revocations_pb2.REVOCATION_KIND_PRINCIPAL, issuer=place.issuer.url, value="mallory", reason="tried"
+    )
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{place.gateway.port}") as channel:
+        revoking = RevocationServiceStub(channel)
+        await revoking.Revoke(revocations_pb2.RevokeRequest(revocation=revocation), metadata=operator)
+    await until(lambda: not theirs & place.below())
 
 
 async def test_a_killed_bridge_takes_its_servers_along_and_calls_fail_until_it_is_back(place: Place) -> None:
@@ -159,6 +179,8 @@ async def test_a_killed_bridge_takes_its_servers_along_and_calls_fail_until_it_i
     answer = await asking
     assert answer.status_code in (502, 503)
     await until(lambda: not any(psutil.pid_exists(pid) for pid in servers))
+    kinds = [event.kind for event in await place.recorded("slow")]
+    assert kinds == [event_pb2.EVENT_KIND_REQUEST, event_pb2.EVENT_KIND_RESPONSE]
 
     async def works() -> bool:
         return (await post(place.url(), place.token(), call("echo", {"text": "back"}))).status_code == 200
