@@ -38,7 +38,7 @@ targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", binary: pass}}
 rules:
   - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query]}, mask: [pii]}
   - {name: risky, approve: {groups: [analysts], targets: [orders], tools: [wipe]}, by: {groups: [owners]}}
-masks: {pii: {detect: [email]}}
+masks: {pii: {detect: [email, credit_card]}}
 """
 JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain"
 
@@ -53,14 +53,18 @@ def rulebook(tmp_path_factory: pytest.TempPathFactory, rules_cache: Path) -> Rul
 class Bench:
     """An exchange between Envoy, which the test plays, and a sink that it controls."""
 
-    def __init__(self, rulebook: Rulebook, pins: FakePins | None = None) -> None:
+    def __init__(
+        self, rulebook: Rulebook, pins: FakePins | None = None, *, handles: MemoryHandles | None = None
+    ) -> None:
+        self.rulebook = rulebook
+        self.session_id = new_id()
         self.sink = Sink()
         self.version = rulebook.current.config.version
         self.budget = Budget(1_000_000)
         aside = Aside(from_bytes=100_000, at_once=1)
         now_us = 1_790_000_000_000_000
         self.pins = pins or FakePins()
-        self.handles = MemoryHandles()
+        self.handles = handles or MemoryHandles()
         self.exchange = Exchange(
             *(rulebook, self.sink, SEALER, self.pins, aside, self.budget, lambda: now_us, new_id, nobody_is),
             handles=self.handles,
@@ -82,7 +86,7 @@ class Bench:
         said: str = "",
     ) -> list[pb.ProcessingResponse]:
         calls = (HandedCall(id_json, method, "query"),)
-        handoff = Handoff(new_id(), new_id(), 0, "orders", era, ALICE, calls, ("pii",), self.version)
+        handoff = Handoff(self.session_id, new_id(), 0, "orders", era, ALICE, calls, ("pii",), self.version)
         handoff = replace(handoff, shown=telltales_of([shown], SEALER.mark_shown))
         message = pb.ProcessingRequest()
         for name, value in ((":status", str(status)), ("content-type", content_type), ("x-leak", MAIL), (HEADER, said)):
