@@ -19,7 +19,7 @@ from tests.matrix.steps import Door, Run, Saw, Step
 from tests.support.node import FOLDER, NODE
 
 LEGACY, AUTO, MODERN = "legacy", "auto", "2026-07-28"
-RUN_S = 100.0
+RUN_S = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,31 @@ def every_cell(peers: Mapping[str, Peer]) -> list[Cell]:
         for client in CLIENTS
         for mode in client.modes
         if peer.modern or mode != MODERN
+    ]
+
+
+IN_CI: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "official": {
+        "python": (AUTO, LEGACY),
+        "fastmcp": (AUTO,),
+        "sdk1": (LEGACY,),
+        "sdk2": (LEGACY, AUTO),
+        "inspector": (LEGACY,),
+    },
+    "fast": {"python": (AUTO,), "fastmcp": (LEGACY,), "sdk2": (MODERN,)},
+    "everything": {"python": (LEGACY,), "sdk1": (LEGACY,), "sdk2": (AUTO,)},
+    "filesystem": {"python": (AUTO,)},
+    "memory": {"sdk1": (LEGACY,)},
+    "git": {"fastmcp": (AUTO,)},
+    "time": {"sdk2": (AUTO,)},
+}
+"""The pairs that run with every change: each client, each server, each mode; the others take a minute of both cores."""
+
+
+def cells_in_ci() -> list[Cell]:
+    """The pairs of ``IN_CI``."""
+    return [
+        Cell(server, client, mode) for server, of in IN_CI.items() for client, modes in of.items() for mode in modes
     ]
 
 

@@ -19,6 +19,8 @@ _NEW_EACH_TIME = (
     (re.compile(r"\d{1,2}:\d\d:\d\d [AP]M"), "<time>"),
 )
 _DROPPED = frozenset({"cacheScope"})
+# Lines of a log that a server writes of its own affairs, whenever it comes to it.
+_OWN_AFFAIRS = re.compile(r"Roots updated: |Received (Uns|S)ubscribe Resource request")
 
 
 class Verdict(StrEnum):
@@ -69,16 +71,21 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A cell of the matrix."""
+    """A cell of the matrix. ``version`` is the protocol's that client and server agreed on, as the client tells."""
 
+    version: str
     verdicts: Mapping[str, Verdict]
-    differences: Sequence[Difference]
     unexplained: Sequence[Difference]
     reasons: frozenset[Reason]
 
 
 def compare(
-    client: str, server: str, steps: Sequence[Step], direct: Iterable[Saw], gateway: Iterable[Saw], known: Sequence[Reason]
+    client: str,
+    server: str,
+    steps: Sequence[Step],
+    direct: Iterable[Saw],
+    gateway: Iterable[Saw],
+    known: Sequence[Reason],
 ) -> Compared:
     """Compare what was seen step by step.
 
@@ -86,11 +93,11 @@ def compare(
         AssertionError: when nothing was seen directly: there would be nothing to compare.
     """
     sides = [{saw.step: saw.what for saw in side} for side in (direct, gateway)]
-    straight, through = sides
+    straight = sides[0]
     features = {"connect": "connect", "broke": "connect", **{step.name: step.feature for step in steps}}
     assert "connect" in straight, f"{client} does not reach {server} even directly: {straight}"
     assert len(straight) > 3, f"{client} does nothing with {server}: {straight}"
-    differences, unexplained, reasons = [], [], set()
+    unexplained, reasons = [], set()
     found: dict[str, Verdict] = {}
     for name in features:
         seen = [_settled(side[name]) if name in side else "nothing" for side in sides]
@@ -99,7 +106,6 @@ def compare(
         feature = features[name]
         if seen[0] != seen[1]:
             difference = Difference(client, server, name, *seen)
-            differences.append(difference)
             reason = next((each for each in known if each.explains(difference)), None)
             if reason is None:
                 unexplained.append(difference)
@@ -111,7 +117,7 @@ def compare(
         elif feature not in found and (feature == "errors" or _offered(straight.get(name))):
             found[feature] = Verdict.SAME
     verdicts = {feature: found.get(feature, Verdict.NOT_OFFERED) for feature in FEATURES}
-    return Compared(verdicts, differences, unexplained, frozenset(reasons))
+    return Compared(straight["connect"]["version"], verdicts, unexplained, frozenset(reasons))
 
 
 def _offered(what: Any) -> bool:
@@ -130,5 +136,11 @@ def _settled(what: Any) -> str:
 
 def _without(what: Any) -> Any:
     if isinstance(what, Mapping):
-        return {key: _without(value) for key, value in what.items() if key not in _DROPPED}
-    return [_without(each) for each in what] if isinstance(what, list) else what
+        kept = {key: _without(value) for key, value in what.items() if key not in _DROPPED}
+        # A kind of news of which nothing is left was not told.
+        return {key: value for key, value in kept.items() if not (key == "log" and value == [])}
+    return [_without(each) for each in what if not _of_its_own(each)] if isinstance(what, list) else what
+
+
+def _of_its_own(what: Any) -> bool:
+    return isinstance(what, Mapping) and "level" in what and bool(_OWN_AFFAIRS.match(str(what.get("data"))))

@@ -85,11 +85,12 @@ def _programs(folder: Path) -> Sequence[Peer]:
     def package(name: str) -> list[str]:
         return [node, str(_PACKAGES / f"server-{name}" / "dist" / "index.js")]
 
+    filesystem = Door(command=[*package("filesystem"), str(files)])
     git = Door(command=[str(_BIN / "mcp-server-git"), "--repository", str(repository)])
     time = Door(command=[str(_BIN / "mcp-server-time"), "--local-timezone", "UTC"])
     memory = Door(command=package("memory"), env={"MEMORY_FILE_PATH": str(folder / "memory.jsonl")})
     return [
-        Peer("filesystem", "filesystem", "filesystem", Door(command=[*package("filesystem"), str(files)]), False, str(files)),
+        Peer("filesystem", "filesystem", "filesystem", filesystem, False, str(files)),
         Peer("memory", "memory", "memory", memory),
         Peer("git", "git", "git", git, False, str(repository)),
         Peer("time", "time", "time", time),

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from tests.matrix.steps import Door, Run, Saw, Step
 
 WAIT_S = 20.0
-_ANSWER = {"colour": "blau", "count": 3, "name": "Ada", "title": "x"}
+_ANSWER: Mapping[str, str | int] = {"colour": "blau", "count": 3, "name": "Ada", "title": "x"}
 
 
 class Told:
@@ -50,14 +50,18 @@ class Told:
         taken, self.by_kind = self.by_kind, {}
         return taken
 
-    async def until(self, kind: str) -> None:
-        """Return once something of the kind was told.
+    async def until(self, kind: str, method: str) -> None:
+        """Return once such a notification was told.
 
         Raises:
-            TimeoutError: when nothing is.
+            TimeoutError: when none is.
         """
+
+        def heard() -> bool:
+            return any(each.get("method") == method for each in self.by_kind.get(kind, ()))
+
         async with asyncio.timeout(WAIT_S), self._news:
-            await self._news.wait_for(lambda: kind in self.by_kind)
+            await self._news.wait_for(heard)
 
 
 def plain(value: object) -> Any:
@@ -73,26 +77,26 @@ class Answers:
     def __init__(self, told: Told) -> None:
         self._told = told
 
-    async def sampling(self, _: object, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
+    async def sampling(self, context: object, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
         """A model that always says the same."""
         await self._told.hear("sampling", plain(params))
         content = types.TextContent(type="text", text="Schlüssel öffnen Türen.")
         return types.CreateMessageResult(role="assistant", content=content, model="none", stop_reason="endTurn")
 
-    async def elicitation(self, _: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+    async def elicitation(self, context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
         """A person who agrees."""
         await self._told.hear("elicitation", plain(params))
-        asked = params.requested_schema.get("properties", {}) if isinstance(params, types.ElicitRequestFormParams) else {}
+        schema: Mapping[str, Any] = getattr(params, "requested_schema", {})
+        asked = schema.get("properties", {})
         return types.ElicitResult(action="accept", content={key: _ANSWER[key] for key in asked if key in _ANSWER})
 
-    async def roots(self, _: object) -> types.ListRootsResult:
+    async def roots(self, context: object) -> types.ListRootsResult:
         """Two folders."""
         return types.ListRootsResult(roots=[types.Root(uri="file:///srv/a", name="a"), types.Root(uri="file:///srv/b")])  # type: ignore[arg-type]
 
     async def logging(self, params: types.LoggingMessageNotificationParams) -> None:
-        """A line of a server's log, unless it tells of the server's own affairs, whenever it likes."""
-        if params.logger != "everything-server":
-            await self._told.hear("log", plain(params))
+        """A line of a server's log."""
+        await self._told.hear("log", plain(params))
 
     async def message(self, message: IncomingMessage) -> None:
         """Whatever else a server tells."""
@@ -202,11 +206,17 @@ async def fastmcp(run: Run, answers: Answers) -> AsyncIterator[Connected]:
     door = run.door
     transport: Any
     if door.url is None:
-        transport = StdioTransport(door.command[0], [*door.command[1:]], env={**os.environ, **door.env}, keep_alive=False)
+        command, *rest = door.command
+        transport = StdioTransport(command, rest, env={**os.environ, **door.env}, keep_alive=False)
     else:
         transport = StreamableHttpTransport(door.url, headers=_headers(door), httpx_client_factory=_http)
-    client: Any = FastmcpClient(transport, mode=run.mode, timeout=WAIT_S, message_handler=answers.message, log_handler=answers.logging)
-    client._session_kwargs |= {"logging_callback": answers.logging}
+    client: Any = FastmcpClient(
+        transport,
+        mode=run.mode,
+        timeout=WAIT_S,
+        message_handler=answers.message,
+        log_handler=answers.logging,
+    )
 
     async def sampling(_: object, params: types.CreateMessageRequestParams, context: object) -> Any:
         return await answers.sampling(context, params)
@@ -244,9 +254,11 @@ async def _watch(answer: httpx2.Response) -> None:
         _SESSION.get().append(session)
 
 
-def _http(headers: dict[str, str] | None = None, **options: Any) -> httpx2.AsyncClient:
-    options.setdefault("timeout", WAIT_S)
-    return httpx2.AsyncClient(headers=headers, event_hooks={"response": [_watch]}, **options)
+def _http(
+    headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+) -> httpx2.AsyncClient:
+    clock = httpx2.Timeout(WAIT_S) if timeout is None else timeout
+    return httpx2.AsyncClient(headers=headers, event_hooks={"response": [_watch]}, timeout=clock, auth=auth)
 
 
 async def _after(door: Door, session: str, version: str) -> int:
@@ -381,7 +393,7 @@ async def _cancel(client: Connected, step: Step, told: Told) -> Any:
 async def _subscribe(client: Connected, step: Step, told: Told) -> Any:
     uri, tool, arguments = step.settings["uri"], step.settings["tool"], step.settings["arguments"]
     session = client.session
-    if session.protocol_version >= "2026":
+    if (session.protocol_version or "") >= "2026":
         heard = []
         async with listen(session, tools_list_changed=True, resource_subscriptions=[uri]) as stream:
             honored = plain(stream.honored)
@@ -394,9 +406,7 @@ async def _subscribe(client: Connected, step: Step, told: Told) -> Any:
         return {"honored": honored, "called": result, "heard": sorted(heard)}
     await session.subscribe_resource(uri)
     result = plain(await client.call(tool, arguments))
-    async with asyncio.timeout(WAIT_S):
-        while not any(each.get("method") == "notifications/resources/updated" for each in told.by_kind.get("notice", [])):
-            await asyncio.sleep(0.02)
+    await told.until("notice", "notifications/resources/updated")
     await session.unsubscribe_resource(uri)
     return {"called": result, "heard": sorted(repr(each) for each in told.take().get("notice", []))}
 

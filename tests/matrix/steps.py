@@ -117,13 +117,13 @@ def level(to: str) -> Step:
 
 
 def cancel(tool: str, arguments: Mapping[str, Any], proof: str) -> Step:
-    """Call a tool, take the call back once it tells of progress, and see by ``proof`` (same arguments) that it ended."""
+    """Call a tool, take the call back once it tells of progress; see by ``proof`` (same arguments) that it ended."""
     settings = {"tool": tool, "arguments": dict(arguments), "proof": proof}
     return Step(f"cancel {tool}", "cancellation", "cancel", settings)
 
 
 def subscribe(uri: str, tool: str, arguments: Mapping[str, Any] | None = None) -> Step:
-    """Subscribe to a resource and to lists, have ``tool`` change them, and wait until the resource's update was heard."""
+    """Subscribe to a resource and to lists, have ``tool`` change them, and wait until the update was heard."""
     settings = {"uri": uri, "tool": tool, "arguments": dict(arguments or {})}
     return Step(f"subscribe {uri}", "subscriptions", "subscribe", settings)
 

@@ -103,7 +103,7 @@ def _streams(server: FastMCP[Any]) -> None:
     @server.tool()
     async def counts(ctx: Context, to: int) -> str:
         for at in range(1, to + 1):
-            await ctx.report_progress(at, to, f"step {at} – läuft")
+            await ctx.report_progress(at, to, f"step {at} läuft: 名")
             await ctx.info(f"at {at}")
         return f"counted to {to}"
 

@@ -6,7 +6,7 @@ from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp_types import JSONRPCMessage
 from pydantic import BaseModel
 
-LETTER = "Grüße aus dem Archiv: 名前, שלום, 🗝️ and 𝔘nicode."
+LETTER = "Grüße aus dem Archiv: 名前, שלום, 🗝️ and 🄰 more."
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63600000000200"
     "01e221bc330000000049454e44ae426082"

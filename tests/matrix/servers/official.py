@@ -35,7 +35,9 @@ from tests.matrix.servers.kept import LETTER, PICTURE, Asked, Ended, Events, Led
 
 def app() -> Starlette:
     """The server as an application; its endpoint is ``/mcp``."""
-    server = MCPServer("official", log_level="CRITICAL", title="The official SDK's", instructions="Ask for the ledger.", version="7")
+    server = MCPServer(
+        "official", log_level="CRITICAL", title="The official SDK's", instructions="Ask for the ledger.", version="7"
+    )
     _tools(server)
     _asking(server)
     _streams(server)
@@ -48,7 +50,7 @@ def app() -> Starlette:
 
 class _Sessions(StreamableHTTPSessionManager):
     @property
-    def event_store(self) -> EventStore:  # type: ignore[override]
+    def event_store(self) -> EventStore:
         return Events()
 
     @event_store.setter
@@ -124,7 +126,7 @@ def _streams(server: MCPServer[object]) -> None:
     @server.tool()
     async def counts(ctx: Context, to: int) -> str:
         for at in range(1, to + 1):
-            await ctx.report_progress(at, to, f"step {at} – läuft")
+            await ctx.report_progress(at, to, f"step {at} läuft: 名")
             await ctx.info(f"at {at}")
         return f"counted to {to}"
 
@@ -175,9 +177,11 @@ def _contents(server: MCPServer[object]) -> None:
     def greet(name: str, tone: str = "warm") -> str:
         return f"Greet {name} in a {tone} tone: {LETTER}"
 
-    @server.completion()
+    @server.completion()  # type: ignore[no-untyped-call,untyped-decorator]
     async def complete(
-        ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
     ) -> Completion:
         kept = ["warm", "wary", "cold"] if isinstance(ref, PromptReference) else ["1", "12", "2"]
         values = [each for each in kept if each.startswith(argument.value)]

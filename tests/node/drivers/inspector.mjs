@@ -31,7 +31,8 @@ for (const { name, door, steps } of JSON.parse(text)) {
   const write = (step, what) => print(JSON.stringify({ run: name, step, what }) + "\n");
   write("connect", { version: "the Inspector does not tell" });
   for (const step of steps) {
-    if (ARGUMENTS[step.do] === undefined) continue;
+    // It shows no notifications.
+    if (ARGUMENTS[step.do] === undefined || ["progress", "logging"].includes(step.feature)) continue;
     const target = door.url ? [door.url, "--transport", "http"] : door.command;
     const headers = door.token ? ["--header", `Authorization: Bearer ${door.token}`] : [];
     Object.assign(process.env, door.env);

@@ -20,8 +20,12 @@ const capabilities = { elicitation: { form: {} }, sampling: {}, roots: { listCha
 await drive({
   client: () => new Client({ name: "driver", version: "1" }, { capabilities }),
   http: (url, options) => new StreamableHTTPClientTransport(url, options),
-  stdio: (options) => new StdioClientTransport(options),
-  version: (_, transport) => transport.protocolVersion ?? "legacy",
+  stdio: (options) => {
+    const transport = new StdioClientTransport(options);
+    transport.setProtocolVersion = (version) => (transport.protocolVersion = version);
+    return transport;
+  },
+  version: (_, transport) => transport.protocolVersion,
   isModern: () => false,
   answer: (client, method, give) => client.setRequestHandler(SCHEMAS[method], async ({ params }) => give(params)),
   call: (client, params, options) => client.callTool(params, CallToolResultSchema, options),

@@ -1,0 +1,63 @@
+"""Real clients of real servers notice nothing of the gateway; docs/compatibility.md says what was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from tests.matrix import table
+from tests.matrix.behind import setup
+from tests.matrix.cells import CLIENTS, Cell, cells_in_ci, every_cell, run_cells
+from tests.matrix.comparing import Compared
+from tests.matrix.peers import Peer, running_peers
+from tests.matrix.reasons import REASONS
+from tests.matrix.steps import Door
+from tests.support.in_turn import InTurn
+from tests.support.issuer import running_issuer
+
+CELLS = cells_in_ci()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run of the pairs found."""
+
+    peers: Mapping[str, Peer]
+    cells: Mapping[Cell, Compared]
+    told: table.Marks
+
+
+@pytest.fixture(scope="module")
+def found(in_turn: InTurn) -> Iterator[Found]:
+    with running_issuer() as issuer, running_peers() as peers:
+        gateway = in_turn.take(setup(issuer.url, peers))
+
+        def through(server: str) -> Door:
+            endpoint = gateway.endpoint(server)
+            return Door(url=endpoint, token=issuer.token("alice", endpoint))
+
+        cells = run_cells(CELLS, peers, through, REASONS)
+        yield Found(peers, cells, table.read(table.DOCUMENT.read_text("utf-8"), peers))
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_a_client_sees_through_the_gateway_what_it_sees_without_it(found: Found, cell: Cell) -> None:
+    differences = found.cells[cell].unexplained
+    assert not differences, "\n".join(map(str, differences))
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_the_documented_table_is_what_the_run_found(found: Found, cell: Cell) -> None:
+    assert table.marks(found.cells)[cell] == found.told[cell], "run `make matrix`"
+
+
+def test_the_documented_table_has_every_pair(found: Found) -> None:
+    assert set(found.told) == set(every_cell(found.peers))
+
+
+def test_every_client_and_server_is_tried_each_time(found: Found) -> None:
+    assert {cell.client for cell in CELLS} == {client.name for client in CLIENTS}
+    assert {cell.server for cell in CELLS} == set(found.peers)
+    assert {(cell.client, cell.mode) for cell in CELLS} >= {(client.name, client.modes[0]) for client in CLIENTS}

@@ -1,0 +1,51 @@
+"""``make matrix``: all cells, and docs/compatibility.md anew. Ends with 1 when something differs unexplained."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.matrix import table
+from tests.matrix.behind import setup
+from tests.matrix.cells import every_cell, run_cells
+from tests.matrix.peers import running_peers
+from tests.matrix.reasons import REASONS
+from tests.matrix.steps import Door
+from tests.support.gateway import running_gateway
+from tests.support.issuer import running_issuer
+
+
+def main() -> int:
+    """Run it."""
+    options = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
+    options.add_argument("--server", action="append", help="only cells with this server; nothing is written then")
+    options.add_argument("--client", action="append", help="only cells of this client; nothing is written then")
+    chosen = options.parse_args()
+    with running_issuer() as issuer, running_peers() as peers, running_gateway(setup(issuer.url, peers)) as gateway:
+
+        def through(server: str) -> Door:
+            endpoint = gateway.endpoint(server)
+            return Door(url=endpoint, token=issuer.token("alice", endpoint))
+
+        cells = [
+            cell
+            for cell in every_cell(peers)
+            if cell.server in (chosen.server or peers) and cell.client in (chosen.client or (cell.client,))
+        ]
+        found = run_cells(cells, peers, through, REASONS)
+    unexplained = [difference for each in found.values() for difference in each.unexplained]
+    for difference in unexplained:
+        print(difference)
+    if not (chosen.server or chosen.client):
+        used = {reason for each in found.values() for reason in each.reasons}
+        idle = [reason for reason in REASONS if reason not in used]
+        print(*(f"explains nothing any more: {reason}" for reason in idle), sep="\n")
+        written = table.replaced(table.DOCUMENT.read_text("utf-8"), table.write(found, peers))
+        table.DOCUMENT.write_text(written, "utf-8")
+        unexplained += [None] * len(idle)  # type: ignore[list-item]
+    print(f"{len(found)} pairs, {len(unexplained)} without an explanation")
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
