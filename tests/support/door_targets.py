@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastmcp import Context, FastMCP
-from mcp_types import ResourceLink, TextContent
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult, ResourceLink, TextContent
 
 from countersign.demo.serving import AsgiApp, Message, ThreadedServer
+from tests.support.targets import JSON_TYPE, SSE_TYPE, Exchange, Received, event
 
 MODERN_VERSION = "2026-07-28"
 
 
 @dataclass
 class Seen:
-    """What reached a target: its requests' methods, with their headers; and what its slow tool saw."""
+    """What reached a target: its requests' methods (those of a verb alone by that), with their headers.
+
+    ``started`` and ``cancelled`` are the keys of calls of its slow tool.
+    """
 
     methods: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -37,9 +41,9 @@ def server(name: str, seen: Seen) -> FastMCP[Any]:
         return f"{name} {text}".strip()
 
     @app.tool
-    def exact(number: float, big: int) -> str:
+    def exact(big: int) -> str:
         """Say what came."""
-        return f"{number!r} {big}"
+        return f"{big}"
 
     @app.tool
     def links() -> list[ResourceLink | TextContent]:
@@ -61,16 +65,34 @@ def server(name: str, seen: Seen) -> FastMCP[Any]:
 
     @app.tool
     async def steps(ctx: Context) -> str:
-        """Report progress and log."""
+        """Report progress."""
         await ctx.report_progress(1, 2, f"{name} half")
-        await ctx.info(f"{name} logs")
         return f"{name} done"
 
     @app.tool
-    async def asks(ctx: Context) -> str:
+    async def asks(ctx: Context) -> str | InputRequiredResult:
         """Ask the person behind the client."""
-        answer = await ctx.elicit(f"{name} asks", response_type=str)
-        return f"{name} got {getattr(answer, 'data', answer)}"
+        if ctx.request_context is None or ctx.request_context.protocol_version != MODERN_VERSION:
+            answer = await ctx.elicit(f"{name} asks", response_type=str)
+            return f"{name} got {getattr(answer, 'data', answer)}"
+        if ctx.input_responses is None:
+            schema = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
+            params = ElicitRequestFormParams(message=f"{name} asks", requested_schema=schema)
+            return InputRequiredResult(input_requests={"one": ElicitRequest(params=params)}, request_state=f"{name}-1")
+        answered = ctx.input_responses["one"].model_dump()
+        return f"{name} got {answered['content']['value']}"
+
+    @app.tool
+    async def again(ctx: Context) -> str | InputRequiredResult:
+        """Have the client come back, without asking anything."""
+        if ctx.request_state is None:
+            return InputRequiredResult(request_state=f"{name}-2")
+        return f"{name} had {ctx.request_state} back"
+
+    @app.tool
+    def forbidden() -> str:
+        """Nobody may call it."""
+        return name
 
     @app.prompt
     def greet(who: str) -> str:
@@ -105,7 +127,7 @@ def only(app: AsgiApp, era: str, seen: Seen) -> AsgiApp:
             if not message.get("more_body"):
                 break
         said = json.loads(body) if body else {}
-        seen.methods.append(said.get("method", "response" if body else scope["method"]))
+        seen.methods.append(str(said.get("method", "response" if body else scope["method"])))
         seen.headers.append(headers)
         modern = headers.get("mcp-protocol-version") == MODERN_VERSION
         if (era == "legacy" and modern) or (era == "modern" and not modern):
@@ -138,3 +160,73 @@ def running_server(name: str, era: str = "both") -> Iterator[tuple[ThreadedServe
     app = server(name, seen).http_app(host_origin_protection=False)
     with ThreadedServer(only(app, era, seen)) as running:
         yield running, seen
+
+
+class Talker:
+    """A scripted server of one era that says by itself what a test has it say, and lists its tools two a page."""
+
+    def __init__(self, era: str) -> None:
+        self._modern = era == "modern"
+        self._said: asyncio.Queue[Mapping[str, object]] = asyncio.Queue()
+        self.listening = 0
+        self.subscribed: list[object] = []
+
+    def say(self, method: str, **params: object) -> None:
+        """Send a notification to whoever listens."""
+        self._said.put_nowait({"jsonrpc": "2.0", "method": method, "params": params})
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Be the script."""
+        request = exchange.request
+        modern = request.header("mcp-protocol-version") == MODERN_VERSION
+        if request.verb != "POST":
+            await (self._stream(exchange) if request.verb == "GET" else exchange.head(200, length=0))
+        elif modern != self._modern:
+            await _says(exchange, {"error": {"code": -32022 if self._modern else -32600, "message": "no"}}, 400)
+        elif request.method == "subscriptions/listen":
+            self.subscribed.append(request.message()["params"]["notifications"])  # type: ignore[index]
+            await self._stream(exchange)
+        elif request.rpc_id is None:
+            await exchange.head(202, length=0)
+        else:
+            await _says(exchange, {"result": self._result(request)}, mcp_session_id="talks")
+
+    def _result(self, request: Received) -> Mapping[str, object]:
+        cacheable = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if self._modern else {}
+        params = request.message().get("params")
+        params = params if isinstance(params, dict) else {}
+        if request.method == "initialize":
+            info = {"name": "talker", "version": "1"}
+            return {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info}
+        if request.method == "server/discover":
+            return {"supportedVersions": [MODERN_VERSION], "capabilities": {}, **cacheable}
+        if request.method == "tools/list":
+            page = int(params.get("cursor", "0"))
+            tools = [{"name": f"t{page}{each}", "inputSchema": {"type": "object"}} for each in "ab"]
+            following = {"nextCursor": str(page + 1)} if page < 2 else {}
+            return {"tools": tools, **following, **cacheable}
+        if request.method == "resources/subscribe":
+            self.subscribed.append(params.get("uri"))
+        return {}
+
+    async def _stream(self, exchange: Exchange) -> None:
+        await exchange.head(content_type=SSE_TYPE)
+        self.listening += 1
+        gone = asyncio.ensure_future(exchange.reader.read(1))
+        try:
+            while True:
+                saying = asyncio.ensure_future(self._said.get())
+                await asyncio.wait({gone, saying}, return_when=asyncio.FIRST_COMPLETED)
+                if not saying.done():
+                    saying.cancel()
+                    exchange.writer.close()
+                    return
+                await exchange.body(event(saying.result(), event_id="7"))
+        finally:
+            self.listening -= 1
+
+
+async def _says(exchange: Exchange, content: Mapping[str, object], status: int = 200, **headers: str) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": exchange.request.rpc_id, **content}).encode()
+    await exchange.head(status, length=len(body), content_type=JSON_TYPE, **headers)
+    await exchange.body(body)

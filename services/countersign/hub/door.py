@@ -16,7 +16,7 @@ from countersign.hub.listing import LISTS, Listing
 from countersign.hub.names import SEPARATOR, NotNamed, split_handle
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event, refusal, whole
 from countersign.hub.peers import Owner, Peers, Refused, Way
-from countersign.hub.relay import Relay
+from countersign.hub.relay import TELL_S, Relay
 from countersign.hub.sessions import NoSession, Sessions
 from countersign.hub.streams import Streams, Wanted, wanted
 from countersign.hub.wording import ABOUT_ONE, id_text, replaced, target_of, text_at, value_at
@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 
 _METHOD_NOT_FOUND = -32601
 _TTL_MS = 60_000
-TELL_S = 5.0
-"""How long targets are waited for where there is nothing to be had of them."""
 _INSTRUCTIONS = (
     "Several servers behind one door. Tools and prompts are named SERVER" + SEPARATOR + "NAME, and URIs of resources "
     "SERVER+URI: use the names as they are listed."
@@ -144,7 +142,9 @@ class Door:
         target = self._config().targets.get(name)
         if target is None:
             raise NotNamed("there is no such target")
-        async for item in self._relay.relay(caller, owner, asked, target, About(name, own, path)):
+        # Whoever may nothing there is denied this very call, and not what would come before it.
+        admitted = target in self._usable(caller)
+        async for item in self._relay.relay(caller, owner, asked, target, About(name, own, path), admitted=admitted):
             yield item
 
     async def _here(self, caller: Caller, owner: Owner, asked: Asked) -> Reply:

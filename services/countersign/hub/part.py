@@ -64,7 +64,7 @@ class HubPart:
         self._inside = Inside(inner, token)
         sealer = Sealer(key)
         peers = Peers(self._inside, config, time.monotonic)
-        relay = Relay(self._inside, peers, config)
+        self._relay = relay = Relay(self._inside, peers, config)
         door = Door(
             config,
             Usable(config),
@@ -109,4 +109,5 @@ class HubPart:
         if self._task is not None:
             await asyncio.wait({self._task})
         self._listener.close()
+        await self._relay.close()
         await self._inside.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
 
 from countersign.config import GatewayConfig, Target
 from countersign.hub.answered import Terms, told
@@ -17,10 +17,13 @@ from countersign.hub.peers import Owner, Peers, Waiting, Way
 from countersign.hub.wording import id_text, read, text_at, value_at
 from countersign.jsontext import Document, JsonRefused
 from countersign.mcp import DENIED, Era, Failure
+from countersign.mcp.eras import MODERN_VERSION
 from countersign.mcp.replies import error_json, error_result, result_json
 
 MOST_ROUNDS = 10
 """How often a request is made again for a legacy caller, whose target asks for nothing but that (MCP 2026-07-28)."""
+TELL_S = 5.0
+"""How long targets are waited for where there is nothing to be had of them."""
 OF_REQUESTS, OF_STREAMS = "p", "g"
 """What ids of events begin with: of the answer to a request, and of a stream of the target's own."""
 _ASKS = (
@@ -37,16 +40,22 @@ class Relay:
         self._inside = inside
         self._peers = peers
         self._config = config
+        self._telling: set[asyncio.Future[None]] = set()
 
-    async def relay(self, caller: Caller, owner: Owner, asked: Asked, target: Target, about: About) -> Outgoing:
+    async def relay(
+        self, caller: Caller, owner: Owner, asked: Asked, target: Target, about: About, *, admitted: bool
+    ) -> Outgoing:
         """Make the request. When this ends early, the request ends inside, too.
 
-        Raises ``Away``, ``Refused`` before its first item.
+        Of a caller that is not ``admitted`` at the target it is sent as it came, to be denied by its own name, and no
+        session is opened for it. Raises ``Away``, ``Refused`` before its first item.
         """
         owner.waiting[asked.id_json] = Waiting(target.name, asyncio.current_task())
+        way = Way(asked.era, MODERN_VERSION if asked.era is Era.MODERN else owner.version)
         try:
             for last in (False, True):
-                way = await self._peers.way(caller, owner, target, asked.era)
+                if admitted:
+                    way = await self._peers.way(caller, owner, target, asked.era)
                 if asked.era is Era.LEGACY and way.era is Era.MODERN:
                     async for item in self._rounds(caller, asked, about, way):
                         yield item
@@ -58,8 +67,30 @@ class Relay:
                         return
                 # The target forgot the session, so it did nothing: it is asked again, in another.
                 self._peers.forget(owner, target, way)
+        except (asyncio.CancelledError, GeneratorExit):
+            if asked.era is Era.MODERN and way.era is Era.LEGACY:
+                # Its caller cancels by hanging up; its target has to be told.
+                self._later(self._cancel(caller, target, way, asked.id_json))
+            raise
         finally:
             owner.waiting.pop(asked.id_json, None)
+
+    async def close(self) -> None:
+        """Let targets be told what is still to be told them."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=TELL_S)
+
+    async def _cancel(self, caller: Caller, target: Target, way: Way, id_json: str) -> None:
+        params = f'{{"requestId":{id_json},"reason":"the caller hung up"}}'
+        body = f'{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}'
+        with suppress(Away, TimeoutError):
+            async with asyncio.timeout(TELL_S):
+                await self._peers.tell(caller, target, way, body.encode())
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def _sent(
         self, caller: Caller, asked: Asked, about: About, way: Way, *, id_json: str = "", state: str = ""

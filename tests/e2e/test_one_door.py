@@ -1,0 +1,534 @@
+"""One door for all targets: what it offers, to whom, and that every call through it is judged as its target's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+import httpx
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult, ResourceLink, TextContent, TextResourceContents
+
+from countersign.api.access.v1 import revocations_pb2
+from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
+from countersign.api.recorder.v1 import event_pb2
+from tests.fault.rig import eventually
+from tests.support.auditors import session_service
+from tests.support.biting import Revoker
+from tests.support.clients import AUTO, LEGACY, MODERN, Rpc, call, mcp_client, messages, post
+from tests.support.door_targets import Seen, Talker, running_server
+from tests.support.gateway import Gateway, Setup, Upstream, free_port
+from tests.support.in_turn import InTurn
+from tests.support.issuer import RunningIssuer, running_issuer
+from tests.support.recorders import until
+from tests.support.targets import scripted_target
+
+MODES = (AUTO, LEGACY, MODERN)
+TARGETS = ("old", "new", "both")
+TOOLS = ("where", "exact", "links", "slow", "steps", "asks", "again")
+RULES = (
+    {"name": "analysts use all", "allow": {"groups": ["analysts"], "targets": ["*"]}, "mask": ["pii"]},
+    {"name": "support asks new", "allow": {"groups": ["support"], "targets": ["new"], "tools": ["where"]}},
+    {"name": "nobody", "deny": {"targets": ["*"], "tools": ["forbidden"]}, "message": "Not that."},
+)
+OPERATORS = {"operators": {"groups": ["operators"]}}
+INITIALIZE = Rpc(
+    "initialize",
+    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+)
+
+
+@dataclass
+class Place:
+    """A gateway with the door open, before servers of each era.
+
+    Two others (``told`` and ``heard`` are their ports) are down unless a test starts them.
+    """
+
+    gateway: Gateway
+    issuer: RunningIssuer
+    seen: dict[str, Seen]
+    told: int
+    heard: int
+
+    def token(self, person: str = "alice") -> str:
+        """A token for the door; who is not known otherwise is an analyst."""
+        if person in ("alice", "bob"):
+            return self.issuer.token(person, self.gateway.door)
+        return self.issuer.token("alice", self.gateway.door, sub=person)
+
+    @asynccontextmanager
+    async def revoker(self) -> AsyncIterator[Revoker]:
+        token = self.issuer.token("alice", self.gateway.url, sub="olga", groups=["operators"])
+        async with grpc.aio.insecure_channel(urlsplit(self.gateway.url).netloc) as channel:
+            yield Revoker(RevocationServiceStub(channel), token, self.issuer.url)
+
+    async def ask(self, rpc: Rpc, person: str = "alice", era: str = MODERN, **headers: str) -> httpx.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await post(self.gateway.door, self.token(person), rpc, era=era, headers=sent)
+
+    async def session(self, person: str = "alice") -> str:
+        """The id of a new legacy session at the door."""
+        return str((await self.ask(INITIALIZE, person, LEGACY)).headers["mcp-session-id"])
+
+    async def events(self) -> list[event_pb2.Event]:
+        """All requests of this file's callers that are on record, oldest first."""
+        found = []
+        async with session_service(self.gateway.url, self.issuer.token("carol", self.gateway.url)) as service:
+            for session in await service.list_sessions():
+                found += await service.replay(session.session_id)
+        found.sort(key=lambda one: one.index)
+        events = [one.event for one in found if one.event.kind == event_pb2.EVENT_KIND_REQUEST]
+        # To read the record is on record, too.
+        return [event for event in events if event.principal.issuer == self.issuer.url and event.target in self.known]
+
+    @property
+    def known(self) -> set[str]:
+        return {"mcp", *self.gateway.setup.targets}
+
+
+@pytest.fixture(scope="module")
+def place(in_turn: InTurn) -> Iterator[Place]:
+    with (
+        running_issuer() as issuer,
+        running_server("old", "legacy") as (old, old_seen),
+        running_server("new", "modern") as (new, new_seen),
+        running_server("both") as (both, both_seen),
+    ):
+        extra = {"new_tools": "allow"}
+        told, heard = free_port(), free_port()
+        targets = {
+            "old": Upstream(f"{old.url}/mcp", extra=extra),
+            "new": Upstream(f"{new.url}/mcp", extra=extra),
+            "both": Upstream(f"{both.url}/mcp", extra=extra),
+            "told": Upstream(f"http://127.0.0.1:{told}/mcp", extra=extra),
+            "heard": Upstream(f"http://127.0.0.1:{heard}/mcp", extra=extra),
+        }
+        gateway = in_turn.take(Setup(issuer.url, targets, RULES, extra=OPERATORS, hub=True))
+        yield Place(gateway, issuer, {"old": old_seen, "new": new_seen, "both": both_seen}, told, heard)
+
+
+def text(result: Any) -> str:
+    """What a tool said."""
+    (block,) = [each for each in result.content if isinstance(each, TextContent)]
+    return block.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_every_client_finds_and_uses_what_servers_of_either_era_offer(place: Place, mode: str) -> None:
+    async with mcp_client(place.gateway.door, place.token(), mode) as client:
+        tools = await client.list_tools()
+        tool_names = {tool.name for tool in tools.tools}
+        assert tool_names == {f"{target}__{tool}" for target in TARGETS for tool in TOOLS}
+        assert tools.meta is not None
+        assert tools.meta["countersign/leftOut"] == dict.fromkeys(("told", "heard"), "it does not answer")
+        assert {prompt.name for prompt in (await client.list_prompts()).prompts} == {
+            f"{each}__greet" for each in TARGETS
+        }
+        resources = (await client.list_resources()).resources
+        assert {str(each.uri) for each in resources} == {f"{each}+file:///{each}/notes" for each in TARGETS}
+        templates = (await client.list_resource_templates()).resource_templates
+        assert {each.uri_template for each in templates} == {f"{each}+data://{each}/{{key}}" for each in TARGETS}
+        for target in TARGETS:
+            assert text(await client.call_tool(f"{target}__where", {"text": "it is"})) == f"{target} it is"
+            links = await client.call_tool(f"{target}__links", {})
+            (link, _) = links.content
+            assert isinstance(link, ResourceLink)
+            assert link.uri == f"{target}+file:///{target}/notes"
+            prompt = await client.get_prompt(f"{target}__greet", {"who": "you"})
+            assert text(SimpleNamespace(content=[prompt.messages[0].content])) == f"{target} greets you"
+            for uri, said in ((f"file:///{target}/notes", "notes of"), (f"data://{target}/key", "key of")):
+                (read,) = (await client.read_resource(f"{target}+{uri}")).contents
+                assert isinstance(read, TextResourceContents)
+                assert (str(read.uri), read.text) == (f"{target}+{uri}", f"{said} {target}")
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+async def test_progress_and_logs_come_while_a_call_runs(place: Place, mode: str) -> None:
+    said: list[object] = []
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        said.append(message)
+
+    async with mcp_client(place.gateway.door, place.token(), mode) as client:
+        for target in TARGETS:
+            assert text(await client.call_tool(f"{target}__steps", {}, progress_callback=heard)) == f"{target} done"
+    assert said == [f"{target} half" for target in TARGETS]
+
+
+@pytest.mark.parametrize(("mode", "target"), [(LEGACY, "old"), (LEGACY, "both"), (MODERN, "new"), (MODERN, "both")])
+async def test_a_target_asks_the_person_behind_a_client(place: Place, mode: str, target: str) -> None:
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        return ElicitResult(action="accept", content={"value": f"yes to {params.message}"})
+
+    headers = {"authorization": f"Bearer {place.token()}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(
+            streamable_http_client(place.gateway.door, http_client=http), mode=mode, elicitation_callback=answer
+        ) as client,
+    ):
+        said = text(await client.call_tool(f"{target}__asks", {}))
+    assert said == f"{target} got yes to {target} asks"
+
+
+async def test_a_legacy_client_uses_modern_targets_as_far_as_its_version_goes(place: Place) -> None:
+    async with mcp_client(place.gateway.door, place.token(), LEGACY) as client:
+        assert text(await client.call_tool("new__again", {})) == "new had new-2 back"
+        result = await client.call_tool("new__asks", {})
+    assert result.is_error
+    assert "cannot give through the one door" in text(result)
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_numbers_and_ids_go_through_as_they_were_written(place: Place, era: str) -> None:
+    session = {"mcp_session_id": await place.session()} if era == LEGACY else {}
+    for target in TARGETS:
+        rpc = call(f"{target}__exact", {"big": 12345678901234567890123}, id="läuft-9007199254740993")
+        (message,) = messages(await place.ask(rpc, era=era, **session))
+        assert message["id"] == "läuft-9007199254740993"
+        assert text_of(message) == "12345678901234567890123"
+
+
+async def test_a_caller_is_offered_what_rules_allow_and_other_targets_are_not_asked(place: Place) -> None:
+    before = {target: len(place.seen[target].methods) for target in TARGETS}
+    for mode in (LEGACY, MODERN):
+        async with mcp_client(place.gateway.door, place.token("bob"), mode) as client:
+            listed = await client.list_tools()
+            assert [tool.name for tool in listed.tools] == ["new__where"]
+            assert not (listed.meta or {}).get("countersign/leftOut")
+            assert (await client.list_prompts()).prompts == []
+            assert text(await client.call_tool("new__where", {})) == "new"
+            for target in ("old", "told"):
+                denied = await client.call_tool(f"{target}__where", {})
+                assert text(denied) == f"No rule allows bob to call tools/call where on {target}."
+            assert (await client.call_tool("new__steps", {})).is_error
+    asked = {target for target in TARGETS if len(place.seen[target].methods) > before[target]}
+    assert asked == {"new"}
+    refused = [
+        event
+        for event in await place.events()
+        if event.principal.subject == "bob" and event.decision.outcome == event_pb2.OUTCOME_DENY
+    ]
+    named = {(event.target, event.method, event.name) for event in refused}
+    assert named == {(target, "tools/call", "where") for target in ("old", "told")} | {("new", "tools/call", "steps")}
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_what_a_rule_denies_is_denied_behind_the_door_too_and_what_it_masks_is_masked(
+    place: Place, era: str
+) -> None:
+    session = {"mcp_session_id": await place.session()} if era == LEGACY else {}
+    mail = "somebody" + "@example.org"
+    for target in TARGETS:
+        before = place.seen[target].methods.count("tools/call")
+        (message,) = messages(await place.ask(call(f"{target}__forbidden"), era=era, **session))
+        assert "Not that." in text_of(message)
+        assert place.seen[target].methods.count("tools/call") == before
+        (message,) = messages(await place.ask(call(f"{target}__where", {"text": mail}), era=era, **session))
+        assert text_of(message) == f"{target} [EMAIL]"
+
+
+async def test_a_token_opens_the_door_it_is_for_and_no_other(place: Place) -> None:
+    door, target = place.gateway.door, place.gateway.endpoint("new")
+    for url, audience, path in ((door, target, "/mcp"), (door, place.gateway.url, "/mcp"), (target, door, "/new/mcp")):
+        refused = await post(url, place.issuer.token("alice", audience), Rpc("tools/list"))
+        assert refused.status_code == 401
+        metadata = f"{place.gateway.url}/.well-known/oauth-protected-resource{path}"
+        assert f'resource_metadata="{metadata}"' in refused.headers["www-authenticate"]
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(metadata)).json()["resource"] == url
+    assert (await post(door, None, Rpc("tools/list"))).status_code == 401
+
+
+async def test_nobody_can_say_who_or_where_they_are_in_the_names_of_our_services(place: Place) -> None:
+    bob = place.token("bob")
+    forged = {
+        "x-countersign-principal": "AAAA",
+        "x-countersign-source": "192.0.2.99",
+        "x-countersign-service": "AAAA",
+        "x-countersign-inner": "yes",
+        "x-forwarded-for": "192.0.2.98",
+    }
+    rpc = call("new__where", {"text": "forged"})
+    answer = await post(place.gateway.door, bob, rpc, headers=forged)
+    assert text_of(messages(answer)[0]) == "new forged"
+    reached = place.seen["new"].headers[-1]
+    assert not any(name.startswith("x-countersign") for name in reached)
+    assert bob not in json.dumps(reached)
+    # A token for the door stays one for the door, whatever else is sent.
+    assert (await post(place.gateway.endpoint("new"), bob, call("where"), headers=forged)).status_code == 401
+    for event in await place.events():
+        assert event.source_address == "127.0.0.1"
+
+
+async def test_a_session_at_the_door_is_its_callers_alone_and_ends(place: Place) -> None:
+    mine = await place.session()
+    assert (await place.ask(Rpc("tools/list"), era=LEGACY, mcp_session_id=mine)).status_code == 200
+    assert (await place.ask(Rpc("tools/list"), "bob", LEGACY, mcp_session_id=mine)).status_code == 404
+    altered = mine[:-1] + ("A" if mine[-1] != "A" else "B")
+    assert (await place.ask(Rpc("tools/list"), era=LEGACY, mcp_session_id=altered)).status_code == 404
+    assert (await place.ask(Rpc("tools/list"), era=LEGACY)).status_code == 400
+    before = place.seen["old"].methods.count("DELETE")
+    async with httpx.AsyncClient() as http:
+        headers = {"authorization": f"Bearer {place.token()}", "mcp-session-id": mine}
+        assert (await http.delete(place.gateway.door, headers=headers)).status_code == 204
+    assert place.seen["old"].methods.count("DELETE") == before + 1
+    assert (await place.ask(Rpc("tools/list"), era=LEGACY, mcp_session_id=mine)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "where"}),
+        ("tools/call", {"name": "nobody__where"}),
+        ("tools/call", {"name": "__where"}),
+        ("tools/call", {"name": "new__"}),
+        ("tools/call", {"name": "NEW__where"}),
+        ("tools/call", {"name": "../new__where"}),
+        ("tools/call", {"name": "mcp__where"}),
+        ("prompts/get", {"name": "greet"}),
+        ("resources/read", {"uri": "file:///new/notes"}),
+        ("resources/read", {"uri": "mcp+new+file:///new/notes"}),
+        ("resources/read", {"uri": "new%2bfile:///new/notes"}),
+        ("tasks/get", {"taskId": "new"}),
+    ],
+)
+async def test_a_name_that_is_nobodys_is_asked_of_nobody(place: Place, method: str, params: dict[str, object]) -> None:
+    before = {target: len(place.seen[target].methods) for target in TARGETS}
+    mirrored = {"mcp_name": str(params["taskId"])} if "taskId" in params else {}
+    (message,) = messages(await place.ask(Rpc(method, params), **mirrored))
+    assert error_of(message)["code"] == -32602
+    assert {target: len(place.seen[target].methods) for target in TARGETS} == before
+
+
+async def test_every_request_that_reaches_a_target_is_on_its_own_record(place: Place) -> None:
+    """Also those that the hub makes by itself: it has no way around the judge."""
+    starts = {target: len(place.seen[target].methods) for target in TARGETS}
+    before = len(await place.events())
+    for mode in (LEGACY, MODERN):
+        async with mcp_client(place.gateway.door, place.token(), mode) as client:
+            await client.list_tools()
+            for target in TARGETS:
+                await client.call_tool(f"{target}__where", {})
+    events = (await place.events())[before:]
+    for target in TARGETS:
+        reached = place.seen[target].methods[starts[target] :]
+        recorded = [event.method for event in events if event.target == target]
+        assert sorted(recorded) == sorted(reached)
+        named = [event for event in events if event.target == target and event.method == "tools/call"]
+        assert {(event.name, event.principal.subject) for event in named} == {("where", "alice")}
+    assert not [event for event in events if event.target == "mcp"]
+
+
+async def test_what_is_malformed_at_the_door_is_refused_and_recorded(place: Place) -> None:
+    before = len(await place.events())
+    asked = sum(len(seen.methods) for seen in place.seen.values())
+    twice = b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}'
+    refused = await post(place.gateway.door, place.token(), Rpc("ping"), era=LEGACY, body=twice)
+    assert refused.status_code == 400
+    lying = await place.ask(call("new__where"), mcp_name="new__exact")
+    assert (lying.status_code, lying.json()["error"]["code"]) == (400, -32020)
+    events = (await place.events())[before:]
+    assert [(event.target, event.decision.outcome) for event in events] == [("mcp", event_pb2.OUTCOME_REFUSED)] * 2
+    assert sum(len(seen.methods) for seen in place.seen.values()) == asked
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_a_call_that_is_cancelled_is_cancelled_at_its_target(place: Place, target: str, era: str) -> None:
+    key, seen = f"{target} {era}", place.seen[target]
+    session = await place.session() if era == LEGACY else ""
+    rpc = call(f"{target}__slow", {"key": key}, id=f"cancel-{target}")
+    sent = {"mcp_session_id": session} if session else {}
+    running = asyncio.ensure_future(place.ask(rpc, era=era, **sent))
+    await until(lambda: key in seen.started)
+    if era == LEGACY:
+        told = Rpc("notifications/cancelled", {"requestId": f"cancel-{target}"}, id=None)
+        assert (await place.ask(told, era=era, **sent)).status_code == 202
+    else:
+        running.cancel()
+    await until(lambda: key in seen.cancelled)
+    running.cancel()
+    await asyncio.wait({running})
+
+
+@asynccontextmanager
+async def listened(place: Place, rpc: Rpc | None, person: str = "alice", **headers: str) -> AsyncIterator[Lines]:
+    """A stream at the door: a legacy GET, or what a modern request is answered with."""
+    era = MODERN if rpc is not None else LEGACY
+    sent = {**(rpc or Rpc("GET")).headers(era), "authorization": f"Bearer {place.token(person)}"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    sent |= {} if rpc is not None else {"accept": "text/event-stream"}
+    async with (
+        httpx.AsyncClient(timeout=30) as http,
+        http.stream(
+            "GET" if rpc is None else "POST",
+            place.gateway.door,
+            content=None if rpc is None else rpc.body(era),
+            headers=sent,
+        ) as answer,
+    ):
+        assert answer.status_code == 200, await answer.aread()
+        yield Lines(answer.aiter_lines())
+
+
+@dataclass
+class Lines:
+    """A stream's lines; ``ids`` are those of the events that were read."""
+
+    lines: AsyncIterator[str]
+    ids: list[str] = field(default_factory=list)
+
+    async def message(self) -> dict[str, Any]:
+        """The next message."""
+        async with asyncio.timeout(30):
+            async for line in self.lines:
+                if line.startswith("id:"):
+                    self.ids.append(line[3:].strip())
+                if line.startswith("data:") and line[5:].strip():
+                    found = json.loads(line[5:])
+                    assert isinstance(found, dict)
+                    return found
+        raise EOFError
+
+
+CHANGED = "notifications/tools/list_changed"
+UPDATED = "notifications/resources/updated"
+
+
+async def test_a_legacy_stream_has_what_all_targets_say(place: Place) -> None:
+    told, heard = Talker("legacy"), Talker("modern")
+    async with scripted_target(told, place.told), scripted_target(heard, place.heard):
+        session = await place.session()
+        async with listened(place, None, mcp_session_id=session) as stream:
+            await until(lambda: told.listening == 1 and heard.listening == 1)
+            told.say(UPDATED, uri="file:///a")
+            message = await stream.message()
+            assert (message["method"], message["params"]["uri"]) == (UPDATED, "told+file:///a")
+            told.say("notifications/message", level="info", data="says told")
+            assert (await stream.message())["params"]["data"] == "says told"
+            heard.say(CHANGED)
+            assert (await stream.message())["method"] == CHANGED
+        await until(lambda: told.listening == 0 and heard.listening == 0)
+        assert stream.ids[0] == "gtold:7"
+        # Where it was lost it begins again, at the target that said the last of it.
+        async with listened(place, None, mcp_session_id=session, last_event_id="gtold:7"):
+            await until(lambda: told.listening == 1 and heard.listening == 1)
+    assert heard.subscribed[0] == dict.fromkeys(
+        ("promptsListChanged", "resourcesListChanged", "toolsListChanged"), True
+    )
+
+
+async def test_a_modern_caller_listens_to_all_targets_at_once(place: Place) -> None:
+    told, heard = Talker("legacy"), Talker("modern")
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": ["told+file:///a", "heard+file:///b"]}
+    rpc = Rpc("subscriptions/listen", {"notifications": wanted}, id="listening")
+    async with scripted_target(told, place.told), scripted_target(heard, place.heard):
+        async with listened(place, rpc) as stream:
+            acknowledged = await stream.message()
+            assert acknowledged["params"]["notifications"] == wanted
+            await until(lambda: told.listening == 1 and heard.listening == 1)
+            assert told.subscribed == ["file:///a"]
+            assert heard.subscribed == [{"toolsListChanged": True, "resourceSubscriptions": ["file:///b"]}]
+            told.say("notifications/message", level="info", data="nobody asked for it")
+            told.say("notifications/prompts/list_changed")
+            told.say(UPDATED, uri="file:///a")
+            message = await stream.message()
+            assert (message["method"], message["params"]["uri"]) == (UPDATED, "told+file:///a")
+            assert message["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": "listening"}
+            heard.say(UPDATED, uri="file:///b")
+            assert (await stream.message())["params"]["uri"] == "heard+file:///b"
+        await until(lambda: told.listening == 0 and heard.listening == 0)
+
+
+async def test_a_list_is_paged_and_its_cursor_is_its_callers_alone(place: Place) -> None:
+    told, heard = Talker("legacy"), Talker("modern")
+    async with scripted_target(told, place.told), scripted_target(heard, place.heard):
+        found: list[str] = []
+        cursor: str | None = None
+        pages = 0
+        while pages == 0 or cursor is not None:
+            params = {"cursor": cursor} if cursor is not None else {}
+            (message,) = messages(await place.ask(Rpc("tools/list", params)))
+            result = result_of(message)
+            found += [tool["name"] for tool in result["tools"]]
+            assert result["cacheScope"] == "private"
+            previous, cursor = cursor, result.get("nextCursor")
+            pages += 1
+        talkers = [f"{target}__t{page}{each}" for page in range(3) for target in ("told", "heard") for each in "ab"]
+        assert (pages, found[-len(talkers) + 4 :]) == (3, talkers[4:])
+        assert len(found) == len(set(found)) == len(talkers) + len(TARGETS) * len(TOOLS)
+        assert previous is not None
+        altered = previous[:-4] + ("AAAA" if previous[-4:] != "AAAA" else "BBBB")
+        for method, person, text in (
+            ("tools/list", "alice", altered),
+            ("tools/list", "alice", "1"),
+            ("prompts/list", "alice", previous),
+            ("tools/list", "bob", previous),
+        ):
+            (message,) = messages(await place.ask(Rpc(method, {"cursor": text}), person))
+            assert error_of(message)["code"] == -32602
+
+
+async def test_a_stream_ends_when_its_caller_is_revoked(place: Place) -> None:
+    told = Talker("legacy")
+    async with scripted_target(told, place.told):
+        session = await place.session("dave")
+        async with listened(place, None, "dave", mcp_session_id=session) as stream:
+            await until(lambda: told.listening == 1)
+            async with place.revoker() as operator:
+                await operator.revoke(revocations_pb2.REVOCATION_KIND_PRINCIPAL, "dave")
+            with pytest.raises((EOFError, httpx.HTTPError)):
+                await stream.message()
+        await until(lambda: told.listening == 0)
+
+
+async def test_a_session_outlives_the_hub(place: Place) -> None:
+    session = await place.session()
+    rpc = call("old__where", {"text": "still"})
+    assert text_of(messages(await place.ask(rpc, era=LEGACY, mcp_session_id=session))[0]) == "old still"
+    running = asyncio.ensure_future(
+        place.ask(call("old__slow", {"key": "hub dies"}), era=LEGACY, mcp_session_id=session)
+    )
+    await until(lambda: "hub dies" in place.seen["old"].started)
+    killed = place.gateway.kill("hub")
+    # Of a stream that broke off no client takes what it has for an answer.
+    with pytest.raises(httpx.RemoteProtocolError):
+        await running
+    await until(lambda: not killed.is_running())
+
+    async def goes_on() -> bool:
+        answer = await place.ask(rpc, era=LEGACY, mcp_session_id=session)
+        return answer.status_code == 200 and text_of(messages(answer)[0]) == "old still"
+
+    await eventually(goes_on, 60)
+
+
+def result_of(message: dict[str, object]) -> dict[str, Any]:
+    """The result of an answer."""
+    result = message["result"]
+    assert isinstance(result, dict)
+    return result
+
+
+def error_of(message: dict[str, object]) -> dict[str, Any]:
+    """The error of an answer."""
+    error = message["error"]
+    assert isinstance(error, dict)
+    return error
+
+
+def text_of(message: dict[str, object]) -> str:
+    """What a tool said, in an answer as it stands on the wire."""
+    return str(result_of(message)["content"][0]["text"])

@@ -1,0 +1,156 @@
+"""What names something of a target is put into the door's words, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from countersign.hub.answered import Terms, told
+from countersign.hub.asked import About, Asked, body_for
+from countersign.hub.names import NotNamed
+from countersign.hub.peers import Way
+from countersign.hub.wording import listed, target_of
+from countersign.jsontext import parse
+from countersign.mcp import Era
+
+LEGACY, MODERN = Era.LEGACY, Era.MODERN
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    "io.modelcontextprotocol/clientInfo": {"name": "n", "version": "1"},
+    "progressToken": 7,
+}
+
+
+def as_told(message: object, terms: Terms | None = None) -> object:
+    text = told(parse(json.dumps(message)), terms or Terms("t", MODERN, MODERN))
+    return None if text is None else json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        (
+            {"content": [{"type": "resource_link", "uri": "a:/b"}]},
+            {"content": [{"type": "resource_link", "uri": "t+a:/b"}]},
+        ),
+        (
+            {"content": [{"type": "resource", "resource": {"uri": "a:/b", "text": "a:/b"}}]},
+            {"content": [{"type": "resource", "resource": {"uri": "t+a:/b", "text": "a:/b"}}]},
+        ),
+        ({"contents": [{"uri": "a:/b", "text": "x"}]}, {"contents": [{"uri": "t+a:/b", "text": "x"}]}),
+        (
+            {"messages": [{"role": "user", "content": {"type": "resource", "resource": {"uri": "a:"}}}]},
+            {"messages": [{"role": "user", "content": {"type": "resource", "resource": {"uri": "t+a:"}}}]},
+        ),
+        ({"resultType": "task", "taskId": "1"}, {"resultType": "task", "taskId": "t:1"}),
+        ({"task": {"taskId": "1"}}, {"task": {"taskId": "t:1"}}),
+        (
+            {"taskId": "1", "result": {"content": [{"type": "resource_link", "uri": "a:"}]}},
+            {"taskId": "t:1", "result": {"content": [{"type": "resource_link", "uri": "t+a:"}]}},
+        ),
+        # What only looks like it: data of the target's own.
+        (
+            {
+                "content": [{"type": "text", "text": "x", "uri": "a:"}],
+                "structuredContent": {"uri": "a:", "taskId": "1"},
+            },
+            {
+                "content": [{"type": "text", "text": "x", "uri": "a:"}],
+                "structuredContent": {"uri": "a:", "taskId": "1"},
+            },
+        ),
+    ],
+)
+def test_results_name_things_as_the_door_does(there: object, here: object) -> None:
+    assert as_told({"jsonrpc": "2.0", "id": 1, "result": there}) == {"jsonrpc": "2.0", "id": 1, "result": here}
+
+
+def test_all_else_stays_byte_for_byte() -> None:
+    text = (
+        '{"jsonrpc" : "2.0","id":1.0e2,"result":{"content":[{"type":"text","text":"\\u00e4 \\/"}],"n":1E400,"b":-0.0}}'
+    )
+    assert told(parse(text), Terms("t", MODERN, MODERN)) == text
+
+
+def test_requests_of_targets_say_whose_they_are_and_modern_callers_get_none() -> None:
+    asked = {"jsonrpc": "2.0", "id": 'a"b', "method": "sampling/createMessage", "params": {}}
+    assert as_told(asked, Terms("t", LEGACY, LEGACY)) == {**asked, "id": 't:"a\\"b"'}
+    assert as_told(asked, Terms("t", MODERN, LEGACY)) is None
+    assert as_told({**asked, "id": "x" * 255}, Terms("t", LEGACY, LEGACY)) is None
+
+
+def test_modern_callers_get_logs_only_where_they_asked() -> None:
+    message = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}}
+    assert as_told(message, Terms("t", MODERN, LEGACY, logs=False)) is None
+    assert as_told(message, Terms("t", MODERN, LEGACY, logs=True)) == message
+    assert as_told(message, Terms("t", LEGACY, LEGACY, logs=False)) == message
+
+
+def test_a_legacy_result_becomes_a_whole_modern_one() -> None:
+    read = Terms("t", MODERN, LEGACY, "resources/read")
+    result = as_told({"jsonrpc": "2.0", "id": 1, "result": {}}, read)
+    assert result == {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"},
+    }
+    kept = {"resultType": "task", "ttlMs": 5, "cacheScope": "public"}
+    assert as_told({"jsonrpc": "2.0", "id": 1, "result": kept}, read) == {"jsonrpc": "2.0", "id": 1, "result": kept}
+
+
+def asked(params: dict[str, object] | None, era: Era) -> Asked:
+    message: dict[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    document = parse(json.dumps(message | ({} if params is None else {"params": params})))
+    return Asked(document, "tools/call", {}, "1", era, {})
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"progressToken": 7}])
+def test_a_legacy_request_becomes_a_modern_one(meta: dict[str, object] | None) -> None:
+    params: dict[str, object] = {"name": "t__x", "arguments": {"_meta": {"name": "y"}}}
+    params |= {} if meta is None else {"_meta": meta}
+    body = body_for(
+        asked(params, LEGACY), About("t", "x", ("name",)), Way(MODERN, "2026-07-28"), id_json='"n"', state="s"
+    )
+    sent = json.loads(body)
+    stated = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    assert sent["id"] == "n"
+    assert sent["params"] == {**params, "name": "x", "requestState": "s", "_meta": {**stated, **(meta or {})}}
+
+
+def test_a_modern_request_becomes_a_legacy_one() -> None:
+    params: dict[str, object] = {"name": "t__x", "arguments": {"_meta": META}, "_meta": META, "requestState": "s"}
+    sent = json.loads(body_for(asked(params, MODERN), About("t", "x", ("name",)), Way(LEGACY, "2025-11-25")))
+    assert sent["params"] == {"name": "x", "arguments": {"_meta": META}, "_meta": {"progressToken": 7}}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "expected"),
+    [
+        ("tools/call", {"name": "t__x"}, ("t", "x", ("name",))),
+        ("resources/subscribe", {"uri": "t+a:b"}, ("t", "a:b", ("uri",))),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "t__p"}}, ("t", "p", ("ref", "name"))),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "t+a:{b}"}}, ("t", "a:{b}", ("ref", "uri"))),
+        ("tasks/cancel", {"taskId": "t:1:2"}, ("t", "1:2", ("taskId",))),
+    ],
+)
+def test_a_request_says_which_target_it_is_about(method: str, params: dict[str, object], expected: object) -> None:
+    document = parse(json.dumps(params))
+    assert isinstance(document.root, dict)
+    assert target_of(method, document.root) == expected
+
+
+@pytest.mark.parametrize("params", [{}, {"name": None}, {"name": 3}, {"name": ["t__x"]}])
+def test_a_request_that_names_nothing_is_about_no_target(params: dict[str, object]) -> None:
+    document = parse(json.dumps(params))
+    assert isinstance(document.root, dict)
+    with pytest.raises(NotNamed):
+        target_of("tools/call", document.root)
+
+
+def test_entries_are_listed_as_they_stand_but_for_their_names() -> None:
+    text = '{"tools":[{"x":1E400,"name":"a","_meta":{"ui":{"resourceUri":"ui://a"},"ui/resourceUri":"ui://a"}},{"name":"N"}]}'
+    found = listed("t", parse(text.replace("N", "n" * 126)), ("tools",), "name")
+    entry = '{"x":1E400,"name":"t__a","_meta":{"ui":{"resourceUri":"t+ui://a"},"ui/resourceUri":"t+ui://a"}}'
+    assert found == [("t__a", entry)]
