@@ -73,9 +73,9 @@ class Judge:
         follow_ups: FollowUps,
         live: Live,
         presenting: Presenting,
-        aside: Aside,
         returns: Returns,
         under_way: UnderWay,
+        aside: Aside,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
@@ -88,9 +88,9 @@ class Judge:
         self._follow_ups = follow_ups
         self._live = live
         self._presenting = presenting
-        self._aside = aside
         self._returns = returns
         self._under_way = under_way
+        self._aside = aside
         self._now_us = now_us
         self._new_id = new_id
         self._events = EventMaker(new_id)
@@ -219,7 +219,6 @@ class Judge:
             return await self._recorded(in_force, target, record, request, session, settled)
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
-            await self._returns.check(request, record)
         except (NotRecordable, NotMaskable, StateAltered, Unsealable) as error:
             reason = str(error)
             refusal = McpRefused(400, INVALID_PARAMS, reason)
@@ -280,6 +279,8 @@ class Judge:
         if reply is None and not verdict.allowed:
             reply = _denial(request, decided)
         self._verifier.still(record.principal, record.session_id)
+        if reply is None:
+            await self._returns.used(request, record)
         events = await self._events_of(
             in_force,
             replace(record, approval_id=settled.approval_id),
@@ -288,8 +289,6 @@ class Judge:
             0 if reply is None else reply.status,
             outgoing if verdict.allowed else None,
         )
-        if reply is None:
-            await self._returns.used(request, record)
         await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
@@ -370,10 +369,10 @@ class Judge:
         unread = Request(era=Era.LEGACY, messages=(), protocol_version="", session_id="", wants_stream=False)
         return session_of(unread, record.principal, record.inquiry.target, self._sealer, self._new_id).session_id
 
+
 def _audience(in_force: InForce, target: Target, inquiry: Inquiry) -> str:
     """For which resource a caller's token must be: through the hub they come with one for the one door."""
     return in_force.config.hub_resource if inquiry.inner else target.resource
-
 
 
 def _in_session(record: CallRecord, session_id: str) -> CallRecord:

@@ -25,8 +25,8 @@ from countersign.credentials import Surroundings, TargetCredentials
 from countersign.identity import TokenVerifier
 from countersign.identity.portal_keys import portal_keys
 from countersign.runtime.approvals import Broker
-from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.handles import RecorderHandles
+from countersign.runtime.moments import new_id, now_us
 from countersign.runtime.pins import PinnedTools
 from countersign.runtime.recording import Recorder
 from countersign.runtime.revocations import Followed, check
@@ -72,16 +72,16 @@ class AuthzPart:
         vault: TokenVault,
         approver: Approver,
         revocations: Followed,
-        key: bytes,
         handles: RecorderHandles,
+        key: bytes,
     ) -> None:
         self._rulebook = rulebook
         self._recorder = recorder
         self._tools = tools
         self._usage = usage
         self._vault = vault
-        self._changes = 0
         self._handles = handles
+        self._changes = 0
         self._warnings: tuple[str, ...] = ()
         tools.on_change(self._count_change)
         config = rulebook.current.config
@@ -126,10 +126,10 @@ class AuthzPart:
         await self._tools.start()
         await self._usage.start()
         await self._vault.start()
+        await self._handles.start()
         await self._approver.start()
         self._credentials.configure(self._rulebook.current.config.targets)
         self._credentials.prefetch()
-        await self._handles.start()
         self._verifier.prefetch()
 
     def register(self, server: grpc.aio.Server) -> tuple[str, ...]:
@@ -152,10 +152,10 @@ class AuthzPart:
         await self._desk.close()
         await self._approver.close()
         await self._vault.close()
+        await self._handles.close()
         await self._usage.close()
         await self._tools.close()
         await self._recorder.close()
-        await self._handles.close()
         await self._revocations.close()
         await self._credentials.close()
         await self._client.aclose()
