@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from countersign.authz.deciding import Undecidable
 from countersign.authz.records import CallRecord
@@ -34,14 +35,17 @@ _UNKNOWN_STATE = "the requestState is not one that was given to this caller, or 
 _UNKNOWN_TASK = "there is no such task"
 
 
+_Good = tuple[HandleOwner, HandleKind, bytes]
+
+
 class Returns:
     """Asks what was shown to whom. Most requests come back with nothing: of those nothing is asked."""
 
     def __init__(self, handles: Handles, now_us: Callable[[], int]) -> None:
         self._handles = handles
         self._now_us = now_us
-        # Until when what is taken for good.
-        self._good: OrderedDict[tuple[HandleOwner, HandleKind, str], int] = OrderedDict()
+        # Until when what is taken for good, by digests: states may be large.
+        self._good: OrderedDict[_Good, int] = OrderedDict()
 
     async def answered(self, request: Request, record: CallRecord) -> Request:
         """Return a client's answers as calls of the methods that their target asked for; other requests as they are.
@@ -87,7 +91,7 @@ class Returns:
 
     async def _check(self, message: Message, presented: Sequence[Handle], owner: HandleOwner) -> None:
         now_us = self._now_us()
-        unknown = [each for each in presented if self._good.get((owner, each.kind, each.value), 0) <= now_us]
+        unknown = [each for each in presented if self._good.get(_good(owner, each), 0) <= now_us]
         try:
             found = await self._handles.find(owner, unknown) if unknown else ()
         except HandlesAway as error:
@@ -98,9 +102,9 @@ class Returns:
                 refusal = McpRefused(400, INVALID_PARAMS, text)
                 refusal.id_json = message.id_json
                 raise refusal
-            self._remember((owner, handle.kind, handle.value), now_us)
+            self._remember(_good(owner, handle), now_us)
 
-    def _remember(self, good: tuple[HandleOwner, HandleKind, str], now_us: int) -> None:
+    def _remember(self, good: _Good, now_us: int) -> None:
         self._good[good] = now_us + REMEMBERED_US
         self._good.move_to_end(good)
         while len(self._good) > _MOST_REMEMBERED:
@@ -114,6 +118,11 @@ def is_answer(request: Request) -> bool:
 
 def _as_call(target: str, message: Message, method: str) -> Message:
     return replace(message, call=Call(target, method or OTHER_ANSWER, params_json=message.answer_json))
+
+
+def _good(owner: HandleOwner, handle: Handle) -> _Good:
+    # Of states and tasks, whichever session they come back in.
+    return replace(owner, session_id=""), handle.kind, sha256(handle.value.encode()).digest()
 
 
 def _is_ours(handle: Handle) -> bool:
