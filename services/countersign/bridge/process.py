@@ -84,9 +84,17 @@ class Process:
         home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="countersign-"))
         limits = stdio.limits
         bounds = warden.Limits(
-            limits.memory_bytes, limits.tasks, limits.open_files, limits.cpu_s or 0, stdio.cwd or str(home)
+            limits.memory_bytes,
+            limits.tasks,
+            limits.open_files,
+            limits.cpu_s or 0,
+            stdio.cwd or str(home),
+            str(home),
+            stdio.user,
         )
         try:
+            if stdio.user:
+                await asyncio.to_thread(shutil.chown, home, stdio.user)
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-I", "-S", warden.__file__, str(os.getpid()), json.dumps(bounds._asdict()), "--", *stdio.command),
@@ -97,9 +105,9 @@ class Process:
                 start_new_session=True,
                 limit=_CHUNK_BYTES,
             )
-        except OSError as error:
+        except (OSError, LookupError) as error:
             await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
-            log.error("%s: no process can be made: %s", name, error.strerror)  # noqa: TRY400 - it may name a secret
+            log.error("%s: no process can be made: %s", name, type(error).__name__)  # noqa: TRY400 - it may tell secrets
             raise CannotStart("the server's process cannot be started") from None
         process = cls(child, home, name)
         process._tasks = [

@@ -31,13 +31,18 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
 
 
 class Limits(NamedTuple):
-    """Of the server and all that came of it; ``cpu_s`` is of each process, 0 for no bound."""
+    """Of the server and all that came of it; ``cpu_s`` is of each process, 0 for no bound.
+
+    ``home`` is a folder that is swept away at the end. ``user`` is whom the server runs as, empty for who we are.
+    """
 
     memory_bytes: int
     tasks: int
     open_files: int
     cpu_s: int
     cwd: str
+    home: str
+    user: str = ""
 
 
 def main(arguments: list[str]) -> int:
@@ -56,12 +61,20 @@ def main(arguments: list[str]) -> int:
     if server == 0:
         _become(command, limits, watched)
     _let_go()
-    return _watch(server, limits, watched)
+    code = _watch(server, limits, watched)
+    # Here, as the bridge may be gone; imported now, as it takes a while.
+    import shutil
+
+    shutil.rmtree(limits.home, ignore_errors=True)
+    return code
 
 
 def _become(command: list[str], limits: Limits, watched: set[signal.Signals]) -> NoReturn:
     try:
         os.setpgid(0, 0)
+        if limits.user:
+            _be(limits.user)
+        # After that: another user's process is not told of its parent's end any more.
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         os.umask(0o077)
@@ -75,10 +88,19 @@ def _become(command: list[str], limits: Limits, watched: set[signal.Signals]) ->
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
         os.chdir(limits.cwd)
         os.execvp(command[0], command)  # noqa: S606 - without a shell is the point
-    except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+    except (OSError, KeyError):
+        os.write(2, b"the server cannot be started\n")
     finally:
         os._exit(CANNOT_START)
+
+
+def _be(user: str) -> None:
+    import pwd
+
+    account = pwd.getpwnam(user)
+    os.initgroups(user, account.pw_gid)
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
 
 
 def _watch(server: int, limits: Limits, watched: set[signal.Signals]) -> int:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from countersign.config.shape_base import TEXT_LIMIT, Duration, SecretSource, Shape, Text, Url
 from countersign.config.types_stdio import Processes, Stdio, StdioLimits
 
+USER_NAME = "[a-z_][a-z0-9_.-]{0,31}"
 VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 # No key of a YAML file can hold them; see `wording`.
@@ -58,6 +59,10 @@ class StdioShape(Shape):
     )
     cwd: Text | None = Field(
         default=None, description="the folder that it starts in; without it, an empty one of its own"
+    )
+    user: Text | None = Field(
+        default=None,
+        description="the user that it runs as, if the bridge may change users; without it, the bridge's own",
     )
     processes: Text = Field(
         default=Processes.SESSION.value,

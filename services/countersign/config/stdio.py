@@ -14,7 +14,7 @@ from countersign.config.credentials import Credentials
 from countersign.config.document import Path
 from countersign.config.durations import Bounds
 from countersign.config.shape_base import SecretSource, Url
-from countersign.config.shape_stdio import VARIABLE_NAME, StdioShape
+from countersign.config.shape_stdio import USER_NAME, VARIABLE_NAME, StdioShape
 from countersign.config.types_secret import Secret, SecretUse
 from countersign.config.types_stdio import Processes, Stdio, StdioLimits
 
@@ -42,6 +42,8 @@ class StdioTargets:
             self._add((*path, "command", 0), what, "write it from / on, or its name alone, which is looked for in PATH")
         if shape.cwd is not None and (not shape.cwd.startswith("/") or "\0" in shape.cwd):
             self._add((*path, "cwd"), "`cwd` is no absolute path", "write it from / on")
+        if shape.user is not None and not re.fullmatch(USER_NAME, shape.user):
+            self._add((*path, "user"), "this is no name of a user", "write such as mcp-git")
         if shape.processes not in tuple(Processes):
             remedy = "write `session` (each session its own) or `shared` (one for all callers)"
             self._add((*path, "processes"), f"`{shape.processes}` is no way to have processes", remedy)
@@ -53,6 +55,7 @@ class StdioTargets:
             command=tuple(shape.command),
             env=MappingProxyType({name: self._value(path, name, source) for name, source in (shape.env or {}).items()}),
             cwd=shape.cwd or "",
+            user=shape.user or "",
             processes=Processes.SHARED if shape.processes == Processes.SHARED else Processes.SESSION,
             idle_s=_IDLE.read(shape.idle, self.credentials.root.find((*path, "idle")), self.credentials.out),
             sessions=shape.sessions,

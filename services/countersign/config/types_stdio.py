@@ -41,14 +41,16 @@ class StdioLimits:
 class Stdio:
     """A server that speaks MCP on its standard input and output.
 
-    ``command`` is run without a shell. ``env`` is added to what little it is given; ``cwd`` is an absolute path, empty
-    for a folder of its own. Unused for ``idle_s`` seconds, it is ended. ``sessions`` may be open at once, of which
-    ``sessions_per_caller`` one principal's. ``fingerprint`` tells this statement from every other.
+    ``command`` is run without a shell, as ``user``, empty for the bridge's own. ``env`` is added to what little it is
+    given; ``cwd`` is an absolute path, empty for a folder of its own. Unused for ``idle_s`` seconds, it is ended.
+    ``sessions`` may be open at once, of which ``sessions_per_caller`` one principal's. ``fingerprint`` tells this
+    statement from every other.
     """
 
     command: tuple[str, ...]
     env: Mapping[str, str | Secret] = field(default_factory=dict)
     cwd: str = ""
+    user: str = ""
     processes: Processes = Processes.SESSION
     idle_s: float = 900.0
     sessions: int = 64

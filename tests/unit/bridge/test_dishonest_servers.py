@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -113,6 +115,29 @@ async def test_a_server_uses_no_more_than_it_may() -> None:
             502,
             "the server used more memory than it may",
         )
+
+
+async def test_a_server_that_runs_as_another_user_reads_nothing_of_ours(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    program = tmp_path / "server.sh"
+    program.write_text(
+        'read -r line; cat "$1" >/dev/null 2>&1 && who=thief || who=$(id -un); touch "$HOME/mine" || who=homeless\n'
+        'printf \'{"jsonrpc":"2.0","id":1,"result":{"who":"%s"}}\\n\' "$who"; read -r line\n'
+    )
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    program.chmod(0o755)
+    stdio = replace(scripted(), command=("/bin/sh", str(program), str(key)), user="nobody")
+    async with running(stdio) as rig:
+        answer = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))
+        if os.geteuid() == 0:
+            assert messages(answer)[0]["result"] == {"who": "nobody"}
+        else:  # who cannot be somebody else does not run it as themselves
+            assert answer.status_code == 502
+    async with running(replace(stdio, user="nobody-at-all")) as rig:
+        assert (await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))).status_code == 502
 
 
 @pytest.mark.parametrize("command", [("nowhere-to-be-found",), ("/",)])

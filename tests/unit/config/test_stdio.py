@@ -37,13 +37,13 @@ def test_a_command_alone_will_do(tmp_path: Path) -> None:
 
 
 def test_everything_that_can_be_said_is_heard(tmp_path: Path) -> None:
-    lines = ["command: [/opt/server]", "cwd: /srv", "processes: shared", "idle: 90s", "sessions: 20"]
+    lines = ["command: [/opt/server]", "cwd: /srv", "user: mcp", "processes: shared", "idle: 90s", "sessions: 20"]
     lines += ["sessions_per_caller: 2", "env: {KEY: {env: GIT_KEY}, LEVEL: debug, EMPTY: ''}"]
     lines += ["limits: {memory_mib: 64, tasks: 4, open_files: 32, cpu_s: 60}"]
     config = load(written(tmp_path, *lines), ENV)
     stdio = config.targets["git"].stdio
     assert stdio is not None
-    assert (stdio.cwd, stdio.processes, stdio.idle_s) == ("/srv", Processes.SHARED, 90.0)
+    assert (stdio.cwd, stdio.user, stdio.processes, stdio.idle_s) == ("/srv", "mcp", Processes.SHARED, 90.0)
     assert (stdio.sessions, stdio.sessions_per_caller) == (20, 2)
     assert dict(stdio.env) == {"KEY": Secret(ENV["GIT_KEY"]), "LEVEL": "debug", "EMPTY": ""}
     assert stdio.limits == StdioLimits(64 * 1024 * 1024, 4, 32, 60)
@@ -77,6 +77,7 @@ def test_another_statement_is_another_place(tmp_path: Path) -> None:
         (["command: server --all"], "", 8, "text where a list is needed"),
         (["command: [./server]"], "", 8, "depends on the folder"),
         (["command: [server]", "cwd: repo"], "", 9, "no absolute path"),
+        (["command: [server]", "user: 'a b'"], "", 9, "no name of a user"),
         (["command: [server]", "processes: many"], "", 9, "no way to have processes"),
         (["command: [server]", "idle: 0s"], "", 9, "too short"),
         (["command: [server]", "sesions: 3"], "", 9, "unknown key `sesions`"),
