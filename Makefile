@@ -34,9 +34,10 @@ test: $(READY) node  ## All tests, several files at once (ARGS="-n0 -k ...": cho
 node: $(READY)  ## Others' clients and servers for Node.js, and the conformance suite (tests/node)
 	@sh .ci/node
 
-fuzz: $(READY)  ## Framing and leaf code on made-up input for a minute (ARGS="--seconds 600 --target events")
+fuzz: $(READY) node  ## Framing and leaf code on made-up input for a minute (ARGS="--seconds 600 --target events"), then judge against SDKs (CASES=...)
 	@mkdir -p .fuzz
 	$(BIN)/python -m tests.fuzz --keep .fuzz $(ARGS)
+	$(BIN)/python -m tests.differential --count $(or $(CASES),300000)
 
 matrix: $(READY) node  ## Every client with every server, directly and through the gateway; writes docs/compatibility.md
 	$(BIN)/python -m tests.matrix $(ARGS)
