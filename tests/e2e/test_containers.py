@@ -29,10 +29,10 @@ from tests.support.gateway import Setup, Upstream, free_port, short_folder, wait
 from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.log_keys import log_key
 from tests.support.postgres import running_postgres
-from tests.support.targets import answers, scripted_target, tool_text
+from tests.support.targets import answers, scripted_target, speaks_mcp, tool_text
 
-SERVICES = ("authz", "masker", "recorder", "approver", "portal")
-PAGES = ("approver", "portal")
+SERVICES = ("authz", "masker", "recorder", "approver", "portal", "hub")
+PAGES = ("approver", "portal", "hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Deployment:
     ports: Mapping[str, int]
     pages: Mapping[str, str]
     envoy_files: Path
+    inner: str
 
 
 @contextmanager
@@ -101,15 +102,17 @@ def deployment() -> Iterator[Deployment]:
         rules = ({"name": "all", "allow": {"groups": ["analysts"], "targets": ["orders"], "tools": ["query"]}},)
         targets = {"orders": Upstream(f"http://127.0.0.1:{target_port}/mcp", credential)}
         portal = {"portal": {"oidc": [{"issuer": issuer.url, "client_id": "portal"}]}}
-        config = Setup(issuer.url, targets, rules, extra=portal).write(folder, url)
+        config = Setup(issuer.url, targets, rules, extra=portal, hub=True).write(folder, url)
         ports = {name: free_port() for name in SERVICES}
         pages = {name: f"127.0.0.1:{free_port()}" for name in PAGES}
+        inner = f"127.0.0.1:{free_port()}"
         env = {
             **os.environ,
             "COUNTERSIGN_CONFIG": str(config),
             "COUNTERSIGN_KEY": base64.b64encode(os.urandom(32)).decode(),
             "COUNTERSIGN_RECORDER": f"127.0.0.1:{ports['recorder']}",
             "COUNTERSIGN_APPROVER": f"127.0.0.1:{ports['approver']}",
+            "COUNTERSIGN_INNER": inner,
             "COUNTERSIGN_POSTGRES_DSN": postgres.dsn(),
             "COUNTERSIGN_LOG_KEYS": log_key().secret_text(),
             "COUNTERSIGN_LOG_STATE": str(folder / "log.state"),
@@ -120,10 +123,11 @@ def deployment() -> Iterator[Deployment]:
             own |= {"COUNTERSIGN_LISTEN_HTTP": pages[name]} if name in pages else {}
             stack.enter_context(process([*countersign, "serve", name], folder / f"{name}.log", own))
         files = folder / "envoy"
-        # Nobody calls the portal by gRPC.
-        called = [name for name in SERVICES if name != "portal"]
+        # Nobody calls these by gRPC.
+        called = [name for name in SERVICES if name not in ("portal", "hub")]
         parts = [word for name in called for word in (f"--{name}", f"127.0.0.1:{ports[name]}")]
         parts += [word for name in PAGES for word in (f"--{name}-http", pages[name])]
+        parts += ["--inner", inner]
         write = [*countersign, "envoy-config", "-c", str(config), "--out", str(files), *parts]
         subprocess.run(
             [*write, "--listen", f"127.0.0.1:{listen}", "--access-log", str(folder / "access.log")], env=env, check=True
@@ -133,7 +137,7 @@ def deployment() -> Iterator[Deployment]:
         for name in SERVICES:
             wait_until(lambda name=name: serving(ports[name]), 60, said(folder / f"{name}.log"))  # type: ignore[misc]
         wait_until(lambda: live(url), 30, said(folder / "envoy.log"))
-        yield Deployment(url, issuer, target_port, credential, ports, pages, files)
+        yield Deployment(url, issuer, target_port, credential, ports, pages, files, inner)
 
 
 async def test_a_call_goes_the_whole_way_and_is_on_the_record(deployment: Deployment) -> None:
@@ -145,6 +149,23 @@ async def test_a_call_goes_the_whole_way_and_is_on_the_record(deployment: Deploy
     async with session_service(deployment.url, deployment.issuer.token("carol", deployment.url)) as sessions:
         listed = await sessions.list_sessions()
         assert "orders" in [session.target for session in listed if session.allowed_count]
+
+
+async def test_the_one_door_leads_to_targets_through_the_gateway_alone(deployment: Deployment) -> None:
+    token = deployment.issuer.token("alice", f"{deployment.url}/mcp")
+    async with scripted_target(speaks_mcp(answers(tool_text("reached"))), port=deployment.target_port) as target:
+        answer = await post(f"{deployment.url}/mcp", token, call("orders__query"))
+        assert answer.status_code == 200, answer.text
+        assert "reached" in answer.text
+        before = len(target.received)
+        # Where Envoy listens to the hub it knows nobody else, whatever token they have.
+        for headers in ({}, {SERVICE_HEADER: "AAAA"}):
+            stranger = await post(f"http://{deployment.inner}/orders/mcp", token, call("query"), headers=headers)
+            assert stranger.status_code == 404
+        direct = await post(f"http://{deployment.pages['hub']}/mcp", token, call("orders__query"))
+        assert direct.status_code == 403
+        assert len(target.received) == before
+        assert SERVICE_HEADER.encode() not in bytes(target.raw)
 
 
 async def test_people_reach_the_approver_and_its_page(deployment: Deployment) -> None:

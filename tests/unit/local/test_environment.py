@@ -51,6 +51,7 @@ def config(tmp_path: Path) -> GatewayConfig:
         ("exports", OF_EXPORTS),
         ("portal", OF_THE_DATABASE | OF_THE_PORTAL),
         ("masker", dict[str, str]()),
+        ("hub", dict[str, str]()),
     ],
 )
 def test_a_service_gets_what_it_uses_and_nothing_else(config: GatewayConfig, service: str, own: dict[str, str]) -> None:
