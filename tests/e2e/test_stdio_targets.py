@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import grpc
 import httpx
+import httpx2
+import mcp_types as types
 import psutil
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from countersign.api.access.v1 import revocations_pb2
@@ -24,6 +29,7 @@ from tests.support.clients import LEGACY, MODERN, MODES, Rpc, call, mcp_client, 
 from tests.support.gateway import Gateway, Setup, Upstream
 from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
+from tests.support.node import FOLDER, NODE
 from tests.support.recorders import until
 
 SERVER = [sys.executable, "-I", str(Path(stdio_server.__file__))]
@@ -61,13 +67,19 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(in_turn: InTurn) -> Iterator[Place]:
+def place(in_turn: InTurn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     open_tools = {"new_tools": "allow"}
     targets = {
         "own": Upstream({"command": SERVER, "env": {"LEVEL": "debug"}}, extra=open_tools),
         "shared": Upstream({"command": SERVER, "processes": "shared"}, extra=open_tools),
         "old": Upstream({"command": [*SERVER, "legacy"]}, extra=open_tools),
     }
+    program = FOLDER / "node_modules" / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
+    targets["everything"] = Upstream({"command": [str(NODE), str(program)]}, extra=open_tools)
+    subprocess.run(["git", "init", "-q", tmp_path_factory.mktemp("repository")], check=True)
+    repository = str(tmp_path_factory.getbasetemp() / "repository0")
+    git = [str(Path(sys.executable).parent / "mcp-server-git"), "--repository", repository]
+    targets["git"] = Upstream({"command": git, "cwd": repository}, extra=open_tools)
     with running_issuer() as issuer:
         yield Place(in_turn.take(Setup(issuer.url, targets, RULES, extra=OPERATORS)), issuer)
 
@@ -90,6 +102,53 @@ async def test_a_real_client_calls_a_tool_and_what_it_says_is_masked(place: Plac
         return
     text = await said(place, "echo", target, mode, text="write to canary@" + "example.org")
     assert text == "write to [EMAIL]"
+
+
+async def test_a_real_server_of_node_asks_its_client_and_tells_it_of_its_progress(place: Place) -> None:
+    async def sample(context: object, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
+        return types.CreateMessageResult(role="assistant", content=TextContent(type="text", text="sampled"), model="m")
+
+    async def elicit(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        return types.ElicitResult(action="decline")
+
+    async def roots(context: object) -> types.ListRootsResult:
+        return types.ListRootsResult(roots=[types.Root.model_validate({"uri": "file:///srv/work"})])
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
+
+    heard: list[float] = []
+    headers = {"authorization": f"Bearer {place.token('everything')}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        Client(
+            streamable_http_client(place.url("everything"), http_client=http),
+            mode=LEGACY,
+            sampling_callback=sample,
+            elicitation_callback=elicit,
+            list_roots_callback=roots,
+        ) as client,
+    ):
+
+        async def text(tool: str, **arguments: object) -> str:
+            result = await client.call_tool(tool, arguments, progress_callback=on_progress)
+            return " ".join(each.text for each in result.content if isinstance(each, TextContent))
+
+        assert "sampled" in await text("trigger-sampling-request", prompt="Think.", maxTokens=10)
+        assert "decline" in await text("trigger-elicitation-request")
+        assert "file:///srv/work" in await text("get-roots-list")
+        heard.clear()
+        await text("trigger-long-running-operation", duration=0.2, steps=4)
+        assert heard == [1, 2, 3, 4]
+        assert "COUNTERSIGN" not in await text("get-env")
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_real_server_of_python_works_in_its_folder(place: Place, mode: str) -> None:
+    async with mcp_client(place.url("git"), place.token("git"), mode) as client:
+        folder = place.gateway.setup.targets["git"].mcp["cwd"]  # type: ignore[index]
+        result = await client.call_tool("git_status", {"repo_path": folder})
+        assert "No commits yet" in str(result.content)
 
 
 @pytest.mark.parametrize("mode", [LEGACY, MODERN])
