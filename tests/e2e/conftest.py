@@ -14,6 +14,7 @@ import pytest
 from countersign.demo import orders
 from countersign.demo.orders_journal import journal_path
 from countersign.demo.serving import ThreadedServer
+from tests.matrix.peers import Peer, running_peers
 from tests.support.gateway import ISSUE_RULES, Gateway, Setup, Upstream, free_port, running_gateway, short_folder
 from tests.support.issuer import RunningIssuer, running_issuer
 
@@ -85,6 +86,13 @@ class World:
         """What the orders server saw."""
         path = journal_path(self.shop)
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+@pytest.fixture(scope="session")
+def peers() -> Iterator[Mapping[str, Peer]]:
+    """Others' servers and two of ours on others' frameworks."""
+    with running_peers() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.matrix import table
 from tests.matrix.behind import setup
 from tests.matrix.cells import CLIENTS, Cell, cells_in_ci, every_cell, run_cells
 from tests.matrix.comparing import Compared
-from tests.matrix.peers import Peer, running_peers
+from tests.matrix.peers import Peer
 from tests.matrix.reasons import REASONS
 from tests.matrix.steps import Door
 from tests.support.in_turn import InTurn
@@ -30,8 +30,8 @@ class Found:
 
 
 @pytest.fixture(scope="module")
-def found(in_turn: InTurn) -> Iterator[Found]:
-    with running_issuer() as issuer, running_peers() as peers:
+def found(in_turn: InTurn, peers: Mapping[str, Peer]) -> Iterator[Found]:
+    with running_issuer() as issuer:
         gateway = in_turn.take(setup(issuer.url, peers))
 
         def through(server: str) -> Door:

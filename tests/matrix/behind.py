@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.matrix.peers import Peer
-from tests.support.gateway import ISSUE_MASKS, Setup, Upstream
+from tests.support.gateway import ISSUE_MASKS, Setup
 
 RULES: tuple[Mapping[str, object], ...] = (
     {"name": "everybody may all", "allow": {"groups": ["analysts"], "targets": ["*"]}, "mask": ["secrets", "pii"]},
@@ -13,7 +13,5 @@ RULES: tuple[Mapping[str, object], ...] = (
 
 
 def setup(issuer: str, peers: Mapping[str, Peer]) -> Setup:
-    """Its gateway.yaml: all servers as targets, without credentials, since they ask for none."""
-    targets = {name: peer.target() for name, peer in peers.items()}
-    one = {name: Upstream("http://127.0.0.1:9/mcp") for name in targets}
-    return Setup(issuer, one, RULES, ISSUE_MASKS, {"targets": targets})
+    """Its gateway.yaml: all servers as targets."""
+    return Setup(issuer, {name: peer.upstream() for name, peer in peers.items()}, RULES, ISSUE_MASKS)

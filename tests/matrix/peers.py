@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.matrix.steps import Door
-from tests.support.gateway import free_port, short_folder
+from tests.support.gateway import Upstream, free_port, short_folder
 from tests.support.node import FOLDER, NODE
 
 _PACKAGES = FOLDER / "node_modules" / "@modelcontextprotocol"
@@ -38,12 +38,11 @@ class Peer:
         """Whether it is a program that whoever uses it starts."""
         return self.door.url is None
 
-    def target(self) -> dict[str, object]:
-        """The target in gateway.yaml: nothing about it is refused that a server may send."""
-        mcp = {"command": list(self.door.command), "env": dict(self.door.env)} if self.stdio else self.door.url
-        if isinstance(mcp, dict):
-            mcp = {key: value for key, value in mcp.items() if value}
-        return {"mcp": mcp, "binary": "pass", "new_tools": "allow"}
+    def upstream(self) -> Upstream:
+        """What it is to the gateway, which refuses nothing that it may send."""
+        given = {"command": list(self.door.command), "env": dict(self.door.env)}
+        mcp = self.door.url or {key: value for key, value in given.items() if value}
+        return Upstream(mcp, extra={"binary": "pass", "new_tools": "allow"})
 
 
 @contextmanager

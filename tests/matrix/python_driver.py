@@ -9,263 +9,37 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from contextvars import ContextVar
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import mcp_types as types
-from mcp import Client, StdioServerParameters
-from mcp.client.session import ClientSession, IncomingMessage
-from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
+from mcp.client.session import ClientSession
 from mcp.client.subscriptions import ListenNotSupportedError, listen
 from mcp.shared.exceptions import MCPError
-from pydantic import BaseModel
 
+from tests.matrix.python_clients import (
+    SESSION,
+    WAIT_S,
+    Answers,
+    Connect,
+    Connected,
+    Told,
+    fastmcp,
+    headers,
+    official,
+    plain,
+)
 from tests.matrix.steps import Door, Run, Saw, Step
-
-WAIT_S = 20.0
-_ANSWER: Mapping[str, str | int] = {"colour": "blau", "count": 3, "name": "Ada", "title": "x"}
-
-
-class Told:
-    """What the server told its client, by kind, in the order in which it came."""
-
-    def __init__(self) -> None:
-        self.by_kind: dict[str, list[Any]] = {}
-        self._news = asyncio.Condition()
-
-    async def hear(self, kind: str, what: Any) -> None:
-        """Keep it."""
-        async with self._news:
-            self.by_kind.setdefault(kind, []).append(what)
-            self._news.notify_all()
-
-    def take(self) -> dict[str, list[Any]]:
-        """What was told since this was asked last."""
-        taken, self.by_kind = self.by_kind, {}
-        return taken
-
-    async def until(self, kind: str, method: str) -> None:
-        """Return once such a notification was told.
-
-        Raises:
-            TimeoutError: when none is.
-        """
-
-        def heard() -> bool:
-            return any(each.get("method") == method for each in self.by_kind.get(kind, ()))
-
-        async with asyncio.timeout(WAIT_S), self._news:
-            await self._news.wait_for(heard)
-
-
-def plain(value: object) -> Any:
-    """A result as JSON, as the protocol spells it."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return value
-
-
-class Answers:
-    """What the client answers when a server asks it; each question is told, too."""
-
-    def __init__(self, told: Told) -> None:
-        self._told = told
-
-    async def sampling(self, context: object, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
-        """A model that always says the same."""
-        await self._told.hear("sampling", plain(params))
-        content = types.TextContent(type="text", text="Schlüssel öffnen Türen.")
-        return types.CreateMessageResult(role="assistant", content=content, model="none", stop_reason="endTurn")
-
-    async def elicitation(self, context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
-        """A person who agrees."""
-        await self._told.hear("elicitation", plain(params))
-        schema: Mapping[str, Any] = getattr(params, "requested_schema", {})
-        asked = schema.get("properties", {})
-        return types.ElicitResult(action="accept", content={key: _ANSWER[key] for key in asked if key in _ANSWER})
-
-    async def roots(self, context: object) -> types.ListRootsResult:
-        """Two folders."""
-        return types.ListRootsResult(roots=[types.Root(uri="file:///srv/a", name="a"), types.Root(uri="file:///srv/b")])  # type: ignore[arg-type]
-
-    async def logging(self, params: types.LoggingMessageNotificationParams) -> None:
-        """A line of a server's log."""
-        await self._told.hear("log", plain(params))
-
-    async def message(self, message: IncomingMessage) -> None:
-        """Whatever else a server tells."""
-        if isinstance(message, Exception):
-            await self._told.hear("exception", type(message).__name__)
-        elif not isinstance(message, types.LoggingMessageNotification | types.ProgressNotification):
-            await self._told.hear("notice", plain(message))
-
-
-class Connected(Protocol):
-    """A client of either package, connected."""
-
-    session: ClientSession
-
-    async def list(self, what: str, cursor: str | None) -> Any: ...
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> Any: ...
-    async def read(self, uri: str) -> Any: ...
-    async def prompt(self, name: str, arguments: dict[str, str]) -> Any: ...
-    async def complete(self, ref: Any, argument: dict[str, str]) -> Any: ...
-    async def level(self, level: Any) -> Any: ...
-
-
-class _Official:
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.session = client.session
-
-    async def list(self, what: str, cursor: str | None) -> Any:
-        lists = {
-            "tools": self._client.list_tools,
-            "resources": self._client.list_resources,
-            "templates": self._client.list_resource_templates,
-            "prompts": self._client.list_prompts,
-        }
-        return await lists[what](cursor=cursor)
-
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> Any:
-        return await self._client.call_tool(tool, arguments, progress_callback=progress)
-
-    async def read(self, uri: str) -> Any:
-        return await self._client.read_resource(uri)
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> Any:
-        return await self._client.get_prompt(name, arguments)
-
-    async def complete(self, ref: Any, argument: dict[str, str]) -> Any:
-        return await self._client.complete(ref, argument)
-
-    async def level(self, level: Any) -> Any:
-        return await self._client.set_logging_level(level)
-
-
-class _Fastmcp:
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.session: ClientSession = client.session
-
-    async def list(self, what: str, cursor: str | None) -> Any:
-        lists = {
-            "tools": self._client.list_tools_mcp,
-            "resources": self._client.list_resources_mcp,
-            "templates": self._client.list_resource_templates_mcp,
-            "prompts": self._client.list_prompts_mcp,
-        }
-        return await lists[what](cursor=cursor)
-
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Any = None) -> Any:
-        return await self._client.call_tool_mcp(tool, arguments, progress_handler=progress)
-
-    async def read(self, uri: str) -> Any:
-        return await self._client.read_resource_mcp(uri)
-
-    async def prompt(self, name: str, arguments: dict[str, str]) -> Any:
-        return await self._client.get_prompt_mcp(name, arguments)
-
-    async def complete(self, ref: Any, argument: dict[str, str]) -> Any:
-        return await self._client.complete_mcp(ref, argument)
-
-    async def level(self, level: Any) -> Any:
-        return await self._client.set_logging_level(level)
-
-
-@asynccontextmanager
-async def official(run: Run, answers: Answers) -> AsyncIterator[Connected]:
-    """The official SDK's client; ``auto``, ``legacy`` or a modern version is its mode."""
-    async with AsyncExitStack() as stack:
-        client = Client(
-            await _way(run.door, stack),
-            mode=run.mode,
-            read_timeout_seconds=WAIT_S,
-            sampling_callback=answers.sampling,
-            elicitation_callback=answers.elicitation,
-            list_roots_callback=answers.roots,
-            logging_callback=answers.logging,
-            message_handler=answers.message,
-            log_level="debug",
-        )
-        yield _Official(await stack.enter_async_context(client))
-
-
-@asynccontextmanager
-async def fastmcp(run: Run, answers: Answers) -> AsyncIterator[Connected]:
-    """fastmcp's client."""
-    from fastmcp import Client as FastmcpClient
-    from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
-
-    door = run.door
-    transport: Any
-    if door.url is None:
-        command, *rest = door.command
-        transport = StdioTransport(command, rest, env={**os.environ, **door.env}, keep_alive=False)
-    else:
-        transport = StreamableHttpTransport(door.url, headers=_headers(door), httpx_client_factory=_http)
-    client: Any = FastmcpClient(
-        transport,
-        mode=run.mode,
-        timeout=WAIT_S,
-        message_handler=answers.message,
-        log_handler=answers.logging,
-    )
-
-    async def sampling(_: object, params: types.CreateMessageRequestParams, context: object) -> Any:
-        return await answers.sampling(context, params)
-
-    async def elicitation(_: object, __: object, params: types.ElicitRequestParams, context: object) -> Any:
-        return await answers.elicitation(context, params)
-
-    client.set_sampling_callback(sampling)
-    client.set_elicitation_callback(elicitation)
-    client.set_roots(["file:///srv/a", "file:///srv/b"])
-    async with client:
-        yield _Fastmcp(client)
-
-
-async def _way(door: Door, stack: AsyncExitStack) -> Any:
-    if door.url is None:
-        command, *rest = door.command
-        return stdio_client(StdioServerParameters(command=command, args=rest, env={**os.environ, **door.env}))
-    http = await stack.enter_async_context(_http(_headers(door)))
-    return streamable_http_client(door.url, http_client=http)
-
-
-def _headers(door: Door) -> dict[str, str]:
-    return {} if door.token is None else {"authorization": f"Bearer {door.token}"}
-
-
-Connect = Callable[[Run, Answers], Any]
-
-# The ids of sessions that were seen in answers: the clients keep them to themselves.
-_SESSION: ContextVar[list[str]] = ContextVar("session")
-
-
-async def _watch(answer: httpx2.Response) -> None:
-    if (session := answer.headers.get("mcp-session-id")) is not None:
-        _SESSION.get().append(session)
-
-
-def _http(
-    headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
-) -> httpx2.AsyncClient:
-    clock = httpx2.Timeout(WAIT_S) if timeout is None else timeout
-    return httpx2.AsyncClient(headers=headers, event_hooks={"response": [_watch]}, timeout=clock, auth=auth)
 
 
 async def _after(door: Door, session: str, version: str) -> int:
     """What a request in a session that its client has ended is answered."""
     assert door.url is not None
-    headers = {**_headers(door), "mcp-session-id": session, "mcp-protocol-version": version}
-    async with httpx2.AsyncClient(headers={**headers, "accept": "application/json, text/event-stream"}) as http:
+    sent = {**headers(door), "mcp-session-id": session, "mcp-protocol-version": version}
+    async with httpx2.AsyncClient(headers={**sent, "accept": "application/json, text/event-stream"}) as http:
         return (await http.post(door.url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status_code
 
 
@@ -277,22 +51,25 @@ async def drive(connect: Connect, runs: Sequence[Run]) -> list[Saw]:
 async def _drive(connect: Connect, run: Run) -> list[Saw]:
     told = Told()
     seen: list[Saw] = []
-    session = _SESSION.set([])
+    session = SESSION.set([])
     try:
         async with asyncio.timeout(WAIT_S * 4), connect(run, Answers(told)) as client:
             seen.append(Saw(run.name, "connect", _connected(client.session)))
             for step in run.steps:
+                if step.do == "lost":
+                    told_lost = await _tried(_lost(connect, run, client, step))
+                    seen += [] if told_lost is None else [Saw(run.name, step.name, told_lost)]
                 did = _STEPS.get(step.do)
                 if did is not None and (what := await _tried(did(client, step, told))) is not None:
                     seen.append(Saw(run.name, step.name, {**what, "told": told.take()}))
             version = client.session.protocol_version
-        if "end" in {step.do for step in run.steps} and (ids := _SESSION.get()):
+        if "end" in {step.do for step in run.steps} and (ids := SESSION.get()):
             seen.append(Saw(run.name, "end", {"result": {"after": await _after(run.door, ids[-1], version)}}))
     except BaseExceptionGroup as error:
         seen.append(Saw(run.name, "broke", _leaf(error)))
     except (MCPError, TimeoutError, OSError, RuntimeError) as error:
         seen.append(Saw(run.name, "broke", _leaf(error)))
-    _SESSION.reset(session)
+    SESSION.reset(session)
     return seen
 
 
@@ -411,6 +188,33 @@ async def _subscribe(client: Connected, step: Step, told: Told) -> Any:
     return {"called": result, "heard": sorted(repr(each) for each in told.take().get("notice", []))}
 
 
+async def _wait(client: Connected, step: Step, told: Told) -> Any:
+    file = step.settings["file"]
+    Path(f"{file}.here").touch()
+    while not Path(f"{file}.go").exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def _lost(connect: Connect, run: Run, client: Connected, step: Step) -> Any:
+    ids = SESSION.get()
+    if not ids:
+        raise _NoWay
+    assert run.door.url is not None
+    sent = {**headers(run.door), "mcp-session-id": ids[-1]}
+    sent["mcp-protocol-version"] = client.session.protocol_version or ""
+    async with httpx2.AsyncClient(headers=sent) as http:
+        await http.delete(run.door.url)
+    tool, arguments = step.settings["tool"], step.settings["arguments"]
+    try:
+        await client.call(tool, arguments)
+        failed = False
+    except MCPError:
+        failed = True
+    async with connect(run, Answers(Told())) as another:
+        return {"failed": failed, "again": plain(await another.call(tool, arguments))}
+
+
 _STEPS: dict[str, Callable[[Connected, Step, Told], Awaitable[Any]]] = {
     "list": _list,
     "call": _call,
@@ -421,6 +225,7 @@ _STEPS: dict[str, Callable[[Connected, Step, Told], Awaitable[Any]]] = {
     "ping": _ping,
     "cancel": _cancel,
     "subscribe": _subscribe,
+    "wait": _wait,
 }
 
 

@@ -133,6 +133,16 @@ def task(tool: str, arguments: Mapping[str, Any]) -> Step:
     return Step(f"task {tool}", "tasks", "task", {"tool": tool, "arguments": dict(arguments)})
 
 
+def wait(file: str) -> Step:
+    """Say by ``file.here`` that the client is here, and go on once ``file.go`` is there."""
+    return Step("wait", "connect", "wait", {"file": file})
+
+
+def lost(tool: str, arguments: Mapping[str, Any]) -> Step:
+    """Have the session ended behind the client's back, see that a call fails, and call again once connected anew."""
+    return Step("lost", "end", "lost", {"tool": tool, "arguments": dict(arguments)})
+
+
 END = Step("end", "end", "end")
 """End the session; what a call in it gets then."""
 PING = Step("ping", "connect", "ping")

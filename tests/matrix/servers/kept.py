@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp_types import JSONRPCMessage
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 LETTER = "Grüße aus dem Archiv: 名前, שלום, 🗝️ and 🄰 more."
 PICTURE = bytes.fromhex(
@@ -29,6 +29,13 @@ class Ledger(BaseModel):
     note: str
 
 
+class Contact(BaseModel):
+    """What a mask finds something in, and what its schema bounds narrowly."""
+
+    mail: str = Field(pattern=r"^[^@]+@[^@]+$")
+    name: str = Field(max_length=40)
+
+
 class Asked(BaseModel):
     """What a person is asked for."""
 
@@ -43,6 +50,11 @@ def ledger(count: int) -> Ledger:
         for at in range(count)
     ]
     return Ledger(rows=rows, note="")
+
+
+def contact() -> Contact:
+    """Somebody whose address is put together here, lest a scan of this file finds one."""
+    return Contact(mail="ada.lovelace" + "@" + "example.com", name="Ada")
 
 
 class Ended:

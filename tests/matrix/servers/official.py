@@ -30,7 +30,7 @@ from mcp_types import (
 )
 from starlette.applications import Starlette
 
-from tests.matrix.servers.kept import LETTER, PICTURE, Asked, Ended, Events, Ledger, ledger
+from tests.matrix.servers.kept import LETTER, PICTURE, Asked, Contact, Ended, Events, Ledger, contact, ledger
 
 
 def app() -> Starlette:
@@ -65,6 +65,10 @@ def _tools(server: MCPServer[object]) -> None:
     @server.tool(name="rows", description="The ledger.")
     def rows(count: int) -> Ledger:
         return ledger(count)
+
+    @server.tool(name="contact")
+    def of_somebody() -> Contact:
+        return contact()
 
     @server.tool(structured_output=False)
     def large(kib: int) -> str:

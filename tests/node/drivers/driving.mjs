@@ -1,6 +1,8 @@
 // What all drivers in Node.js share: runs come as JSON on standard input, what was seen goes out as JSON lines.
 // A kit makes one SDK's client and knows where it differs; see tests/matrix/steps.py for what the steps mean.
 
+import { existsSync, writeFileSync } from "node:fs";
+
 const WAIT_MS = 20_000;
 const ANSWERS = { colour: "blau", count: 3, name: "Ada", title: "x" };
 
@@ -30,19 +32,29 @@ async function driveOne(kit, run, write) {
   };
   const told = {};
   const hear = (kind, what) => (told[kind] ??= []).push(what);
-  const client = kit.client(run.mode);
-  listen(kit, client, hear);
-  const transport = door.url
-    ? kit.http(new URL(door.url), { requestInit: { headers }, fetch: fetched })
-    : kit.stdio({ command: door.command[0], args: door.command.slice(1), env: { ...process.env, ...door.env }, stderr: "ignore" });
-  await client.connect(transport);
+  const connect = async () => {
+    const client = kit.client(run.mode);
+    listen(kit, client, hear);
+    const [command, ...args] = door.command;
+    const transport = door.url
+      ? kit.http(new URL(door.url), { requestInit: { headers }, fetch: fetched })
+      : kit.stdio({ command, args, env: { ...process.env, ...door.env }, stderr: "ignore" });
+    await client.connect(transport);
+    return { client, transport };
+  };
+  const { client, transport } = await connect();
   write("connect", {
     version: kit.version(client, transport),
     server: client.getServerVersion(),
     offers: client.getServerCapabilities(),
     instructions: client.getInstructions(),
   });
-  const context = { kit, client, transport, told, hear };
+  const end = async () => {
+    if (session === null) throw new NoWay();
+    const sent = { ...headers, "mcp-session-id": session, "mcp-protocol-version": kit.version(client, transport) };
+    return (await fetch(door.url, { method: "DELETE", headers: sent })).status;
+  };
+  const context = { kit, client, told, hear, connect, end };
   for (const step of run.steps) {
     if (step.do === "end") continue;
     const what = await tried(STEPS[step.do], context, step);
@@ -163,6 +175,20 @@ const STEPS = {
     await client.unsubscribeResource({ uri });
     delete told.log;
     return { called };
+  },
+  wait: async (_, { file }) => {
+    writeFileSync(`${file}.here`, "");
+    return until(() => existsSync(`${file}.go`));
+  },
+  lost: async ({ kit, client, connect, end }, { tool, arguments: given }) => {
+    await end();
+    const call = { name: tool, arguments: given };
+    const failed = await kit.call(client, call, {}).then(() => false, () => true);
+    await client.close();
+    const { client: another } = await connect();
+    const again = await kit.call(another, call, {});
+    await another.close();
+    return { failed, again };
   },
   task: async ({ kit, client, told }, { tool, arguments: given }) => {
     if (kit.task === undefined) throw new NoWay();
