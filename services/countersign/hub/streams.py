@@ -123,7 +123,7 @@ class Streams:
                 # It has no such stream; what it changes into is asked after a while.
                 pause_s = LONGEST_PAUSE_S
             except Away:
-                log.info("a target's stream is lost for now", extra={"target": target.name})
+                log.debug("a target's stream is lost for now", extra={"target": target.name})
             if once:
                 return
             last = ""
@@ -151,7 +151,9 @@ class Streams:
             if inner.status == 401:
                 raise Refused(401, 4010, "the token is not good any more", inner.header("www-authenticate"))
             if inner.status != 200 or not inner.is_stream:
-                raise (Away if inner.status in (404, 502, 503) else _no_stream)("the target has no stream")
+                # In the modern era a method that a target has not is a 404, too.
+                lost = inner.status in (502, 503) or (inner.status == 404 and way.era is Era.LEGACY)
+                raise (Away if lost else _no_stream)("the target has no stream")
             # Of legacy callers everything is for them; to listening ones only what they asked for.
             only = None if era is Era.LEGACY and way.era is Era.LEGACY else methods
             async for piece in self._relay.events(inner, terms, OF_STREAMS, only):
