@@ -6,24 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.conformance.reference import SERVERS
 from tests.conformance.report import results, summary, write
-from tests.conformance.run import RESULTS, outcomes
+from tests.conformance.run import PEERS, RESULTS, outcomes
 from tests.conformance.suite import ERAS
 
 
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
-    parser.add_argument("--server", action="append", choices=SERVERS, help="may be repeated; all, when not given")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="may be repeated; all, when not given")
     parser.add_argument("--era", action="append", choices=ERAS, help="may be repeated; all, when not given")
     parser.add_argument("--report", type=Path, default=Path("conformance-report"), help="where the report is written")
-    parser.add_argument(
-        "--docs", action="store_true", help=f"write {RESULTS.name} anew, too: all servers and revisions"
-    )
+    parser.add_argument("--docs", action="store_true", help=f"write {RESULTS.name} anew, too: all peers and revisions")
     chosen = parser.parse_args()
     found = []
-    for outcome in outcomes(chosen.server or SERVERS, chosen.era or ERAS):
+    for outcome in outcomes(chosen.peer or PEERS, tuple(chosen.era or ERAS)):
         found.append(outcome)
         write(chosen.report, found)
     if chosen.docs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tests.conformance.client import Passage
 from tests.conformance.reference import RunningReference
 from tests.support.gateway import Setup, Upstream
 
@@ -18,7 +19,7 @@ _MASKED = {"mask": ["secrets", "pii"]}
 RULES: tuple[Mapping[str, object], ...] = (
     {"name": "tools", "allow": {"groups": ["analysts"], "tools": ["*"]}, **_MASKED},
     {"name": "prompts", "allow": {"groups": ["analysts"], "prompts": ["*"]}, **_MASKED},
-    {"name": "resources", "allow": {"groups": ["analysts"], "resources": ["test://*"]}, **_MASKED},
+    {"name": "resources", "allow": {"groups": ["analysts"], "resources": ["*"]}, **_MASKED},
     # What no server knows, servers are asked about, too: the refusal must be theirs.
     {"name": "more", "allow": {"groups": ["analysts"], "methods": ["tasks/*", "unknown/*"]}, **_MASKED},
     {"name": "no exports", "deny": {"targets": ["*"], "tools": ["export_*"]}, "message": "Not here."},
@@ -29,13 +30,10 @@ RULES: tuple[Mapping[str, object], ...] = (
     },
 )
 
-_REQUESTS: Mapping[str, object] = {"refuse": ["secrets"]}
 
-
-def setup(issuer: str, references: Iterable[RunningReference]) -> Setup:
-    """gateway.yaml, with each reference server as a target of its name."""
+def setup(issuer: str, references: Iterable[RunningReference], passages: Iterable[Passage] = ()) -> Setup:
+    """gateway.yaml, with each reference server as a target of its name, and one for each passage."""
+    urls = {each.name: each.url for each in references} | {each.target: each.url for each in passages}
     # Scenarios ask for pictures and sounds, which nothing can mask: whoever wants them says so.
-    targets = {
-        each.name: Upstream(each.url, extra={"binary": "pass", "mask_request": _REQUESTS}) for each in references
-    }
-    return Setup(issuer, targets, RULES, MASKS)
+    extra: Mapping[str, object] = {"binary": "pass", "mask_request": {"refuse": ["secrets"]}}
+    return Setup(issuer, {name: Upstream(url, extra=extra) for name, url in urls.items()}, RULES, MASKS)

@@ -13,7 +13,7 @@ from tests.conformance.comparison import Comparison, Row
 from tests.conformance.run import Outcome
 from tests.conformance.suite import suite_version
 
-_COLUMNS = ("server", "requirements", "scenarios", "checks", "as without the gateway", "reviewed lines", "problems")
+_COLUMNS = ("peer", "requirements", "scenarios", "checks", "as without the gateway", "reviewed lines", "problems")
 
 
 def write(folder: Path, outcomes: Sequence[Outcome]) -> None:
@@ -27,12 +27,12 @@ def markdown(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The report, line by line."""
     yield from results(outcomes)
     yield from ("", "## Processor time", "", "In seconds, all revisions together:", "")
-    yield "| server | suite, directly | suite, through | server, directly | server, through | gateway |"
+    yield "| peer | suite, directly | suite, through | server, directly | server, through | gateway |"
     yield "|---|---|---|---|---|---|"
     for each in outcomes:
         costs = each.costs
         spent = (*costs.suite_s, *costs.server_s, costs.gateway_s)
-        yield f"| {each.server} | {' | '.join(f'{seconds:.1f}' for seconds in spent)} |"
+        yield f"| {each.peer} | {' | '.join(f'{seconds:.1f}' for seconds in spent)} |"
 
 
 def results(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -53,12 +53,12 @@ def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
         rows = told.rows
         scenarios = len({row.where.scenario for row in rows})
         counts = (len(rows), sum(row.same for row in rows), sum(bool(row.reason) for row in rows), len(told.problems))
-        yield f"| {told.server} | {told.era} | {scenarios} | {' | '.join(map(str, counts))} |"
+        yield f"| {told.peer} | {told.era} | {scenarios} | {' | '.join(map(str, counts))} |"
 
 
 def details(told: Comparison) -> Iterator[str]:
-    """What was found of one server under one revision, line by line."""
-    yield from ("", f"## {told.server}, {told.era}")
+    """What was found of one peer under one revision, line by line."""
+    yield from ("", f"## {told.peer}, {told.era}")
     if told.problems:
         yield from ("", "Problems:", *(f"- {problem}" for problem in told.problems))
     yield from ("", "| scenario | directly | through the gateway |", "|---|---|---|")

