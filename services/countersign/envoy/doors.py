@@ -22,6 +22,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _SENT = "authorization, content-type, accept, last-event-id, prefer, mcp-protocol-version, mcp-session-id, "
 _SENT += "mcp-method, mcp-name, *"
 _READ = "mcp-session-id, mcp-protocol-version, www-authenticate, location, retry-after"
+_VERBS = "GET, POST, DELETE"
 _PREFLIGHT_AGE_S = "600"
 
 
@@ -69,11 +70,25 @@ def cross_origin(config: GatewayConfig) -> CorsPolicy | None:
         return None
     return CorsPolicy(
         allow_origin_string_match=[StringMatcher(exact=origin) for origin in config.origins],
-        allow_methods="GET, POST, DELETE",
+        allow_methods=_VERBS,
         allow_headers=_SENT,
         expose_headers=_READ,
         max_age=_PREFLIGHT_AGE_S,
     )
+
+
+def told_to_pages(config: GatewayConfig) -> dict[str, str]:
+    """Return headers that say the same with an answer of Envoy's own, to whoever was let through by its origin."""
+    if not config.origins:
+        return {}
+    return {
+        "access-control-allow-origin": "%REQ(origin)%",
+        "access-control-allow-methods": _VERBS,
+        "access-control-allow-headers": _SENT,
+        "access-control-max-age": _PREFLIGHT_AGE_S,
+        # What a browser keeps for one page must not be shown to another.
+        "vary": "origin",
+    }
 
 
 def _forms(name: str, port: int, usual: int) -> Iterator[str]:

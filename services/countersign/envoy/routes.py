@@ -26,7 +26,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from countersign.config import GatewayConfig, Target
 from countersign.envoy.clusters import grpc_service, target_cluster_name
-from countersign.envoy.doors import CORS_FILTER, cross_origin, from_elsewhere, hosts
+from countersign.envoy.doors import CORS_FILTER, cross_origin, from_elsewhere, hosts, told_to_pages
 from countersign.envoy.guard import AUTHZ_FILTER, MASKER_FILTER, guarded
 from countersign.envoy.wiring import (
     APPROVER_CLUSTER,
@@ -116,7 +116,6 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
                 domains=hosts(config, wiring.listen),
                 routes=[*pages, _foreign_page(config), *listed],
                 typed_per_filter_config={CORS_FILTER: pack(policy)} if policy is not None else {},
-                response_headers_to_add=[_vary()] if policy is not None else [],
                 # Who puts on a renewed credential tells the second attempt by it; others' headers cannot.
                 include_request_attempt_count=any(map(renewable, config.targets.values())),
                 request_headers_to_remove=["proxy-authorization", "forwarded", "x-forwarded-host"],
@@ -349,7 +348,10 @@ def _metadata(path: str, resource: str, config: GatewayConfig) -> Route:
     document: dict[str, object] = {"resource": resource, "bearer_methods_supported": ["header"]}
     if servers:  # Section 3.2: no empty lists.
         document["authorization_servers"] = servers
-    return _direct(RouteMatch(path=path), 200, json.dumps(document))
+    route = _direct(RouteMatch(path=path), 200, json.dumps(document))
+    # What Envoy answers by itself its filter for pages leaves alone; whoever comes here from another is refused before.
+    route.response_headers_to_add.extend(_overwriting(name, value) for name, value in told_to_pages(config).items())
+    return route
 
 
 def _nothing_here() -> Route:
@@ -368,14 +370,6 @@ def _not_our_name() -> Route:
 
 def _refusal(failure: Failure, text: str) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": failure.code, "message": text}})
-
-
-def _vary() -> HeaderValueOption:
-    """What is kept of an answer for one origin must not be shown to another."""
-    return HeaderValueOption(
-        header=HeaderValue(key="vary", value="origin"),
-        append_action=HeaderValueOption.HeaderAppendAction.APPEND_IF_EXISTS_OR_ADD,
-    )
 
 
 def _direct(match: RouteMatch, status: int, body: str) -> Route:

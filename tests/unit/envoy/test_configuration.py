@@ -395,3 +395,44 @@ def test_operators_reach_revocations_and_nobody_the_feed_of_them(files: EnvoyFil
     feed = "/countersign.api.access.v1.RevocationFeedService/ApplyRevocations"
     # The last one answers 404 to all that no other takes.
     assert not any(prefix and feed.startswith(prefix) for prefix in prefixes if prefix != "/")
+
+
+def test_pages_decide_themselves_whose_forms_they_take_and_nothing_else_is_before_the_check_of_origins(
+    files: EnvoyFiles, wiring: Wiring, tmp_path: Path
+) -> None:
+    write_dynamic(config(tmp_path, PORTAL), replace(wiring, portal_http="portal:9001"), files)
+    table = listed_routes(files)
+    (check,) = [at for at, route in enumerate(table) if route.get("direct_response", {}).get("status") == 403]
+    assert {route["route"]["cluster"] for route in table[:check]} == {
+        "countersign_approver_page",
+        "countersign_portal",
+    }
+    assert {one["name"] for one in table[check]["match"]["headers"]} == {"origin"}
+
+
+def test_the_limits_of_gateway_yaml_are_envoys(files: EnvoyFiles, wiring: Wiring, tmp_path: Path) -> None:
+    edited = GATEWAY + "limits: {connections: 77, envoy_heap_bytes: 268435456}\n"
+    write_bootstrap(config(tmp_path, edited), wiring, files)
+    assert validated(files.bootstrap).returncode == 0
+    whole = json.loads(files.bootstrap.read_text())
+    told = {
+        one["name"].rpartition(".")[2]: one["typed_config"] for one in whole["overload_manager"]["resource_monitors"]
+    }
+    assert told["fixed_heap"]["max_heap_size_bytes"] == "268435456"
+    assert told["global_downstream_max_connections"]["max_active_downstream_connections"] == "77"
+    assert whole["admin"]["ignore_global_conn_limit"], "who operates a full gateway must reach it"
+
+
+def test_nothing_that_fills_up_cuts_a_quiet_stream_or_ends_a_connection_by_its_age(files: EnvoyFiles) -> None:
+    whole = json.loads(files.bootstrap.read_text())
+    scaled = [
+        one["timer"]
+        for action in whole["overload_manager"]["actions"]
+        for one in action.get("typed_config", {}).get("timer_scale_factors", [])
+    ]
+    assert scaled == ["HTTP_DOWNSTREAM_CONNECTION_IDLE"]
+    for each in whole["static_resources"]["listeners"]:
+        manager = each["filter_chains"][0]["filters"][0]["typed_config"]
+        assert manager["stream_idle_timeout"] == "0s", "routes say how long"
+        options = manager["common_http_protocol_options"]
+        assert not {"max_connection_duration", "max_stream_duration", "max_requests_per_connection"} & options.keys()
