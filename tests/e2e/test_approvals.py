@@ -35,6 +35,7 @@ from tests.support.targets import answers, scripted_target, tool_text
 HOLD_S = 0.9
 RULES = (
     {"name": "everybody looks", "allow": {"groups": ["analysts"], "targets": ["db"], "tools": ["look", "drop_*"]}},
+    {"name": "some begin", "allow": {"groups": ["analysts"], "targets": ["scripted"], "tools": ["begin"]}},
     {
         "name": "owners agree",
         "approve": {"groups": ["analysts"], "targets": ["db", "scripted"], "tools": ["drop_*"]},
@@ -271,6 +272,9 @@ async def test_a_target_gets_its_own_state_back_and_nothing_that_nobody_agreed_t
         return Rpc("tools/call", {"name": "drop_table", "arguments": {"table": name}, **members}, 7)
 
     own = rpc(requestState="the target's", inputResponses={"x": {"action": "accept", "content": {"n": 1}}})
+    rounds = answers({"resultType": "input_required", "requestState": "the target's"})
+    async with scripted_target(rounds, port=place.scripted_port):
+        assert "the target's" in (await post(url, token, Rpc("tools/call", {"name": "begin", "arguments": {}}))).text
     async with scripted_target(answers(tool_text("done")), port=place.scripted_port) as target:
         (asked,) = messages(await post(url, token, own))
         assert isinstance(asked["result"], dict)

@@ -117,6 +117,9 @@ async def test_a_call_that_waits_outlives_who_keeps_it(rig: Rig, owner: Approval
 async def test_a_target_gets_its_own_state_back_and_never_ours(rig: Rig, owner: ApprovalClient) -> None:
     marker, own = new_marker(), {"requestState": "the target's", "inputResponses": {"q": {"action": "accept"}}}
     params = {"name": "drop", "arguments": {"marker": marker}}
+    rounds = answers({"resultType": "input_required", "requestState": "the target's"})
+    async with rig.target(rounds), rig.caller() as caller:
+        assert state_of(await caller.post(Rpc("tools/call", {"name": "query", "arguments": {}}))) == "the target's"
     async with rig.target(answers(tool_text("dropped"))) as target, rig.caller() as caller:
         state = state_of(await caller.post(Rpc("tools/call", {**params, **own})))
         await agreed(owner, (await owner.wait_for(lambda one: marker in one.summary.arguments)).id)
