@@ -22,6 +22,7 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from countersign.runtime.trust import SERVICE_HEADER
+from tests.support import stdio_server
 from tests.support.approvers import approval_service
 from tests.support.auditors import session_service
 from tests.support.clients import call, post
@@ -31,8 +32,8 @@ from tests.support.log_keys import log_key
 from tests.support.postgres import running_postgres
 from tests.support.targets import answers, scripted_target, speaks_mcp, tool_text
 
-SERVICES = ("authz", "masker", "recorder", "approver", "portal", "hub")
-PAGES = ("approver", "portal", "hub")
+SERVICES = ("authz", "masker", "recorder", "approver", "portal", "hub", "bridge")
+PAGES = ("approver", "portal", "hub", "bridge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,11 @@ def deployment() -> Iterator[Deployment]:
         postgres = stack.enter_context(running_postgres())
         target_port, listen, credential = free_port(), free_port(), secrets.token_urlsafe(24)
         url = f"http://127.0.0.1:{listen}"
-        rules = ({"name": "all", "allow": {"groups": ["analysts"], "targets": ["orders"], "tools": ["query"]}},)
-        targets = {"orders": Upstream(f"http://127.0.0.1:{target_port}/mcp", credential)}
+        rules = ({"name": "all", "allow": {"groups": ["analysts"], "targets": ["*"], "tools": ["query", "e*"]}},)
+        targets = {
+            "orders": Upstream(f"http://127.0.0.1:{target_port}/mcp", credential),
+            "local": Upstream({"command": [sys.executable, "-I", stdio_server.__file__]}, extra={"new_tools": "allow"}),
+        }
         portal = {"portal": {"oidc": [{"issuer": issuer.url, "client_id": "portal"}]}}
         config = Setup(issuer.url, targets, rules, extra=portal, hub=True).write(folder, url)
         ports = {name: free_port() for name in SERVICES}
@@ -124,7 +128,7 @@ def deployment() -> Iterator[Deployment]:
             stack.enter_context(process([*countersign, "serve", name], folder / f"{name}.log", own))
         files = folder / "envoy"
         # Nobody calls these by gRPC.
-        called = [name for name in SERVICES if name not in ("portal", "hub")]
+        called = [name for name in SERVICES if name not in ("portal", "hub", "bridge")]
         parts = [word for name in called for word in (f"--{name}", f"127.0.0.1:{ports[name]}")]
         parts += [word for name in PAGES for word in (f"--{name}-http", pages[name])]
         parts += ["--inner", inner]
@@ -166,6 +170,19 @@ async def test_the_one_door_leads_to_targets_through_the_gateway_alone(deploymen
         assert direct.status_code == 403
         assert len(target.received) == before
         assert SERVICE_HEADER.encode() not in bytes(target.raw)
+
+
+async def test_a_server_that_the_bridge_runs_is_reached_through_the_gateway_alone(deployment: Deployment) -> None:
+    endpoint = f"{deployment.url}/local/mcp"
+    token = deployment.issuer.token("alice", endpoint)
+    answer = await post(endpoint, token, call("echo", {"text": "reached"}))
+    assert "reached" in answer.text, answer.text
+    found = await post(endpoint, token, call("environment"))
+    assert "PATH" in found.text
+    assert "COUNTERSIGN" not in found.text
+    for headers in ({}, {SERVICE_HEADER: "AAAA"}):
+        direct = await post(f"http://{deployment.pages['bridge']}/local", token, call("echo"), headers=headers)
+        assert direct.status_code == 403
 
 
 async def test_people_reach_the_approver_and_its_page(deployment: Deployment) -> None:

@@ -59,16 +59,19 @@ class Open:
     method: str
     id_json: str
     token_json: str
+    heard_s: float
     error_code: int | None = None
 
 
 class Conversation:
     """All that is said with one process. ``shared`` is between several parties, who must not hear of one another."""
 
-    def __init__(self, name: str, *, shared: bool, max_depth: int) -> None:
+    def __init__(self, name: str, *, shared: bool, max_depth: int, monotonic_s: Callable[[], float]) -> None:
         self._name = name
         self._shared = shared
         self._max_depth = max_depth
+        self._monotonic_s = monotonic_s
+        self._heard_s = monotonic_s()
         self._open: dict[int, Open] = {}
         self._parties: set[Party] = set()
         self._count = 0
@@ -125,7 +128,7 @@ class Conversation:
         if span is not None:
             token_json = document.text[slice(*span)]
             changes.append((token_at, str(own)))
-        self._open[own] = Open(party, stream, method, id_json, token_json)
+        self._open[own] = Open(party, stream, method, id_json, token_json, self._monotonic_s())
         try:
             await self._process.write(edited(document, *changes))
         except BaseException:
@@ -160,13 +163,25 @@ class Conversation:
         if gone is None:
             return
         gone.stream.close()
-        if self._process is not None and not self.over and not self._process.crowded and gone.method != "initialize":
+        self._tell_cancelled(own, gone.method, reason)
+
+    def _tell_cancelled(self, own: int, method: str, reason: str) -> None:
+        if self._process is not None and not self.over and not self._process.crowded and method != "initialize":
             params = f'{{"requestId":{own},"reason":{quote(reason)}}}'
             line = f'{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}'
             # Not waited for: whoever hung up is not to wait for a server that takes nothing.
             task = asyncio.ensure_future(self._process.write(line.encode()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def sweep(self, silence_s: float) -> None:
+        """End calls of which nothing was heard for so long; one that waits for its own client is not silent."""
+        now_s = self._monotonic_s()
+        for own, each in list(self._open.items()):
+            heard_s = each.heard_s if self._shared else max(each.heard_s, self._heard_s)
+            if now_s - heard_s >= silence_s and each.method != _LISTEN and not each.party.asked:
+                self._fail(own, "the server was silent for too long")
+                self._tell_cancelled(own, each.method, "the server was silent for too long")
 
     def _end_later(self, own: int) -> None:
         """A server need not answer what was cancelled: then we do."""
@@ -186,7 +201,9 @@ class Conversation:
                 # Whose answer it is cannot be told, and whoever waits for it would wait for ever.
                 for own in list(self._open):
                     self._fail(own, "the server wrote more than may be held")
-        elif said.answer.is_final:
+            return
+        self._heard_s = self._monotonic_s()
+        if said.answer.is_final:
             self._answered(said)
         elif said.answer.kind is AnswerKind.REQUEST:
             await self._requested(said)
@@ -228,6 +245,7 @@ class Conversation:
             if found is None or (method == _PROGRESS and not found.token_json):
                 self._skip("a notification about no open request")
                 return
+            found.heard_s = self._monotonic_s()
             await found.stream.put(said_to_client(said, found.id_json, found.token_json))
             return
         text = edited(said.document)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from countersign.bridge.lines import Line
 from countersign.jsontext import Document, Edit, JsonRefused, Number, apply_edits, parse, quote, value_span
 from countersign.mcp import Answer, AnswerKind, AnswerRefused, classify
 
+_FIRST = re.compile(rb'\{ ?"jsonrpc": ?"2\.0", ?"id": ?([0-9]{1,15}),')
+_LAST = re.compile(rb', ?"jsonrpc": ?"2\.0", ?"id": ?([0-9]{1,15}) ?\}\r?\Z')
 SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 # Some servers read lines by libraries that end them here, too; in JSON they can stand in strings only.
 _NO_LINE_ENDS = {0x0A: " ", 0x0D: " ", 0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -40,7 +43,7 @@ class Said:
 def read_line(line: Line, max_depth: int) -> Said | Skipped:
     """Read what a server wrote."""
     if line.too_long:
-        return Skipped("a line is too long")
+        return Skipped("a line is too long", _id_of_long(line))
     if not line.data.strip():
         return Skipped("")
     try:
@@ -97,6 +100,12 @@ def _whole(value: object) -> int | None:
     if isinstance(value, Number | str) and len(value) <= 15 and value.isascii() and value.isdecimal():
         return int(value)
     return None
+
+
+def _id_of_long(line: Line) -> int | None:
+    """The id of an answer that was not kept: servers write it first or last, and what stands there is nobody's text."""
+    found = _FIRST.match(line.data) or _LAST.search(line.tail)
+    return int(found[1]) if found else None
 
 
 def _probable_id(data: bytes) -> int | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+TAIL_BYTES = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its end, as far as it was kept: ``data`` holds the start of one that was ``too_long``.
+    """One line without its end, as far as it was kept: of one that was ``too_long``, the start and the ``tail``.
 
     ``size`` are the bytes that it had in all.
     """
@@ -16,6 +18,7 @@ class Line:
     data: bytes
     size: int
     too_long: bool = False
+    tail: bytes = b""
 
 
 class LineReader:
@@ -25,6 +28,7 @@ class LineReader:
         self._most = most_bytes
         self._begun = bytearray()
         self._size = 0
+        self._tail = b""
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """Take what came; yield each line that ended in it."""
@@ -38,8 +42,10 @@ class LineReader:
     def _keep(self, piece: bytes) -> None:
         self._size += len(piece)
         self._begun += piece[: max(0, self._most - len(self._begun))]
+        self._tail = (self._tail + piece[-TAIL_BYTES:])[-TAIL_BYTES:]
 
     def _whole(self) -> Line:
-        line = Line(bytes(self._begun).removesuffix(b"\r"), self._size, too_long=self._size > self._most)
-        self._begun, self._size = bytearray(), 0
+        too_long = self._size > self._most
+        line = Line(bytes(self._begun).removesuffix(b"\r"), self._size, too_long, self._tail if too_long else b"")
+        self._begun, self._size, self._tail = bytearray(), 0, b""
         return line

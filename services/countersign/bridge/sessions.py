@@ -171,10 +171,12 @@ class Sessions:
         return [*self._legacy.values(), *self._modern.values()]
 
     def sweep(self) -> None:
-        """End what is unused, what is gone, and what gateway.yaml does not state any more."""
-        now_s, targets = self._monotonic_s(), self._config().targets
+        """End what is silent, unused or gone, and what gateway.yaml does not state any more."""
+        config, now_s = self._config(), self._monotonic_s()
+        for conversation in self._conversations:
+            conversation.sweep(config.limits.upstream_timeout_s)
         for session in self.all():
-            stated = targets.get(session.target)
+            stated = config.targets.get(session.target)
             same = (
                 stated is not None
                 and stated.stdio is not None
@@ -253,7 +255,7 @@ class Sessions:
 
     async def _begin(self, name: str, stdio: Stdio, whose: Whose, *, shared: bool) -> Conversation:
         limits = self._config().limits
-        conversation = Conversation(name, shared=shared, max_depth=limits.json_depth)
+        conversation = Conversation(name, shared=shared, max_depth=limits.json_depth, monotonic_s=self._monotonic_s)
 
         def start(on_line: Callable[[Line], Awaitable[None]]) -> Awaitable[Process]:
             return Process.start(name, stdio, self._environment, on_line, most_bytes=limits.response_bytes)

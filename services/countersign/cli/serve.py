@@ -79,7 +79,7 @@ def hub() -> None:
 
 @serve_app.command(
     epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address), COUNTERSIGN_LISTEN_HTTP (where it serves, "
-    "HOST:PORT or unix:/path, default 127.0.0.1:9001). Run it as a user of its own: its servers have that user's rights."
+    "HOST:PORT or unix:/path, default 127.0.0.1:9001). Run it as a user of its own, whose rights its servers have."
 )
 def bridge() -> None:
     """Runs the targets that speak on standard input and output."""

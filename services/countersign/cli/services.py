@@ -91,7 +91,15 @@ def _bridge(settings: ServiceSettings) -> None:
 
 
 _SERVICES: Mapping[str, Callable[[ServiceSettings], None]] = MappingProxyType(
-    {"authz": _authz, "masker": _masker, "recorder": _recorder, "approver": _approver, "portal": _portal, "hub": _hub, "bridge": _bridge}
+    {
+        "authz": _authz,
+        "masker": _masker,
+        "recorder": _recorder,
+        "approver": _approver,
+        "portal": _portal,
+        "hub": _hub,
+        "bridge": _bridge,
+    }
 )
 
 

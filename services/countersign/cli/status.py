@@ -22,8 +22,8 @@ from countersign.runtime.settings import SettingsError, environment, load_sealin
 from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 _PARTS = ("recorder", "authz", "masker")
-# Started only when rules ask for approval, and where there is a portal, or one door for all targets.
-_SOMETIMES = ("approver", "portal", "hub")
+# Started only when rules ask for approval, and where there is a portal, one door for all targets, or a target to run.
+_SOMETIMES = ("approver", "portal", "hub", "bridge")
 _WAIT_S = 3.0
 _SHOWN = 10
 

@@ -73,6 +73,22 @@ def test_only_a_number_of_ours_names_a_call(own: bytes) -> None:
     assert isinstance(said, Skipped) or said.own_id is None
 
 
+@pytest.mark.parametrize(
+    ("start", "tail", "answers"),
+    [
+        (b'{"jsonrpc":"2.0","id":12,"result":{"a', b"", 12),
+        (b'{"jsonrpc": "2.0", "id": 12, "result": {"a', b"", 12),
+        (b'{"result":{"id":5,', b'"}},"jsonrpc":"2.0","id":12}', 12),
+        (b'{"result":{"id":5,', b'"id":12}}', None),
+        (b'{"jsonrpc":"2.0","method":"notifications/message","params":{', b"", None),
+        # Within a string its quotation marks would be escaped.
+        (b'{"result":{"a":"', b'\\"jsonrpc\\":\\"2.0\\",\\"id\\":12}"}}', None),
+    ],
+)
+def test_whose_answer_is_too_long_is_told_by_where_ids_stand(start: bytes, tail: bytes, answers: int | None) -> None:
+    assert read_line(Line(start, 1_000_000, too_long=True, tail=tail), 64) == Skipped("a line is too long", answers)
+
+
 def test_what_is_sent_is_one_line_for_every_reader_of_lines() -> None:
     text = '{\r\n "a" : "\u2028x\u2029y\u0085z" ,\n"b":[1,\n2]}'
     line = edited(parse(text))

@@ -21,7 +21,10 @@ def test_a_line_that_is_too_long_is_kept_only_so_far_and_the_next_is_whole() -> 
     reader = LineReader(4)
     assert list(reader.feed(b"abcdef")) == []
     assert list(reader.feed(b"g" * 1_000_000)) == []
-    assert list(reader.feed(b"h\nij\n")) == [Line(b"abcd", 1_000_007, too_long=True), Line(b"ij", 2)]
+    assert list(reader.feed(b"h\nij\n")) == [
+        Line(b"abcd", 1_000_007, too_long=True, tail=b"g" * 63 + b"h"),
+        Line(b"ij", 2),
+    ]
 
 
 def test_a_line_of_just_the_most_is_whole() -> None:

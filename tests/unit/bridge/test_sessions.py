@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from countersign.bridge.sessions import Session
+from countersign.config import Limits
 from countersign.config.types import Processes
 from tests.support.clients import MODERN, Rpc, call, messages
 from tests.support.recorders import until
@@ -235,6 +236,25 @@ async def test_what_is_unused_revoked_or_no_longer_stated_is_ended() -> None:
             rig.sessions.sweep()
             assert [line async for line in standing.aiter_lines() if line.startswith("data")] == []
         assert len(rig.sessions) == 0
+
+
+async def test_a_call_of_which_nothing_is_heard_is_ended(tmp_path: Path) -> None:
+    now = [0.0]
+    async with running(scripted(), limits=Limits(upstream_timeout_s=30), monotonic_s=lambda: now[0]) as rig:
+        session, mark = await rig.initialize(), tmp_path / "cancelled"
+        asking = asyncio.ensure_future(rig.post(call("slow", {"mark": str(mark)}), session))
+        await until(lambda: 2 in only(rig).streams)
+        now[0] = 29
+        rig.sessions.sweep()
+        assert await rig.call(session, "echo", text="a sign of life") == "a sign of life"
+        now[0] = 58
+        rig.sessions.sweep()
+        assert not asking.done()
+        now[0] = 60
+        rig.sessions.sweep()
+        answer = await asking
+        assert (answer.status_code, "silent" in answer.text) == (502, True)
+        await until(mark.exists)
 
 
 async def test_callers_who_share_a_process_hear_nothing_of_one_another() -> None:

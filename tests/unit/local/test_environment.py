@@ -16,6 +16,7 @@ identity: {oidc: [{issuer: "https://idp.test"}]}
 targets:
   orders: {mcp: "http://127.0.0.1:9000/mcp", credential: {bearer: {env: ORDERS_TOKEN}}}
   billing: {mcp: "http://127.0.0.1:9001/mcp", credential: {bearer: {env: OTEL_LOOKALIKE}}}
+  local: {mcp: {command: [server], env: {KEY: {env: SERVER_KEY}}}}
 rules: [{name: r, allow: {groups: [g], targets: ["*"]}}]
 recording:
   postgres: {env: RECORD_DSN}
@@ -30,9 +31,10 @@ OF_TARGETS = {"ORDERS_TOKEN": "t1", "OTEL_LOOKALIKE": "t2"}
 OF_THE_DATABASE = {"RECORD_DSN": "postgres://", "PGPASSWORD": "p", "COUNTERSIGN_POSTGRES_DSN": "postgres://"}
 OF_APPROVALS = {"HOOK_SECRET": "whsec_" + "aG9vayBzZWNyZXQgb2YgMzIgYnl0ZXMhISEhISEh"}
 OF_EXPORTS = {"OTLP_TOKEN": "t3"}
+OF_THE_BRIDGE = {"SERVER_KEY": "b1"}
 OF_THE_PORTAL = {"SIGN_IN_SECRET": "s1"}
 FOREIGN = {"CLOUD_ACCESS_KEY": "k", "GITHUB_TOKEN": "g", "SSH_AUTH_SOCK": "/s"}
-ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | OF_EXPORTS | OF_THE_PORTAL | FOREIGN
+ENV = NEEDED | OF_TARGETS | OF_THE_DATABASE | OF_APPROVALS | OF_EXPORTS | OF_THE_PORTAL | OF_THE_BRIDGE | FOREIGN
 
 
 @pytest.fixture
@@ -52,6 +54,7 @@ def config(tmp_path: Path) -> GatewayConfig:
         ("portal", OF_THE_DATABASE | OF_THE_PORTAL),
         ("masker", dict[str, str]()),
         ("hub", dict[str, str]()),
+        ("bridge", OF_THE_BRIDGE),
     ],
 )
 def test_a_service_gets_what_it_uses_and_nothing_else(config: GatewayConfig, service: str, own: dict[str, str]) -> None:
