@@ -41,14 +41,18 @@ ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "gateway-yaml.md").read_text()
 TOLD = [
     TEXT,
-    *((ROOT / name).read_text() for name in ("README.md", "docs/sign-in.md", "docs/saml.md", "docs/revocation.md")),
+    *(
+        (ROOT / name).read_text()
+        for name in ("README.md", "docs/sign-in.md", "docs/saml.md", "docs/revocation.md", "docs/stdio.md")
+    ),
 ]
 EXAMPLES = [example for text in TOLD for example in re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)]
 ENV = {
     "ORDERS_TOKEN": "orders-" + "token",
     "RECORD_DSN": "postgresql://" + "somewhere/record",
     **dict.fromkeys(
-        ("SIGN_IN_SECRET", "SIGNALS_TOKEN", "SLACK_TOKEN", "SLACK_SIGNING_SECRET", "OTLP_TOKEN"), "made-" + "up"
+        ("FORGE_TOKEN", "SIGN_IN_SECRET", "SIGNALS_TOKEN", "SLACK_TOKEN", "SLACK_SIGNING_SECRET", "OTLP_TOKEN"),
+        "made-" + "up",
     ),
     "PAGER_SECRET": "whsec_" + "A" * 44,
     "TEAMS_URL": "https://teams.example/" + "workflow?sig=1",
