@@ -19,8 +19,9 @@ _SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 class Terms:
     """For whom a target's messages are: the caller's era, and the target's name and era.
 
-    ``method`` is what was asked; ``logs`` whether a modern caller wants log messages. ``subscription`` is the JSON text
-    of the id that a modern caller knows a stream by, where the target knows none.
+    ``method`` is what was asked; ``logs`` whether a modern caller wants log messages. ``id_json`` is the JSON text of
+    the id that the caller gave its request, where the target was asked with another. ``subscription`` is that of the id
+    by which a modern caller knows a stream, where the target knows none.
     """
 
     target: str
@@ -28,14 +29,12 @@ class Terms:
     spoken: Era
     method: str = ""
     logs: bool = True
+    id_json: str = ""
     subscription: str = ""
 
 
-def told(document: Document, terms: Terms, *, id_json: str = "") -> str | None:
-    """Return the message for the caller; ``None`` for one that a caller of its era cannot be sent.
-
-    With ``id_json`` the answer has that id in place of its own.
-    """
+def told(document: Document, terms: Terms) -> str | None:
+    """Return the message for the caller; ``None`` for one that a caller of its era cannot be sent."""
     root = document.root
     if not isinstance(root, dict):
         return None
@@ -48,8 +47,8 @@ def told(document: Document, terms: Terms, *, id_json: str = "") -> str | None:
     edits = at_door(terms.target, document)
     if "result" in root and terms.caller is Era.MODERN and terms.spoken is Era.LEGACY:
         edits += completed(document, cacheable=terms.method in CACHEABLE_METHODS)
-    if id_json and "method" not in root and root.get("id") is not None:
-        edits.append(replaced(document, ("id",), id_json))
+    if terms.id_json and "method" not in root and root.get("id") is not None:
+        edits.append(replaced(document, ("id",), terms.id_json))
     text = apply_edits(document.text, edits)
     return text if not terms.subscription else _subscribed(text, terms.subscription)
 

@@ -50,8 +50,9 @@ class Relay:
         Of a caller that is not ``admitted`` at the target it is sent as it came, to be denied by its own name, and no
         session is opened for it. Raises ``Away``, ``Refused`` before its first item.
         """
-        owner.waiting[asked.id_json] = Waiting(target.name, asyncio.current_task())
-        way = Way(asked.era, MODERN_VERSION if asked.era is Era.MODERN else owner.version)
+        if asked.era is Era.LEGACY:
+            owner.waiting[asked.id_json] = Waiting(target.name, asyncio.current_task())
+        way, id_json = Way(asked.era, MODERN_VERSION if asked.era is Era.MODERN else owner.version), ""
         try:
             for last in (False, True):
                 if admitted:
@@ -60,7 +61,9 @@ class Relay:
                     async for item in self._rounds(caller, asked, about, way):
                         yield item
                     return
-                async with self._sent(caller, asked, about, way) as inner:
+                # Several callers may share a token, and so a session with a legacy target; each counts from one.
+                id_json = self._peers.new_id() if asked.era is not way.era else ""
+                async with self._sent(caller, asked, about, way, id_json=id_json) as inner:
                     if inner.status != 404 or not way.session_id or last:
                         async for item in self._answer(asked, about, way, inner):
                             yield item
@@ -68,9 +71,9 @@ class Relay:
                 # The target forgot the session, so it did nothing: it is asked again, in another.
                 self._peers.forget(owner, target, way)
         except (asyncio.CancelledError, GeneratorExit):
-            if asked.era is Era.MODERN and way.era is Era.LEGACY:
+            if id_json:
                 # Its caller cancels by hanging up; its target has to be told.
-                self._later(self._cancel(caller, target, way, asked.id_json))
+                self._later(self._cancel(caller, target, way, id_json))
             raise
         finally:
             owner.waiting.pop(asked.id_json, None)
@@ -162,7 +165,7 @@ class Relay:
                         yield event(text)
             result = None if final is None else value_at(final.root, ("result",))
             if final is None or text_at(result, ("resultType",)) != "input_required":
-                text = None if final is None else told(final, terms, id_json=asked.id_json)
+                text = None if final is None else told(final, terms)
                 lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
                 yield event(text or lost)
                 return
@@ -187,7 +190,8 @@ class Relay:
 
 
 def _terms(asked: Asked, about: About, way: Way) -> Terms:
-    return Terms(about.target, asked.era, way.era, asked.method, logs=wants_logs(asked.params))
+    own = asked.id_json if asked.era is not way.era else ""
+    return Terms(about.target, asked.era, way.era, asked.method, logs=wants_logs(asked.params), id_json=own)
 
 
 def _headers(inner: Inner) -> tuple[tuple[str, str], ...]:
