@@ -127,6 +127,9 @@ class _Plainly:
 def _number(text: Number) -> int | float:
     if text.lstrip("-").isdigit():
         if len(text) <= _INTEGER_DIGITS and (integer := int(text)) in _INTEGERS:
+            # Targets on JavaScript, and on many other things, would act on the nearest double instead.
+            if int(float(integer)) != integer:
+                raise CannotJudge("the arguments hold an integer that not every target holds exactly: send it as text")
             return integer
     elif isfinite(double := float(text)):
         return double
