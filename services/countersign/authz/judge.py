@@ -16,7 +16,7 @@ from countersign.authz.outgoing import Outgoing
 from countersign.authz.presenting import Presentation, Presenting
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.relations import statements_in
-from countersign.authz.returning import Returns
+from countersign.authz.returning import Returns, cancels_for_nobody
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.authz.stated import Stated
 from countersign.authz.underway import UnderWay
@@ -52,6 +52,7 @@ from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer, Unsealable, WaitState
 from countersign.runtime.slices import record_all
 
+_FOR_NOBODY = "a cancellation without a session is no target's to act on: nothing was sent"
 _APPROVAL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -279,6 +280,9 @@ class Judge:
         if reply is None and not verdict.allowed:
             reply = _denial(request, decided)
         self._verifier.still(record.principal, record.session_id)
+        for_nobody = reply is None and cancels_for_nobody(request, session)
+        if for_nobody:
+            reply = Reply(202, b"")
         if reply is None:
             await self._returns.used(request, record)
         events = await self._events_of(
@@ -289,6 +293,8 @@ class Judge:
             0 if reply is None else reply.status,
             outgoing if verdict.allowed else None,
         )
+        if for_nobody:
+            events = [replace(event, reason=_FOR_NOBODY) for event in events]
         await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from countersign.authz.deciding import Undecidable
 from countersign.authz.records import CallRecord
+from countersign.authz.sessions import SessionOfCall
 from countersign.mcp import (
     INVALID_PARAMS,
     INVALID_REQUEST,
@@ -30,6 +31,7 @@ REMEMBERED_US = 60 * 1_000_000
 """For how long a state or a task that was good is taken for good without asking again, in microseconds."""
 
 _MOST_REMEMBERED = 10_000
+_CANCELLED = "notifications/cancelled"
 _NOT_PENDING = "no request with this id waits for an answer in this session"
 _UNKNOWN_STATE = "the requestState is not one that was given to this caller, or its time is over"
 _UNKNOWN_TASK = "there is no such task"
@@ -114,6 +116,20 @@ class Returns:
 def is_answer(request: Request) -> bool:
     """Whether a request holds a client's answers: a batch holds nothing else then."""
     return any(message.kind is MessageKind.RESPONSE for message in request.messages)
+
+
+def cancels_for_nobody(request: Request, session: SessionOfCall) -> bool:
+    """Whether a request takes back another one at a target that cannot tell whose that was: there is no session.
+
+    Ids are their senders' own, and all senders show the target the gateway's credential. Where there is no session,
+    clients cancel by hanging up (MCP 2026-07-28, Cancellation). Raises ``McpRefused`` when more is asked in one batch.
+    """
+    calls = [message.call for message in request.messages]
+    if session.target_session or not any(call is not None and call.method == _CANCELLED for call in calls):
+        return False
+    if len(calls) > 1:
+        raise McpRefused(400, INVALID_REQUEST, "without a session a cancellation stands by itself")
+    return True
 
 
 def _as_call(target: str, message: Message, method: str) -> Message:

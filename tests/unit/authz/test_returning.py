@@ -290,3 +290,23 @@ async def test_an_end_that_is_recorded_a_moment_later_is_waited_for(bench: Bench
     await until(lambda: bench.handles.asked >= 2)
     bench.handles.under_way = False
     assert isinstance(await again, Forward)
+
+
+def cancellation(**of: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1, **of}}
+
+
+async def test_a_cancellation_reaches_a_target_only_within_a_session(bench: Bench) -> None:
+    assert isinstance(await Session(bench).ask(cancellation()), Forward)
+    for asked in (
+        inquiry(cancellation()),
+        inquiry(cancellation(), mcp_protocol_version=MODERN, mcp_method="notifications/cancelled"),
+    ):
+        result = await bench.ask(asked)
+        assert isinstance(result, Answer)
+        assert (result.reply.status, result.reply.body) == (202, b"")
+        assert "nothing was sent" in bench.sink.durable[-1].reason
+    among_others = await bench.ask(inquiry([cancellation(), call()]))
+    assert isinstance(among_others, Answer)
+    assert among_others.reply.status == 400
+    assert isinstance(await Session(bench).ask([cancellation(), call()]), Forward)
