@@ -1,4 +1,4 @@
-"""The gateway that the suite goes through: every kind of rule, masks on all that passes, recording required."""
+"""The gateway that the suite goes through: rules of each kind, masks on all that passes, recording required."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ RULES: tuple[Mapping[str, object], ...] = (
     {"name": "resources", "allow": {"groups": ["analysts"], "resources": ["*"]}, **_MASKED},
     # What no server knows, servers are asked about, too: the refusal must be theirs.
     {"name": "more", "allow": {"groups": ["analysts"], "methods": ["tasks/*", "unknown/*"]}, **_MASKED},
+    {"name": "wipes wait", "approve": {"groups": ["analysts"], "tools": ["wipe_*"]}, "by": {"groups": ["owners"]}},
     {"name": "no exports", "deny": {"targets": ["*"], "tools": ["export_*"]}, "message": "Not here."},
     {
         "name": "small only",
