@@ -34,19 +34,19 @@ def written(rig: Rig, wire: Wire, token: str) -> bytes:
 @pytest.mark.parametrize("row", HTTP_ROWS, ids=lambda row: row.kind[:40])
 async def test_what_is_no_http_or_not_for_us_reaches_nobody(rig: Rig, row: HttpRow) -> None:
     token = rig.token()
-    # Complete and good: only that it stands behind a bad one keeps it from being sent on.
-    behind = written(rig, Wire(), token) if row.ends else HIDDEN
     async with rig.target(answers(tool_text("reached"))) as target:
-        for what, wire in row.cases.items():
-            sent = written(rig, wire, token) + behind
-            if row.ends:
-                came = await asyncio.to_thread(until_ended, rig.gateway.port, sent)
-                status, code = told(came)
-            else:
-                answer = await asyncio.to_thread(exchanged, rig.gateway.port, sent)
-                status, code = answer.status, answer.error()[0]
-            assert (status, code) == (row.status, row.code), what
-            assert bytes(target.raw) == b"", what
+        came = await asyncio.gather(*(outcome(rig, row, written(rig, wire, token)) for wire in row.cases.values()))
+        assert dict(zip(row.cases, came, strict=True)) == dict.fromkeys(row.cases, (row.status, row.code))
+        assert bytes(target.raw) == b""
+
+
+async def outcome(rig: Rig, row: HttpRow, sent: bytes) -> tuple[int, int]:
+    """Status and code of the only answer to this, and to what stands behind it."""
+    if row.ends:
+        # Complete and good: only that it stands behind a bad one keeps it from being sent on.
+        return told(await asyncio.to_thread(until_ended, rig.gateway.port, sent + written(rig, Wire(), rig.token())))
+    answer = await asyncio.to_thread(exchanged, rig.gateway.port, sent + HIDDEN)
+    return answer.status, answer.error()[0]
 
 
 def told(came: bytes) -> tuple[int, int]:
