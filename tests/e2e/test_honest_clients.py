@@ -34,6 +34,7 @@ RULES: tuple[Mapping[str, object], ...] = (
     },
 )
 WAIT_S = 60.0
+DIRECT = "directly "
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +67,38 @@ def name(pair: tuple[str, str]) -> str:
 @pytest.fixture(scope="module")
 def seen(in_turn: InTurn, peers: Mapping[str, Peer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("signs")
-    with running_issuer() as issuer, ThreadPoolExecutor(len(CLIENTS)) as pool:
+    with running_issuer() as issuer, ThreadPoolExecutor(len(PAIRS)) as pool:
         upstream = {"official": peers["official"].upstream()}
         gateway = in_turn.take(Setup(issuer.url, upstream, RULES, ISSUE_MASKS, {"approvals": {"hold": "60s"}}))
         files = {pair: folder / str(at) for at, pair in enumerate(PAIRS)}
-        runs = {pair: _run(pair, gateway, issuer, file) for pair, file in files.items()}
-        by_client = {client: [pair for pair in PAIRS if pair[0] == client.name] for client in CLIENTS}
+        clients = {client.name: client for client in CLIENTS}
         # Each in a process of its own, since all of them wait at the same place.
-        told = [pool.submit(drive, client, [runs[pair]]) for client, of in by_client.items() for pair in of]
+        told = [
+            pool.submit(drive, clients[pair[0]], _runs(pair, peers, gateway, issuer, files[pair])) for pair in PAIRS
+        ]
         asyncio.run(_agree(gateway, issuer, len(PAIRS)))
         heres = [file.with_name(f"{file.name}.here") for file in files.values()]
         wait_until(lambda: _all_here(heres, told), WAIT_S, lambda: AssertionError("nobody came", heres))
         _restart(gateway, issuer)
         for file in files.values():
             file.with_name(f"{file.name}.go").touch()
-        through = _by_run([saw for future in told for saw in future.result()])
-        direct = _by_run(
-            [
-                saw
-                for client, of in by_client.items()
-                if of
-                for saw in drive(
-                    client, [Run(name(p), p[1], peers["official"].door, steps(None)).written() for p in of]
-                )
-            ]
+        by_run: dict[str, dict[str, Any]] = {}
+        for saw in (saw for future in told for saw in future.result()):
+            by_run.setdefault(saw.run, {})[saw.step] = saw.what
+        yield Seen(
+            {name(pair): by_run[name(pair)] for pair in PAIRS},
+            {name(pair): by_run[DIRECT + name(pair)] for pair in PAIRS},
         )
-        yield Seen(through, direct)
 
 
-def _run(pair: tuple[str, str], gateway: Gateway, issuer: RunningIssuer, file: Path) -> Mapping[str, Any]:
+def _runs(
+    pair: tuple[str, str], peers: Mapping[str, Peer], gateway: Gateway, issuer: RunningIssuer, file: Path
+) -> list[Mapping[str, Any]]:
     endpoint = gateway.endpoint("official")
     # A person each: what is agreed to for one is not agreed to for another.
-    token = issuer.token("alice", endpoint, sub=f"alice {file.name}")
-    return Run(name(pair), pair[1], Door(url=endpoint, token=token), steps(file)).written()
+    door = Door(url=endpoint, token=issuer.token("alice", endpoint, sub=f"alice {file.name}"))
+    direct = Run(DIRECT + name(pair), pair[1], peers["official"].door, steps(None))
+    return [direct.written(), Run(name(pair), pair[1], door, steps(file)).written()]
 
 
 async def _agree(gateway: Gateway, issuer: RunningIssuer, to: int) -> None:
@@ -130,13 +130,6 @@ def _restart(gateway: Gateway, issuer: RunningIssuer) -> None:
             return False
 
     wait_until(serves, WAIT_S, lambda: AssertionError("it does not come back", gateway.output()))
-
-
-def _by_run(seen: list[Saw]) -> Mapping[str, Mapping[str, Any]]:
-    by_run: dict[str, dict[str, Any]] = {}
-    for saw in seen:
-        by_run.setdefault(saw.run, {})[saw.step] = saw.what
-    return by_run
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=name)

@@ -28,16 +28,16 @@ class Client:
 
     name: str
     title: str
-    command: Sequence[str]
-    modes: Sequence[str]
+    command: tuple[str, ...]
+    modes: tuple[str, ...]
 
 
-def _python(kind: str) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", "tests.matrix.python_driver", kind]
+def _python(kind: str) -> tuple[str, ...]:
+    return (sys.executable, "-W", "ignore", "-m", "tests.matrix.python_driver", kind)
 
 
-def _node(script: str) -> list[str]:
-    return [str(NODE), str(FOLDER / "drivers" / script)]
+def _node(script: str) -> tuple[str, ...]:
+    return (str(NODE), str(FOLDER / "drivers" / script))
 
 
 CLIENTS = (

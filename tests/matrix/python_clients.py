@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from tests.matrix.steps import Door, Run
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 _ANSWER: Mapping[str, str | int] = {"colour": "blau", "count": 3, "name": "Ada", "title": "x"}
 
 

@@ -53,7 +53,7 @@ async def _drive(connect: Connect, run: Run) -> list[Saw]:
     seen: list[Saw] = []
     session = SESSION.set([])
     try:
-        async with asyncio.timeout(WAIT_S * 4), connect(run, Answers(told)) as client:
+        async with asyncio.timeout(WAIT_S * 5), connect(run, Answers(told)) as client:
             seen.append(Saw(run.name, "connect", _connected(client.session)))
             for step in run.steps:
                 if step.do == "lost":

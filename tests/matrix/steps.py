@@ -12,6 +12,7 @@ from typing import Any
 
 FEATURES = (
     "connect",
+    "ping",
     "lists",
     "calls",
     "errors",
@@ -145,4 +146,4 @@ def lost(tool: str, arguments: Mapping[str, Any]) -> Step:
 
 END = Step("end", "end", "end")
 """End the session; what a call in it gets then."""
-PING = Step("ping", "connect", "ping")
+PING = Step("ping", "ping", "ping")

@@ -3,7 +3,7 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 const ANSWERS = { colour: "blau", count: 3, name: "Ada", title: "x" };
 
 export async function drive(kit) {

@@ -29,7 +29,7 @@ const print = process.stdout.write.bind(process.stdout);
 let commands = 0;
 for (const { name, door, steps } of JSON.parse(text)) {
   const write = (step, what) => print(JSON.stringify({ run: name, step, what }) + "\n");
-  write("connect", { version: "the Inspector does not tell" });
+  write("connect", { version: "(not told)" });
   for (const step of steps) {
     // It shows no notifications.
     if (ARGUMENTS[step.do] === undefined || ["progress", "logging"].includes(step.feature)) continue;
