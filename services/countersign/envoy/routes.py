@@ -135,7 +135,8 @@ def inner_routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
     """Return the routes for the hub alone: those of all targets, where authz takes tokens for the one door."""
     # Whoever can connect to a Unix socket is our own user; elsewhere only our own services know the token.
     token = "" if is_private(wiring.inner) else wiring.service_token
-    listed = [_inner(_mcp(config, target, wiring.service_token), token) for target in config.targets.values()]
+    calls = [_mcp(config, target, wiring.service_token) for target in config.targets.values()]
+    listed = [_inner(route, token) for call in calls for route in _listened(call)]
     table = RouteConfiguration(
         name=INNER_ROUTES,
         virtual_hosts=[

@@ -92,7 +92,9 @@ def choose_grpc_engine() -> None:
 def load_settings(service: str, env: Mapping[str, str] | None = None) -> ServiceSettings:
     """Read the settings of ``service``, one that ``countersign serve`` runs. Raises ``SettingsError``."""
     env = environment() if env is None else env
-    recorder = "" if service in ("recorder", "hub") else _required(env, "RECORDER", "the recorder's gRPC address, HOST:PORT")
+    recorder = (
+        "" if service in ("recorder", "hub") else _required(env, "RECORDER", "the recorder's gRPC address, HOST:PORT")
+    )
     parent = env.get(PREFIX + "PARENT", "")
     return ServiceSettings(
         config=Path(_required(env, "CONFIG", "the path of gateway.yaml")),
