@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -63,10 +63,14 @@ class Run:
 
 
 def run(seed: int, count: int, judge: Judge = judged) -> Run:
-    """Try so many cases."""
-    done = Run(seed)
+    """Try so many cases of a seed."""
+    return tried(cases(seed, count), judge, seed)
+
+
+def tried(source: Iterable[Case], judge: Judge = judged, seed: int = 0) -> Run:
+    """Try these cases."""
+    done, source = Run(seed), iter(source)
     wall, cpu, before = time.monotonic(), time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    source = cases(seed, count)
     with running_peer() as peer:
         waiting: list[tuple[Case, list[Reading]]] = []
         while chunk := list(islice(source, _AT_ONCE)):
