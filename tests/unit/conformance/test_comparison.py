@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.client import CLIENT
 from tests.conformance.comparison import Comparison, Line, Where, compare, read_lines
-from tests.conformance.run import LINES, PEERS
-from tests.conformance.suite import ERAS, Check, Required, numbered, required
+from tests.conformance.run import LINES, PEERS, RESULTS
+from tests.conformance.suite import ERAS, Check, Leg, Required, numbered, required, suite_version
 
 ERA = "2026-07-28"
 REQUIRED = Required(("tools-list", "ping"), ("tasks",))
@@ -124,9 +125,16 @@ def test_a_line_that_says_too_little_is_refused(tmp_path: Path, text: str) -> No
 def test_every_reviewed_line_is_about_what_is_run() -> None:
     for line in read_lines(LINES):
         assert (line.where.peer in PEERS, line.where.era in ERAS) == (True, True)
-        assert line.where.scenario in required(line.where.era).all
+        leg = Leg.CLIENT if line.where.peer == CLIENT else Leg.SERVER
+        assert line.where.scenario in required(line.where.era, leg).all
 
 
 def test_the_suite_says_what_a_revision_requires() -> None:
     for era in ERAS:
         assert {"tools-list", "tools-call-simple-text", "dns-rebinding-protection"} <= set(required(era).scored)
+        assert "tools_call" in required(era, Leg.CLIENT).scored
+
+
+def test_the_docs_name_the_suite_that_is_installed() -> None:
+    for page in (RESULTS, RESULTS.with_name("conformance.md")):
+        assert suite_version() in page.read_text("utf-8")
