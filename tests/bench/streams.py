@@ -139,7 +139,7 @@ async def _measured(count: int, quiet_s: float) -> StreamFigures:
                 one.cancel()
             await asyncio.gather(*reading, return_exceptions=True)
         if not all(one.news for one in clients):
-            raise StreamsLost("some streams ended before there were news")
+            raise StreamsLost(f"{sum(not one.news for one in clients)} streams ended before there were news")
     server.close()
     return StreamFigures(
         streams=count,

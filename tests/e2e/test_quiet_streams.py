@@ -225,3 +225,4 @@ async def test_nothing_is_kept_alive_for_a_caller_who_hung_up(place: Place) -> N
         return (await place.last()).kind == event_pb2.EVENT_KIND_STREAM_END
 
     await eventually(ended, WAIT_S)
+    assert (await place.last()).reason.startswith("the answer broke off")

@@ -157,4 +157,8 @@ async def _read(context: Context, exchange: Exchange) -> object:
     """Read the next message. Meanwhile, a stream of events is kept alive; the last of it that was written is whole."""
     if exchange.quiet is None:
         return await context.read()
-    return await exchange.quiet.until(context.read(), lambda: context.write(envoy.body(KEEPALIVE, ends=False)))
+    try:
+        return await exchange.quiet.until(context.read(), lambda: context.write(envoy.body(KEEPALIVE, ends=False)))
+    except grpc.aio.BaseError:
+        # The caller left in this very moment, which is an end like any other.
+        return None

@@ -84,6 +84,8 @@ DISGUISES = {
     "wide digits": _wide(canaries.SSN),
     "mathematical": "".join(chr(0x1D7CE + int(digit)) for digit in canaries.CARD),
     "invisible": "\u200b".join(canaries.EMAIL),
+    "tagged": "\U000e0041".join(canaries.EMAIL),
+    "filled": "\u3164".join(canaries.EMAIL),
     "soft hyphens": canaries.CARD[:8] + "\u00ad" + canaries.CARD[8:],
     "no-break hyphens": canaries.SSN.replace("-", "\u2011"),
     "dashes": canaries.SSN.replace("-", "\u2013"),
