@@ -17,7 +17,19 @@ from typing import Any
 
 TOOLS = (
     *("echo", "pid", "environment", "descriptors", "progress", "log", "ask", "die", "flood", "big", "twice"),
-    *("other_id", "noise", "half_line", "orphan", "slow", "doubled_key", "bad_id", "changed", "memory", "files"),
+    *(
+        "other_id",
+        "noise",
+        "half_line",
+        "orphan",
+        "slow",
+        "doubled_key",
+        "bad_id",
+        "changed",
+        "memory",
+        "files",
+        "deaf",
+    ),
 )
 _LOCK = threading.Lock()
 _CANCELLED: set[object] = set()
@@ -127,6 +139,10 @@ def tool(name: str, arguments: dict[str, Any], request: dict[str, Any]) -> dict[
             kept = bytearray(int(arguments["bytes"]))
             time.sleep(30)
             return text(str(len(kept)))
+        case "deaf":
+            os.close(1)
+            time.sleep(30)
+            return None
         case "files":
             opened = []
             try:

@@ -24,7 +24,7 @@ METHOD_NOT_FOUND = -32601
 _STATUS_OF_CODE = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400, -32601: 404}
 """What an error's status is in the modern era (MCP 2026-07-28, Streamable HTTP); in the legacy era it is 200."""
 
-_MOST_OPEN = 256
+_MOST_OPEN, _MOST_OPEN_SHARED = 128, 1_024
 _MOST_ASKED = 64
 _CANCELLED_S = 1.0
 _LISTEN = "subscriptions/listen"
@@ -117,7 +117,8 @@ class Conversation:
         """Send a request; its answer ends ``stream``. Returns our number of it. Raises ``TooMany`` and ``Ended``."""
         if self._process is None or self.over:
             raise Ended
-        if len(self._open) >= _MOST_OPEN or self._process.crowded:
+        mine = sum(each.party is party for each in self._open.values())
+        if mine >= _MOST_OPEN or len(self._open) >= _MOST_OPEN_SHARED or self._process.crowded:
             raise TooMany
         self._count += 1
         own = self._count

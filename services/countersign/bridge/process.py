@@ -166,6 +166,8 @@ class Process:
         while data := await self._child.stdout.read(_CHUNK_BYTES):
             for line in reader.feed(data):
                 await on_line(line)
+        # Nothing can be heard of it any more.
+        self.stop()
 
     async def _skip_errors(self) -> None:
         # Read, lest the server waits for us; what it says may hold what no log may.

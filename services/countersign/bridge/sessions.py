@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,10 @@ _KEPT_STREAMS = 8
 _KEPT_BYTES = 16 * 1024 * 1024
 _MOST_RESTS = 10_000
 _FIRST_REST_S, _LONGEST_REST_S = 0.5, 30.0
+
+
+_Owner = tuple[str, str, str]
+"""A target's name, and a caller."""
 
 
 class Full(Exception):
@@ -110,9 +115,11 @@ class Sessions:
         self._new_id = new_id
         self._legacy: dict[str, Session] = {}
         self._modern: dict[tuple[str, str, str], Session] = {}
+        self._making: dict[tuple[str, str, str], asyncio.Task[Session]] = {}
         self._shared: dict[tuple[str, str, Era], asyncio.Task[Conversation]] = {}
-        self._conversations: set[Conversation] = set()
-        self._starting: dict[str, int] = {}
+        # With who had each begun, until its process is gone.
+        self._conversations: dict[Conversation, _Owner] = {}
+        self._starting: Counter[_Owner] = Counter()
         # For each caller: who makes a server end is not to keep others from it.
         self._rests: dict[tuple[str, tuple[str, str]], _Rest] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -147,16 +154,20 @@ class Sessions:
         key = (target.name, _stdio(target).fingerprint, whose.recorded)
         found = self._modern.get(key)
         if found is None or found.conversation.over:
-            made = await self._make(target, whose, Era.MODERN, "")
-            # Another call of the same may have been faster.
-            found = self._modern.get(key)
-            if found is None or found.conversation.over:
-                found = self._modern[key] = made
-            else:
-                self._leave(made)
+            # Calls that come at once are not to have a process each.
+            task = self._making.get(key)
+            if task is None:
+                task = self._making[key] = asyncio.ensure_future(self._make(target, whose, Era.MODERN, ""))
+                task.add_done_callback(lambda made: self._made(key, made))
+            found = await asyncio.shield(task)
         found.used_s = self._monotonic_s()
         found.whose = whose
         return found
+
+    def _made(self, key: tuple[str, str, str], task: asyncio.Task[Session]) -> None:
+        del self._making[key]
+        if not task.cancelled() and task.exception() is None:
+            self._modern[key] = task.result()
 
     def end(self, session: Session) -> None:
         """End a session, and the process if nobody else has it."""
@@ -206,11 +217,14 @@ class Sessions:
         stdio = _stdio(target)
         self._make_room(target, whose)
         # What is being started counts, too.
-        self._starting[target.name] = self._starting.get(target.name, 0) + 1
+        owner = (target.name, *whose.key)
+        self._starting[owner] += 1
         try:
             conversation = await self._conversation(target, stdio, whose, era)
         finally:
-            self._starting[target.name] -= 1
+            self._starting[owner] -= 1
+            if not self._starting[owner]:
+                del self._starting[owner]
         party = Party(era, Stream(0, patient=stdio.processes is Processes.SESSION))
         conversation.join(party)
         return Session(session_id, target.name, stdio, whose, conversation, party, self._monotonic_s())
@@ -219,14 +233,19 @@ class Sessions:
         stdio = _stdio(target)
         here = [session for session in self.all() if session.target == target.name and not session.conversation.over]
         own = [session for session in here if session.whose.key == whose.key]
-        if len(own) >= stdio.sessions_per_caller:
+        owner = (target.name, *whose.key)
+        ending = sum(each == owner for each in self._conversations.values()) - len(own)
+        if stdio.processes is Processes.SESSION and ending >= stdio.sessions_per_caller:
+            # Who begins and ends without a pause would else have any number that are about to end.
+            raise Full("the caller's earlier servers have not ended yet", 1.0)
+        if len(own) + self._starting[owner] >= stdio.sessions_per_caller:
             idle = [session for session in own if not session.conversation.busy(session.party)]
             if not idle:
                 raise Full("the caller has as many sessions open at this target as it may")
             oldest = min(idle, key=lambda session: session.used_s)
             self.end(oldest)
             here.remove(oldest)
-        if len(here) + self._starting.get(target.name, 0) >= stdio.sessions:
+        if len(here) + sum(n for each, n in self._starting.items() if each[0] == target.name) >= stdio.sessions:
             raise Full("the target has as many sessions open as it may")
         if self.processes + sum(self._starting.values()) >= MOST_PROCESSES:
             raise Full("the bridge runs as many servers as it may")
@@ -262,12 +281,12 @@ class Sessions:
 
         await conversation.begin(start)
         assert conversation.process is not None
-        self._conversations.add(conversation)
+        self._conversations[conversation] = (name, *whose.key)
         conversation.process.ended.add_done_callback(lambda _: self._ended(conversation, stdio, whose.key))
         return conversation
 
     def _ended(self, conversation: Conversation, stdio: Stdio, caller: tuple[str, str]) -> None:
-        self._conversations.discard(conversation)
+        self._conversations.pop(conversation, None)
         if conversation.answered or conversation.stopped:
             self._rests.pop((stdio.fingerprint, caller), None)
             return

@@ -68,6 +68,7 @@ async def test_a_server_that_dies_ends_its_session_and_what_waits(rig: Rig) -> N
     again = await rig.post(call("echo"), session)
     assert again.status_code == 404
     assert await rig.call(other, "echo", text="unharmed") == "unharmed"
+    assert await error_of(rig, other, "deaf") == (502, "the server's process ended")
     assert await rig.call(await rig.initialize(), "echo", text="anew") == "anew"
 
 

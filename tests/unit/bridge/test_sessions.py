@@ -214,6 +214,20 @@ async def test_sessions_are_bounded_for_each_caller_and_in_all() -> None:
         assert len(rig.sessions) == 3
 
 
+async def test_nobody_has_more_than_their_share_by_being_quick() -> None:
+    stdio = replace(scripted(), sessions_per_caller=2)
+    async with running(stdio) as rig:
+        rpc = Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1)
+        answers = await asyncio.gather(*(rig.post(rpc) for _ in range(10)))
+        assert sorted({answer.status_code for answer in answers}) == [200, 503]
+        assert rig.sessions.processes <= 4
+        for _ in range(6):
+            answers.append(await rig.post(rpc))
+            assert rig.sessions.processes <= 4
+        assert len(rig.sessions) == 2
+        await rig.initialize(BOB)
+
+
 async def test_what_is_unused_revoked_or_no_longer_stated_is_ended() -> None:
     now = [0.0]
     async with running(replace(scripted(), idle_s=60), monotonic_s=lambda: now[0]) as rig:
