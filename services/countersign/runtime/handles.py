@@ -136,7 +136,7 @@ class RecorderHandles:
 
     async def _asked(self, method: grpc.aio.UnaryUnaryMultiCallable[_Q, _R], request: _Q) -> _R:
         try:
-            return await method(request, metadata=self._metadata, timeout=TIMEOUT_S)
+            return await method(request, metadata=self._metadata, timeout=TIMEOUT_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise HandlesAway(f"what was handed out is not known now ({error.code().name})") from None
 

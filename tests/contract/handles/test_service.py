@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from uuid import UUID
 
 import grpc
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from countersign.api.access.v1 import handles_pb2 as pb
 from countersign.api.access.v1 import handles_pb2_grpc
 from countersign.mcp import Handle, HandleKind
+from countersign.model.continuation import next_session
 from countersign.recorder.handles import HandleRoom
 from countersign.recorder.handles.server import MOST_AT_ONCE
 from countersign.runtime.handles import LIFETIME_US, HandleOwner, HandlesAway, RecorderHandles
@@ -145,7 +147,8 @@ async def test_a_store_that_is_away_or_full_fails_the_call_and_not_the_recorder(
             await asked
 
 
-async def test_who_is_not_connected_knows_nothing(kept: Clocked) -> None:
+async def test_who_is_not_connected_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("countersign.runtime.handles.TIMEOUT_S", 0.1)
     handles = RecorderHandles("127.0.0.1:1", KEY)
     with pytest.raises(HandlesAway):
         await handles.find(ALICE, [Handle(HandleKind.STATE, "opaque")])
@@ -192,4 +195,8 @@ async def test_a_call_has_ended_once_its_answer_is_on_the_record(dsn: str) -> No
         assert await handles.has_ended(first.session_id, first.call_id)
         assert not await handles.has_ended(other.session_id, other.call_id)
         assert not await handles.has_ended(other.session_id, first.call_id)
+        # Its session was sealed while it was under way, and went on.
+        onwards = str(next_session(UUID(other.session_id)))
+        await sender.record(response(onwards, call_id=other.call_id))
+        assert await handles.has_ended(other.session_id, other.call_id)
         await handles.close()
