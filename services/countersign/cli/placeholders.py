@@ -11,6 +11,7 @@ from rich.text import Text
 
 from countersign.api.recorder.v1 import event_pb2
 from countersign.model.visible import visible
+from countersign.screening import OVERSIZED, Kind
 
 MASKED: Final = "bold magenta"
 """How masked values look."""
@@ -24,6 +25,9 @@ _POSITION: Final = re.compile(r"\[[0-9]+\]")
 _NAME: Final = re.compile(r"[A-Za-z_$@-][A-Za-z0-9_$@-]*")
 # What is left of a value of which the last characters stay: ****-****-1234.
 _STARS: Final = r"\*\*[*\-. /:@]*[0-9A-Za-z]{0,4}"
+
+# Of a text in which something was hidden the rest is as it was.
+_NOT_MASKED: Final = frozenset({*Kind, OVERSIZED})
 
 Path = tuple[str | int, ...]
 
@@ -97,7 +101,7 @@ class _Layout:
 
     def __init__(self, event: event_pb2.Event) -> None:
         self._event = event
-        self._places = {finding.place for finding in event.findings if finding.place}
+        self._places = {one.place for one in event.findings if one.place and one.label not in _NOT_MASKED}
 
     def lines(self, value: object) -> Iterator[Text]:
         """All lines of a document."""
