@@ -17,6 +17,9 @@ LEGACY = "legacy"
 MODERN = "2026-07-28"
 MODES = (AUTO, LEGACY, MODERN)
 
+# What servers demand of whoever asks about tasks.
+_TASKS: Mapping[str, object] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+
 
 @asynccontextmanager
 async def mcp_client(
@@ -45,7 +48,7 @@ class Rpc:
         if era == MODERN:
             params["_meta"] = {
                 "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientCapabilities": _TASKS if self.method.startswith("tasks/") else {},
             }
         message: dict[str, object] = {"jsonrpc": "2.0", "method": self.method, "params": params}
         if self.id is not None:

@@ -21,6 +21,7 @@ from countersign.mcp import (
     Request,
     answered_request,
     presented_handles,
+    undeclared_tasks,
 )
 from countersign.model.call import Call
 from countersign.model.methods import OTHER_ANSWER
@@ -100,8 +101,7 @@ class Returns:
             raise Undecidable(str(error)) from None
         for handle, method in zip(unknown, found, strict=True):
             if method is None:
-                text = _UNKNOWN_STATE if handle.kind is HandleKind.STATE else _UNKNOWN_TASK
-                refusal = McpRefused(400, INVALID_PARAMS, text)
+                refusal = _unknown(message, handle)
                 refusal.id_json = message.id_json
                 raise refusal
             self._remember(_good(owner, handle), now_us)
@@ -139,6 +139,13 @@ def _as_call(target: str, message: Message, method: str) -> Message:
 def _good(owner: HandleOwner, handle: Handle) -> _Good:
     # Of states and tasks, whichever session they come back in.
     return replace(owner, session_id=""), handle.kind, sha256(handle.value.encode()).digest()
+
+
+def _unknown(message: Message, handle: Handle) -> McpRefused:
+    if handle.kind is HandleKind.STATE:
+        return McpRefused(400, INVALID_PARAMS, _UNKNOWN_STATE)
+    # As the target would have answered, whatever the task.
+    return undeclared_tasks(message) or McpRefused(400, INVALID_PARAMS, _UNKNOWN_TASK)
 
 
 def _is_ours(handle: Handle) -> bool:

@@ -13,6 +13,7 @@ from countersign.mcp.handles import (
     listed_tasks,
     presented_handles,
     shown_handles,
+    told_task,
 )
 from countersign.mcp.headers import moved_param_mirrors
 from countersign.mcp.listing import (
@@ -23,7 +24,15 @@ from countersign.mcp.listing import (
     filter_listing,
     listed_tools,
 )
-from countersign.mcp.means import STATE_MEMBERS, Means, prefers_async, read_means, read_state, read_task_id
+from countersign.mcp.means import (
+    STATE_MEMBERS,
+    Means,
+    prefers_async,
+    read_means,
+    read_state,
+    read_task_id,
+    undeclared_tasks,
+)
 from countersign.mcp.message import Message, MessageKind
 from countersign.mcp.replies import Reply, denied, denied_batch, failed, refused
 from countersign.mcp.request import HttpRequest, Request, read_request
@@ -97,5 +106,7 @@ __all__ = [
     "task_started",
     "task_state",
     "text_rows",
+    "told_task",
+    "undeclared_tasks",
     "waiting_result",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from countersign.jsontext import Document, JsonValue, Number, parse, value_span
 from countersign.mcp.eras import META_CAPABILITIES, Era
+from countersign.mcp.errors import MISSING_CLIENT_CAPABILITY, McpRefused
 from countersign.mcp.message import Message, MessageKind
 
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
@@ -86,6 +88,22 @@ def read_task_id(message: Message) -> str:
     if call is None or not call.method.startswith("tasks/") or not call.params_json:
         return ""
     return _text(_members(parse(call.params_json, max_depth=_DEEPEST).root).get("taskId"))
+
+
+def undeclared_tasks(message: Message) -> McpRefused | None:
+    """Return how servers must answer a request about a task from a client that declares none with it; else ``None``.
+
+    In the legacy era clients declare what they can do but once.
+    """
+    call = message.call
+    if message.era is not Era.MODERN or call is None or not call.method.startswith("tasks/") or not call.params_json:
+        return None
+    meta = _members(_members(parse(call.params_json, max_depth=_DEEPEST).root).get("_meta"))
+    if TASKS_EXTENSION in _members(_members(meta.get(META_CAPABILITIES)).get("extensions")):
+        return None
+    data = json.dumps({"requiredCapabilities": {"extensions": {TASKS_EXTENSION: {}}}})
+    text = f"tasks are for clients that declare {TASKS_EXTENSION}"
+    return McpRefused(400, MISSING_CLIENT_CAPABILITY, text, data_json=data)
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:

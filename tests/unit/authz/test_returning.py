@@ -23,6 +23,7 @@ from tests.support.recorders import until
 from tests.unit.authz.bench import ALICE, CREDENTIAL, GATEWAY, SEALER, Bench, call, inquiry
 
 MODERN = "2026-07-28"
+TASKS = "io.modelcontextprotocol/tasks"
 CARD = "4111 1111 " + "1111 1111"
 MORE = """
   - {name: no forms, deny: {methods: [elicitation/create], targets: [orders]}, message: Fill in no forms.}
@@ -170,10 +171,16 @@ async def test_what_must_not_leave_is_masked_or_refused_in_answers_too(tmp_path:
     assert refused.reply.status == 403
 
 
-def modern(params: dict[str, object], method: str = "tools/call", name: str = "query") -> Inquiry:
+def modern(
+    params: dict[str, object],
+    method: str = "tools/call",
+    name: str = "query",
+    *,
+    can: dict[str, object] | None = None,
+) -> Inquiry:
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": can if can is not None else {"extensions": {TASKS: {}}},
     }
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
     return inquiry(body, mcp_protocol_version=MODERN, mcp_method=method, mcp_name=name)
@@ -233,6 +240,23 @@ async def test_a_task_is_unknown_to_all_but_its_caller(
     result = await bench.ask(asked)
     assert isinstance(result, Answer)
     assert (result.reply.status, json.loads(result.reply.body)["error"]["code"]) == (400, -32602)
+    await bench.handles.keep(ALICES, [Handle(HandleKind.TASK, "t-1")])
+    assert isinstance(await bench.ask(asked), Forward)
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/update"])
+async def test_who_declares_no_tasks_is_told_so_of_a_task_that_is_unknown(
+    tmp_path: Path, rules_cache: Path, method: str
+) -> None:
+    rule = '  - {name: tasks, allow: {groups: ["*"], methods: ["tasks/*"], targets: [orders]}}\n'
+    bench = Bench(rulebook_of(tmp_path / "gateway.yaml", rules_cache, text_of(more=rule)))
+    asked = modern({"taskId": "t-1"}, method, "t-1", can={"extensions": {"com.example/other": {}}})
+    result = await bench.ask(asked)
+    assert isinstance(result, Answer)
+    error = json.loads(result.reply.body)["error"]
+    assert (result.reply.status, error["code"]) == (400, -32021)
+    assert error["data"] == {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    # Of a task that it has, its target says so.
     await bench.handles.keep(ALICES, [Handle(HandleKind.TASK, "t-1")])
     assert isinstance(await bench.ask(asked), Forward)
 
