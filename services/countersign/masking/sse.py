@@ -45,8 +45,9 @@ class SseEvent:
             if name != b"data":
                 written.append(line + ending)
             elif not replaced:
-                start = line[: len(line) - len(line.removeprefix(_BOM))] + b"data: "
-                written += (start + piece.encode() + ending for piece in text.split("\n"))
+                # A byte order mark may stand at the start of a stream alone.
+                written.append(line[: len(line) - len(line.removeprefix(_BOM))])
+                written += (b"data: " + piece.encode() + ending for piece in text.split("\n"))
                 replaced = True
         return b"".join(written)
 

@@ -160,3 +160,8 @@ def test_an_event_whose_lines_cannot_be_masked_is_refused(masker: Masker, line: 
     with pytest.raises(NotMaskable) as caught:
         mask_event(masker, event)
     assert canary not in str(caught.value)
+
+
+def test_a_mark_at_the_start_of_a_stream_stays_the_only_one() -> None:
+    (event,) = cut(b'\xef\xbb\xbfdata: {\ndata: "a": "x"\ndata: }\n\n', [])
+    assert event.with_data('{\n"a": "y"\n}') == b'\xef\xbb\xbfdata: {\ndata: "a": "y"\ndata: }\n\n'
