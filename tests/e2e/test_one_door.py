@@ -17,12 +17,20 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ElicitResult, ResourceLink, TextContent, TextResourceContents
+from mcp_types import (
+    ElicitResult,
+    PromptReference,
+    ResourceLink,
+    ResourceTemplateReference,
+    TextContent,
+    TextResourceContents,
+)
 
 from countersign.api.access.v1 import revocations_pb2
 from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
 from countersign.api.recorder.v1 import event_pb2
 from tests.fault.rig import eventually
+from tests.support.approvers import ApprovalClient, approval_service
 from tests.support.auditors import session_service
 from tests.support.biting import Revoker
 from tests.support.clients import AUTO, LEGACY, MODERN, Rpc, call, mcp_client, messages, post
@@ -35,13 +43,18 @@ from tests.support.targets import scripted_target
 
 MODES = (AUTO, LEGACY, MODERN)
 TARGETS = ("old", "new", "both")
-TOOLS = ("where", "exact", "links", "slow", "steps", "asks", "again")
+TOOLS = ("where", "exact", "links", "slow", "steps", "asks", "again", "agreed")
 RULES = (
     {"name": "analysts use all", "allow": {"groups": ["analysts"], "targets": ["*"]}, "mask": ["pii"]},
     {"name": "support asks new", "allow": {"groups": ["support"], "targets": ["new"], "tools": ["where"]}},
+    {
+        "name": "others agree",
+        "approve": {"groups": ["analysts"], "targets": ["*"], "tools": ["agreed"]},
+        "by": {"groups": ["owners"]},
+    },
     {"name": "nobody", "deny": {"targets": ["*"], "tools": ["forbidden"]}, "message": "Not that."},
 )
-OPERATORS = {"operators": {"groups": ["operators"]}}
+EXTRA = {"operators": {"groups": ["operators"]}, "approvals": {"hold": "0.2s"}}
 INITIALIZE = Rpc(
     "initialize",
     {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
@@ -66,6 +79,12 @@ class Place:
         if person in ("alice", "bob"):
             return self.issuer.token(person, self.gateway.door)
         return self.issuer.token("alice", self.gateway.door, sub=person)
+
+    @asynccontextmanager
+    async def owner(self) -> AsyncIterator[ApprovalClient]:
+        token = self.issuer.token("alice", self.gateway.url, sub="dora", groups=["owners"])
+        async with approval_service(self.gateway.url, token) as service:
+            yield service
 
     @asynccontextmanager
     async def revoker(self) -> AsyncIterator[Revoker]:
@@ -111,7 +130,7 @@ def place(in_turn: InTurn) -> Iterator[Place]:
             "told": Upstream(f"http://127.0.0.1:{told}/mcp", extra=extra),
             "heard": Upstream(f"http://127.0.0.1:{heard}/mcp", extra=extra),
         }
-        gateway = in_turn.take(Setup(issuer.url, targets, RULES, extra=OPERATORS, hub=True))
+        gateway = in_turn.take(Setup(issuer.url, targets, RULES, extra=EXTRA, hub=True))
         yield Place(gateway, issuer, {"old": old_seen, "new": new_seen, "both": both_seen}, told, heard)
 
 
@@ -352,6 +371,56 @@ async def test_a_call_that_is_cancelled_is_cancelled_at_its_target(place: Place,
     await until(lambda: key in seen.cancelled)
     running.cancel()
     await asyncio.wait({running})
+
+
+@pytest.mark.parametrize(("era", "target"), [(LEGACY, "old"), (LEGACY, "new"), (MODERN, "old")])
+async def test_a_call_that_waits_for_people_waits_behind_the_door_too(place: Place, era: str, target: str) -> None:
+    session = {"mcp_session_id": await place.session()} if era == LEGACY else {}
+    rpc = call(f"{target}__agreed")
+    (message,) = messages(await place.ask(rpc, era=era, **session))
+    assert "waiting for approval by" in text_of(message)
+    async with place.owner() as owner:
+        await owner.decide(await owner.wait_for(lambda one: one.target == target))
+    (message,) = messages(await place.ask(rpc, era=era, **session))
+    assert text_of(message) == f"{target} ran"
+
+
+async def test_a_wait_is_a_task_at_the_door(place: Place) -> None:
+    async def ask(rpc: Rpc, person: str = "alice", **headers: str) -> dict[str, object]:
+        body = json.loads(rpc.body(MODERN))
+        tasks: dict[str, object] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+        body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = tasks
+        sent = json.dumps(body).encode()
+        (message,) = messages(await post(place.gateway.door, place.token(person), rpc, headers=headers, body=sent))
+        return message
+
+    task = result_of(await ask(call("new__agreed")))
+    assert (task["resultType"], task["status"]) == ("task", "working")
+    assert task["taskId"].startswith("new:cs-task")
+
+    async def status(task_id: str, person: str = "alice") -> dict[str, object]:
+        return await ask(Rpc("tasks/get", {"taskId": task_id}), person, **{"mcp-name": task_id})
+
+    assert result_of(await status(task["taskId"]))["status"] == "working"
+    # Another's, and the same of another target.
+    assert error_of(await status(task["taskId"], "harry"))["code"] == -32602
+    assert error_of(await status(task["taskId"].replace("new:", "both:")))["code"] == -32602
+    async with place.owner() as owner:
+        await owner.decide(await owner.wait_for(lambda one: one.target == "new"))
+    assert result_of(await status(task["taskId"]))["status"] == "completed"
+    assert text_of(messages(await place.ask(call("new__agreed")))[0]) == "new ran"
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+async def test_arguments_are_completed_by_the_target_that_has_them(place: Place, mode: str) -> None:
+    async with mcp_client(place.gateway.door, place.token(), mode) as client:
+        for target in TARGETS:
+            prompt = PromptReference(type="ref/prompt", name=f"{target}__greet")
+            found = await client.complete(prompt, {"name": "who", "value": "y"})
+            assert found.completion.values == [f"{target} greet y"]
+            template = ResourceTemplateReference(type="ref/resource", uri=f"{target}+data://{target}/{{key}}")
+            found = await client.complete(template, {"name": "key", "value": "k"})
+            assert found.completion.values == [f"{target} data://{target}/{{key}} k"]
 
 
 @asynccontextmanager

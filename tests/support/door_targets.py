@@ -90,9 +90,18 @@ def server(name: str, seen: Seen) -> FastMCP[Any]:
         return f"{name} had {ctx.request_state} back"
 
     @app.tool
+    def agreed() -> str:
+        """Others must agree to it."""
+        return f"{name} ran"
+
+    @app.tool
     def forbidden() -> str:
         """Nobody may call it."""
         return name
+
+    @app.completion
+    def complete(ref: Any, argument: Any, context: Any) -> list[str]:
+        return [f"{name} {getattr(ref, 'name', None) or ref.uri} {argument.value}"]
 
     @app.prompt
     def greet(who: str) -> str:
