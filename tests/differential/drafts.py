@@ -6,7 +6,10 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any, TypeAlias
+
+_quoted = encode_basestring
 
 Headers: TypeAlias = "list[tuple[str, str]]"
 
@@ -99,10 +102,7 @@ def drop(tree: Members, key: str) -> None:
 def escaped(text: str, chance: random.Random) -> str:
     """A JSON string with some characters escaped that need not be."""
     written = [
-        f"\\u{ord(char):04x}"
-        if ord(char) < 0x10000 and chance.random() < 0.3
-        else json.dumps(char, ensure_ascii=False)[1:-1]
-        for char in text
+        f"\\u{ord(char):04x}" if ord(char) < 0x10000 and chance.random() < 0.3 else _quoted(char)[1:-1] for char in text
     ]
     return f'"{"".join(written)}"'
 
@@ -112,7 +112,7 @@ def write(tree: Any, chance: random.Random | None) -> str:
     if isinstance(tree, Raw):
         return str(tree)
     if isinstance(tree, str):
-        return json.dumps(tree, ensure_ascii=False) if chance is None else escaped(tree, chance)
+        return _quoted(tree) if chance is None else escaped(tree, chance)
     space = chance.choice(("", "", " ", "\n", "\t", "\r\n")) if chance is not None else ""
     if isinstance(tree, Members):
         members = ",".join(f"{write(key, chance)}:{space}{write(value, chance)}" for key, value in tree)
