@@ -81,7 +81,7 @@ def place(in_turn: InTurn, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     git = [str(Path(sys.executable).parent / "mcp-server-git"), "--repository", repository]
     targets["git"] = Upstream({"command": git, "cwd": repository}, extra=open_tools)
     with running_issuer() as issuer:
-        yield Place(in_turn.take(Setup(issuer.url, targets, RULES, extra=OPERATORS)), issuer)
+        yield Place(in_turn.take(Setup(issuer.url, targets, RULES, extra=OPERATORS, hub=True)), issuer)
 
 
 async def said(place: Place, tool: str, target: str, mode: str, **arguments: object) -> str:
@@ -161,6 +161,16 @@ async def test_progress_arrives_while_a_tool_runs(place: Place, mode: str) -> No
     async with mcp_client(place.url(), place.token(), mode) as client:
         await client.call_tool("progress", {}, progress_callback=on_progress)
     assert heard == ["step 0", "step 1", "step 2"]
+
+
+@pytest.mark.parametrize("mode", [LEGACY, MODERN])
+async def test_the_one_door_offers_what_the_gateway_runs(place: Place, mode: str) -> None:
+    async with mcp_client(place.gateway.door, place.issuer.token("alice", place.gateway.door), mode) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert {"own__echo", "shared__echo", "old__echo", "git__git_status"} <= names
+        for target in ("own", "old"):
+            result = await client.call_tool(f"{target}__echo", {"text": "through the door"})
+            assert "through the door" in str(result.content)
 
 
 async def test_what_a_rule_denies_never_reaches_the_server(place: Place) -> None:

@@ -32,6 +32,7 @@ from countersign.config.shape_recording import (
     WitnessShape,
 )
 from countersign.config.shape_rules import RateLimitShape, RuleShape, SelectorShape
+from countersign.config.shape_stdio import StdioLimitsShape, StdioShape
 from countersign.model.rule import VALIDATORS, Window
 from countersign.policy import VOCABULARY, compile_condition
 from countersign.statements import StatementClass
@@ -88,6 +89,12 @@ def test_every_key_and_word_of_a_list_is_named() -> None:
     keys = {field.alias or name for shape in shapes for name, field in shape.model_fields.items()}
     assert {key for key in keys if not re.search(rf"\b{key}\b", TEXT)} == set()
     assert {word for word in (*StatementClass, *Window, *VALIDATORS) if f"`{word}`" not in TEXT} == set()
+
+
+def test_every_key_of_a_target_that_the_gateway_runs_is_named() -> None:
+    told = (ROOT / "docs" / "stdio.md").read_text()
+    keys = {*StdioShape.model_fields, *StdioLimitsShape.model_fields}
+    assert {key for key in keys if f"`{key}`" not in told} == set()
 
 
 def test_the_dialects_that_are_named_are_known() -> None:
