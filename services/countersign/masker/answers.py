@@ -13,7 +13,7 @@ from countersign.masker import envoy
 from countersign.masker.body import Body
 from countersign.masker.content import Content, ContentMasker
 from countersign.masker.form import Form
-from countersign.masker.handles import ShownHandles, Unasked
+from countersign.masker.handles import OfAnothersTask, ShownHandles, Unasked
 from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
 from countersign.masker.tokens import ShownTokens
@@ -56,6 +56,7 @@ class Masking:
         return await self._tokens.keep(lambda: self._asked(size_bytes, work))
 
     async def _asked(self, size_bytes: int, work: Callable[[], _T]) -> _T:
+        self.handles.begin()
         for _ in range(_MOST_LISTINGS):
             try:
                 return await self._observed(size_bytes, work)
@@ -210,7 +211,11 @@ class Streamed:
         event = without_remarks(event)
         if not event.data:
             return event.raw, None
-        content = self._masker.event_data(event.data)
+        try:
+            content = self._masker.event_data(event.data)
+        except OfAnothersTask as error:
+            kind = EventKind.STREAM_EVENT
+            return b"", self.events.make(kind, status=self._status, size_bytes=size, reason=str(error))
         _check(content, self._shows)
         self._shown += content.shown
         text = content.released.decode()

@@ -19,7 +19,7 @@ from countersign.jsontext import (
 )
 from countersign.masker.body import decoded
 from countersign.masker.declared import Declared
-from countersign.masker.handles import ShownHandles, drawn_ids
+from countersign.masker.handles import OfAnothersTask, ShownHandles, drawn_ids
 from countersign.masker.ids import only_ids, with_own_ids
 from countersign.masker.paired import Pairing
 from countersign.masker.screens import Screens
@@ -46,6 +46,7 @@ from countersign.mcp import (
     listed_tools,
     shown_handles,
     text_rows,
+    told_task,
 )
 from countersign.model.call import NameKind
 from countersign.model.event import Finding
@@ -305,6 +306,10 @@ class ContentMasker:
             for answer, method in zip(answers, methods, strict=True):
                 self._handles.asked(listed_tasks(document, answer, method))
                 edits += filter_tasks(document, answer, method, self._handles.owns)
+        told = [task_id for answer in answers if (task_id := told_task(document, answer)) is not None]
+        self._handles.asked(told)
+        if not all(map(self._handles.owns, told)):
+            raise OfAnothersTask("it tells of a task that is not this caller's: withheld")
         shown = shown_handles(document, answers, methods, in_results=in_results)
         if not edits:
             return document, shown

@@ -26,6 +26,10 @@ class Unasked(Exception):
         self.ids = tuple(ids)
 
 
+class OfAnothersTask(Exception):
+    """A notification tells of a task that is not its caller's. ``str()`` is safe to record."""
+
+
 class ShownHandles:
     """The handles of one answer. Without ``handles`` nobody keeps any, so what shows one is withheld."""
 
@@ -49,6 +53,10 @@ class ShownHandles:
         """Raise ``Unasked`` unless it is known of all these tasks whether they are the caller's."""
         if not self._known.keys() >= set(ids):
             raise Unasked(ids)
+
+    def begin(self) -> None:
+        """Look at something new: what was another's task, or nobody's, may be the caller's by now."""
+        self._known = {task_id: True for task_id, known in self._known.items() if known}
 
     def owns(self, task_id: str) -> bool:
         """Whether a task that was ``asked`` about is the caller's."""

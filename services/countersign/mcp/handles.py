@@ -19,6 +19,7 @@ from countersign.model.methods import ANSWERED_METHODS
 HANDLE_KEYS = frozenset({"requestState", "task", "taskId"})
 """Keys without which no result shows a handle."""
 
+_TELL_OF_TASKS = frozenset({"notifications/tasks", "notifications/tasks/status"})
 _DEEPEST = 1_000  # More than gateway.yaml can permit.
 _MS_US = 1_000
 _LONGEST_US = 2**53 - 1
@@ -89,6 +90,15 @@ def listed_tasks(document: Document, answer: Answer, method: str | None) -> tupl
     return tuple(map(str, ids))
 
 
+def told_task(document: Document, answer: Answer) -> str | None:
+    """Return the id of the task of which a notification tells; empty when it names none, ``None`` for anything else."""
+    if answer.kind is not AnswerKind.NOTIFICATION or answer.method not in _TELL_OF_TASKS:
+        return None
+    params = _members(_message(document, answer).get("params"))
+    task_id = params.get("taskId")
+    return str(task_id) if _is_text(task_id) else ""
+
+
 def filter_tasks(document: Document, answer: Answer, method: str | None, owns: Callable[[str], bool]) -> list[Edit]:
     """Make the edits that leave of a listing of tasks those for whose id ``owns`` is true."""
     ids = listed_tasks(document, answer, method)
@@ -144,12 +154,15 @@ def _presented(kind: HandleKind, value: JsonValue) -> Handle:
 
 
 def _result(document: Document, answer: Answer) -> dict[str, JsonValue]:
+    # Read by name, so that what was only counted says that it was not read.
+    return _members(_message(document, answer).get("result"))
+
+
+def _message(document: Document, answer: Answer) -> dict[str, JsonValue]:
     message: JsonValue = document.root
     for position in answer.path:
         message = message[position] if isinstance(message, list) else None
-    # Read by name, so that what was only counted says that it was not read.
-    result = message.get("result") if isinstance(message, dict) else None
-    return result if isinstance(result, dict) else {}
+    return _members(message)
 
 
 def _members(value: JsonValue) -> dict[str, JsonValue]:

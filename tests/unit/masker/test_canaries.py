@@ -16,9 +16,11 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from countersign.demo import orders_data
 from countersign.masker.budget import Budget
 from countersign.masker.exchange import Exchange
+from countersign.mcp import Handle
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
+from countersign.runtime.handles import HandleOwner
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -81,6 +83,14 @@ def opened(data: bytes) -> str:
     return text + "".join(base64.b64decode(each).decode("latin-1") for each in _BASE64.findall(text))
 
 
+class Shown(MemoryHandles):
+    """Every task is the caller's."""
+
+    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[str | None]:
+        """See ``Handles``."""
+        return [""] * len(handles)
+
+
 async def pass_through(
     rulebook: Rulebook,
     pieces: Sequence[bytes],
@@ -103,7 +113,7 @@ async def pass_through(
         lambda: 1,
         new_id,
         nobody_is,
-        handles=MemoryHandles(),
+        handles=Shown(),
     )
     calls = (HandedCall("1", method, "query"),)
     version = rulebook.current.config.version

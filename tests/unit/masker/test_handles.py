@@ -11,6 +11,7 @@ import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.mcp import Handle, HandleKind
+from countersign.model.event import EventKind
 from countersign.runtime.handles import HandleOwner
 from tests.unit.masker.test_exchange import ALICE, EVENTS, JSON, Bench, refused, released
 from tests.unit.masker.test_exchange import bench as bench
@@ -87,6 +88,26 @@ async def test_of_listed_tasks_only_the_callers_own_are_left(bench: Bench, conte
 async def test_tasks_of_nobody_known_are_not_listed(bench: Bench) -> None:
     bench.handles.away = True
     assert refused(await told(bench, result(tasks=[{"taskId": "mine"}]), method="tasks/list")) == 502
+
+
+def status(task_id: object, method: str = "notifications/tasks/status") -> dict[str, object]:
+    return {"jsonrpc": "2.0", "method": method, "params": {"taskId": task_id, "statusMessage": f"how {task_id} does"}}
+
+
+@pytest.mark.parametrize("method", ["notifications/tasks/status", "notifications/tasks"])
+async def test_nobody_is_told_of_the_tasks_of_others(bench: Bench, method: str) -> None:
+    await bench.handles.keep(OWNER, [Handle(HandleKind.TASK, "mine")])
+    body = event(status("theirs", method), status("mine", method), status(7, method), asked(1))
+    await bench.head(EVENTS, method="GET", id_json="")
+    passed = released(await bench.body(body))
+    assert passed == event(status("mine", method), asked(1))
+    kinds = [(each.kind, bool(each.body), each.reason) for each in bench.sink.durable]
+    withheld = (EventKind.STREAM_EVENT, False, "it tells of a task that is not this caller's: withheld")
+    shown = (EventKind.STREAM_EVENT, True, "")
+    assert kinds == [withheld, shown, withheld, shown]
+    # What a caller begins meanwhile is theirs from then on.
+    await bench.handles.keep(OWNER, [Handle(HandleKind.TASK, "theirs")])
+    assert released(await bench.body(event(status("theirs", method)))) == event(status("theirs", method))
 
 
 async def test_an_answer_that_hands_out_nothing_keeps_nothing(bench: Bench) -> None:
