@@ -163,11 +163,16 @@ class Process:
     async def _read(self, on_line: Callable[[Line], Awaitable[None]], most_bytes: int) -> None:
         assert self._child.stdout is not None
         reader = LineReader(most_bytes)
-        while data := await self._child.stdout.read(_CHUNK_BYTES):
-            for line in reader.feed(data):
-                await on_line(line)
-        # Nothing can be heard of it any more.
-        self.stop()
+        try:
+            while data := await self._child.stdout.read(_CHUNK_BYTES):
+                for line in reader.feed(data):
+                    await on_line(line)
+        except Exception as error:
+            # What it says may hold what no log may.
+            log.error("%s: reading the server failed: %s", self._name, type(error).__name__)  # noqa: TRY400
+        finally:
+            # Nothing can be heard of it any more, and nobody is to wait for it.
+            self.stop()
 
     async def _skip_errors(self) -> None:
         # Read, lest the server waits for us; what it says may hold what no log may.

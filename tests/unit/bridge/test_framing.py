@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from countersign.bridge.framing import Said, Skipped, edited, read_line, said_to_client
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countersign.bridge.framing import SUBSCRIPTION_ID, Said, Skipped, edited, read_line, said_to_client
 from countersign.bridge.lines import Line
 from countersign.jsontext import parse
 
@@ -71,6 +75,30 @@ def test_what_is_no_message_is_skipped_and_whoever_waits_for_it_is_known(data: b
 def test_only_a_number_of_ours_names_a_call(own: bytes) -> None:
     said = read(b'{"jsonrpc":"2.0","id":' + own + b',"result":{}}')
     assert isinstance(said, Skipped) or said.own_id is None
+
+
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "jsonrpc": st.sampled_from(["2.0", "1.0", 2]),
+        "id": st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        "method": st.sampled_from(["notifications/progress", "notifications/message", "ping", ""]),
+        "params": st.dictionaries(st.sampled_from(["progressToken", "_meta"]), st.text() | st.integers() | st.none())
+        | st.fixed_dictionaries({"_meta": st.fixed_dictionaries({SUBSCRIPTION_ID: st.text() | st.integers()})}),
+        "result": st.fixed_dictionaries({"_meta": st.fixed_dictionaries({SUBSCRIPTION_ID: st.text() | st.integers()})}),
+        "error": st.fixed_dictionaries({"code": st.integers(), "message": st.text()}),
+    },
+)
+
+
+@given(st.binary() | MESSAGES.map(lambda message: json.dumps(message).encode()), st.sampled_from(["7", '"x"']))
+def test_whatever_a_server_writes_is_read_and_passed_on_or_skipped(data: bytes, id_json: str) -> None:
+    said = read(data)
+    if isinstance(said, Said):
+        sent = parse(said_to_client(said, id_json, "1"), permit_nan=True).root
+        assert isinstance(sent, dict)
+        if said.answer.is_final and said.own_id is not None:
+            assert sent["id"] == json.loads(id_json) or str(sent["id"]) == id_json
 
 
 @pytest.mark.parametrize(
