@@ -82,6 +82,7 @@ IN_CI: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "fast": {"python": (AUTO,), "fastmcp": (LEGACY,), "sdk2": (MODERN,)},
     "everything": {"python": (LEGACY,), "sdk1": (LEGACY,), "sdk2": (AUTO,)},
+    "everything-stdio": {"sdk2": (LEGACY,)},
     "filesystem": {"python": (AUTO,)},
     "memory": {"sdk1": (LEGACY,)},
     "git": {"fastmcp": (AUTO,)},

@@ -141,10 +141,17 @@ def _settled(what: Any) -> str:
 def _without(what: Any) -> Any:
     if isinstance(what, Mapping):
         kept = {key: _without(value) for key, value in what.items() if key not in _DROPPED}
+        if isinstance(kept.get("progress"), list):
+            # The TypeScript SDK forgets the last of them when it comes in one piece with the answer.
+            kept["progress"] = kept["progress"][:-1]
         # A kind of news of which nothing is left was not told.
-        return {key: value for key, value in kept.items() if not (key == "log" and value == [])}
-    return [_without(each) for each in what if not _of_its_own(each)] if isinstance(what, list) else what
+        return {key: value for key, value in kept.items() if not (key in ("log", "notice") and value == [])}
+    return [_without(each) for each in what if not _at_any_time(each)] if isinstance(what, list) else what
 
 
-def _of_its_own(what: Any) -> bool:
-    return isinstance(what, Mapping) and "level" in what and bool(_OWN_AFFAIRS.match(str(what.get("data"))))
+def _at_any_time(what: Any) -> bool:
+    """Whether it is news that a server tells when it comes to it, be it in one step or the next."""
+    if not isinstance(what, Mapping):
+        return False
+    own = "level" in what and _OWN_AFFAIRS.match(str(what.get("data")))
+    return bool(own) or what.get("method") == "notifications/tools/list_changed"

@@ -87,8 +87,12 @@ def _programs(folder: Path) -> Sequence[Peer]:
     filesystem = Door(command=[*package("filesystem"), str(files)])
     git = Door(command=[str(_BIN / "mcp-server-git"), "--repository", str(repository)])
     time = Door(command=[str(_BIN / "mcp-server-time"), "--local-timezone", "UTC"])
-    memory = Door(command=package("memory"), env={"MEMORY_FILE_PATH": str(folder / "memory.jsonl")})
+    # Each process its own file: those that share one write over each other.
+    own = 'MEMORY_FILE_PATH="$(mktemp -d)/memory.jsonl"; export MEMORY_FILE_PATH; exec "$0" "$@"'
+    memory = Door(command=["sh", "-c", own, *package("memory")], env={"TMPDIR": str(folder)})
+    everything = Door(command=[*package("everything"), "stdio"])
     return [
+        Peer("everything-stdio", "server-everything as a program", "everything-stdio", everything),
         Peer("filesystem", "filesystem", "filesystem", filesystem, False, str(files)),
         Peer("memory", "memory", "memory", memory),
         Peer("git", "git", "git", git, False, str(repository)),
