@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from tests.differential.drafts import Case
+from tests.differential.drafts import Case, Draft
 from tests.differential.honest import draft
 from tests.differential.mutations import MUTATIONS
 
@@ -15,10 +15,14 @@ _NAMES = tuple(MUTATIONS)
 _HOW_MANY = (0, *(1,) * 13, *(2,) * 4, 3, 3)
 
 
-def case(seed: int, number: int) -> Case:
-    """The case of this number: the same one for each run with that seed."""
+def case(seed: int, number: int, before: Callable[[Draft], None] = lambda _: None) -> Case:
+    """The case of this number: the same one for each run with that seed.
+
+    ``before`` changes the lawful request before anything else is done to it.
+    """
     chance = random.Random(f"{seed}/{number}")
     made = draft(chance)
+    before(made)
     kinds: list[str] = []
     for _ in range(chance.choice(_HOW_MANY)):
         kind = chance.choice(_NAMES)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.differential.cases import case
-from tests.differential.drafts import Draft, tree_of
-from tests.differential.honest import headers_of, message
+from tests.differential.drafts import Draft, member, put, tree_of
+from tests.differential.honest import header_value, headers_of, message
 from tests.differential.wires import HONEST, TRICKS, Parts, lines_of
 
 AT_ONCE = 24
@@ -32,32 +32,54 @@ class Wire:
     lasts: bool
 
 
-def wires(seed: int, count: int, host: str, doors: Sequence[tuple[str, str]]) -> Iterator[Wire]:
-    """Make up so many; ``doors`` are paths of targets, each with a token that is good for it."""
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where requests go, with a token that is good there. At the one door names begin with their ``target``."""
+
+    path: str
+    token: str
+    target: str = ""
+
+    def name(self, made: Draft) -> None:
+        """Have a lawful request name what it asks for as it is called here."""
+        params = member(made.tree, "params")
+        for holder in (params, member(params, "ref")):
+            for key, sign in (("name", "__"), ("uri", "+")):
+                if self.target and isinstance(held := member(holder, key), str):
+                    put(holder, key, f"{self.target}{sign}{held}")
+                    if any(name == "mcp-name" for name, _ in made.headers):
+                        made.headers = [(name, old) for name, old in made.headers if name != "mcp-name"]
+                        made.headers.append(("mcp-name", header_value(f"{self.target}{sign}{held}")))
+
+
+def wires(seed: int, count: int, host: str, doors: Sequence[Door]) -> Iterator[Wire]:
+    """Make up so many."""
     for number in range(count):
         chance = random.Random(f"{seed}/wire/{number}")
-        path, token = chance.choice(doors)
-        lead = (f"host: {host}", f"authorization: Bearer {token}")
-        hidden = _hidden(path, lead)
+        door = chance.choice(doors)
+        lead = (f"host: {host}", f"authorization: Bearer {door.token}")
+        hidden, where = _hidden(door, lead), "-at-the-door" if door.target else ""
         if chance.random() < 0.5:
-            made = case(seed, number)
-            parts = Parts(path, lead, lines_of(made), made.body, hidden)
-            yield Wire("body", chance.choice(HONEST)(parts, chance), lasts=True)
+            made = case(seed, number, door.name)
+            parts = Parts(door.path, lead, lines_of(made), made.body, hidden)
+            yield Wire(f"body{where}", chance.choice(HONEST)(parts, chance), lasts=True)
             continue
         # A lawful call, so that what is made of its framing can matter.
         body = message(chance, modern=chance.random() < 0.5)
         lawful = Draft(headers_of(body, "2026-07-28" if "_meta" in body.get("params", {}) else ""), tree_of(body))
+        door.name(lawful)
         lines = tuple(f"{name}: {value}" for name, value in lawful.headers)
-        parts = Parts(path, lead, lines, lawful.body(chance), hidden)
+        parts = Parts(door.path, lead, lines, lawful.body(chance), hidden)
         kind = chance.choice(tuple(TRICKS))
-        yield Wire(kind, TRICKS[kind](parts, chance), lasts=False)
+        yield Wire(f"{kind}{where}", TRICKS[kind](parts, chance), lasts=False)
 
 
-def _hidden(path: str, lead: tuple[str, ...]) -> bytes:
+def _hidden(door: Door, lead: tuple[str, ...]) -> bytes:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": HIDDEN, "arguments": {}}}
     made = Draft(headers_of(body, "2025-06-18"), tree_of(body))
+    door.name(made)
     data = made.body(random.Random(0))
-    parts = Parts(path, lead, tuple(f"{name}: {value}" for name, value in made.headers), data, b"")
+    parts = Parts(door.path, lead, tuple(f"{name}: {value}" for name, value in made.headers), data, b"")
     return parts.head(parts.length) + data
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from countersign.api.recorder.v1 import event_pb2, session_pb2
 from tests.differential.reports import FOLDER
-from tests.differential.sending import HIDDEN, send_all, wires
+from tests.differential.sending import HIDDEN, Door, send_all, wires
 from tests.differential.targets import Executed, Target, canonical, python_target, typescript_target
 from tests.differential.wires import TRICKS
 from tests.support.auditors import session_service
@@ -59,7 +59,7 @@ def place(in_turn: InTurn) -> Iterator[Place]:
     with running_issuer() as issuer, python_target() as python, typescript_target() as typescript:
         targets: dict[str, Target] = {"python": python, "typescript": typescript}
         upstreams = {name: Upstream(each.url, extra={"new_tools": "allow"}) for name, each in targets.items()}
-        yield Place(in_turn.take(Setup(issuer.url, upstreams, RULES, {})), issuer, targets)
+        yield Place(in_turn.take(Setup(issuer.url, upstreams, RULES, {}, hub=True)), issuer, targets)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,10 @@ def done(place: Place) -> Done:
 
 
 async def everything(place: Place) -> Done:
-    doors = [(f"/{name}/mcp", place.token(name)) for name in place.targets]
+    doors = [Door(f"/{name}/mcp", place.token(name)) for name in place.targets]
+    # The one door for all, where each target's calls are judged and recorded as its own.
+    one = place.issuer.token("alice", place.gateway.door)
+    doors += [Door("/mcp", one, name) for name in place.targets]
     told = await send_all(place.gateway.port, wires(SEED, REQUESTS, f"127.0.0.1:{place.gateway.port}", doors))
     for name in place.targets:
         # What was sent before it has arrived or never will.
@@ -98,7 +101,9 @@ async def everything(place: Place) -> Done:
 @pytest.mark.timeout(600)
 def test_requests_of_every_kind_were_answered_and_many_executed(done: Done) -> None:
     assert done.told.total() == REQUESTS
-    assert {kind.split()[0] for kind in done.told} == {"body", *TRICKS}
+    kinds = {"body", *TRICKS}
+    assert {kind.split()[0] for kind in done.told} == kinds | {f"{kind}-at-the-door" for kind in kinds}
+    assert min(done.told["body 200"], done.told["body-at-the-door 200"]) > REQUESTS / 60
     for executed in done.executed.values():
         assert len(executed) > REQUESTS / 40
         assert {each.method for each in executed} == METHODS
@@ -112,22 +117,41 @@ def test_no_hidden_request_is_executed_nor_what_no_rule_allows(done: Done, targe
     assert all(each.name.startswith("db://") for each in done.executed[target] if each.method == "resources/read")
 
 
+Judged = tuple[str, str, str, int]
+"""Method, name and arguments of a call that was allowed, and when that was recorded, in microseconds."""
+
+
+def unjudged(executed: Sequence[Executed], judged: Sequence[Judged]) -> list[Executed]:
+    """Calls that were executed without an event of their own that was there before them."""
+    recorded: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for method, name, arguments, at_us in sorted(judged, key=lambda one: one[-1]):
+        recorded[method, name, arguments].append(at_us)
+    found = []
+    for each in sorted(executed, key=lambda one: one.at_us):
+        events = recorded[each.method, each.name, each.arguments]
+        # The first event accounts for the first call that was executed, and so on.
+        if not events or events.pop(0) > each.at_us:
+            found.append(each)
+    return found
+
+
+def as_judged(one: event_pb2.RecordedEvent) -> Judged:
+    params = json.loads(one.event.body) if one.event.body else {}
+    arguments = canonical(params.get("arguments"))
+    return one.event.method, one.event.name, arguments, one.recorded_at.ToMicroseconds()
+
+
 @pytest.mark.parametrize("target", ["python", "typescript"])
 def test_each_executed_call_was_recorded_as_allowed_before(done: Done, target: str) -> None:
-    recorded: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for one in done.recorded[target]:
-        params = json.loads(one.event.body) if one.event.body else {}
-        asked = (one.event.method, one.event.name, canonical(params.get("arguments")))
-        recorded[asked].append(one.recorded_at.ToMicroseconds())
-    executed: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for each in done.executed[target]:
-        executed[key_of(each)].append(each.at_us)
-    for asked, times in executed.items():
-        # One event each, the first of which was there when the first was executed, and so on.
-        events = sorted(recorded[asked])
-        assert len(events) >= len(times), asked
-        assert all(event <= at for event, at in zip(events, sorted(times), strict=False)), asked
+    assert unjudged(done.executed[target], [as_judged(one) for one in done.recorded[target]]) == []
 
 
-def key_of(executed: Executed) -> tuple[str, str, str]:
-    return executed.method, executed.name, executed.arguments
+@pytest.mark.parametrize("target", ["python", "typescript"])
+def test_a_call_without_an_event_of_its_own_would_be_noticed(done: Done, target: str) -> None:
+    executed, recorded = done.executed[target], [as_judged(one) for one in done.recorded[target]]
+    again = Executed("tools/call", "query", canonical({"sql": "never sent"}), executed[-1].at_us)
+    assert unjudged([*executed, again], recorded) == [again]
+    one = executed[0]
+    key = (one.method, one.name, one.arguments)
+    assert one in unjudged(executed, [each for each in recorded if each[:3] != key])
+    assert len(unjudged(executed, [(*each[:3], each[3] + 10**12) for each in recorded])) == len(executed)
