@@ -123,6 +123,8 @@ def _listener(
         address=address_of(address),
         filter_chains=[chain],
         per_connection_buffer_limit_bytes=UInt32Value(value=1 << 20),
+        # Whoever came in through the hub has been counted.
+        ignore_global_conn_limit=name != "gateway",
     )
 
 

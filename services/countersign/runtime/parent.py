@@ -12,6 +12,7 @@ import argparse
 import ctypes
 import os
 import pwd
+import resource
 import signal
 import struct
 import sys
@@ -35,6 +36,8 @@ def end_with_parent(parent: int, how: signal.Signals = signal.SIGTERM) -> None:
 def launch(parent: int, how: signal.Signals, user: str | None, keep_access: bool, command: list[str]) -> None:
     """Become ``command``, as ``user`` when one is given, and end with ``parent``. Does not return.
 
+    It may open as many files as this machine permits it.
+
     ``keep_access`` leaves root's access to files (CAP_DAC_OVERRIDE) with the otherwise unprivileged user, for a user
     who cannot even enter the directories on the way to the program or its data.
     """
@@ -47,6 +50,9 @@ def launch(parent: int, how: signal.Signals, user: str | None, keep_access: bool
         os.setuid(account.pw_uid)
         if keep_access:
             _keep_capability(_CAP_DAC_OVERRIDE)
+    # Two for each connection of a caller, in Envoy: shells give a thousand and permit many more.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # After setuid: a change of credentials clears the parent-death signal.
     end_with_parent(parent, how)
     os.execv(command[0], command)  # noqa: S606 - replacing ourselves without a shell is the point
