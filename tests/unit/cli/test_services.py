@@ -43,6 +43,16 @@ NEEDLESS = {
         "opentelemetry.sdk",
     },
     "authz": {"countersign.masker", "countersign.recorder", "psycopg", "opentelemetry.sdk"},
+    # It judges nobody and keeps nothing.
+    "hub": {
+        "countersign.authz",
+        "countersign.masker",
+        "countersign.recorder",
+        "countersign.identity",
+        "countersign.credentials",
+        "psycopg",
+        "opentelemetry.sdk",
+    },
 }
 
 

@@ -179,6 +179,28 @@ def test_an_offer_is_made_exactly_when_the_call_would_be_allowed() -> None:
     assert not policy.offers(ALICE, "orders", NameKind.NONE, "query")
 
 
+@pytest.mark.parametrize(
+    ("rules", "target", "admitted"),
+    [
+        ([allow(groups=("analysts",), targets=("orders",), tools=("query",))], "orders", True),
+        ([allow(groups=("analysts",), targets=("orders",), tools=("query",))], "stock", False),
+        ([allow(groups=("support",))], "orders", False),
+        ([approve(groups=("analysts",), prompts=("p",))], "orders", True),
+        ([allow(groups=("analysts",), tools=("query",), when="args.x == 1")], "orders", True),
+        ([allow(groups=("analysts",)), deny(tools=("*",))], "orders", True),
+        ([break_glass(groups=("analysts",))], "orders", False),
+        ([deny(tools=("*",))], "orders", False),
+        ([allow(groups=("analysts",), shadow=True)], "orders", False),
+    ],
+)
+def test_whoever_may_do_anything_at_a_target_is_admitted_there(rules: list[Rule], target: str, admitted: bool) -> None:
+    policy = Policy(rules, version="v1")
+    assert policy.admits(ALICE, target) is admitted
+    # Only so a session there can begin.
+    if not any(rule.name == "denied" for rule in rules):
+        assert policy.decide(ALICE, Call(target, "initialize"), NOW).allowed is admitted
+
+
 def test_of_many_rules_only_those_that_could_be_about_the_call_are_asked() -> None:
     rules = [
         *(allow(f"a{i}", groups=(f"g{i}",), targets=("orders",), tools=(f"tool{i}",)) for i in range(100)),
