@@ -32,6 +32,8 @@ TOOLS = (
     ),
 )
 _LOCK = threading.Lock()
+_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+_LISTENING: list[object] = []
 _CANCELLED: set[object] = set()
 
 
@@ -133,7 +135,8 @@ def tool(name: str, arguments: dict[str, Any], request: dict[str, Any]) -> dict[
             write(f'{{"jsonrpc":"2.0","id":{number}.0,"result":{{"content":[]}}}}')
             return None
         case "changed":
-            send({"method": "notifications/tools/list_changed"})
+            for about in ({}, *({"_meta": {_SUBSCRIPTION: each}} for each in _LISTENING)):
+                send({"method": "notifications/tools/list_changed", "params": about})
             return text("changed")
         case "memory":
             kept = bytearray(int(arguments["bytes"]))
@@ -164,6 +167,11 @@ def handle(request: dict[str, Any], *, legacy: bool) -> None:
         result = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
         result |= {"cacheScope": "private", "ttlMs": 0}
         result["_meta"] = {"io.modelcontextprotocol/serverInfo": {"name": "scripted", "version": "1"}}
+    elif method == "subscriptions/listen":
+        _LISTENING.append(request["id"])
+        about = {"_meta": {_SUBSCRIPTION: request["id"]}}
+        send({"method": "notifications/subscriptions/acknowledged", "params": about})
+        return
     elif method == "tools/list":
         result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]}
     elif method == "tools/call":

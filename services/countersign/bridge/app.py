@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 KEEPALIVE_S = 15.0
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _COMMENT = b":\n\n"
+_ID = "countersign.id_json"
 
 
 class App:
@@ -76,11 +77,12 @@ class App:
             await _answer(send, *failure(Failure.FORBIDDEN, "come through the gateway"))
         except Full as full:
             retry = (("retry-after", str(max(1, round(full.retry_s)))),)
-            await _answer(send, *failure(Failure.UNAVAILABLE, str(full)), headers=retry)
+            await _answer(send, *failure(Failure.UNAVAILABLE, str(full), _id_of(scope)), headers=retry)
         except CannotStart as problem:
-            await _answer(send, *failure(Failure.BAD_GATEWAY, str(problem)))
+            await _answer(send, *failure(Failure.BAD_GATEWAY, str(problem), _id_of(scope)))
         except TooMany:
-            await _answer(send, *failure(Failure.UNAVAILABLE, "too many calls of this session wait for the server"))
+            text = "too many calls of this session wait for the server"
+            await _answer(send, *failure(Failure.UNAVAILABLE, text, _id_of(scope)))
         except Ended:
             await _answer(send, *unknown_session())
 
@@ -96,6 +98,7 @@ class App:
         era = era_of(request.headers)
         if request.method == "POST":
             posted = read_post(await request.body(), config.limits.json_depth)
+            request.scope[_ID] = posted.id_json if posted.kind is MessageKind.REQUEST else ""
             if era is Era.MODERN:
                 return await self._modern(target, who, posted, receive, send)
             return await self._legacy(target, who, request, posted, receive, send)
@@ -278,6 +281,11 @@ async def _ticking(
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _id_of(scope: Scope) -> str:
+    """The id of the request at hand, as far as it was read."""
+    return str(scope.get(_ID, ""))
 
 
 def _written(stream: Stream, event: Event, *, named: bool) -> bytes:

@@ -161,6 +161,25 @@ async def test_in_the_modern_era_hanging_up_cancels_and_in_the_legacy_only_sayin
     assert not marks[1].exists()
 
 
+@pytest.mark.parametrize("processes", Processes)
+async def test_who_listens_hears_what_they_subscribed_to_by_their_own_id(processes: Processes) -> None:
+    async with running(scripted(processes=processes)) as rig:
+        rpc = Rpc("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, "mine")
+        headers = rpc.headers(MODERN) | rig.headers(era=MODERN)
+        async with rig.client.stream("POST", rig.path, content=rpc.body(MODERN), headers=headers) as listening:
+            # It was acknowledged: only then the stream began.
+            changing = asyncio.ensure_future(rig.post(call("changed"), era=MODERN))
+            heard = await events(listening, 2)
+            assert [message["id"] for message in messages(await changing)] == [1]
+        assert [each["method"] for _, each in heard] == [
+            "notifications/subscriptions/acknowledged",
+            "notifications/tools/list_changed",
+        ]
+        assert {json.dumps(each["params"]) for _, each in heard} == {
+            '{"_meta": {"io.modelcontextprotocol/subscriptionId": "mine"}}'
+        }
+
+
 async def test_a_server_of_the_legacy_era_is_told_apart_and_costs_nothing_then() -> None:
     async with running(scripted("legacy")) as rig:
         for _ in range(2):
