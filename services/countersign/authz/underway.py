@@ -22,7 +22,8 @@ PATIENCE_S = 1.0
 FORGOTTEN_US = 600 * 1_000_000
 """After so long nobody is refused because of a request that was sent: after a crash its end may never be recorded."""
 
-_MOST = 100_000
+# About 15 MB. Beyond that the oldest is forgotten, and nobody refused because of it.
+_MOST = 30_000
 _FIRST_WAIT_S = 0.02
 
 
@@ -66,9 +67,7 @@ class UnderWay:
             self._begun[key] = _Begun(record.call_id, record.session_id)
         if keys:
             self._keys[record.call_id] = keys
-        while len(self._begun) > _MOST:
-            key, begun = self._begun.popitem(last=False)
-            self._keys.pop(begun.call_id, None)
+        self._forget()
 
     def sent(self, call_id: str) -> None:
         """Note that a request was let pass: from now on the record knows of its end."""
@@ -81,6 +80,17 @@ class UnderWay:
         for key in self._keys.pop(call_id, ()):
             if (begun := self._begun.get(key)) is not None and begun.call_id == call_id:
                 del self._begun[key]
+
+    def _forget(self) -> None:
+        """Forget what nobody is refused for any more; of nearly all calls nothing else says that they ended."""
+        now_us = self._now_us()
+        while self._begun:
+            key, begun = next(iter(self._begun.items()))
+            old = begun.sent_us and now_us - begun.sent_us >= FORGOTTEN_US
+            if not old and len(self._begun) <= _MOST:
+                return
+            del self._begun[key]
+            self._keys.pop(begun.call_id, None)
 
     async def _is_under_way(self, key: tuple[str, str]) -> bool:
         begun = self._begun.get(key)

@@ -20,7 +20,7 @@ from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession
 from tests.support.recorders import until
-from tests.unit.authz.bench import ALICE, CREDENTIAL, GATEWAY, SEALER, Bench, call, inquiry
+from tests.unit.authz.bench import ALICE, CREDENTIAL, GATEWAY, NOW_US, SEALER, Bench, call, inquiry
 
 MODERN = "2026-07-28"
 TASKS = "io.modelcontextprotocol/tasks"
@@ -334,3 +334,19 @@ async def test_a_cancellation_reaches_a_target_only_within_a_session(bench: Benc
     assert isinstance(among_others, Answer)
     assert among_others.reply.status == 400
     assert isinstance(await Session(bench).ask([cancellation(), call()]), Forward)
+
+
+async def test_what_is_remembered_of_ids_is_bounded_in_number_and_in_time(
+    tmp_path: Path, rules_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(underway, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(underway, "_MOST", 2)
+    clock = [NOW_US]
+    bench = Bench(rulebook_of(tmp_path / "gateway.yaml", rules_cache, GATEWAY), clock=lambda: clock[0])
+    session, bench.handles.under_way = Session(bench), True
+    for rpc_id in (1, 2, 3):
+        assert isinstance(await session.ask(call(rpc_id=rpc_id)), Forward)
+    assert isinstance(await session.ask(call(rpc_id=3)), Answer)
+    assert isinstance(await session.ask(call(rpc_id=1)), Forward), "the oldest is forgotten"
+    clock[0] += underway.FORGOTTEN_US
+    assert isinstance(await session.ask(call(rpc_id=3)), Forward)
