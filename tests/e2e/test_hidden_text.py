@@ -7,11 +7,15 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+import grpc.aio
 import httpx
 import pytest
 
-from countersign.api.recorder.v1 import event_pb2, session_pb2
+from countersign.api.recorder.v1 import event_pb2, search_pb2, session_pb2
+from countersign.api.recorder.v1.search_pb2_grpc import SearchServiceStub
+from tests.fault.rig import eventually
 from tests.support.auditors import session_service
 from tests.support.clients import LEGACY, MODERN, Rpc, call, messages, post
 from tests.support.gateway import Gateway, Setup, Upstream, free_port
@@ -106,6 +110,21 @@ async def test_by_itself_what_nobody_means_well_by_is_gone_and_the_rest_is_flagg
     where = "$.result.content[0].text"
     labels = ("TAG_CHARACTERS", "ANSI_ESCAPES", "HIDDEN_TEXT")
     assert found(await place.recorded("plain")) == {(label, where) for label in labels}
+
+
+async def test_what_was_found_can_be_searched_for(place: Place) -> None:
+    await place.asked("plain", answers(tool_text(f"a{SPELLED}b")))
+    event_id = (await place.recorded("plain"))[-1].event_id
+    asked = search_pb2.SearchEventsRequest(filter=search_pb2.EventFilter(target="plain", label="TAG_CHARACTERS"))
+    metadata = (("authorization", f"Bearer {place.issuer.token('carol', place.gateway.url)}"),)
+    async with grpc.aio.insecure_channel(urlsplit(place.gateway.url).netloc) as channel:
+        search = SearchServiceStub(channel)
+
+        async def is_found() -> bool:
+            answer = await search.SearchEvents(asked, metadata=metadata, timeout=15)
+            return event_id in {one.event.event_id for one in answer.events}
+
+        await eventually(is_found, 20, "what is indexed a little later")
 
 
 async def test_what_is_hidden_hides_no_value_from_masks(place: Place) -> None:
