@@ -283,8 +283,6 @@ class Judge:
         for_nobody = reply is None and cancels_for_nobody(request, session)
         if for_nobody:
             reply = Reply(202, b"")
-        if reply is None:
-            await self._returns.used(request, record)
         events = await self._events_of(
             in_force,
             replace(record, approval_id=settled.approval_id),
@@ -295,6 +293,8 @@ class Judge:
         )
         if for_nobody:
             events = [replace(event, reason=_FOR_NOBODY) for event in events]
+        if reply is None:
+            await self._returns.used(request, record)
         await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
