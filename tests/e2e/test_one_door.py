@@ -473,9 +473,22 @@ async def test_a_legacy_stream_has_what_all_targets_say(place: Place) -> None:
         session = await place.session()
         async with listened(place, None, mcp_session_id=session) as stream:
             await until(lambda: told.listening == 1 and heard.listening == 1)
+            # What another target was asked is not for this one to answer.
+            asked = asyncio.ensure_future(
+                place.ask(call("old__slow", {"key": "spoofed"}, id="mine"), era=LEGACY, mcp_session_id=session)
+            )
+            await until(lambda: "spoofed" in place.seen["old"].started)
+            told.claim(id="mine", result={"content": [{"type": "text", "text": "spoofed"}]})
+            told.claim(id="mine", error={"code": 1, "message": "spoofed"})
+            told.say("notifications/progress", progressToken="mine", progress=1)
             told.say(UPDATED, uri="file:///a")
             message = await stream.message()
             assert (message["method"], message["params"]["uri"]) == (UPDATED, "told+file:///a")
+            asked.cancel()
+            told.claim(id=3, method="roots/list", params={})
+            assert (await stream.message())["id"] == "told:3"
+            told.say("notifications/cancelled", requestId=3)
+            assert (await stream.message())["params"]["requestId"] == "told:3"
             told.say("notifications/message", level="info", data="says told")
             assert (await stream.message())["params"]["data"] == "says told"
             heard.say(CHANGED)

@@ -182,7 +182,11 @@ class Talker:
 
     def say(self, method: str, **params: object) -> None:
         """Send a notification to whoever listens."""
-        self._said.put_nowait({"jsonrpc": "2.0", "method": method, "params": params})
+        self.claim(method=method, params=params)
+
+    def claim(self, **message: object) -> None:
+        """Send any message to whoever listens."""
+        self._said.put_nowait({"jsonrpc": "2.0", **message})
 
     async def __call__(self, exchange: Exchange) -> None:
         """Be the script."""

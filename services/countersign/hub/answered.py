@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from countersign.hub.between import completed, inserted
@@ -22,6 +23,10 @@ class Terms:
     ``method`` is what was asked; ``logs`` whether a modern caller wants log messages. ``id_json`` is the JSON text of
     the id that the caller gave its request, where the target was asked with another. ``subscription`` is that of the id
     by which a modern caller knows a stream, where the target knows none.
+
+    ``answers`` are the JSON texts of ids that the target may answer, and ``progress`` those of tokens for which it may
+    tell progress; ``None`` is any. Callers tell their requests apart by these alone, whoever was asked: at the door
+    a target must not answer what another was asked.
     """
 
     target: str
@@ -31,6 +36,8 @@ class Terms:
     logs: bool = True
     id_json: str = ""
     subscription: str = ""
+    answers: Container[str] | None = None
+    progress: Container[str] | None = None
 
 
 def told(document: Document, terms: Terms) -> str | None:
@@ -44,6 +51,11 @@ def told(document: Document, terms: Terms) -> str | None:
             return _request(document, terms)
         if terms.caller is Era.MODERN and method == "notifications/message" and not terms.logs:
             return None
+        token = id_text(value_at(root, ("params", "progressToken")))
+        if method == "notifications/progress" and terms.progress is not None and token not in terms.progress:
+            return None
+    elif terms.answers is not None and id_text(root.get("id")) not in terms.answers:
+        return None
     edits = at_door(terms.target, document)
     if "result" in root and terms.caller is Era.MODERN and terms.spoken is Era.LEGACY:
         edits += completed(document, cacheable=terms.method in CACHEABLE_METHODS)

@@ -20,6 +20,8 @@ from countersign.mcp.headers import encoded_header
 
 ERA_KEPT_S = 600.0
 MOST_OWNERS = 10_000
+_MOST_NOTED = 2_048
+ID, PROGRESS = "id", "progress"
 OUR_INFO = '{"name":"countersign-hub","version":"1"}'
 _JSON, _EVENTS = "application/json", "text/event-stream"
 # Those who can be asked and say no to the era; whatever else is wrong says nothing of it.
@@ -79,7 +81,8 @@ class Owner:
     """Whose legacy sessions with targets these are: a session at the door, or a modern caller.
 
     ``capabilities_json`` and ``info_json`` are what targets are told of the client. ``level`` is what it asked log
-    messages for; ``waiting`` its requests that are under way, by the JSON text of their ids.
+    messages for; ``waiting`` its requests that are under way, by the JSON text of their ids, and ``theirs``
+    whose ids and progress tokens are.
     """
 
     key: str
@@ -91,6 +94,26 @@ class Owner:
     ways: dict[str, Way] = field(default_factory=dict)
     turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    theirs: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
+
+    def note(self, kind: str, id_json: str, target: str) -> None:
+        """Remember that this id (of this kind: ``ID``, ``PROGRESS``) is for a target to use, and for no other."""
+        self.theirs[kind, id_json] = target
+        self.theirs.move_to_end((kind, id_json))
+        while len(self.theirs) > _MOST_NOTED:
+            self.theirs.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """The ids of one kind that an owner gave a target to use."""
+
+    owner: Owner
+    kind: str
+    target: str
+
+    def __contains__(self, id_json: object) -> bool:
+        return isinstance(id_json, str) and self.owner.theirs.get((self.kind, id_json)) == self.target
 
 
 class Owners:

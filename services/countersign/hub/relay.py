@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 
 from countersign.config import GatewayConfig, Target
 from countersign.hub.answered import Terms, told
@@ -13,7 +14,7 @@ from countersign.hub.between import wants_logs
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.names import handle
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
-from countersign.hub.peers import Owner, Peers, Waiting, Way
+from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Waiting, Way
 from countersign.hub.wording import id_text, read, text_at, value_at
 from countersign.jsontext import Document, JsonRefused
 from countersign.mcp import DENIED, Era, Failure
@@ -52,6 +53,8 @@ class Relay:
         """
         if asked.era is Era.LEGACY:
             owner.waiting[asked.id_json] = Waiting(target.name, asyncio.current_task())
+            owner.note(ID, asked.id_json, target.name)
+            owner.note(PROGRESS, _progress_token(asked), target.name)
         way, id_json = Way(asked.era, MODERN_VERSION if asked.era is Era.MODERN else owner.version), ""
         try:
             for last in (False, True):
@@ -65,7 +68,7 @@ class Relay:
                 id_json = self._peers.new_id() if asked.era is not way.era else ""
                 async with self._sent(caller, asked, about, way, id_json=id_json) as inner:
                     if inner.status != 404 or not way.session_id or last:
-                        async for item in self._answer(asked, about, way, inner):
+                        async for item in self._answer(asked, about, way, inner, id_json):
                             yield item
                         return
                 # The target forgot the session, so it did nothing: it is asked again, in another.
@@ -109,8 +112,8 @@ class Relay:
             limit_bytes=config.limits.response_bytes,
         )
 
-    async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner) -> Outgoing:
-        terms = _terms(asked, about, way)
+    async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner, id_json: str = "") -> Outgoing:
+        terms = replace(_terms(asked, about, way), answers=frozenset({id_json or asked.id_json, "", '"server-error"'}))
         if inner.is_stream:
             yield STREAM
             async for piece in self.events(inner, terms, OF_REQUESTS):
@@ -191,7 +194,19 @@ class Relay:
 
 def _terms(asked: Asked, about: About, way: Way) -> Terms:
     own = asked.id_json if asked.era is not way.era else ""
-    return Terms(about.target, asked.era, way.era, asked.method, logs=wants_logs(asked.params), id_json=own)
+    return Terms(
+        about.target,
+        asked.era,
+        way.era,
+        asked.method,
+        logs=wants_logs(asked.params),
+        id_json=own,
+        progress=frozenset({_progress_token(asked)}),
+    )
+
+
+def _progress_token(asked: Asked) -> str:
+    return id_text(value_at(asked.params, ("_meta", "progressToken")))
 
 
 def _headers(inner: Inner) -> tuple[tuple[str, str], ...]:

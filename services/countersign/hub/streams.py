@@ -14,7 +14,7 @@ from countersign.hub.answered import Terms
 from countersign.hub.between import stated
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.names import NotNamed, split_handle, split_uri
-from countersign.hub.peers import Owner, Peers, Refused, SaidNo, Way
+from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, SaidNo, Theirs, Way
 from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
 from countersign.jsontext import JsonValue, quote
 from countersign.mcp import Era
@@ -143,7 +143,14 @@ class Streams:
                 with suppress(SaidNo):
                     await self._peers.ask(caller, target, way, "resources/subscribe", f'{{"uri":{quote(uri)}}}')
             asking = self._getting(caller, target, way, last)
-        terms = Terms(target.name, era, way.era, subscription=what.id_json if way.era is Era.LEGACY else "")
+        terms = Terms(
+            target.name,
+            era,
+            way.era,
+            subscription=what.id_json if way.era is Era.LEGACY else "",
+            answers=Theirs(owner, ID, target.name),
+            progress=Theirs(owner, PROGRESS, target.name),
+        )
         methods = {_CHANGES[kind] for kind in what.kinds} | ({_UPDATED} if what.resources else set())
         async with asking as inner:
             if inner.status == 404 and way.session_id:

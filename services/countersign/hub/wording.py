@@ -89,6 +89,10 @@ def at_door(target: str, document: Document) -> list[Edit]:
         found += _uri(target, root, ("params", "uri"))
     elif type(method) is str and method.startswith("notifications/tasks"):
         found += _task(target, root, ("params", "taskId"))
+    elif method == "notifications/cancelled":
+        # What the target asked the client, under the name that the door gave it.
+        asked = id_text(value_at(root, ("params", "requestId")))
+        found += [(("params", "requestId"), handle(target, asked))] if asked else []
     found += _task(target, root, ("params", "_meta", _RELATED_TASK, "taskId"))
     return [replaced(document, path, quote(text)) for path, text in found]
 
