@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from countersign.config import Limits
 from countersign.config.types import StdioLimits
 from tests.support.clients import Rpc, call, messages
+from tests.support.gateway import short_folder
 from tests.support.recorders import until
 from tests.unit.bridge.rig import BOB, Rig, running, scripted
 
@@ -118,17 +119,16 @@ async def test_a_server_uses_no_more_than_it_may() -> None:
         )
 
 
-async def test_a_server_that_runs_as_another_user_reads_nothing_of_ours(tmp_path: Path) -> None:
-    key = tmp_path / "key"
+async def test_a_server_that_runs_as_another_user_reads_nothing_of_ours() -> None:
+    folder = short_folder()
+    folder.chmod(0o711)
+    key = folder / "key"
     key.touch(mode=0o600)
-    program = tmp_path / "server.sh"
+    program = folder / "server.sh"
     program.write_text(
         'read -r line; cat "$1" >/dev/null 2>&1 && who=thief || who=$(id -un); touch "$HOME/mine" || who=homeless\n'
         'printf \'{"jsonrpc":"2.0","id":1,"result":{"who":"%s"}}\\n\' "$who"; read -r line\n'
     )
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
     program.chmod(0o755)
     stdio = replace(scripted(), command=("/bin/sh", str(program), str(key)), user="nobody")
     async with running(stdio) as rig:
@@ -139,6 +139,7 @@ async def test_a_server_that_runs_as_another_user_reads_nothing_of_ours(tmp_path
             assert answer.status_code == 502
     async with running(replace(stdio, user="nobody-at-all")) as rig:
         assert (await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))).status_code == 502
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("command", [("nowhere-to-be-found",), ("/",)])
