@@ -38,6 +38,8 @@ BODY_TIMEOUT_S = 60.0
 IDLE_CONNECTION = timedelta(minutes=15)
 """Only for connections without a stream; longer than load balancers keep theirs, so that they hang up first."""
 MAX_TARGET_HEAD_KIB = 60
+IDLE_TARGET = timedelta(seconds=4)
+"""Servers on Node and uvicorn hang up on what idles for five: a call that crosses that is lost, and not to be repeated."""
 
 _HEAP, _CONNECTIONS = "envoy.resource_monitors.fixed_heap", "envoy.resource_monitors.global_downstream_max_connections"
 # Streams that hold less are not worth resetting: 1 MiB is what one connection buffers anyway.
@@ -87,8 +89,9 @@ def caller_http2() -> Http2ProtocolOptions:
 
 
 def target_options() -> HttpProtocolOptions:
-    """Return how large a head a target may send."""
+    """Return how large a head a target may send, and for how long a connection to it idles before we hang up."""
     return HttpProtocolOptions(
+        idle_timeout=IDLE_TARGET,
         max_headers_count=UInt32Value(value=MAX_HEADERS),
         max_response_headers_kb=UInt32Value(value=MAX_TARGET_HEAD_KIB),
     )
@@ -97,8 +100,8 @@ def target_options() -> HttpProtocolOptions:
 def overload_manager(limits: Limits) -> OverloadManager:
     """Return what Envoy does as its heap fills, mildest first, and how many connections it accepts.
 
-    It gives memory back, then closes connections that idle, then takes no more requests and resets the streams that
-    hold most; only then no more connections. Streams that hold little go on throughout.
+    It closes connections that idle, gives memory back, resets the streams that hold most, takes no more requests, and
+    only then no more connections. Streams that hold little go on throughout.
     """
     return OverloadManager(
         refresh_interval=timedelta(milliseconds=250),
