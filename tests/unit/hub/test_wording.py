@@ -9,7 +9,7 @@ import pytest
 from countersign.hub.answered import Terms, told
 from countersign.hub.asked import About, Asked, body_for
 from countersign.hub.names import NotNamed
-from countersign.hub.peers import Way
+from countersign.hub.peers import ID, PROGRESS, Owner, Theirs, Way
 from countersign.hub.wording import listed, target_of
 from countersign.jsontext import parse
 from countersign.mcp import Era
@@ -79,6 +79,34 @@ def test_requests_of_targets_say_whose_they_are_and_modern_callers_get_none() ->
     assert as_told(asked, Terms("t", LEGACY, LEGACY)) == {**asked, "id": 't:"a\\"b"'}
     assert as_told(asked, Terms("t", MODERN, LEGACY)) is None
     assert as_told({**asked, "id": "x" * 255}, Terms("t", LEGACY, LEGACY)) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "passes"),
+    [
+        ({"id": 1, "result": {}}, True),
+        ({"id": 1, "error": {"code": 1, "message": "m"}}, True),
+        ({"id": "1", "result": {}}, False),
+        ({"id": 2, "result": {}}, False),
+        ({"id": None, "error": {"code": 1, "message": "m"}}, False),
+        ({"method": "notifications/progress", "params": {"progressToken": "p", "progress": 1}}, True),
+        ({"method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}}, False),
+    ],
+)
+def test_a_target_answers_what_it_was_asked_and_nothing_else(message: dict[str, object], passes: bool) -> None:
+    owner = Owner("k")
+    owner.note(ID, "1", "t")
+    owner.note(ID, "2", "t")
+    owner.note(ID, "2", "other")
+    owner.note(PROGRESS, '"p"', "t")
+    terms = Terms("t", LEGACY, LEGACY, answers=Theirs(owner, ID, "t"), progress=Theirs(owner, PROGRESS, "t"))
+    whole = {"jsonrpc": "2.0", **message}
+    assert as_told(whole, terms) == (whole if passes else None)
+
+
+def test_a_target_takes_its_own_requests_back() -> None:
+    cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+    assert as_told(cancelled) == {**cancelled, "params": {"requestId": "t:7"}}
 
 
 def test_modern_callers_get_logs_only_where_they_asked() -> None:
