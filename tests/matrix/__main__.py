@@ -18,8 +18,8 @@ from tests.support.issuer import running_issuer
 def main() -> int:
     """Run it."""
     options = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
-    options.add_argument("--server", action="append", help="only cells with this server; nothing is written then")
-    options.add_argument("--client", action="append", help="only cells of this client; nothing is written then")
+    options.add_argument("--server", action="append", help="this server alone")
+    options.add_argument("--client", action="append", help="this client alone; nothing is written then")
     chosen = options.parse_args()
     with running_issuer() as issuer, running_peers() as peers, running_gateway(setup(issuer.url, peers)) as gateway:
 
@@ -36,13 +36,17 @@ def main() -> int:
     unexplained = [difference for each in found.values() for difference in each.unexplained]
     for difference in unexplained:
         print(difference)
-    if not (chosen.server or chosen.client):
+    document = table.DOCUMENT.read_text("utf-8")
+    if chosen.server and not chosen.client:
+        for server in chosen.server:
+            document = table.with_section(document, peers[server], found)
+    elif not chosen.client:
         used = {reason for each in found.values() for reason in each.reasons}
         idle = [reason for reason in REASONS if reason not in used]
         print(*(f"explains nothing any more: {reason}" for reason in idle), sep="\n")
-        written = table.replaced(table.DOCUMENT.read_text("utf-8"), table.write(found, peers))
-        table.DOCUMENT.write_text(written, "utf-8")
+        document = table.replaced(document, table.write(found, peers))
         unexplained += [None] * len(idle)  # type: ignore[list-item]
+    table.DOCUMENT.write_text(document, "utf-8")
     print(f"{len(found)} pairs, {len(unexplained)} without an explanation")
     return 1 if unexplained else 0
 

@@ -143,10 +143,15 @@ def _without(what: Any) -> Any:
         kept = {key: _without(value) for key, value in what.items() if key not in _DROPPED}
         if isinstance(kept.get("progress"), list):
             # The TypeScript SDK forgets the last of them when it comes in one piece with the answer.
-            kept["progress"] = kept["progress"][:-1]
+            kept["progress"] = [news for news in kept["progress"] if not _whole(news)]
         # A kind of news of which nothing is left was not told.
         return {key: value for key, value in kept.items() if not (key in ("log", "notice") and value == [])}
     return [_without(each) for each in what if not _at_any_time(each)] if isinstance(what, list) else what
+
+
+def _whole(news: Any) -> bool:
+    done, total = (news["progress"], news.get("total")) if isinstance(news, Mapping) else news[:2]
+    return bool(done == total)
 
 
 def _at_any_time(what: Any) -> bool:

@@ -32,15 +32,28 @@ def marks(found: Mapping[Cell, Compared]) -> Marks:
 
 def write(found: Mapping[Cell, Compared], peers: Mapping[str, Peer]) -> str:
     """The part of the document that a run writes."""
-    parts = [BEGIN]
-    for server in peers:
-        cells = [cell for cell in found if cell.server == server]
-        parts.append(f"\n### {peers[server].title}{' over standard input and output' if peers[server].stdio else ''}\n")
-        parts.append(_table(cells, found))
+    parts = [BEGIN, *(section(peer, found) for peer in peers.values())]
     reasons = sorted({reason for each in found.values() for reason in each.reasons}, key=lambda reason: reason.step)
     parts.append("\n### What differs, and why\n")
     parts.append(_reasons(reasons, peers))
     return "".join([*parts, "\n", END])
+
+
+def section(peer: Peer, found: Mapping[Cell, Compared]) -> str:
+    """The part of one server."""
+    cells = [cell for cell in found if cell.server == peer.name]
+    return f"\n### {_heading(peer)}\n{_table(cells, found)}"
+
+
+def _heading(peer: Peer) -> str:
+    return f"{peer.title}{' over standard input and output' if peer.stdio else ''}"
+
+
+def with_section(document: str, peer: Peer, found: Mapping[Cell, Compared]) -> str:
+    """The document with the part of one server in place of its last one, which it must have."""
+    before, heading, rest = document.partition(f"\n### {_heading(peer)}\n")
+    assert heading, f"{peer.title} is not there yet: run all of it"
+    return before + section(peer, found) + "\n### " + rest.partition("\n### ")[2]
 
 
 def _table(cells: list[Cell], found: Mapping[Cell, Compared]) -> str:
