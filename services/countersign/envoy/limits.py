@@ -39,7 +39,7 @@ IDLE_CONNECTION = timedelta(minutes=15)
 """Only for connections without a stream; longer than load balancers keep theirs, so that they hang up first."""
 MAX_TARGET_HEAD_KIB = 60
 IDLE_TARGET = timedelta(seconds=4)
-"""Servers on Node and uvicorn hang up on what idles for five. A call that crosses that is lost: nobody may repeat it."""
+"""Servers on Node and uvicorn hang up on what idles for five. A call that crosses that is lost; none is repeated."""
 
 _HEAP, _CONNECTIONS = "envoy.resource_monitors.fixed_heap", "envoy.resource_monitors.global_downstream_max_connections"
 # Streams that hold less are not worth resetting: 1 MiB is what one connection buffers anyway.

@@ -117,6 +117,14 @@ def without_type(resource: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in resource.items() if name != "@type"}
 
 
+def test_envoy_hangs_up_on_targets_before_they_do(files: EnvoyFiles) -> None:
+    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    clusters = json.loads(files.clusters.read_text())["resources"]
+    common = [one["typed_extension_protocol_options"][options]["common_http_protocol_options"] for one in clusters]
+    assert common
+    assert {each["idle_timeout"] for each in common} == {"4s"}
+
+
 def test_only_attempts_at_targets_whose_credential_can_be_renewed_are_looked_at(
     tmp_path: Path, wiring: Wiring, files: EnvoyFiles
 ) -> None:
