@@ -41,7 +41,8 @@ async def test_a_caller_that_resets_its_stream_is_on_the_record(rig: Rig) -> Non
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.gateway.port)
         try:
             http2.initiate_connection()
-            head = {":method": "POST", ":scheme": "http", ":authority": f"127.0.0.1:{rig.gateway.port}", ":path": f"/{rig.name}/mcp"}
+            host = f"127.0.0.1:{rig.gateway.port}"
+            head = {":method": "POST", ":scheme": "http", ":authority": host, ":path": f"/{rig.name}/mcp"}
             sent = {**head, **rpc.headers(MODERN), "authorization": f"Bearer {rig.token()}"}
             http2.send_headers(1, list(sent.items()))
             http2.send_data(1, rpc.body(MODERN), end_stream=True)

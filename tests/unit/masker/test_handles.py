@@ -56,7 +56,7 @@ async def test_what_cannot_be_kept_is_never_shown(bench: Bench) -> None:
     assert refused(await told(bench, result(requestState="opaque", resultType="input_required"), era="modern")) == 502
 
 
-@pytest.mark.parametrize("drawn", [4111111111111111, str(uuid4())])
+@pytest.mark.parametrize("drawn", [4111111111111111, str(uuid4())], ids=["number", "uuid"])
 async def test_an_id_that_a_program_drew_is_shown_as_it_is(bench: Bench, drawn: object) -> None:
     replies = await told(bench, event(asked(drawn)), content_type=EVENTS)
     assert requests(bench) == {(json.dumps(drawn), "elicitation/create")}
