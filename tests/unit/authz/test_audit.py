@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from countersign.authz.audit import PRINCIPAL_HEADER, AuditDoor
+from countersign.authz.audit import AuditDoor
 from countersign.authz.envoy import Answer, Forward, Inquiry
 from countersign.identity import IdentityUnavailable, Unidentified
 from countersign.mcp import HttpRequest
+from countersign.model.door import PRINCIPAL_HEADER
 from countersign.model.principal import Principal
 from countersign.runtime.rulebook import Rulebook
 from tests.unit.authz.bench import ALICE, GATEWAY, NOW_US, SEALER, Bench, Verifier
