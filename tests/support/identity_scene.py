@@ -25,6 +25,7 @@ from countersign.demo.people import PEOPLE, Person
 from countersign.portal.hears.logouts import LOGOUT_EVENT
 from countersign.portal.hears.room import LOGOUT_PATH, SIGNALS_PATH
 from countersign.portal.signing_in import callback_of
+from tests.support.browser_cookies import BrowserCookies
 from tests.support.clients import call, post
 from tests.support.collector import Collector
 from tests.support.gateway import Gateway, Setup, Upstream, free_port
@@ -100,7 +101,15 @@ class Scene:
 
     def client(self) -> httpx.AsyncClient:
         """A client, be it a browser or a program, of which all that lets somebody in is noted."""
-        return httpx.AsyncClient(event_hooks={"response": [self.noted.look]}, timeout=20)
+        cookies = BrowserCookies()
+
+        async def show(request: httpx.Request) -> None:
+            cookies.show(request)
+
+        async def take(response: httpx.Response) -> None:
+            cookies.take(response)
+
+        return httpx.AsyncClient(event_hooks={"request": [show], "response": [take, self.noted.look]}, timeout=20)
 
     def token(self, person: str, **claims: object) -> str:
         return self.issuer.token(person, self.orders, **claims)

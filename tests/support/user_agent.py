@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+
+from tests.support.browser_cookies import BrowserCookies
 
 _MOST_REDIRECTS = 10
 
@@ -65,22 +66,13 @@ class UserAgent:
     """Goes where a person goes who clicks and types. ``seen`` are all answers, the oldest first."""
 
     def __init__(self) -> None:
-        # As browsers do, which take and send Secure cookies where they talk to their own machine.
-        policy = DefaultCookiePolicy(secure_protocols=("https", "http"))
-        self._cookies = httpx.Cookies(CookieJar(policy))
-        hooks: dict[str, list[Callable[..., None]]] = {
-            "request": [self._show_cookies],
-            "response": [self._cookies.extract_cookies],
-        }
+        cookies = BrowserCookies()
+        hooks: dict[str, list[Callable[..., None]]] = {"request": [cookies.show], "response": [cookies.take]}
         self.http = httpx.Client(event_hooks=hooks, follow_redirects=False, timeout=30.0)
         self.seen: list[httpx.Response] = []
 
     def close(self) -> None:
         self.http.close()
-
-    def _show_cookies(self, request: httpx.Request) -> None:
-        request.headers.pop("cookie", None)
-        self._cookies.set_cookie_header(request)
 
     def open(self, url: str) -> Page:
         """Open a page, and follow its redirects."""
