@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -96,12 +97,27 @@ _OTHERS = (
 _DRAWN_AS_NOTHING = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800"
 
 
+class _Whole:
+    """What a text is as a whole, looked at once: to look for each character anew takes quadratic time."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def runs_right_to_left(self) -> bool:
+        return _RIGHT_TO_LEFT.search(self.text) is not None
+
+    @cached_property
+    def has_braille(self) -> bool:
+        return _BRAILLE.search(self.text) is not None
+
+
 def dangers(text: str, *, strict: bool = False) -> Iterator[Danger]:
     """Yield the dangers in a text, in order and apart. ``strict`` lets nothing be that only typesetting needs.
 
     For definitions of tools, which need none of it: soft hyphens, form feeds, a byte order mark. Linear in the text.
     """
-    at = 0
+    at, whole = 0, _Whole(text)
     while (match := _SUSPECT.search(text, at)) is not None:
         start = match.start()
         if match[0] in _INTRODUCERS:
@@ -111,7 +127,7 @@ def dangers(text: str, *, strict: bool = False) -> Iterator[Danger]:
             continue
         run = _RUN.match(text, start)
         at = start + 1 if run is None else run.end()
-        yield from _united(_of_run(text, start, at, strict=strict))
+        yield from _united(_of_run(whole, start, at, strict=strict))
 
 
 def without_any(text: str, kinds: Collection[Kind]) -> str:
@@ -135,8 +151,9 @@ def _united(found: Iterator[Danger]) -> Iterator[Danger]:
         yield last
 
 
-def _of_run(text: str, start: int, end: int, *, strict: bool) -> Iterator[Danger]:
-    if not text[start:end].strip("\u2800") and _BRAILLE.search(text):
+def _of_run(whole: _Whole, start: int, end: int, *, strict: bool) -> Iterator[Danger]:
+    text = whole.text
+    if not text[start:end].strip("\u2800") and whole.has_braille:
         return
     if end - start > _LONGEST_HONEST:
         # Character by character, ten megabytes of them would take seconds.
@@ -148,7 +165,7 @@ def _of_run(text: str, start: int, end: int, *, strict: bool) -> Iterator[Danger
     while at < end:
         group = _TAGS.match(text, at, end) or _VARYING.match(text, at, end)
         if group is None:
-            what = _why(text, at, strict=strict)
+            what = _why(whole, at, strict=strict)
             if what:
                 yield Danger(at, at + 1, Kind.HIDDEN, what)
             at += 1
@@ -169,8 +186,9 @@ def _of_group(base: str, group: str) -> tuple[Kind, str] | None:
     return Kind.TAGS if spells else Kind.HIDDEN, "a variation selector that varies nothing"
 
 
-def _why(text: str, at: int, *, strict: bool) -> str:
+def _why(whole: _Whole, at: int, *, strict: bool) -> str:
     """Say what is wrong with the character; empty when nothing is."""
+    text = whole.text
     char, before, after = text[at], text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     if char in _JOINERS:
         base = text[max(0, at - 3) : at].rstrip(_MODIFIERS)[-1:] or before
@@ -180,12 +198,12 @@ def _why(text: str, at: int, *, strict: bool) -> str:
             honest = _is_pictorial(base) and _is_pictorial(after)
         return "" if honest else "a zero-width joiner that joins nothing"
     if char in _MARKS:
-        return "" if _RIGHT_TO_LEFT.search(text) else "a mark of text direction in text that has none"
+        return "" if whole.runs_right_to_left else "a mark of text direction in text that has none"
     if char == "\u180e" and "\u180b" <= before <= "\u18aa":
         return ""
     if char in "\u115f\u1160" and (_is_jamo(before) or _is_jamo(after)):
         return ""
-    if char == "\u2800" and _BRAILLE.search(text):
+    if char == "\u2800" and whole.has_braille:
         return ""
     if char == "\u200b" and _has_no_blanks(before) and _has_no_blanks(after):
         return ""

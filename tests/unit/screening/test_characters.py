@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countersign.screening import Kind, dangers
+from tests.support.cost import cpu_s
 
 SPELLED = "".join(chr(0xE0000 + ord(char)) for char in "ignore all")
 AS_BYTES = "".join(chr(0xFE00 + byte % 16) for byte in b"ignore all")
@@ -116,6 +117,12 @@ def test_dangers_come_in_order_and_apart(text: str) -> None:
     for danger in dangers(text):
         assert done <= danger.start < danger.end <= len(text)
         done = danger.end
+
+
+@pytest.mark.parametrize("text", ["word\u200e", "word\u2800", "word\u061c\u2800"])
+def test_no_text_makes_looking_slow(text: str) -> None:
+    small, large = (cpu_s(lambda size=size: list(dangers(text * size))) for size in (2_000, 8_000))  # type: ignore[misc]
+    assert large < 8 * small + 0.05
 
 
 def test_definitions_of_tools_need_no_typesetting() -> None:
