@@ -18,9 +18,11 @@ _WIDE = "\uff01-\uff5e\U0001d400-\U0001d7ff"
 _WIDE_IN_WORDS = "\uff10-\uff19\uff20-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff"
 _ANY = f"[{INVISIBLE}{DASHES}{BLANKS}{_WIDE}]"
 # What it begins with comes first and alone, so that a search passes over all else; then what must stand around it.
+# Blanks are tried from the first of them only: from each one, a run of them would take quadratic time.
 _RUN = re.compile(
     rf"{_ANY}(?:(?<=[!-~][{INVISIBLE}])[{INVISIBLE}]*(?=[!-~])|(?<=[0-9):=][{DASHES}{BLANKS}]){_ANY}*"
-    rf"|(?<=[{BLANKS}])[{BLANKS}]*(?=[0-9(+:=])|(?<=[{_WIDE_IN_WORDS}]){_ANY}*|(?<=[!-~][{_WIDE}]){_ANY}*)"
+    rf"|(?<=[{BLANKS}])(?<![{BLANKS}]{{2}})[{BLANKS}]*(?=[0-9(+:=])"
+    rf"|(?<=[{_WIDE_IN_WORDS}]){_ANY}*|(?<=[!-~][{_WIDE}]){_ANY}*)"
 )
 _IS_INVISIBLE, _IS_DASH, _IS_BLANK = (re.compile(f"[{kind}]+").fullmatch for kind in (INVISIBLE, DASHES, BLANKS))
 _OF_PRINT = re.compile(f"[{DASHES}{BLANKS}]+").fullmatch

@@ -247,6 +247,6 @@ def test_no_text_makes_reading_slow() -> None:
         for size in (4_000, 16_000):
             yield cpu_s(lambda size=size: [None for _ in readings(text * size)])  # type: ignore[misc]
 
-    for text in ("\\", "\\\\n", "&a", "&#1", "\\u{0", html.escape("<&>")):
+    for text in ("\\", "\\\\n", "&a", "&#1", "\\u{0", html.escape("<&>"), "\u3000", "a\u3000", "\u2013", "\u200b"):
         small, large = read(text)
         assert large < 8 * small + 0.05, text
