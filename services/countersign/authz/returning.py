@@ -88,9 +88,13 @@ class Returns:
         """
         for message in request.messages:
             # Tasks of our own are bound to their callers, and no target's to tell of.
-            presented = [each for each in presented_handles(message) if not _is_ours(each)]
-            if presented:
-                await self._check(message, presented, _owner(record))
+            try:
+                presented = [each for each in presented_handles(message) if not _is_ours(each)]
+                if presented:
+                    await self._check(message, presented, _owner(record))
+            except McpRefused as refusal:
+                refusal.id_json = message.id_json
+                raise
 
     async def _check(self, message: Message, presented: Sequence[Handle], owner: HandleOwner) -> None:
         now_us = self._now_us()
@@ -101,9 +105,7 @@ class Returns:
             raise Undecidable(str(error)) from None
         for handle, method in zip(unknown, found, strict=True):
             if method is None:
-                refusal = _unknown(message, handle)
-                refusal.id_json = message.id_json
-                raise refusal
+                raise _unknown(message, handle)
             self._remember(_good(owner, handle), now_us)
 
     def _remember(self, good: _Good, now_us: int) -> None:

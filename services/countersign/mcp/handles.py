@@ -19,6 +19,9 @@ from countersign.model.methods import ANSWERED_METHODS
 HANDLE_KEYS = frozenset({"requestState", "task", "taskId"})
 """Keys without which no result shows a handle."""
 
+MOST_TASKS = 1_000
+"""About how many tasks one subscription may ask to be told: each is looked up."""
+
 _TELL_OF_TASKS = frozenset({"notifications/tasks", "notifications/tasks/status"})
 _DEEPEST = 1_000  # More than gateway.yaml can permit.
 _MS_US = 1_000
@@ -125,6 +128,8 @@ def presented_handles(message: Message) -> tuple[Handle, ...]:
         found.append(_presented(HandleKind.TASK, params["taskId"]))
     if call.method == "subscriptions/listen":
         asked = _members(params.get("notifications")).get("taskIds")
+        if isinstance(asked, list) and len(asked) > MOST_TASKS:
+            raise bad_params(f"a subscription may name {MOST_TASKS:,} tasks at most")
         found += [_presented(HandleKind.TASK, one) for one in (asked if isinstance(asked, list) else ())]
     return tuple(found)
 

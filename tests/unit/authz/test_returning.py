@@ -244,6 +244,16 @@ async def test_a_task_is_unknown_to_all_but_its_caller(
     assert isinstance(await bench.ask(asked), Forward)
 
 
+async def test_a_subscription_asks_about_no_more_tasks_than_can_be_looked_up(bench: Bench) -> None:
+    asked = modern({"notifications": {"taskIds": ["t"] * 1_001}}, "subscriptions/listen", "")
+    headers = {key: value for key, value in asked.http.headers.items() if key != "mcp-name"}
+    result = await bench.ask(replace(asked, http=replace(asked.http, headers=headers)))
+    assert isinstance(result, Answer)
+    error = json.loads(result.reply.body)
+    assert (result.reply.status, error["error"]["code"], error["id"]) == (400, -32602, 1)
+    assert bench.handles.asked == 0
+
+
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/update"])
 async def test_who_declares_no_tasks_is_told_so_of_a_task_that_is_unknown(
     tmp_path: Path, rules_cache: Path, method: str
