@@ -31,7 +31,7 @@ from tests.support.gateway import Setup, Upstream, free_port
 from tests.support.in_turn import InTurn
 from tests.support.issuer import running_issuer
 from tests.support.recorders import until
-from tests.support.targets import scripted_target
+from tests.support.targets import Exchange, scripted_target
 
 MODES = (AUTO, LEGACY, MODERN)
 TARGETS = ("old", "new", "both")
@@ -351,6 +351,45 @@ async def test_arguments_are_completed_by_the_target_that_has_them(place: Place,
             template = ResourceTemplateReference(type="ref/resource", uri=f"{target}+data://{target}/{{key}}")
             found = await client.complete(template, {"name": "key", "value": "k"})
             assert found.completion.values == [f"{target} data://{target}/{{key}} k"]
+
+
+async def names(place: Place, person: str, session: str) -> set[str]:
+    (message,) = messages(await place.ask(Rpc("tools/list"), person, LEGACY, mcp_session_id=session))
+    return {tool["name"] for tool in result_of(message)["tools"]}
+
+
+async def test_nobody_spoils_a_target_for_others_by_how_they_introduce_themselves(place: Place) -> None:
+    odd = Rpc("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": 5}})
+    theirs = str((await place.ask(odd, "gina", LEGACY)).headers["mcp-session-id"])
+    assert "old__where" not in await names(place, "gina", theirs)
+    mine = await place.session()
+    assert "old__where" in await names(place, "alice", mine)
+    # In her own era still, too.
+    (message,) = messages(await place.ask(call("both__where"), era=LEGACY, mcp_session_id=mine))
+    assert text_of(message) == "both"
+    assert place.seen["both"].headers[-1]["mcp-protocol-version"] != MODERN
+
+
+async def test_a_target_that_refuses_everything_while_it_starts_is_offered_once_it_runs(place: Place) -> None:
+    async def starting(exchange: Exchange) -> None:
+        await exchange.head(404, length=0)
+
+    session = await place.session()
+    async with scripted_target(starting, place.told):
+        assert "told__t0a" not in await names(place, "alice", session)
+    async with scripted_target(Talker("legacy"), place.told):
+        assert "told__t0a" in await names(place, "alice", session)
+
+
+async def test_a_target_without_logs_is_offered_to_who_asks_for_logs(place: Place) -> None:
+    told = Talker("legacy")
+    told.without.add("logging/setLevel")
+    async with scripted_target(told, place.told):
+        session = await place.session()
+        for _ in range(2):
+            level = Rpc("logging/setLevel", {"level": "debug"})
+            assert (await place.ask(level, era=LEGACY, mcp_session_id=session)).status_code == 200
+            assert "told__t0a" in await names(place, "alice", session)
 
 
 CHANGED = "notifications/tools/list_changed"

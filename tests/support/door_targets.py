@@ -179,6 +179,8 @@ class Talker:
         self._said: asyncio.Queue[Mapping[str, object]] = asyncio.Queue()
         self.listening = 0
         self.subscribed: list[object] = []
+        self.without: set[str] = set()
+        """Methods that it has not."""
 
     def say(self, method: str, **params: object) -> None:
         """Send a notification to whoever listens."""
@@ -201,6 +203,8 @@ class Talker:
             await self._stream(exchange)
         elif request.rpc_id is None:
             await exchange.head(202, length=0)
+        elif request.method in self.without:
+            await _says(exchange, {"error": {"code": -32601, "message": "Method not found"}})
         else:
             await _says(exchange, {"result": self._result(request)}, mcp_session_id="talks")
 

@@ -143,7 +143,7 @@ def inner_routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
             VirtualHost(
                 name="inner",
                 domains=["*"],
-                routes=[*(listed if config.hub else ()), _nothing_here()],
+                routes=[*(listed if config.hub else ()), _not_in_force()],
                 include_request_attempt_count=any(map(renewable, config.targets.values())),
                 request_headers_to_remove=["proxy-authorization", "forwarded", "x-forwarded-host"],
             )
@@ -357,6 +357,12 @@ def _metadata(path: str, resource: str, config: GatewayConfig) -> Route:
 
 def _nothing_here() -> Route:
     return _direct(RouteMatch(prefix="/"), 404, _NOTHING)
+
+
+def _not_in_force() -> Route:
+    """To the hub, which may have read an edit before Envoy did: a 404 would be a target's, which it remembers."""
+    text = "this target is not in force yet"
+    return _direct(RouteMatch(prefix="/"), Failure.UNAVAILABLE.status, _refusal(Failure.UNAVAILABLE, text))
 
 
 def _foreign_page(config: GatewayConfig) -> Route:

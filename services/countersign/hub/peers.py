@@ -17,10 +17,14 @@ from countersign.jsontext import Document, JsonRefused, quote
 from countersign.mcp import DENIED, WAITING, Era
 from countersign.mcp.eras import LEGACY_VERSIONS, MODERN_VERSION
 from countersign.mcp.headers import encoded_header
+from countersign.model.principal import Principal
 
 ERA_KEPT_S = 600.0
 MOST_OWNERS = 10_000
+MOST_OF_ONE = 2_500
+"""Owners that one principal may be: to begin a session costs nothing, and must not have others' forgotten."""
 _MOST_NOTED = 2_048
+_MOST_WORDS = 256
 ID, PROGRESS = "id", "progress"
 OUR_INFO = '{"name":"countersign-hub","version":"1"}'
 _JSON, _EVENTS = "application/json", "text/event-stream"
@@ -96,12 +100,21 @@ class Owner:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     theirs: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
 
+    @property
+    def words(self) -> str:
+        """All that a target is told of the client when it is asked for a session."""
+        return f"{self.version} {self.capabilities_json} {self.info_json}"
+
     def note(self, kind: str, id_json: str, target: str) -> None:
         """Remember that this id (of this kind: ``ID``, ``PROGRESS``) is for a target to use, and for no other."""
         self.theirs[kind, id_json] = target
         self.theirs.move_to_end((kind, id_json))
         while len(self.theirs) > _MOST_NOTED:
             self.theirs.popitem(last=False)
+
+
+Whose = tuple[str, str]
+"""A principal's issuer and subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +130,55 @@ class Theirs:
 
 
 class Owners:
-    """Owners by their keys; of many, those that were not heard of for longest are forgotten."""
+    """Owners by their keys; of many, in all or of one principal, those not heard of for longest are forgotten."""
 
-    def __init__(self, most: int = MOST_OWNERS) -> None:
+    def __init__(self, most: int = MOST_OWNERS, most_of_one: int = MOST_OF_ONE) -> None:
         self._most = most
-        self._known: OrderedDict[str, Owner] = OrderedDict()
+        self._most_of_one = most_of_one
+        self._known: OrderedDict[str, tuple[Owner, Whose]] = OrderedDict()
+        self._of_one: dict[Whose, OrderedDict[str, None]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def of(self, key: str, make: Callable[[], Owner]) -> Owner:
-        """Return who has this key."""
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = make()
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
+    def of(self, principal: Principal, key: str, make: Callable[[], Owner]) -> Owner:
+        """Return who has this key, which is this principal's."""
+        whose = principal.issuer, principal.subject
+        theirs = self._of_one.setdefault(whose, OrderedDict())
+        if key not in self._known:
+            self._known[key], theirs[key] = (make(), whose), None
+            if len(theirs) > self._most_of_one:
+                self._forget(next(iter(theirs)))
+            elif len(self._known) > self._most:
+                self._forget(next(iter(self._known)))
         self._known.move_to_end(key)
-        return found
+        theirs.move_to_end(key)
+        return self._known[key][0]
+
+    def _forget(self, key: str) -> None:
+        _, whose = self._known.pop(key)
+        theirs = self._of_one[whose]
+        del theirs[key]
+        if not theirs:
+            del self._of_one[whose]
 
 
 @dataclass(slots=True)
 class _Known:
+    """``not_legacy`` holds how those introduced themselves (``Owner.words``) with whom it would not begin a session.
+
+    Whoever says something else is not to suffer by it: it may have been the words that were not liked.
+    """
+
     until_s: float
     modern: bool | None = None
-    legacy: bool | None = None
+    not_legacy: set[str] = field(default_factory=set)
+
+    def refuses(self, words: str) -> None:
+        """Remember that it began no session with who says this."""
+        if len(self.not_legacy) >= _MOST_WORDS:
+            self.not_legacy.clear()
+        self.not_legacy.add(words)
 
 
 class Peers:
@@ -167,7 +204,7 @@ class Peers:
             return Way(Era.MODERN, MODERN_VERSION)
         async with owner.turns.setdefault(target.name, asyncio.Lock()):
             found = owner.ways.get(target.name)
-            if found is None and known.legacy is not False:
+            if found is None and owner.words not in known.not_legacy:
                 found = await self._open(caller, owner, target, known)
                 if found is not None:
                     owner.ways[target.name] = found
@@ -176,6 +213,8 @@ class Peers:
         if known.modern is None:
             known.modern = await self._discover(caller, target)
         if not known.modern:
+            # What says no to everything is about to start, or to be put in force: it is asked anew.
+            self._known.pop(_key(target), None)
             raise Away("the target speaks no version of MCP that the gateway knows")
         return Way(Era.MODERN, MODERN_VERSION)
 
@@ -214,7 +253,7 @@ class Peers:
         return self._inside.ask(caller, target.name, verb, headers, body, url=config.url, limit_bytes=limit)
 
     def _of(self, target: Target) -> _Known:
-        key, now_s = (target.name, target.mcp_url), self._clock()
+        key, now_s = _key(target), self._clock()
         found = self._known.get(key)
         if found is None or found.until_s <= now_s:
             if len(self._known) > 2 * len(self._config().targets):
@@ -248,19 +287,27 @@ class Peers:
                 answer = await self._final(inner, id_json)
                 session_id = inner.header("mcp-session-id")
         except SaidNo:
-            known.legacy = False
+            known.refuses(owner.words)
             return None
         version = text_at(answer.root, ("result", "protocolVersion"))
         if version not in LEGACY_VERSIONS:
-            known.legacy = False
+            known.refuses(owner.words)
             return None
-        known.legacy = True
         way = Way(Era.LEGACY, version, session_id)
         await self.tell(caller, target, way, b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
         if owner.level:
-            level = f'{{"level":{quote(owner.level)}}}'
-            await self.ask(caller, target, way, "logging/setLevel", level)
+            await self._set_level(caller, owner, target, way)
         return way
+
+    async def _set_level(self, caller: Caller, owner: Owner, target: Target, way: Way) -> None:
+        try:
+            await self.ask(caller, target, way, "logging/setLevel", f'{{"level":{quote(owner.level)}}}')
+        except SaidNo:
+            # It logs nothing, which is no reason to do without it.
+            pass
+        except Refused as refused:
+            if refused.status == 401:
+                raise
 
     async def _final(self, inner: Inner, id_json: str) -> Document:
         """Return the result that answers the request, or an error that says more than that it is none.
@@ -291,6 +338,10 @@ class Peers:
         except JsonRefused:
             raise Away("the answer cannot be read") from None
         return None
+
+
+def _key(target: Target) -> tuple[str, str]:
+    return target.name, target.mcp_url
 
 
 def _error_of(answer: Document | None) -> tuple[int, str]:

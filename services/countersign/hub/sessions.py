@@ -41,7 +41,7 @@ class Sessions:
         key = self.new_id()
         told = json.dumps([version, capabilities, info])
         sealed = self.sealer.seal_session(principal, HUB_NAME, SealedSession(told, key))
-        return sealed, self.owners.of(key, lambda: Owner(key, version, capabilities, info))
+        return sealed, self.owners.of(principal, key, lambda: Owner(key, version, capabilities, info))
 
     def find(self, principal: Principal, session_id: str) -> Owner:
         """Return whose it is. Raises ``NoSession``."""
@@ -50,7 +50,8 @@ class Sessions:
         except Unsealable:
             raise NoSession from None
         version, capabilities, info = json.loads(opened.target_session)
-        found = self.owners.of(opened.session_id, lambda: Owner(opened.session_id, version, capabilities, info))
+        key = opened.session_id
+        found = self.owners.of(principal, key, lambda: Owner(key, version, capabilities, info))
         if found.ended:
             raise NoSession
         return found
@@ -58,7 +59,7 @@ class Sessions:
     def of_modern(self, principal: Principal) -> Owner:
         """Return whose sessions with legacy targets a modern caller has: all calls with one token share them."""
         key = json.dumps([principal.issuer, principal.subject, principal.token_id])
-        return self.owners.of(key, lambda: Owner(key))
+        return self.owners.of(principal, key, lambda: Owner(key))
 
 
 def _capabilities(document: Document) -> str:

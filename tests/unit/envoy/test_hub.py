@@ -80,7 +80,12 @@ def test_on_tcp_nobody_but_the_hub_is_served(tmp_path: Path) -> None:
     for route in routes(files.inner_routes)[:-1]:
         wanted = [each for each in route["match"]["headers"] if each["name"] == "x-countersign-service"]
         assert wanted == [{"name": "x-countersign-service", "string_match": {"exact": TOKEN}}]
-    assert routes(files.inner_routes)[-1]["direct_response"]["status"] == 404
+
+
+def test_what_envoy_has_not_yet_is_no_answer_of_a_target_to_the_hub(tmp_path: Path) -> None:
+    answer = routes(written(tmp_path, wiring(tmp_path, ON_A_SOCKET)).inner_routes)[-1]["direct_response"]
+    assert answer["status"] == 503
+    assert json.loads(answer["body"]["inline_string"])["error"]["code"] == 5030
 
 
 def test_a_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
