@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from countersign.hub.between import completed, inserted
 from countersign.hub.names import handle
 from countersign.hub.wording import at_door, id_text, read, replaced, value_at
-from countersign.jsontext import Document, apply_edits, quote
+from countersign.jsontext import Document, apply_edits, drop_members, quote
 from countersign.mcp import CACHEABLE_METHODS, Era
 from countersign.mcp.message import MAX_ID_LENGTH
 
@@ -52,7 +52,9 @@ def told(document: Document, terms: Terms) -> str | None:
         if terms.caller is Era.MODERN and method == "notifications/message" and not terms.logs:
             return None
         token = id_text(value_at(root, ("params", "progressToken")))
-        if method == "notifications/progress" and terms.progress is not None and token not in terms.progress:
+        # Clients of JavaScript take `true` for 1: what is no token is none of this target's.
+        known = terms.progress is None or (token and token in terms.progress)
+        if method == "notifications/progress" and not known:
             return None
     elif terms.answers is not None and id_text(root.get("id")) not in terms.answers:
         return None
@@ -76,6 +78,14 @@ def _request(document: Document, terms: Terms) -> str | None:
 
 def _subscribed(text: str, subscription: str) -> str:
     document = read(text, _DEEPEST)
+    # What the target says in its place is none of the streams that the caller has.
+    if isinstance(value_at(document.root, ("params", "_meta")), dict):
+        said = drop_members(document, ("params", "_meta"), {_SUBSCRIPTION})
+    else:
+        said = drop_members(document, ("params",), {"_meta"})
+    if said:
+        text = apply_edits(text, said)
+        document = read(text, _DEEPEST)
     member = f'"{_SUBSCRIPTION}":{subscription}'
     for path, members in (
         (("params", "_meta"), member),

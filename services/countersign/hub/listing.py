@@ -32,6 +32,9 @@ DEADLINE_S = 10.0
 AT_ONCE = 16
 MOST_ENTRIES = 1_000
 MOST_CHARACTERS = 4 * 1024 * 1024
+MOST_OF_ONE = 10_000
+"""Entries in a page of one target: to name more would hold up everybody else."""
+_LONGEST_TTL = 15
 LEFT_OUT = "countersign/leftOut"
 """The key of ``_meta`` under which a list says which targets are missing, and why."""
 
@@ -146,6 +149,8 @@ class Listing:
                 self._peers.forget(owner, target, way)
         key, name_key = LISTS[method]
         found = value_at(answer.root, ("result", key))
+        if isinstance(found, list) and len(found) > MOST_OF_ONE:
+            return _Page(missing="it lists too much at once")
         entries = listed(target.name, answer, ("result", key), name_key)
         if not isinstance(found, list):
             raise Away("its list cannot be read")
@@ -155,7 +160,7 @@ class Listing:
         if len(following) > LONGEST_CURSOR:
             return _Page(tuple(text for _, text in entries), missing="its cursor is too long to go on with")
         ttl = value_at(answer.root, ("result", "ttlMs"))
-        ttl_ms = int(ttl) if isinstance(ttl, Number) and ttl.isdigit() else 0
+        ttl_ms = int(ttl) if isinstance(ttl, Number) and ttl.isdigit() and len(ttl) <= _LONGEST_TTL else 0
         return _Page(tuple(text for _, text in entries), following, ttl_ms)
 
 

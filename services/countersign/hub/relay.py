@@ -130,20 +130,22 @@ class Relay:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the events of a target's stream as the door sends them; ``kind`` is that of their ids.
 
+        One target's ``retry`` is not passed on in ``OF_STREAMS``: it would be for the others, too.
         Given ``only``, what is none of these notifications is left out.
         """
         async for each in inner.events(self._config().limits.sse_event_bytes):
             event_id = f"{kind}{handle(terms.target, each.id)}" if each.id and terms.caller is Era.LEGACY else ""
+            raw = each.raw if kind == OF_REQUESTS else b""
             if each.data:
                 document = self._read(each.data)
                 if only is not None and text_at(document.root, ("method",)) not in only:
                     continue
                 text = told(document, terms)
                 if text is not None:
-                    yield event(text, event_id, each.raw)
+                    yield event(text, event_id, raw)
             elif event_id:
                 # There for its id: where to begin again.
-                yield event("", event_id, each.raw)
+                yield event("", event_id, raw)
 
     async def _rounds(self, caller: Caller, asked: Asked, about: About, way: Way) -> Outgoing:
         """Ask a modern target for a legacy caller, which cannot come back with what the target has it keep."""

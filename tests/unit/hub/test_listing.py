@@ -49,7 +49,7 @@ class Scripted:
             await asyncio.Event().wait()
         if isinstance(found, Exception):
             raise found
-        return parse(json.dumps({"result": found}))
+        return parse(found if isinstance(found, str) else json.dumps({"result": found}))
 
 
 def tools(*names: str, **more: object) -> dict[str, object]:
@@ -106,6 +106,20 @@ async def test_who_cannot_be_listed_is_left_out(said: object, reason: str | None
     result = await page(Scripted({"a": tools("x"), "b": said}))
     assert named(result) == ["a__x"]
     assert result.get("_meta") == (None if reason is None else {LEFT_OUT: {"b": reason}})
+
+
+async def test_a_number_that_no_clock_holds_is_no_time_to_keep_a_list_for() -> None:
+    endless = '{"result":{"tools":[{"name":"y"}],"ttlMs":' + "9" * 5_000 + "}}"
+    result = await page(Scripted({"a": tools("x", ttlMs=5_000), "b": endless}))
+    assert named(result) == ["a__x", "b__y"]
+    assert result["ttlMs"] == 0
+
+
+async def test_a_page_of_more_than_can_be_named_in_passing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OF_ONE", 3)
+    result = await page(Scripted({"a": tools("x"), "flood": tools(*"abcd"), "b": tools(*"abc")}))
+    assert named(result) == ["a__x", "b__a", "b__b", "b__c"]
+    assert result["_meta"] == {LEFT_OUT: {"flood": "it lists too much at once"}}
 
 
 async def test_a_caller_whose_token_ended_hears_so() -> None:

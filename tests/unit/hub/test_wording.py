@@ -104,6 +104,27 @@ def test_a_target_answers_what_it_was_asked_and_nothing_else(message: dict[str, 
     assert as_told(whole, terms) == (whole if passes else None)
 
 
+@pytest.mark.parametrize("token", [True, [1], None, {}])
+def test_what_is_no_token_is_progress_of_nothing(token: object) -> None:
+    progress = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": 1}}
+    # So is noted what was asked without a token.
+    assert as_told(progress, Terms("t", LEGACY, LEGACY, progress=frozenset({""}))) is None
+
+
+@pytest.mark.parametrize(
+    "params", [None, {}, {"_meta": {}}, {"_meta": {"io.modelcontextprotocol/subscriptionId": "yours"}}, {"_meta": 5}]
+)
+def test_a_stream_is_called_as_its_caller_does_whatever_its_target_calls_it(params: object) -> None:
+    message = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+    document = parse(json.dumps(message | ({} if params is None else {"params": params})))
+    text = told(document, Terms("t", MODERN, LEGACY, subscription='"mine"'))
+    assert text is not None
+    assert text.count("_meta") == 1
+    about = {"_meta": {"io.modelcontextprotocol/subscriptionId": "mine"}}
+    # Strictly read: no key comes twice.
+    assert parse(text).root == {**message, "params": about}
+
+
 def test_a_target_takes_its_own_requests_back() -> None:
     cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
     assert as_told(cancelled) == {**cancelled, "params": {"requestId": "t:7"}}
