@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from countersign.bridge.conversation import METHOD_NOT_FOUND
 from countersign.bridge.requests import Posted
 from countersign.bridge.streams import Event
 from countersign.config import Target
@@ -33,14 +34,14 @@ class KnownLegacy:
     """Servers that refused to be discovered, by what is stated of them: clients who ask again need no process."""
 
     def __init__(self) -> None:
-        self._errors: dict[str, tuple[int, str]] = {}
+        self._known: set[str] = set()
 
     def answer(self, target: Target, posted: Posted) -> tuple[int, bytes] | None:
-        """Return what the server would answer, when that is known."""
-        found = self._errors.get(target.mcp_url) if posted.method == _DISCOVER else None
-        if found is None:
+        """Return what the server would answer but for its words, when that is known."""
+        if posted.method != _DISCOVER or target.mcp_url not in self._known:
             return None
-        return found[0], f'{{"jsonrpc":"2.0","id":{posted.id_json},"error":{found[1]}}}'.encode()
+        # In our words: the server's may repeat what another caller sent.
+        return _NO_SUCH_METHOD, error(posted.id_json, METHOD_NOT_FOUND, "Method not found")
 
     def learn(self, target: Target, posted: Posted, last: Event) -> bool:
         """Take in how a request was answered; true when the server refused to be discovered.
@@ -52,7 +53,7 @@ class KnownLegacy:
         span = value_span(parse(last.data, permit_nan=True), ("error",))
         if span is None or last.status != _NO_SUCH_METHOD:
             return span is not None
-        if len(self._errors) >= _MOST:
-            self._errors.clear()
-        self._errors[target.mcp_url] = (last.status, last.data.decode()[slice(*span)])
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known.add(target.mcp_url)
         return True
