@@ -16,14 +16,15 @@ from countersign.config.wording import nearest
 from countersign.model.rule import Mask, ReplacementKind
 from countersign.statements.classify import SQL_DIALECTS
 
-RESERVED_TARGETS = frozenset({"mcp"})
-"""Names that a path at the gateway would confuse with the endpoint itself."""
+RESERVED_TARGETS = frozenset({"approvals", "mcp", "portal"})
+"""Names that a path at the gateway would confuse with the endpoint itself, or with a page of the gateway's own."""
 
 
 def check_name(name: str, place: Place, out: Problems) -> None:
     """Refuse a name that no path at the gateway could hold."""
     if not re.fullmatch(TARGET_NAME, name) or name in RESERVED_TARGETS:
-        remedy = "use up to 63 small letters, digits and hyphens, the first no hyphen, and not `mcp`"
+        taken = "`mcp`, `approvals` or `portal`"
+        remedy = f"use up to 63 small letters, digits and hyphens, the first no hyphen, and not {taken}"
         out.add(place, f"`{name}` is no usable name of a target", remedy)
 
 

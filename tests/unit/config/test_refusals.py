@@ -78,6 +78,8 @@ RULES = [
 REST = [
     ("  orders:", "  Orders:", "`Orders` is no usable name", "Orders"),
     ("  orders:", "  mcp:", "`mcp` is no usable name", "mcp"),
+    ("  orders:", "  approvals:", "`approvals` is no usable name", "approvals"),
+    ("  orders:", "  portal:", "`portal` is no usable name", "portal"),
     ("  orders:", "  .well-known:", "`.well-known` is no usable name", ".well-known"),
     ("  orders:", "  ..:", "`..` is no usable name", ".."),
     ("  orders:", "  a/b:", "`a/b` is no usable name", "a/b"),
