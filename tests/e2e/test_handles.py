@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.fault.record import Record
+from tests.fault.record import ANSWERS, Record
 from tests.support.asking import Asking, asking_server
 from tests.support.clients import LEGACY, MODERN, Rpc, call, messages, post
 from tests.support.gateway import ISSUE_MASKS, Gateway, Setup, Upstream, free_port
@@ -146,6 +146,8 @@ class Script:
     others: int = 0
     holds: asyncio.Event = field(default_factory=asyncio.Event)
     hold: bool = False
+    begins: bool = True
+    begun: bool = False
 
     async def __call__(self, exchange: Exchange) -> None:
         message = json.loads(exchange.request.body or b"{}")
@@ -166,7 +168,10 @@ class Script:
             await exchange.body(body)
         else:
             self.others += 1
+            if self.hold and not self.begins:
+                await self.holds.wait()
             await exchange.head(content_type=SSE_TYPE)
+            self.begun = True
             for request in self.requests:
                 await exchange.body(event({"jsonrpc": "2.0", "params": {}, **request}))
             if self.hold:
@@ -286,6 +291,24 @@ async def test_an_id_means_one_request_at_a_time(place: Place) -> None:
         assert {each.status_code for each in [await first, *await asyncio.gather(*others)]} == {200}
         for _ in range(3):
             assert (await alice.calls(5)).status_code == 200
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["without a word", "in a stream"])
+async def test_an_id_is_not_free_because_its_caller_hung_up(place: Place, begins: bool) -> None:
+    script = Script(hold=True, begins=begins)
+    async with scripted(place, script) as (alice, _, target):
+        before = Record(place.gateway).size()
+        first = asyncio.ensure_future(alice.calls(5))
+        await until(lambda: len(target.received) == 3)
+        if begins:
+            await until(lambda: script.begun)
+        first.cancel()
+        await asyncio.wait({first})
+        await until(lambda: any(row.kind in ANSWERS for row in Record(place.gateway).rows(before)))
+        assert (await alice.calls(5)).status_code == 400
+        assert len(target.received) == 3
+        script.holds.set()
+        assert (await alice.calls(6)).status_code == 200
 
 
 def task(task_id: str) -> dict[str, object]:

@@ -2,6 +2,9 @@
 
 Two at once with one id could be taken for one another: by the target, by who cancels, and by who reads the record. Only
 legacy sessions are one sender; elsewhere several processes may share a token and count from one.
+
+A request whose caller hung up, or whose answer was cut or came too late, is under way still, as MCP has it: targets go
+on, and send what comes of it to whoever asks something with that id next, by other rules and masks.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ PATIENCE_S = 1.0
 """For how long an id is waited for: an answer may be read before it is known here to be the last of its stream."""
 
 FORGOTTEN_US = 600 * 1_000_000
-"""After so long nobody is refused because of a request that was sent: after a crash its end may never be recorded."""
+"""After so long nobody is refused because of a request that was sent: its answer may never come, or be recorded."""
 
 # About 15 MB. Beyond that the oldest is forgotten, and nobody refused because of it.
 _MOST = 30_000

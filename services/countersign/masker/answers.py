@@ -11,14 +11,14 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from countersign.config import Limits
 from countersign.masker import envoy
 from countersign.masker.body import Body
-from countersign.masker.content import Content, ContentMasker
+from countersign.masker.content import Content, ContentMasker, Shows
 from countersign.masker.form import Form
 from countersign.masker.handles import OfAnothersTask, ShownHandles, Unasked
 from countersign.masker.lines import without_remarks
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
 from countersign.masker.tokens import ShownTokens
 from countersign.masker.tools import Listed, ToolGate, Unobserved
-from countersign.masker.withheld import Withheld
+from countersign.masker.withheld import SHOWN, Withheld
 from countersign.masking import SseEvent, SseSplitter
 from countersign.mcp import Handle
 from countersign.model.event import Event, EventKind, Finding
@@ -30,8 +30,8 @@ _ACCEPTED = 202
 # As many as one piece of a stream may hold.
 _MOST_LISTINGS = 100
 _T = TypeVar("_T")
-Shows = Callable[[bytes], bool]
-"""Whether what is to be released holds the credential that the target was shown."""
+_LEFT = "the answer broke off: the target or the caller ended it early"
+_UNANSWERED = "the target ended the stream before its answer"
 
 
 class Masking:
@@ -136,6 +136,10 @@ class Collected:
         )
         return [self._head, envoy.body(content.released if content else b"", ends=True)]
 
+    async def left(self) -> None:
+        """Record that the target or the caller ended the answer early."""
+        await self.cut(_LEFT)
+
     async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
         """Record that the answer never reached the caller."""
         event = self.events.make(EventKind.RESPONSE, status=0, size_bytes=self._size, reason=reason, findings=findings)
@@ -167,6 +171,7 @@ class Streamed:
         self._size = 0
         self._masked_size = 0
         self._shown: list[Handle] = []
+        self._answered = False
 
     async def take(self, data: bytes, ends: bool) -> list[pb.ProcessingResponse]:
         """Mask and record the events that ``data`` completes; return them as one piece of body."""
@@ -177,11 +182,16 @@ class Streamed:
         await self._masking.handles.keep(self._shown)
         await self._record([event for _, event in masked if event is not None])
         released = b"".join(raw for raw, _ in masked)
+        self._answered = self._masker.answered is True
         if not ends:
             return [envoy.body(released, ends=False)] if released else []
         self._splitter.close()
-        await self._sink.record(self._end(""))
+        await self._sink.record(self._end(_UNANSWERED if self._masker.answered is False else ""))
         return [envoy.body(released, ends=True)]
+
+    async def left(self) -> None:
+        """Record that the target or the caller ended the stream early: most clients do, once they have their answer."""
+        await self.cut("" if self._answered else _LEFT)
 
     async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
         """Record that the stream ended early."""
@@ -245,4 +255,4 @@ class Streamed:
 
 def _check(content: Content, shows: Shows) -> None:
     if shows(content.released):
-        raise Withheld("the answer holds the credential that its target was shown")
+        raise Withheld(SHOWN)

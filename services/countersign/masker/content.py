@@ -54,6 +54,9 @@ from countersign.model.handoff import Handoff
 from countersign.policy import Policy
 from countersign.screening import Dangerous, Screening
 
+Shows = Callable[[bytes], bool]
+"""Whether what is to be released holds the credential that the target was shown."""
+
 _BOM = "\ufeff"
 _Widen = Callable[[Masker, Document], Masker]
 
@@ -121,6 +124,7 @@ class ContentMasker:
         mint: Mint | None = None,
         tasks: bool = False,
         handles: ShownHandles | None = None,
+        shows: Shows = lambda _: False,
     ) -> None:
         try:
             self.for_caller = masks.select(handoff.masks)
@@ -136,7 +140,7 @@ class ContentMasker:
         self._tools = tools
         self._blobs = blobs
         self._declared = declared
-        self._screens = Screens(screening, blobs, handoff, max_depth=max_depth)
+        self._screens = Screens(screening, blobs, handoff, shows, max_depth=max_depth)
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
         self._handles = handles or ShownHandles(None, handoff)
@@ -145,6 +149,12 @@ class ContentMasker:
         self._era = Era(handoff.era)
         self._asked = frozenset(call.method for call in handoff.calls)
         self._methods = {call.id_json: call.method for call in handoff.calls if call.id_json}
+        self._unanswered = set(self._methods)
+
+    @property
+    def answered(self) -> bool | None:
+        """Whether all that was asked is answered; ``None`` when nothing was asked that has an answer."""
+        return not self._unanswered if self._methods else None
 
     def put_tokens_back(self, tokens: Mapping[str, str]) -> None:
         """Have these values replaced by their tokens wherever the answer repeats them."""
@@ -171,6 +181,8 @@ class ContentMasker:
             document = parse(text, max_depth=self._max_depth)
             widen = self._pairing.masker_of_error
             read = self._screened(_Read(outline(document), document, text_rows(document.text)), free=True)
+            if read.document.text != text:
+                self._check_no_answer(read.document.text, read.findings)
             content = self._content(self._mask_for_caller(read, widen), read.rows, widen)
             return self._with_own_ids(read.document, self._screens.fitted(content))
         except JsonRefused as refused:
@@ -193,6 +205,7 @@ class ContentMasker:
         try:
             screened = self._screens.text(text)
             if screened.text is not None:
+                self._check_no_answer(screened.text, screened.findings)
                 data = screened.text.encode()
             found = screened.findings
             del text, screened
@@ -222,6 +235,11 @@ class ContentMasker:
             isinstance(message, dict) and any(key.casefold() == "result" for key in message)
             for message in (root if isinstance(root, list) else [root])
         )
+
+    def _check_no_answer(self, screened: str, findings: tuple[Finding, ...]) -> None:
+        """Raise ``Dangerous`` for what is an answer only since something was taken out of it: nobody filtered it."""
+        if self._may_answer(screened):
+            raise Dangerous("what nobody sees hides that this is an answer", findings)
 
     def _message(self, text: str, *, in_stream: bool) -> Content:
         try:
@@ -291,6 +309,10 @@ class ContentMasker:
         # A stream that answers no request of its own may replay any answer of its session.
         expected = None if in_stream and not self._methods else tuple(self._methods)
         answers = check_answer(document, era=self._era, expected_ids=expected, in_stream=in_stream)
+        for answer in answers:
+            # An error without an id is about the one request that there is.
+            if answer.is_final:
+                self._unanswered -= {answer.id_json} if answer.id_json in self._methods else set(self._methods)
         methods = [self._methods.get(answer.id_json) for answer in answers]
         pages = [listed_tools(document, answer, method) for answer, method in zip(answers, methods, strict=True)]
         withheld = iter(self._tools.withheld([Listed(page) for page in pages if page is not None]))

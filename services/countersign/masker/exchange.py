@@ -11,10 +11,10 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.config import Binary, NewTools
 from countersign.masker import envoy
-from countersign.masker.answers import Collected, Masking, Shows, Streamed
+from countersign.masker.answers import Collected, Masking, Streamed
 from countersign.masker.body import Body
 from countersign.masker.budget import Budget
-from countersign.masker.content import Content, ContentMasker
+from countersign.masker.content import Content, ContentMasker, Shows
 from countersign.masker.declared import Declared
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
@@ -121,7 +121,7 @@ class Exchange:
     async def abandoned(self) -> None:
         """Record that the answer broke off. Call when Envoy closed the stream, which does not say who left."""
         if self._answer is not None and self.unfinished:
-            await self._answer.cut("the answer broke off: the target or the caller ended it early")
+            await self._answer.left()
 
     async def end(self, reason: str) -> Sequence[pb.ProcessingResponse]:
         """Withhold an answer of which nothing is released; record why. Raises ``Reset`` when it must be cut."""
@@ -177,6 +177,7 @@ class Exchange:
         mint = None if tokens is None else tokens.mint
         depth = limits.json_depth
         declared = await Declared.of(handoff, self._pins, max_depth=depth)
+        shows = self._shows(head, handoff)
         masker = ContentMasker(
             handoff,
             in_force.policy,
@@ -189,11 +190,11 @@ class Exchange:
             mint=mint,
             tasks=in_force.config.asks_for_approval,
             handles=handles,
+            shows=shows,
         )
         if self._handed is not None and self._handed.values:
             masker.put_tokens_back(self._handed.values)
         masking = Masking(self._aside, gate, tokens, handles)
-        shows = self._shows(head, handoff)
         if treat.form is Form.EVENTS:
             self._may_be_quiet = Quiet.of(handoff, limits)
             self._answer = Streamed(events, self._sink, head.status, masker, masking, limits, shows)

@@ -22,13 +22,14 @@ def without_remarks(event: SseEvent) -> SseEvent:
     """Return the event with its comments emptied and without lines that no client reads (WHATWG HTML, section 9.2.6).
 
     An emptied comment still keeps the connection alive. Raises ``Withheld`` when the name or id of the event, or its
-    retry, is not of a shape that is known.
+    retry, is not of a shape that is known, or stands there twice.
     """
-    raw = b"".join(_released(line, ending) for line, ending in _LINE.findall(event.raw))
+    named: set[bytes] = set()
+    raw = b"".join(_released(line, ending, named) for line, ending in _LINE.findall(event.raw))
     return event if raw == event.raw else replace(event, raw=raw)
 
 
-def _released(line: bytes, ending: bytes) -> bytes:
+def _released(line: bytes, ending: bytes, named: set[bytes]) -> bytes:
     content = line.removeprefix(_BOM)
     name, _, value = content.partition(b":")
     # Without a byte order mark: it means something at the very beginning only, where a comment of ours may stand.
@@ -41,4 +42,8 @@ def _released(line: bytes, ending: bytes) -> bytes:
         return b""
     if not shape.fullmatch(value):
         raise Withheld("the name, id or retry of an event is not of a known shape")
+    # Clients read the last one. In the others, of which there may be thousands, anything could leave.
+    if name in named:
+        raise Withheld("the name, id or retry of an event stands there twice")
+    named.add(name)
     return content + ending

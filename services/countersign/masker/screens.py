@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from countersign.jsontext import JsonText, apply_edits, check
+from countersign.masker.withheld import SHOWN
 from countersign.masking import Blobs, Masked
 from countersign.masking.places import bounded
 from countersign.model.event import Finding
 from countersign.model.handoff import Handoff
-from countersign.screening import Oversized, Screen, Screened, Screening, cut_text, fitted
+from countersign.screening import Dangerous, Oversized, Screen, Screened, Screening, cut_text, fitted
 
 if TYPE_CHECKING:
-    from countersign.masker.content import Content
+    from countersign.masker.content import Content, Shows
 
 _Cut = Callable[[str, int, Oversized], tuple[str, tuple[Finding, ...]]]
 # What these answer is put before a model as it is. A listing is whole, or of no use.
@@ -22,15 +23,19 @@ _BOUNDED = frozenset({"tools/call", "prompts/get", "resources/read"})
 
 
 class Screens:
-    """Screens the answers to one request as its target's ``screening`` says. All methods raise ``Dangerous``."""
+    """Screens the answers to one request as its target's ``screening`` says. All methods raise ``Dangerous``.
 
-    def __init__(self, screening: Screening, blobs: Blobs, handoff: Handoff, *, max_depth: int) -> None:
+    ``shows`` is asked of what is to be cut: a cut must not leave of a credential all but its last character.
+    """
+
+    def __init__(self, screening: Screening, blobs: Blobs, handoff: Handoff, shows: Shows, *, max_depth: int) -> None:
         self._screen = Screen(screening, max_depth=max_depth)
         self._blobs = blobs
         self._max_depth = max_depth
         asked = {call.method for call in handoff.calls}
         self._bound = screening.text_bytes if asked <= _BOUNDED else None
         self._how = screening.oversized
+        self._shows = shows
 
     def message(self, body: JsonText, *, free: bool) -> Screened:
         """Screen a JSON message; ``free`` one that may be none of MCP. A key may have become another's: read it again.
@@ -60,6 +65,8 @@ class Screens:
         bound = self._bound
         if bound is None or len(content.released) <= bound:
             return content
+        if self._shows(content.released):
+            raise Dangerous(SHOWN)
         released, found = cut(content.released.decode(), bound, self._how)
         if not found:
             return content

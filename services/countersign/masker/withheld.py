@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from countersign.model.event import Finding
 
+SHOWN = "the answer holds the credential that its target was shown"
+
 
 class Withheld(Exception):
     """An answer that must not reach the caller; ``str()`` says why and never quotes it.

@@ -76,7 +76,7 @@ class Handles(Protocol):
         """Forget what belongs to the owner's session."""
 
     async def has_ended(self, session_id: str, call_id: str) -> bool:
-        """Whether the end of a call is on the record."""
+        """Whether the whole answer to a call is on the record."""
 
 
 class RecorderHandles:

@@ -13,6 +13,7 @@ from countersign.api.access.v1 import handles_pb2 as pb
 from countersign.api.access.v1 import handles_pb2_grpc
 from countersign.mcp import Handle, HandleKind
 from countersign.model.continuation import next_session
+from countersign.model.event import EventKind
 from countersign.recorder.handles import HandleRoom
 from countersign.recorder.handles.server import MOST_AT_ONCE
 from countersign.runtime.handles import LIFETIME_US, HandleOwner, HandlesAway, RecorderHandles
@@ -195,6 +196,11 @@ async def test_a_call_has_ended_once_its_answer_is_on_the_record(dsn: str) -> No
         assert await handles.has_ended(first.session_id, first.call_id)
         assert not await handles.has_ended(other.session_id, other.call_id)
         assert not await handles.has_ended(other.session_id, first.call_id)
+        # What nobody waited for is under way at its target still.
+        gone = response(other.session_id, call_id=other.call_id, status=0, reason="the caller hung up")
+        for event in (gone, replace(gone, event_id=new_id(), kind=EventKind.STREAM_END)):
+            await sender.record(event)
+            assert not await handles.has_ended(other.session_id, other.call_id)
         # Its session was sealed while it was under way, and went on.
         onwards = str(next_session(UUID(other.session_id)))
         await sender.record(response(onwards, call_id=other.call_id))

@@ -157,6 +157,27 @@ async def test_a_stream_is_cut_before_what_its_target_was_shown(bench: Bench) ->
     assert CREDENTIAL not in repr(bench.sink.durable).encode()
 
 
+@pytest.mark.parametrize(("content_type", "status"), [(JSON, 200), (JSON, 500), (TEXT, 500), (EVENTS, 200)])
+async def test_no_cut_leaves_part_of_what_its_target_was_shown(
+    tmp_path: Path, rules_cache: Path, content_type: str, status: int
+) -> None:
+    cut = GATEWAY.replace("binary: pass", "binary: pass, screening: {text_bytes: 1024}")
+    (path := tmp_path / "gateway.yaml").write_text(cut)
+    bench = Bench(Rulebook(path, {}, rules_cache, reads=()))
+    credential = b"shown " * 200 + CREDENTIAL
+    text = ("x" * 300 + credential.decode()) if content_type != TEXT else credential.decode()
+    said = {"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": text}]}}
+    failed = {"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": text}}
+    data = text.encode() if content_type == TEXT else json.dumps(said if status == 200 else failed).encode()
+    await bench.head(content_type, status, shown=credential)
+    if content_type == EVENTS:
+        with pytest.raises(Reset, match="holds the credential"):
+            await bench.body(b"data: " + data + b"\n\n")
+    else:
+        assert refused(await bench.body(data, ends=True)) == 502
+    assert b"shown shown" not in repr(bench.sink.durable).encode()
+
+
 async def test_a_target_that_says_in_our_words_what_it_was_shown_is_not_believed(bench: Bench) -> None:
     assert refused(await bench.head(said="[[1]]")) == 502
 
@@ -252,6 +273,21 @@ async def test_a_complete_answer_is_not_recorded_as_broken_off(bench: Bench) -> 
     assert [event.reason for event in bench.sink.durable] == [""]
 
 
+async def test_a_stream_is_whole_once_its_answer_is_out_and_not_before(bench: Bench) -> None:
+    said = b"data: " + answer() + b"\n\n"
+    await bench.head(EVENTS)
+    await bench.body(note("first"), ends=True)
+    assert bench.sink.durable[-1].reason == "the target ended the stream before its answer"
+    for pieces, reason in (([said], ""), ([note("first"), said], ""), ([note("first")], "broke off")):
+        left = Bench(bench.rulebook)
+        await left.head(EVENTS)
+        for piece in pieces:
+            await left.body(piece)
+        await left.exchange.abandoned()
+        told = left.sink.durable[-1].reason
+        assert reason in told if reason else not told
+
+
 async def test_an_answer_to_no_judged_call_is_withheld(bench: Bench) -> None:
     assert refused(await bench.head(handed=False)) == 502
 
@@ -306,6 +342,16 @@ async def test_a_listing_in_an_odd_error_is_withheld(bench: Bench, prefix: bytes
     assert refused(await bench.body(prefix + listing() + suffix, ends=True)) == 502
 
 
+@pytest.mark.parametrize("content_type", [JSON, TEXT])
+@pytest.mark.parametrize("within", [True, False])
+async def test_stripping_makes_no_listing_of_an_error(bench: Bench, content_type: str, within: bool) -> None:
+    hidden = "\U000e0061".encode()
+    data = listing().replace(b'"result"', b'"res' + hidden + b'ult"') if within else hidden + listing()
+    await bench.head(content_type, 400, method="tools/list")
+    assert refused(await bench.body(data, ends=True)) == 502
+    assert b"export" not in repr(bench.sink.durable).encode()
+
+
 async def test_what_no_client_reads_of_a_stream_is_not_released(bench: Bench) -> None:
     await bench.head(EVENTS)
     remarks = b": not on the record\nData: not on the record\nnot on the record\nid: 7\nevent: message\n"
@@ -318,6 +364,14 @@ async def test_lines_that_could_say_more_than_they_must_cut_the_stream(bench: Be
     await bench.head(EVENTS)
     with pytest.raises(Reset):
         await bench.body(line + b"\n" + note("said"))
+
+
+@pytest.mark.parametrize("line", [b"event: message", b"id: 7", b"retry: 5"])
+async def test_lines_that_stand_twice_cut_the_stream(bench: Bench, line: bytes) -> None:
+    await bench.head(EVENTS)
+    assert line in released(await bench.body(line + b"\n" + note("said")))
+    with pytest.raises(Reset, match="twice"):
+        await bench.body(line + b"\n" + line + b"\n" + note("said"))
 
 
 async def test_masking_a_large_piece_of_a_stream_holds_up_nobody(bench: Bench) -> None:

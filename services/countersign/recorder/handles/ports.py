@@ -40,7 +40,10 @@ class HandleStore(Protocol):
         """Remove all handles of a scope."""
 
     async def has_ended(self, session_id: str, call_id: str) -> bool:
-        """Whether the record holds the end of a call of this session, or of one that goes on from it."""
+        """Whether the record holds the answer to a call of this session, or of one that goes on from it.
+
+        One that broke off, that came too late or that nobody waited for is none: its target may still be at it.
+        """
 
     async def sweep(self, at_most: int) -> int:
         """Remove up to ``at_most`` handles that have expired; return how many."""

@@ -36,12 +36,14 @@ _TAKE = b"""
     DELETE FROM countersign.handles AS kept USING unnest(%s::bytea[], %s::bytea[]) AS given(scope, mark)
     WHERE kept.scope = given.scope AND kept.mark = given.mark"""
 _DROP = b"DELETE FROM countersign.handles WHERE scope = %s"
-# Kinds of events: 2 and 4 end a call. Its end is among its session's latest.
+# Kinds of events: 2 and 4 end a call, unless a reason says that its answer never came: the target may still be at it.
+# Its end is among its session's latest. As json, which bears the NUL that jsonb does not.
 _ENDED = b"""
     SELECT EXISTS (
         SELECT FROM (
-            SELECT call_id, kind FROM countersign.events WHERE session_id = given.id ORDER BY sequence DESC LIMIT 20000
-        ) AS latest WHERE latest.call_id = %s AND latest.kind IN (2, 4))
+            SELECT call_id, kind, record FROM countersign.events
+            WHERE session_id = given.id ORDER BY sequence DESC LIMIT 20000
+        ) AS latest WHERE latest.call_id = %s AND latest.kind IN (2, 4) AND latest.record::json -> 'reason' IS NULL)
     FROM unnest(%s::uuid[]) AS given(id) WHERE EXISTS (
         SELECT FROM countersign.sessions AS known WHERE known.session_id = given.id)"""
 _SWEEP = (
