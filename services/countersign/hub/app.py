@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from dataclasses import replace
 
 from starlette.types import Receive, Scope, Send
 
@@ -18,21 +20,34 @@ from countersign.runtime.sealing import Sealer, Unsealable
 
 log = logging.getLogger(__name__)
 
+MOST_OF_ONE = 2_048
+"""Requests of one principal under way at once, streams among them: half of what the hub takes."""
 KEEPALIVE_S = 15.0
 """Between two signs of life in a stream (a comment, which clients skip)."""
 _KEEPALIVE = b": \n\n"
 
 
 class HubApp:
-    """An ASGI application. ``most_bytes`` is how long a request may be, which Envoy bounds before."""
+    """An ASGI application. ``most_bytes`` is how long a request may be, which Envoy bounds before.
+
+    Of one principal it takes ``most_of_one`` requests at once, so that nobody keeps all others out.
+    """
 
     def __init__(
-        self, door: Door, sealer: Sealer, most_bytes: Callable[[], int], *, keepalive_s: float = KEEPALIVE_S
+        self,
+        door: Door,
+        sealer: Sealer,
+        most_bytes: Callable[[], int],
+        *,
+        keepalive_s: float = KEEPALIVE_S,
+        most_of_one: int = MOST_OF_ONE,
     ) -> None:
         self._door = door
         self._sealer = sealer
         self._most_bytes = most_bytes
         self._keepalive_s = keepalive_s
+        self._most_of_one = most_of_one
+        self._under_way: Counter[tuple[str, str]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI 3.0."""
@@ -71,7 +86,24 @@ class HubApp:
             )
         except Unsealable:
             return whole(failed(Failure.FORBIDDEN, "come through the gateway"))
-        return self._door.answer(caller, HttpRequest(scope["method"], headers, body))
+        return self._counted(caller, HttpRequest(scope["method"], headers, body))
+
+    async def _counted(self, caller: Caller, http: HttpRequest) -> Outgoing:
+        whose = caller.principal.issuer, caller.principal.subject
+        if self._under_way[whose] >= self._most_of_one:
+            reply = failed(Failure.UNAVAILABLE, "too many requests of this caller are under way")
+            async for item in whole(replace(reply, headers=(("retry-after", "5"),))):
+                yield item
+            return
+        self._under_way[whose] += 1
+        try:
+            async with aclosing(self._door.answer(caller, http)) as answer:
+                async for item in answer:
+                    yield item
+        finally:
+            self._under_way[whose] -= 1
+            if not self._under_way[whose]:
+                del self._under_way[whose]
 
     async def _send(self, answer: Outgoing, send: Send) -> None:
         head = await anext(answer)
