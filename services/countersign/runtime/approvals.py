@@ -13,6 +13,7 @@ import grpc
 from countersign.api.approvals.v1 import approval_pb2, broker_pb2, broker_pb2_grpc
 from countersign.model.approval import Approval, Person, Question, Waiter
 from countersign.runtime.approval_messages import approval_of, person_message, question_message, waiter_message
+from countersign.runtime.channels import channel_options
 from countersign.runtime.trust import SERVICE_HEADER
 
 TIMEOUT_S = 5.0
@@ -21,17 +22,7 @@ LONGEST_WAIT_S = 300.0
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", 32 * 1024 * 1024),
-    ("grpc.max_receive_message_length", 32 * 1024 * 1024),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    # An approver whose machine vanished is noticed while a call is held.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+_CHANNEL_OPTIONS = channel_options(sends_mib=32, receives_mib=32)
 
 # How a server that stops, restarts or loses its database ends a call. Nothing is done twice by asking again.
 _PASSING = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL})

@@ -16,6 +16,7 @@ from countersign.api.access.v1 import handles_pb2 as pb
 from countersign.api.access.v1 import handles_pb2_grpc
 from countersign.mcp import Handle, HandleKind
 from countersign.model.handoff import Handoff
+from countersign.runtime.channels import channel_options
 from countersign.runtime.sealing import derived
 from countersign.runtime.trust import SERVICE_HEADER
 
@@ -26,14 +27,7 @@ LIFETIME_US = 24 * 3600 * 1_000_000
 
 _LONGEST_LIFETIME_US = 30 * LIFETIME_US
 _AT_ONCE = 500
-_CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+_CHANNEL_OPTIONS = channel_options()
 
 
 _Q = TypeVar("_Q")

@@ -16,6 +16,7 @@ import grpc
 from countersign.api.access.v1 import tools_pb2, tools_pb2_grpc
 from countersign.jsontext import JsonRefused, JsonValue, Number, parse
 from countersign.pins import Flag
+from countersign.runtime.channels import channel_options
 from countersign.runtime.moments import now_us
 from countersign.runtime.trust import SERVICE_HEADER
 
@@ -31,16 +32,7 @@ OBSERVE_TIMEOUT_S = 10.0
 # Whoever declares more than that keeps its word without our help.
 _LONGEST_DESCRIBED = 262_144
 _MOST_DESCRIBED = 8 * 1024 * 1024
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", 80 * 1024 * 1024),
-    ("grpc.max_receive_message_length", 80 * 1024 * 1024),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+_CHANNEL_OPTIONS = channel_options(sends_mib=80, receives_mib=80)
 
 
 class PinState(StrEnum):

@@ -18,6 +18,7 @@ from countersign.model.decision import Decision, Outcome
 from countersign.model.event import Event, EventKind
 from countersign.model.principal import Principal
 from countersign.runtime import telemetry
+from countersign.runtime.channels import channel_options
 from countersign.runtime.continuing import Continuing
 from countersign.runtime.trust import SERVICE_HEADER
 
@@ -32,16 +33,7 @@ MAX_EVENT_BYTES = 76 * 1024 * 1024
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
 
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", 80 * 1024 * 1024),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    # A recorder whose machine vanished is noticed in time to resend elsewhere.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+_CHANNEL_OPTIONS = channel_options(sends_mib=80)
 _KINDS = MappingProxyType(
     {
         EventKind.REQUEST: event_pb2.EVENT_KIND_REQUEST,

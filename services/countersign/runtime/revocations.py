@@ -16,6 +16,7 @@ from countersign.api.access.v1 import revocations_pb2, revocations_pb2_grpc
 from countersign.config.types_identity import Revoking
 from countersign.model.principal import Principal
 from countersign.model.revocation import Revocation, RevocationKind, RevocationList
+from countersign.runtime.channels import channel_options
 from countersign.runtime.trust import SERVICE_HEADER
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,7 @@ LOOK_S = 1.0
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 0.5
 
-CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 500),
-    ("grpc.max_reconnect_backoff_ms", 500),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+CHANNEL_OPTIONS = channel_options(again_ms=500)
 """How recorders are reached about revocations: soon again when one was away."""
 
 KINDS = MappingProxyType(

@@ -15,6 +15,7 @@ from countersign.jsontext import Document, JsonRefused, parse
 from countersign.masking.tokens import Mint
 from countersign.masking.unmask import NotUnmaskable, Unmasked, argument_openings, unmasked
 from countersign.runtime.aside import Aside
+from countersign.runtime.channels import channel_options
 from countersign.runtime.sealing import Unsealable
 from countersign.runtime.token_keys import OwnerKeys, TokenKeys, TokenOwner
 from countersign.runtime.trust import SERVICE_HEADER
@@ -30,16 +31,7 @@ _MOST_OPENINGS = 200_000
 # To look for tokens in a larger request would hold up the other calls of this process.
 _ASIDE_FROM_BYTES = 32 * 1024
 _ASIDE_AT_ONCE = 2
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", 32 * 1024 * 1024),
-    ("grpc.max_receive_message_length", 32 * 1024 * 1024),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+_CHANNEL_OPTIONS = channel_options(sends_mib=32, receives_mib=32)
 
 
 class VaultError(Exception):

@@ -17,6 +17,7 @@ from countersign.model.principal import Principal
 from countersign.model.rule import Window
 from countersign.model.situation import Usage
 from countersign.model.windows import Departure, usage_key
+from countersign.runtime.channels import channel_options
 from countersign.runtime.counts import MAX_BUCKETS, Counts
 from countersign.runtime.trust import SERVICE_HEADER
 
@@ -31,14 +32,7 @@ FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
 _PRUNED_AT_ONCE = 200
 
-_CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+_CHANNEL_OPTIONS = channel_options()
 _WINDOWS = MappingProxyType(
     {
         usage_pb2.USAGE_WINDOW_MINUTE: Window.MINUTE,
