@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-
 import grpc
 
 from countersign.api.access.v1 import tokens_pb2, tokens_pb2_grpc
+from countersign.recorder.sweeping import SweptRoom
 from countersign.recorder.tokens.ports import TokenStore
 from countersign.recorder.tokens.server import TokenServer
 from countersign.recorder.tokens.store import PostgresTokenStore
-from countersign.runtime.postgres import DatabaseError
-
-log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 10.0
 SWEPT_AT_ONCE = 2_000
 MOST_HELD = 5_000_000
-"""With more tokens than this over all sessions, no more are kept. Looked at with every sweep, so it may be exceeded."""
+"""Of all sessions together."""
 
 
-class TokenRoom:
+class TokenRoom(SweptRoom):
     """Tokens within a recorder: ``register``, ``run`` in the background; ``close`` at the end."""
 
     def __init__(self, store: TokenStore) -> None:
-        self._store = store
         self._server = TokenServer(store)
-        self._complaint = ""
+        super().__init__(
+            "tokens", store, self._server, every_s=SWEEP_EVERY_S, at_once=SWEPT_AT_ONCE, most_held=MOST_HELD
+        )
 
     @classmethod
     def of(cls, dsn: str) -> TokenRoom:
@@ -38,33 +34,3 @@ class TokenRoom:
         """Add the service to ``server``; return its full name."""
         tokens_pb2_grpc.add_TokenServiceServicer_to_server(self._server, server)
         return (tokens_pb2.DESCRIPTOR.services_by_name["TokenService"].full_name,)
-
-    async def run(self) -> None:
-        """Remove what has expired, until cancelled."""
-        while True:
-            swept = await self.tend()
-            await asyncio.sleep(0.0 if swept >= SWEPT_AT_ONCE else SWEEP_EVERY_S)
-
-    async def tend(self, most_held: int = MOST_HELD) -> int:
-        """Sweep once and see how much is held; return how many tokens were removed."""
-        try:
-            swept = await self._store.sweep(SWEPT_AT_ONCE)
-            self._server.full = await self._store.held() >= most_held
-        except Exception as error:
-            # Whatever it is, the record goes on, and what has expired is not found.
-            self._complain(str(error) if isinstance(error, DatabaseError) else type(error).__name__)
-            return 0
-        self._complain("the database holds too many tokens: no more are kept" if self._server.full else "")
-        return swept
-
-    def drain(self) -> None:
-        """Nothing: its calls are short."""
-
-    async def close(self) -> None:
-        """Let go of the database; call it when ``run`` has ended."""
-        await self._store.close()
-
-    def _complain(self, complaint: str) -> None:
-        if complaint and complaint != self._complaint:
-            log.error("tokens: %s", complaint)
-        self._complaint = complaint
