@@ -34,15 +34,15 @@ def envoy_config(
     approver_http: Annotated[str, typer.Option(help="The address of approver's page.")] = "",
     portal_http: Annotated[str, typer.Option(help="The portal's address, when gateway.yaml has a portal.")] = "",
     hub_http: Annotated[str, typer.Option(help="The hub's address, when gateway.yaml has `hub: true`.")] = "",
-    bridge_http: Annotated[str, typer.Option(help="The bridge's address, when it runs targets.")] = "",
-    inner: Annotated[str, typer.Option(help="Where Envoy listens to the hub, HOST:PORT or unix:/path.")] = "",
+    bridge_http: Annotated[str, typer.Option(help="The bridge's address, when a target has a command.")] = "",
+    inner: Annotated[str, typer.Option(help="Where Envoy listens to the hub: its COUNTERSIGN_INNER.")] = "",
     admin: Annotated[str, typer.Option(help="Envoy's admin address; by default a Unix socket in --out.")] = "",
     access_log: Annotated[Path, typer.Option(help="Where Envoy logs accesses.")] = Path("/dev/stdout"),
 ) -> None:
-    """Write bootstrap.json, routes.json and clusters.json; run it again after each edit of gateway.yaml.
+    """Write bootstrap.json, routes.json, inner-routes.json and clusters.json; again after each edit of gateway.yaml.
 
     The files hold the service token (derived from COUNTERSIGN_KEY_FILE or COUNTERSIGN_KEY), so they are mode 0600. A
-    running Envoy takes up new routes.json and clusters.json by itself. Exit code 0: written; 1: refused.
+    running Envoy takes up all but a new bootstrap.json by itself. Exit code 0: written; 1: refused.
     """
     from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
     from countersign.runtime.sealing import service_token

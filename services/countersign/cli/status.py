@@ -22,7 +22,7 @@ from countersign.runtime.settings import SettingsError, environment, load_sealin
 from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 _PARTS = ("recorder", "authz", "masker")
-# Started only when rules ask for approval, and where there is a portal, one door for all targets, or a target to run.
+# Started only where gateway.yaml needs them.
 _SOMETIMES = ("approver", "portal", "hub", "bridge")
 _WAIT_S = 3.0
 _SHOWN = 10

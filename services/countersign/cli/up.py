@@ -26,8 +26,8 @@ def up(
         ".countersign"
     ),
 ) -> None:
-    """Start Envoy, Postgres, recorder, authz and masker, approver when rules ask for approval, and portal where
-    there is one; stop on Ctrl-C.
+    """Start Envoy, Postgres, recorder, authz and masker, and approver, portal, hub and bridge where gateway.yaml
+    needs them; stop on Ctrl-C.
 
     Exit code 0: stopped as asked; 1: something cannot start, with the reason in one line.
     """

@@ -27,8 +27,6 @@ from countersign.runtime.settings import PREFIX
 _POLL_S = 0.5
 _SECRETIVE = ("authz", "approver", "portal", "bridge")
 """Services that are started again when an edit names variables for credentials that they were not given."""
-
-
 _SOMETIMES = ("approver", "portal", "hub", "bridge")
 """Services that only some versions of gateway.yaml need."""
 
@@ -89,8 +87,8 @@ class Up:
     async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring, dsn: str | None) -> None:
         """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves.
 
-        The approver is started by the first edit that asks for approval, the portal and the hub by the first that has
-        one. A service is started again when an edit names variables that it was not given.
+        Approver, portal, hub and bridge are started by the first edit that needs them. A service is started again when
+        an edit names variables that it was not given.
         """
         config = self.watcher.current
         running = {name for name in _SOMETIMES if _wanted(name, config)}

@@ -28,9 +28,15 @@ def end_with_parent(parent: int, how: signal.Signals = signal.SIGTERM) -> None:
     """Ask the kernel to send ``how`` to this process when the process ``parent`` that started it dies."""
     if sys.platform != "linux":  # pragma: no cover - the packaged Envoy and the containers are Linux
         return
-    _prctl(_PR_SET_PDEATHSIG, how.value)
+    prctl(_PR_SET_PDEATHSIG, how.value)
     if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), how)
+
+
+def open_many_files() -> None:
+    """Let this process open as many files as this machine permits it: shells give a thousand and permit many more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def launch(parent: int, how: signal.Signals, user: str | None, keep_access: bool, command: list[str]) -> None:
@@ -44,15 +50,14 @@ def launch(parent: int, how: signal.Signals, user: str | None, keep_access: bool
     if user is not None:
         account = pwd.getpwnam(user)
         if keep_access:
-            _prctl(_PR_SET_KEEPCAPS, 1)
+            prctl(_PR_SET_KEEPCAPS, 1)
         os.setgroups([])
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
         if keep_access:
             _keep_capability(_CAP_DAC_OVERRIDE)
-    # Two for each connection of a caller, in Envoy: shells give a thousand and permit many more.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # Two for each connection of a caller, in Envoy.
+    open_many_files()
     # After setuid: a change of credentials clears the parent-death signal.
     end_with_parent(parent, how)
     os.execv(command[0], command)  # noqa: S606 - replacing ourselves without a shell is the point
@@ -65,10 +70,11 @@ def _keep_capability(capability: int) -> None:
     data = struct.pack("=6I", bit, bit, bit, 0, 0, 0)
     if libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(data)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
 
 
-def _prctl(option: int, *arguments: int) -> None:
+def prctl(option: int, *arguments: int) -> None:
+    """Call prctl(2). Raises ``OSError``."""
     libc = ctypes.CDLL(None, use_errno=True)
     padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
     if libc.prctl(option, *padded) != 0:

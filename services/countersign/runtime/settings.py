@@ -39,9 +39,9 @@ class ServiceSettings:
     """What a service is told from outside.
 
     ``listen``, ``recorder`` and ``approver`` are gRPC addresses: ``HOST:PORT`` or ``unix:/path``; ``listen_http`` is
-    where the approver serves its page. ``approver`` is empty where nobody can be asked. ``inner`` is where Envoy
-    listens to the hub, which alone has one. ``sealing_key`` is the
-    deployment's key, shared by all services. ``parent`` is the process to end with, if any. ``log`` is the recorder's.
+    where approver, portal, hub and bridge serve HTTP. ``approver`` is empty where nobody can be asked. ``inner`` is
+    where Envoy listens to the hub, which alone has one. ``sealing_key`` is the deployment's key, shared by all
+    services. ``parent`` is the process to end with, if any. ``log`` is the recorder's.
     """
 
     config: Path
@@ -92,15 +92,13 @@ def choose_grpc_engine() -> None:
 def load_settings(service: str, env: Mapping[str, str] | None = None) -> ServiceSettings:
     """Read the settings of ``service``, one that ``countersign serve`` runs. Raises ``SettingsError``."""
     env = environment() if env is None else env
-    recorder = (
-        "" if service in ("recorder", "hub") else _required(env, "RECORDER", "the recorder's gRPC address, HOST:PORT")
-    )
+    asks_recorder, is_hub = service not in ("recorder", "hub"), service == "hub"
     parent = env.get(PREFIX + "PARENT", "")
     return ServiceSettings(
         config=Path(_required(env, "CONFIG", "the path of gateway.yaml")),
         listen=env.get(PREFIX + "LISTEN", "127.0.0.1:9000"),
         listen_http=env.get(PREFIX + "LISTEN_HTTP", "127.0.0.1:9001"),
-        recorder=recorder,
+        recorder=_required(env, "RECORDER", "the recorder's gRPC address, HOST:PORT") if asks_recorder else "",
         approver=env.get(PREFIX + "APPROVER", ""),
         sealing_key=load_sealing_key(env),
         postgres_dsn=env.get(PREFIX + "POSTGRES_DSN") or None,
@@ -110,9 +108,7 @@ def load_settings(service: str, env: Mapping[str, str] | None = None) -> Service
         parent=int(parent) if parent.isdigit() else None,
         environment=env,
         log=load_log_settings(env) if service == "recorder" else None,
-        inner=_required(env, "INNER", "where Envoy listens to the hub, HOST:PORT or unix:/path")
-        if service == "hub"
-        else "",
+        inner=_required(env, "INNER", "where Envoy listens to the hub, HOST:PORT or unix:/path") if is_hub else "",
     )
 
 

@@ -13,24 +13,26 @@ from countersign.runtime.status import Report
 
 
 class Watched:
-    """What such a service asks of gateway.yaml: who may what, and where the database is.
-
-    Raises ``ConfigRefused`` and ``SettingsError``.
-    """
+    """What such a service asks of gateway.yaml: who may what, and where the database is. Raises ``ConfigRefused``."""
 
     def __init__(self, settings: ServiceSettings, reads: Collection[SecretUse]) -> None:
         self._watcher = ConfigWatcher(settings.config, settings.environment, reads=reads)
-        named = self.current.postgres_dsn
-        dsn = named.reveal() if named is not None else settings.postgres_dsn
-        if not dsn:
-            raise SettingsError("no database: set COUNTERSIGN_POSTGRES_DSN, or recording.postgres in gateway.yaml")
-        self.dsn = dsn
+        self._given_dsn = settings.postgres_dsn
         serving.watch_refusals(lambda: self._watcher.problem)
 
     @property
     def current(self) -> GatewayConfig:
         """The version in force."""
         return self._watcher.current
+
+    @property
+    def dsn(self) -> str:
+        """The database. Raises ``SettingsError`` when none is named."""
+        named = self.current.postgres_dsn
+        dsn = named.reveal() if named is not None else self._given_dsn
+        if not dsn:
+            raise SettingsError("no database: set COUNTERSIGN_POSTGRES_DSN, or recording.postgres in gateway.yaml")
+        return dsn
 
     def is_auditor(self, principal: Principal) -> bool:
         """Whether this principal may read what is recorded."""
