@@ -427,6 +427,14 @@ async def test_a_legacy_stream_has_what_all_targets_say(place: Place) -> None:
         # Where it was lost it begins again, at the target that said the last of it.
         async with listened(place, None, mcp_session_id=session, last_event_id="gtold:7"):
             await until(lambda: told.listening == 1 and heard.listening == 1)
+        await until(lambda: told.listening == 0 and heard.listening == 0)
+        # What goes on of an answer is that alone, also when it is lost once more.
+        async with listened(place, None, mcp_session_id=session, last_event_id="ptold:7") as stream:
+            await until(lambda: told.listening == 1)
+            told.say(UPDATED, uri="file:///a")
+            await stream.message()
+            assert stream.ids == ["ptold:7"]
+            assert heard.listening == 0
     assert heard.subscribed[0] == dict.fromkeys(
         ("promptsListChanged", "resourcesListChanged", "toolsListChanged"), True
     )

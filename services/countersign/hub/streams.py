@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 
-from countersign.config import GatewayConfig, Target
+from countersign.config import Target
 from countersign.hub.answered import Terms
-from countersign.hub.between import stated
+from countersign.hub.between import STATED
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.names import NotNamed, split_handle, split_uri
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, SaidNo, Theirs, Way
 from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
 from countersign.jsontext import JsonValue, quote
 from countersign.mcp import Era
+from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +76,10 @@ ALL_CHANGES = Wanted(frozenset(_CHANGES), {})
 class Streams:
     """Makes streams. Each goes on without a lost target, and ends when its caller is not known any more."""
 
-    def __init__(self, inside: Inside, peers: Peers, relay: Relay, config: Callable[[], GatewayConfig]) -> None:
+    def __init__(self, inside: Inside, peers: Peers, relay: Relay) -> None:
         self._inside = inside
         self._peers = peers
         self._relay = relay
-        self._config = config
 
     async def of_session(
         self, caller: Caller, owner: Owner, targets: Iterable[Target], last_event_id: str
@@ -114,7 +114,9 @@ class Streams:
         while not owner.ended:
             began_s = clock()
             try:
-                async for piece in self._once(caller, owner, target, what, last):
+                async for piece in self._once(
+                    caller, owner, target, what, last, kind=OF_REQUESTS if once else OF_STREAMS
+                ):
                     yield piece
             except Refused as refused:
                 if refused.status == 401:
@@ -133,7 +135,7 @@ class Streams:
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def _once(
-        self, caller: Caller, owner: Owner, target: Target, what: Wanted, last: str
+        self, caller: Caller, owner: Owner, target: Target, what: Wanted, last: str, *, kind: str
     ) -> AsyncGenerator[bytes, None]:
         era = Era.MODERN if what.id_json else Era.LEGACY
         way = await self._peers.way(caller, owner, target, era)
@@ -163,26 +165,19 @@ class Streams:
                 raise (Away if lost else _no_stream)("the target has no stream")
             # Of legacy callers everything is for them; to listening ones only what they asked for.
             only = None if era is Era.LEGACY and way.era is Era.LEGACY else methods
-            async for piece in self._relay.events(inner, terms, OF_STREAMS, only):
+            async for piece in self._relay.events(inner, terms, kind, only):
                 yield piece
 
     def _listening(self, caller: Caller, target: Target, way: Way, what: Wanted) -> AbstractAsyncContextManager[Inner]:
         id_json = what.id_json or self._peers.new_id()
-        params = f'{{"notifications":{what.filter_json(target.name)},"_meta":{{{stated()}}}}}'
+        params = f'{{"notifications":{what.filter_json(target.name)},"_meta":{{{STATED}}}}}'
         body = f'{{"jsonrpc":"2.0","id":{id_json},"method":"subscriptions/listen","params":{params}}}'
-        headers = {**way.headers("subscriptions/listen"), "content-type": "application/json"}
-        return self._ask(caller, target, "POST", headers, body.encode())
+        headers = {**way.headers("subscriptions/listen"), "content-type": JSON_TYPE}
+        return self._inside.ask(caller, target.name, "POST", headers, body.encode())
 
     def _getting(self, caller: Caller, target: Target, way: Way, last: str) -> AbstractAsyncContextManager[Inner]:
-        headers = way.headers(accept="text/event-stream")
-        return self._ask(caller, target, "GET", headers | ({"last-event-id": last} if last else {}), b"")
-
-    def _ask(
-        self, caller: Caller, target: Target, verb: str, headers: Mapping[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Inner]:
-        config = self._config()
-        limit = config.limits.response_bytes
-        return self._inside.ask(caller, target.name, verb, headers, body, url=config.url, limit_bytes=limit)
+        headers = way.headers(accept=EVENTS_TYPE)
+        return self._inside.ask(caller, target.name, "GET", headers | ({"last-event-id": last} if last else {}), b"")
 
 
 def _no_stream(text: str) -> SaidNo:
