@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Callable
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
@@ -30,21 +30,19 @@ from countersign.bridge.streams import Event, Stream
 from countersign.config import GatewayConfig, Target
 from countersign.config.types import Processes
 from countersign.mcp import Era, Failure, McpRefused, MessageKind, refused
-from countersign.mcp.replies import result_json
+from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE, result_json
 from countersign.runtime.sealing import Sealer
+from countersign.runtime.streaming import COMMENT, KEEPALIVE_S, hung_up, paced
 
 log = logging.getLogger(__name__)
 
-KEEPALIVE_S = 15.0
-_JSON, _EVENTS = "application/json", "text/event-stream"
-_COMMENT = b":\n\n"
 _ID = "countersign.id_json"
 
 
 class App:
     """Serves every stdio target at its own path; see ``countersign.config.types.Stdio.path``.
 
-    ``check`` is asked of each request and raises when its caller is revoked; see ``countersign.runtime.revocations``.
+    ``is_revoked`` is asked of the caller of each request.
     """
 
     def __init__(
@@ -197,7 +195,7 @@ class App:
             found = session.stream(int(number))
             if found is not None:
                 stream, start = found, int(after)
-        await self._begin(send, 200, _EVENTS)
+        await self._begin(send, 200, EVENTS_TYPE)
         await self._stream(stream, start, receive, send, named=True, begun=True)
         session.keep(stream)
 
@@ -216,17 +214,17 @@ class App:
 
         Returns the last event, or ``None`` when the client went before it.
         """
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(hung_up(receive))
         try:
-            async with aclosing(_ticking(stream.read(after), gone, self._keepalive_s)) as events:
+            async with aclosing(paced(stream.read(after), self._keepalive_s, gone)) as events:
                 async for event in events:
                     if event is not None and event.last and not begun:
                         await _answer(send, event.status, event.data, headers=headers)
                         return event
                     if not begun:
                         begun = True
-                        await self._begin(send, 200, _EVENTS, headers)
-                    written = _COMMENT if event is None else _written(stream, event, named=named)
+                        await self._begin(send, 200, EVENTS_TYPE, headers)
+                    written = COMMENT if event is None else _written(stream, event, named=named)
                     stream.shown = stream.shown or (named and event is not None)
                     await send({"type": "http.response.body", "body": written, "more_body": True})
                     if event is not None and event.last:
@@ -244,43 +242,9 @@ class App:
 
     async def _begin(self, send: Send, status: int, kind: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         await send(_head(status, kind, headers))
-        if kind == _EVENTS:
+        if kind == EVENTS_TYPE:
             # Now, not with the first event: a client may wait for the head before it does anything else.
-            await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
-
-
-async def _ticking(
-    events: AsyncGenerator[Event, None], gone: asyncio.Future[None], every_s: float
-) -> AsyncGenerator[Event | None, None]:
-    """Yield the events, and ``None`` whenever none came for so long; end when the client is ``gone``."""
-    coming: asyncio.Future[Event] | None = None
-    try:
-        while True:
-            if coming is None:
-                coming = asyncio.ensure_future(anext(events))
-            await asyncio.wait((coming, gone), timeout=every_s, return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                return
-            if not coming.done():
-                yield None
-                continue
-            try:
-                event = coming.result()
-            except StopAsyncIteration:
-                return
-            coming = None
-            yield event
-    finally:
-        if coming is not None:
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await coming
-        await events.aclose()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+            await send({"type": "http.response.body", "body": COMMENT, "more_body": True})
 
 
 def _id_of(scope: Scope) -> str:
@@ -302,5 +266,5 @@ def _head(status: int, kind: str, headers: tuple[tuple[str, str], ...], length: 
 
 
 async def _answer(send: Send, status: int, body: bytes, *, headers: tuple[tuple[str, str], ...] = ()) -> None:
-    await send(_head(status, _JSON if body else "", headers, len(body)))
+    await send(_head(status, JSON_TYPE if body else "", headers, len(body)))
     await send({"type": "http.response.body", "body": body, "more_body": False})

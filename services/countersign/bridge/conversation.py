@@ -15,12 +15,14 @@ from countersign.bridge.framing import Said, Skipped, edited, read_line, said_to
 from countersign.bridge.lines import Line
 from countersign.bridge.process import End, Process
 from countersign.bridge.streams import Stream
-from countersign.jsontext import Document, JsonValue, Number, quote, value_span
+from countersign.jsontext import Document, Number, quote, value_at, value_span
 from countersign.mcp import AnswerKind, Era, Failure
+from countersign.mcp.errors import METHOD_NOT_FOUND
+from countersign.mcp.message import id_text
+from countersign.mcp.replies import error_json, result_json
 
 log = logging.getLogger(__name__)
 
-METHOD_NOT_FOUND = -32601
 _STATUS_OF_CODE = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400, -32601: 404}
 """What an error's status is in the modern era (MCP 2026-07-28, Streamable HTTP); in the legacy era it is 200."""
 
@@ -142,7 +144,7 @@ class Conversation:
         if self._process is None or self.over:
             raise Ended
         if method == "notifications/cancelled":
-            meant = _id_json(_at(document.root, ("params", "requestId")))
+            meant = id_text(value_at(document.root, ("params", "requestId")))
             for own, each in list(self._open.items()):
                 if each.party is party and each.id_json == meant:
                     await self._process.write(edited(document, (("params", "requestId"), str(own))))
@@ -228,12 +230,12 @@ class Conversation:
         assert self._process is not None
         id_json = said.answer.id_json
         if said.answer.method == "ping":
-            await self._process.write(f'{{"jsonrpc":"2.0","id":{id_json},"result":{{}}}}'.encode())
+            await self._process.write(result_json(id_json, "{}").encode())
             return
         party = self._only()
         if party is None or party.era is Era.MODERN or len(party.asked) >= _MOST_ASKED:
-            error = f'{{"code":{METHOD_NOT_FOUND},"message":"no client can be asked here"}}'
-            await self._process.write(f'{{"jsonrpc":"2.0","id":{id_json},"error":{error}}}'.encode())
+            refused = error_json(id_json, METHOD_NOT_FOUND, "no client can be asked here")
+            await self._process.write(refused.encode())
             return
         party.asked.add(id_json)
         await self._best(party).put(edited(said.document))
@@ -275,8 +277,7 @@ class Conversation:
     def _fail(self, own: int, text: str) -> None:
         found = self._open.pop(own, None)
         if found is not None:
-            error = f'{{"code":{Failure.BAD_GATEWAY.code},"message":{quote(text)}}}'
-            body = f'{{"jsonrpc":"2.0","id":{found.id_json},"error":{error}}}'
+            body = error_json(found.id_json, Failure.BAD_GATEWAY.code, text)
             found.stream.finish(body.encode(), Failure.BAD_GATEWAY.status)
 
     def _lost(self, end: End) -> None:
@@ -295,20 +296,8 @@ class Conversation:
 
 
 def _code(document: Document) -> int:
-    code = _at(document.root, ("error", "code"))
+    code = value_at(document.root, ("error", "code"))
     try:
         return int(code) if isinstance(code, Number) else 0
     except ValueError:
         return 0
-
-
-def _id_json(value: JsonValue) -> str:
-    return str(value) if isinstance(value, Number) else quote(value) if isinstance(value, str) else ""
-
-
-def _at(root: JsonValue, path: tuple[str, ...]) -> JsonValue:
-    for step in path:
-        if not isinstance(root, dict):
-            return None
-        root = root.get(step)
-    return root

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from countersign.bridge.lines import Line
 from countersign.jsontext import Document, Edit, JsonRefused, Number, apply_edits, parse, quote, value_span
 from countersign.mcp import Answer, AnswerKind, AnswerRefused, classify
+from countersign.mcp.eras import META_SUBSCRIPTION
 
 _FIRST = re.compile(rb'\{ ?"jsonrpc": ?"2\.0", ?"id": ?([0-9]{1,15}),')
 _LAST = re.compile(rb', ?"jsonrpc": ?"2\.0", ?"id": ?([0-9]{1,15}) ?\}\r?\Z')
-SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 # Some servers read lines by libraries that end them here, too; in JSON they can stand in strings only.
 _NO_LINE_ENDS = {0x0A: " ", 0x0D: " ", 0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -64,7 +64,7 @@ def read_line(line: Line, max_depth: int) -> Said | Skipped:
         progress=_whole(holder.get("progressToken"))
         if answer.method == "notifications/progress" and isinstance(holder, dict)
         else None,
-        subscription=_whole(meta.get(SUBSCRIPTION_ID)) if isinstance(meta, dict) else None,
+        subscription=_whole(meta.get(META_SUBSCRIPTION)) if isinstance(meta, dict) else None,
     )
 
 
@@ -87,7 +87,7 @@ def said_to_client(said: Said, id_json: str, token_json: str) -> bytes:
         changes.append((("params", "progressToken"), token_json))
     if said.subscription is not None:
         holder = "result" if said.answer.is_final else "params"
-        path = (holder, "_meta", SUBSCRIPTION_ID)
+        path = (holder, "_meta", META_SUBSCRIPTION)
         span = value_span(said.document, path)
         assert span is not None
         as_text = said.document.text[span[0]] == '"' and not id_json.startswith('"')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import secrets
 import time
@@ -18,6 +17,7 @@ from countersign.config import GatewayConfig
 from countersign.runtime.guarded import Guarded
 from countersign.runtime.listening import bound
 from countersign.runtime.moments import now_us
+from countersign.runtime.parent import prctl
 from countersign.runtime.revocations import Followed, NotKnown, Revoked, check
 from countersign.runtime.sealing import Sealer, service_token
 from countersign.runtime.trust import is_private
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 _AT_ONCE = 4_000
-# Longer than Envoy keeps an idle connection: else it may send on one that ends just then.
-_KEEP_ALIVE_S = 4_000
 _PR_SET_DUMPABLE = 4
 
 
@@ -55,9 +53,7 @@ class BridgePart:
         self.sessions = Sessions(config, environment, time.monotonic, lambda: secrets.token_urlsafe(24))
         app = App(self.sessions, Sealer(key), config, is_revoked=self._is_revoked)
         token = "" if is_private(listen) else service_token(key)
-        self._server = WebServer(
-            Guarded(app, lambda: True, token, ""), self._listener, at_once=_AT_ONCE, keep_alive_s=_KEEP_ALIVE_S
-        )
+        self._server = WebServer(Guarded(app, lambda: True, token, ""), self._listener, at_once=_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -126,6 +122,4 @@ def hide() -> None:
 
     What they could read in files of ours is not changed by this. Raises ``OSError``.
     """
-    zero = ctypes.c_ulong(0)
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, zero, zero, zero, zero) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
+    prctl(_PR_SET_DUMPABLE, 0)

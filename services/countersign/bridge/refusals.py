@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from countersign.bridge.conversation import METHOD_NOT_FOUND
 from countersign.bridge.requests import Posted
 from countersign.bridge.streams import Event
 from countersign.config import Target
 from countersign.jsontext import parse, value_span
 from countersign.mcp import Failure
+from countersign.mcp.errors import METHOD_NOT_FOUND
 from countersign.mcp.replies import error_json
 
 _DISCOVER = "server/discover"

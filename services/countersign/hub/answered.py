@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from countersign.hub.between import completed, inserted
+from countersign.hub.between import completed, in_meta
 from countersign.hub.names import handle
-from countersign.hub.wording import at_door, id_text, read, replaced, value_at
-from countersign.jsontext import Document, apply_edits, drop_members, quote
+from countersign.hub.wording import at_door, read, replaced
+from countersign.jsontext import Document, apply_edits, drop_members, quote, value_at
 from countersign.mcp import CACHEABLE_METHODS, Era
-from countersign.mcp.message import MAX_ID_LENGTH
+from countersign.mcp.eras import META_SUBSCRIPTION
+from countersign.mcp.message import MAX_ID_LENGTH, id_text
 
 _DEEPEST = 1_000  # More than gateway.yaml can permit.
-_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +80,10 @@ def _subscribed(text: str, subscription: str) -> str:
     document = read(text, _DEEPEST)
     # What the target says in its place is none of the streams that the caller has.
     if isinstance(value_at(document.root, ("params", "_meta")), dict):
-        said = drop_members(document, ("params", "_meta"), {_SUBSCRIPTION})
+        said = drop_members(document, ("params", "_meta"), {META_SUBSCRIPTION})
     else:
         said = drop_members(document, ("params",), {"_meta"})
     if said:
         text = apply_edits(text, said)
         document = read(text, _DEEPEST)
-    member = f'"{_SUBSCRIPTION}":{subscription}'
-    for path, members in (
-        (("params", "_meta"), member),
-        (("params",), f'"_meta":{{{member}}}'),
-        ((), f'"params":{{"_meta":{{{member}}}}}'),
-    ):
-        edits = inserted(document, path, members)
-        if edits:
-            return apply_edits(text, edits)
-    return text
+    return apply_edits(text, in_meta(document, f'"{META_SUBSCRIPTION}":{subscription}'))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from countersign.hub.between import inserted, made_legacy, made_modern, stated
+from countersign.hub.between import STATED, in_meta, inserted, made_legacy
 from countersign.hub.peers import Way
 from countersign.hub.wording import Path, replaced
 from countersign.jsontext import Document, JsonValue, apply_edits, quote
 from countersign.mcp import Era
 from countersign.mcp.eras import MIRRORED_PARAMS
+from countersign.mcp.replies import JSON_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ def body_for(asked: Asked, about: About, way: Way, *, id_json: str = "", state: 
     if way.era is Era.LEGACY and asked.era is Era.MODERN:
         edits += made_legacy(document)
     if way.era is Era.MODERN and asked.era is Era.LEGACY:
-        edits += made_modern(document, stated())
+        edits += in_meta(document, STATED)
     return apply_edits(document.text, edits).encode()
 
 
 def headers_for(asked: Asked, about: About, way: Way) -> dict[str, str]:
     """Return the headers that go with it."""
     name = about.own if asked.method in MIRRORED_PARAMS else ""
-    found = {**way.headers(asked.method, name), "content-type": "application/json"}
+    found = {**way.headers(asked.method, name), "content-type": JSON_TYPE}
     if way.era is Era.MODERN:
         found |= {name: value for name, value in asked.headers.items() if name.startswith("mcp-param-")}
     return found

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from countersign.hub.wording import value_at
-from countersign.jsontext import Document, Edit, JsonValue, drop_members, member_spans, quote, value_span
-from countersign.mcp.eras import META_CAPABILITIES, META_VERSION, MODERN_VERSION
+from countersign.jsontext import Document, Edit, JsonValue, drop_members, member_spans, quote, value_at, value_span
+from countersign.mcp.eras import META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_VERSION, MODERN_VERSION
 
-_META_INFO = "io.modelcontextprotocol/clientInfo"
-_META_LEVEL = "io.modelcontextprotocol/logLevel"
-_MODERN_META = frozenset({META_VERSION, META_CAPABILITIES, _META_INFO, _META_LEVEL})
+_MODERN_META = frozenset({META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL})
 _MODERN_PARAMS = frozenset({"requestState", "inputResponses"})
 
 
-def stated(capabilities_json: str = "{}", info_json: str = "") -> str:
-    """Return the members of ``_meta`` that every modern request must have."""
-    info = f',"{_META_INFO}":{info_json}' if info_json else ""
-    return f'"{META_VERSION}":"{MODERN_VERSION}","{META_CAPABILITIES}":{capabilities_json}{info}'
+STATED = f'"{META_VERSION}":"{MODERN_VERSION}","{META_CAPABILITIES}":{{}}'
+"""The members of ``_meta`` that every modern request must have."""
 
 
-def made_modern(document: Document, members: str) -> list[Edit]:
-    """Return the edits that make a legacy request a modern one; ``members`` are those of ``_meta`` (``stated``)."""
+def in_meta(document: Document, members: str) -> list[Edit]:
+    """Return the edits that put members into ``params._meta`` of a message, which is made where there is none."""
     for path, text in (
         (("params", "_meta"), members),
         (("params",), f'"_meta":{{{members}}}'),
@@ -47,7 +42,7 @@ def made_legacy(document: Document) -> list[Edit]:
 
 def wants_logs(params: JsonValue) -> bool:
     """Whether a modern request asks for log messages."""
-    return value_at(params, ("_meta", _META_LEVEL)) is not None
+    return value_at(params, ("_meta", META_LOG_LEVEL)) is not None
 
 
 def completed(document: Document, *, cacheable: bool) -> list[Edit]:

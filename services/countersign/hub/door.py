@@ -19,8 +19,8 @@ from countersign.hub.peers import Owner, Peers, Refused, Way
 from countersign.hub.relay import TELL_S, Relay
 from countersign.hub.sessions import NoSession, Sessions
 from countersign.hub.streams import Streams, Wanted, wanted
-from countersign.hub.wording import ABOUT_ONE, id_text, replaced, target_of, text_at, value_at
-from countersign.jsontext import Document, JsonRefused, JsonValue, apply_edits, parse, quote
+from countersign.hub.wording import ABOUT_ONE, replaced, target_of, text_at
+from countersign.jsontext import Document, JsonRefused, JsonValue, apply_edits, parse, quote, value_at
 from countersign.mcp import (
     INVALID_PARAMS,
     Era,
@@ -34,22 +34,28 @@ from countersign.mcp import (
     read_request,
     refused,
 )
-from countersign.mcp.eras import SUPPORTED_VERSIONS
+from countersign.mcp.eras import META_SUBSCRIPTION, SUPPORTED_VERSIONS
+from countersign.mcp.errors import METHOD_NOT_FOUND
 from countersign.mcp.means import TASKS_EXTENSION
-from countersign.mcp.replies import error_json, result_json
+from countersign.mcp.message import id_text
+from countersign.mcp.replies import JSON_TYPE, error_json, result_json
 from countersign.model.door import HUB_NAME
 
 log = logging.getLogger(__name__)
 
-_METHOD_NOT_FOUND = -32601
 _TTL_MS = 60_000
 _INSTRUCTIONS = (
     "Several servers behind one door. Tools and prompts are named SERVER" + SEPARATOR + "NAME, and URIs of resources "
     "SERVER+URI: use the names as they are listed."
 )
 _INFO = '{"name":"countersign","title":"Countersign, one door for all targets","version":"1"}'
-
-
+_CAPABILITIES = {
+    "tools": {"listChanged": True},
+    "prompts": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "logging": {},
+    "completions": {},
+}
 _ANSWERED = (McpRefused, NoSession, NotNamed, NoCursor, Refused, Away)
 
 
@@ -79,7 +85,7 @@ class Door:
         id_json, began = "", False
         try:
             request = read_request(HUB_NAME, http, max_depth=self._config().limits.json_depth)
-            id_json = "" if request.is_batch else request.messages[0].id_json
+            id_json = request.id_json
             async for item in self._answer(caller, http, request):
                 began = True
                 yield item
@@ -99,7 +105,7 @@ class Door:
         if request.era is Era.LEGACY and message.call is not None and message.call.method == "initialize":
             return_to, owner = self._sessions.begin(caller.principal, parse(http.body))
             body = result_json(message.id_json, _opened(owner.version))
-            head = Head(200, (("content-type", "application/json"), ("mcp-session-id", return_to)))
+            head = Head(200, (("content-type", JSON_TYPE), ("mcp-session-id", return_to)))
             yield head
             yield body.encode()
             return
@@ -164,7 +170,7 @@ class Door:
         elif asked.method == "logging/setLevel" and not modern:
             result = await self._set_level(caller, owner, asked)
         else:
-            error = error_json(asked.id_json, _METHOD_NOT_FOUND, "there is no such method at the one door")
+            error = error_json(asked.id_json, METHOD_NOT_FOUND, "there is no such method at the one door")
             return Reply(404 if modern else 200, error.encode())
         return Reply(200, result_json(asked.id_json, result).encode())
 
@@ -260,28 +266,14 @@ def _reply(error: Exception, id_json: str) -> Reply:
 
 
 def _opened(version: str) -> str:
-    capabilities = {
-        "tools": {"listChanged": True},
-        "prompts": {"listChanged": True},
-        "resources": {"listChanged": True, "subscribe": True},
-        "logging": {},
-        "completions": {},
-    }
     return (
-        f'{{"protocolVersion":"{version}","capabilities":{json.dumps(capabilities)},"serverInfo":{_INFO},'
+        f'{{"protocolVersion":"{version}","capabilities":{json.dumps(_CAPABILITIES)},"serverInfo":{_INFO},'
         f'"instructions":{quote(_INSTRUCTIONS)}}}'
     )
 
 
 def _discovered() -> str:
-    capabilities = {
-        "tools": {"listChanged": True},
-        "prompts": {"listChanged": True},
-        "resources": {"listChanged": True, "subscribe": True},
-        "logging": {},
-        "completions": {},
-        "extensions": {TASKS_EXTENSION: {}},
-    }
+    capabilities = {**_CAPABILITIES, "extensions": {TASKS_EXTENSION: {}}}
     return (
         f'{{"resultType":"complete","supportedVersions":{json.dumps(SUPPORTED_VERSIONS)},'
         f'"capabilities":{json.dumps(capabilities)},"serverInfo":{_INFO},"instructions":{quote(_INSTRUCTIONS)},'
@@ -293,7 +285,7 @@ def _acknowledged(what: Wanted, asked: Asked) -> str:
     granted: dict[str, JsonValue] = dict.fromkeys(sorted(what.kinds), True)
     if what.resources:
         granted["resourceSubscriptions"] = value_at(asked.params, ("notifications", "resourceSubscriptions"))
-    meta = f'"_meta":{{"io.modelcontextprotocol/subscriptionId":{asked.id_json}}}'
+    meta = f'"_meta":{{"{META_SUBSCRIPTION}":{asked.id_json}}}'
     return (
         '{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged",'
         f'"params":{{"notifications":{json.dumps(granted)},{meta}}}}}'

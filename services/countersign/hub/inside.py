@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
 
+from countersign.config import GatewayConfig, Limits
 from countersign.masking import NotMaskable
 from countersign.masking.sse import SseEvent, SseSplitter
+from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
 from countersign.model.door import SOURCE_HEADER
 from countersign.model.principal import Principal
 from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 _CONNECT_S = 5.0
 _KEPT = 64
-_JSON, _EVENTS = "application/json", "text/event-stream"
 
 
 class Away(Exception):
@@ -39,7 +40,7 @@ class Inner:
     """An answer from inside, of which the head is there."""
 
     response: httpx.Response
-    limit_bytes: int
+    limits: Limits
 
     @property
     def status(self) -> int:
@@ -49,12 +50,12 @@ class Inner:
     @property
     def is_stream(self) -> bool:
         """Whether events follow."""
-        return self._type == _EVENTS
+        return self._type == EVENTS_TYPE
 
     @property
     def is_json(self) -> bool:
         """Whether JSON follows."""
-        return self._type == _JSON
+        return self._type == JSON_TYPE
 
     @property
     def _type(self) -> str:
@@ -70,15 +71,15 @@ class Inner:
         try:
             async for chunk in self.response.aiter_raw():
                 found += chunk
-                if len(found) > self.limit_bytes:
+                if len(found) > self.limits.response_bytes:
                     raise Away("the answer is too long")
         except httpx.HTTPError:
             raise Away("the answer broke off") from None
         return bytes(found)
 
-    async def events(self, max_event_bytes: int) -> AsyncGenerator[SseEvent, None]:
+    async def events(self) -> AsyncGenerator[SseEvent, None]:
         """Yield the events of a stream as they come. Raises ``Away`` when it breaks off or cannot be read."""
-        splitter = SseSplitter(max_event_bytes)
+        splitter = SseSplitter(self.limits.sse_event_bytes)
         try:
             async for chunk in self.response.aiter_raw():
                 for event in splitter.feed(chunk):
@@ -92,10 +93,11 @@ class Inner:
 class Inside:
     """Asks for targets at ``address`` (``HOST:PORT`` or ``unix:/path``); ``token`` is the service token, for TCP.
 
-    ``host`` is what the gateway is called. ``limit_bytes`` bounds answers that are no streams.
+    ``config`` says what the gateway is called, and how long answers may be.
     """
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, config: Callable[[], GatewayConfig]) -> None:
+        self._config = config
         self._headers = {} if is_private(address) else {SERVICE_HEADER: token}
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT)
         transport = (
@@ -110,22 +112,15 @@ class Inside:
 
     @asynccontextmanager
     async def ask(
-        self,
-        caller: Caller,
-        target: str,
-        verb: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        *,
-        url: str,
-        limit_bytes: int,
+        self, caller: Caller, target: str, verb: str, headers: Mapping[str, str], body: bytes
     ) -> AsyncIterator[Inner]:
         """Send a request for a target, and hold its answer until the block ends: then it is over inside, too.
 
-        ``url`` is that of the gateway. Raises ``Away``.
+        Raises ``Away``.
         """
+        config = self._config()
         sent = {
-            "host": urlsplit(url).netloc,
+            "host": urlsplit(config.url).netloc,
             "authorization": caller.authorization,
             "accept-encoding": "identity",
             "user-agent": "countersign-hub",
@@ -140,7 +135,7 @@ class Inside:
         except httpx.HTTPError:
             raise Away("the gateway does not answer inside") from None
         try:
-            yield Inner(response, limit_bytes)
+            yield Inner(response, config.limits)
         finally:
             await response.aclose()
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from countersign.config import GatewayConfig, Target
-from countersign.hub.between import stated
+from countersign.hub.between import STATED
 from countersign.hub.cursors import LONGEST_CURSOR, MOST_PAGES, Cursors, Standing
 from countersign.hub.inside import Away, Caller
 from countersign.hub.peers import Owner, Peers, Refused, SaidNo
-from countersign.hub.wording import listed, text_at, value_at
-from countersign.jsontext import Number, quote
+from countersign.hub.wording import listed, text_at
+from countersign.jsontext import Number, quote, value_at
 from countersign.mcp import Era
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class _Page:
 
 
 class Listing:
-    """Makes lists. ``usable`` says which targets a caller may use at all; no other is asked."""
+    """Makes lists."""
 
     def __init__(self, peers: Peers, cursors: Cursors, config: Callable[[], GatewayConfig]) -> None:
         self._peers = peers
@@ -58,7 +58,7 @@ class Listing:
     async def page(
         self, caller: Caller, owner: Owner, era: Era, method: str, cursor: str | None, usable: list[Target]
     ) -> str:
-        """Return a page of the list as the JSON text of a result.
+        """Return a page of the list as the JSON text of a result; asked are ``usable`` targets, and no other.
 
         A target that is away or too slow is missing in it, and said to be. Raises ``NoCursor`` for a cursor that is
         not this caller's, and ``Refused`` when the caller is not known any more.
@@ -139,7 +139,7 @@ class Listing:
         members = [] if cursor is None else [f'"cursor":{quote(cursor)}']
         for last in (False, True):
             way = await self._peers.way(caller, owner, target, era)
-            meta = [f'"_meta":{{{stated()}}}'] if way.era is Era.MODERN else []
+            meta = [f'"_meta":{{{STATED}}}'] if way.era is Era.MODERN else []
             try:
                 answer = await self._peers.ask(caller, target, way, method, f"{{{','.join([*members, *meta])}}}")
                 break

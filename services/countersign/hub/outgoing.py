@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from countersign.hub.peers import Refused
-from countersign.mcp.replies import Reply, error_json
+from countersign.mcp.replies import EVENTS_TYPE, Reply, error_json
 
-EVENTS_TYPE = "text/event-stream"
 _RETRY = re.compile(rb"^retry: ?(\d{1,9})\r?$", re.MULTILINE)
 
 

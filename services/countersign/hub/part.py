@@ -29,8 +29,6 @@ from countersign.runtime.web import WebServer
 
 AT_ONCE = 4_096
 """Requests under way at once, streams among them."""
-# Longer than Envoy keeps a connection: it must not send on one that ends just then.
-KEPT_S = 2 * 3_600
 
 
 class Usable:
@@ -61,7 +59,7 @@ class HubPart:
     def __init__(self, listen: str, inner: str, *, key: bytes, config: Callable[[], GatewayConfig]) -> None:
         self._listener = bound(listen)
         token = service_token(key)
-        self._inside = Inside(inner, token)
+        self._inside = Inside(inner, token, config)
         sealer = Sealer(key)
         peers = Peers(self._inside, config, time.monotonic)
         self._relay = relay = Relay(self._inside, peers, config)
@@ -72,11 +70,11 @@ class HubPart:
             Sessions(sealer, Owners(), new_id),
             Listing(peers, Cursors(key), config),
             relay,
-            Streams(self._inside, peers, relay, config),
+            Streams(self._inside, peers, relay),
         )
         app = HubApp(door, sealer, lambda: config().limits.request_bytes)
         guarded = Guarded(app, lambda: config().hub, "" if is_private(listen) else token, "There is no hub.\n")
-        self._server = WebServer(guarded, self._listener, at_once=AT_ONCE, keep_alive_s=KEPT_S)
+        self._server = WebServer(guarded, self._listener, at_once=AT_ONCE)
         self._task: asyncio.Task[None] | None = None
 
     @property

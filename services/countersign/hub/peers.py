@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from itertools import count
 
 from countersign.config import GatewayConfig, Target
-from countersign.hub.between import stated
+from countersign.hub.between import STATED
 from countersign.hub.inside import Away, Caller, Inner, Inside
-from countersign.hub.wording import id_text, read, text_at, value_at
-from countersign.jsontext import Document, JsonRefused, quote
+from countersign.hub.wording import read, text_at
+from countersign.jsontext import Document, JsonRefused, quote, value_at
 from countersign.mcp import DENIED, WAITING, Era
 from countersign.mcp.eras import LEGACY_VERSIONS, MODERN_VERSION
 from countersign.mcp.headers import encoded_header
+from countersign.mcp.message import id_text
+from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
 from countersign.model.principal import Principal
 
 ERA_KEPT_S = 600.0
@@ -26,8 +27,8 @@ MOST_OF_ONE = 2_500
 _MOST_NOTED = 2_048
 _MOST_WORDS = 256
 ID, PROGRESS = "id", "progress"
+_EITHER = f"{JSON_TYPE}, {EVENTS_TYPE}"
 OUR_INFO = '{"name":"countersign-hub","version":"1"}'
-_JSON, _EVENTS = "application/json", "text/event-stream"
 # Those who can be asked and say no to the era; whatever else is wrong says nothing of it.
 _NOT_THIS_ERA = frozenset({200, 400, 404, 405, 406, 415})
 
@@ -60,7 +61,7 @@ class Way:
     version: str
     session_id: str = ""
 
-    def headers(self, method: str = "", name: str = "", *, accept: str = f"{_JSON}, {_EVENTS}") -> dict[str, str]:
+    def headers(self, method: str = "", name: str = "", *, accept: str = _EITHER) -> dict[str, str]:
         """Return the headers of a request; ``method`` and ``name`` as in its body, for the modern era."""
         found = {"accept": accept, "mcp-protocol-version": self.version}
         if self.era is Era.MODERN:
@@ -229,28 +230,21 @@ class Peers:
         """Make a request of the hub's own and return the answer, a result or an error. Raises ``Away``, ``Refused``."""
         id_json = self.new_id()
         body = f'{{"jsonrpc":"2.0","id":{id_json},"method":{quote(method)},"params":{params}}}'
-        headers = {**way.headers(method, name), "content-type": _JSON}
-        async with self._asking(caller, target, "POST", headers, body.encode()) as inner:
+        headers = {**way.headers(method, name), "content-type": JSON_TYPE}
+        async with self._inside.ask(caller, target.name, "POST", headers, body.encode()) as inner:
             return await self._final(inner, id_json)
 
     async def tell(self, caller: Caller, target: Target, way: Way, body: bytes, method: str = "") -> int:
         """Send a message that has no answer; return the status. Raises ``Away``."""
-        headers = {**way.headers(method), "content-type": _JSON}
-        async with self._asking(caller, target, "POST", headers, body) as inner:
+        headers = {**way.headers(method), "content-type": JSON_TYPE}
+        async with self._inside.ask(caller, target.name, "POST", headers, body) as inner:
             return inner.status
 
     async def end(self, caller: Caller, target: Target, way: Way) -> None:
         """End a legacy session. Raises ``Away``."""
         if way.session_id:
-            async with self._asking(caller, target, "DELETE", way.headers(), b""):
+            async with self._inside.ask(caller, target.name, "DELETE", way.headers(), b""):
                 pass
-
-    def _asking(
-        self, caller: Caller, target: Target, verb: str, headers: dict[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Inner]:
-        config = self._config()
-        limit = config.limits.response_bytes
-        return self._inside.ask(caller, target.name, verb, headers, body, url=config.url, limit_bytes=limit)
 
     def _of(self, target: Target) -> _Known:
         key, now_s = _key(target), self._clock()
@@ -265,7 +259,7 @@ class Peers:
         """Whether the target speaks the modern era; ``None`` when that cannot be told now. Raises ``Refused``."""
         way = Way(Era.MODERN, MODERN_VERSION)
         try:
-            answer = await self.ask(caller, target, way, "server/discover", f'{{"_meta":{{{stated()}}}}}')
+            answer = await self.ask(caller, target, way, "server/discover", f'{{"_meta":{{{STATED}}}}}')
         except SaidNo:
             return False
         except Away:
@@ -281,9 +275,9 @@ class Peers:
             f'"clientInfo":{owner.info_json}}}'
         )
         body = f'{{"jsonrpc":"2.0","id":{id_json},"method":"initialize","params":{params}}}'
-        headers = {"accept": f"{_JSON}, {_EVENTS}", "content-type": _JSON}
+        headers = {"accept": _EITHER, "content-type": JSON_TYPE}
         try:
-            async with self._asking(caller, target, "POST", headers, body.encode()) as inner:
+            async with self._inside.ask(caller, target.name, "POST", headers, body.encode()) as inner:
                 answer = await self._final(inner, id_json)
                 session_id = inner.header("mcp-session-id")
         except SaidNo:
@@ -325,12 +319,12 @@ class Peers:
         raise Away(message or "the target does not answer")
 
     async def _answer(self, inner: Inner, id_json: str) -> Document | None:
-        depth, most = self._config().limits.json_depth, self._config().limits.sse_event_bytes
+        depth = self._config().limits.json_depth
         try:
             if inner.is_json:
                 return read(await inner.body(), depth + 2)
             if inner.is_stream:
-                async for event in inner.events(most):
+                async for event in inner.events():
                     if event.data:
                         document = read(event.data, depth + 2)
                         if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:

@@ -15,10 +15,12 @@ from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.names import handle
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Waiting, Way
-from countersign.hub.wording import id_text, read, text_at, value_at
-from countersign.jsontext import Document, JsonRefused
+from countersign.hub.wording import read, text_at
+from countersign.jsontext import Document, JsonRefused, value_at
 from countersign.mcp import DENIED, Era, Failure
+from countersign.mcp.answers import UNCORRELATED_IDS
 from countersign.mcp.eras import MODERN_VERSION
+from countersign.mcp.message import id_text
 from countersign.mcp.replies import error_json, error_result, result_json
 
 MOST_ROUNDS = 10
@@ -101,19 +103,11 @@ class Relay:
     def _sent(
         self, caller: Caller, asked: Asked, about: About, way: Way, *, id_json: str = "", state: str = ""
     ) -> AbstractAsyncContextManager[Inner]:
-        config = self._config()
-        return self._inside.ask(
-            caller,
-            about.target,
-            "POST",
-            headers_for(asked, about, way),
-            body_for(asked, about, way, id_json=id_json, state=state),
-            url=config.url,
-            limit_bytes=config.limits.response_bytes,
-        )
+        body = body_for(asked, about, way, id_json=id_json, state=state)
+        return self._inside.ask(caller, about.target, "POST", headers_for(asked, about, way), body)
 
     async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner, id_json: str = "") -> Outgoing:
-        terms = replace(_terms(asked, about, way), answers=frozenset({id_json or asked.id_json, "", '"server-error"'}))
+        terms = replace(_terms(asked, about, way), answers=UNCORRELATED_IDS | {id_json or asked.id_json})
         if inner.is_stream:
             yield STREAM
             async for piece in self.events(inner, terms, OF_REQUESTS):
@@ -133,7 +127,7 @@ class Relay:
         One target's ``retry`` is not passed on in ``OF_STREAMS``: it would be for the others, too.
         Given ``only``, what is none of these notifications is left out.
         """
-        async for each in inner.events(self._config().limits.sse_event_bytes):
+        async for each in inner.events():
             event_id = f"{kind}{handle(terms.target, each.id)}" if each.id and terms.caller is Era.LEGACY else ""
             raw = each.raw if kind == OF_REQUESTS else b""
             if each.data:
@@ -183,7 +177,7 @@ class Relay:
         if inner.is_json:
             yield self._read(await inner.body())
             return
-        async for each in inner.events(self._config().limits.sse_event_bytes):
+        async for each in inner.events():
             if each.data:
                 yield self._read(each.data)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from countersign.hub.peers import OUR_INFO, Owner, Owners
-from countersign.hub.wording import text_at, value_at
-from countersign.jsontext import Document, JsonValue, value_span
+from countersign.hub.wording import text_at
+from countersign.jsontext import Document, JsonValue, value_at, value_span
 from countersign.mcp.eras import LEGACY_VERSIONS
 from countersign.model.door import HUB_NAME
 from countersign.model.principal import Principal

@@ -13,13 +13,14 @@ from countersign.jsontext import (
     Document,
     Edit,
     JsonValue,
-    Number,
     apply_edits,
     element_spans,
     parse,
     quote,
+    value_at,
     value_span,
 )
+from countersign.mcp.message import id_text
 
 Path = tuple[str | int, ...]
 
@@ -54,18 +55,6 @@ def text_at(value: JsonValue, path: Path) -> str:
     """Return the text at a path; empty when there is none."""
     found = value_at(value, path)
     return found if type(found) is str else ""
-
-
-def value_at(value: JsonValue, path: Path) -> JsonValue:
-    """Return what stands at a path; ``None`` when nothing does."""
-    for step in path:
-        if isinstance(value, dict) and isinstance(step, str):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
-            return None
-    return value
 
 
 def replaced(document: Document, path: Path, text: str) -> Edit:
@@ -164,13 +153,6 @@ def _task(target: str, value: JsonValue, at: Path, below: Path = ()) -> Iterator
 
 def _list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else []
-
-
-def id_text(value: JsonValue) -> str:
-    """Return the JSON text of an id; empty when it is none."""
-    if isinstance(value, Number):
-        return str.__str__(value)
-    return quote(value) if isinstance(value, str) else ""
 
 
 def read(text: bytes | str, max_depth: int) -> Document:

@@ -14,7 +14,7 @@ from countersign.jsontext.spans import (
     tokens,
     value_span,
 )
-from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonText, JsonValue, Number
+from countersign.jsontext.values import Document, JsonAmbiguous, JsonRefused, JsonText, JsonValue, Number, value_at
 
 __all__ = [
     "Document",
@@ -41,6 +41,7 @@ __all__ = [
     "quote",
     "string_at",
     "tokens",
+    "value_at",
     "value_span",
     "write_edits",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,6 +31,18 @@ class Number(str):
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | Number | str | bool | None"
 """A parsed value. Objects keep the order of the text."""
+
+
+def value_at(value: JsonValue, path: Iterable[str | int]) -> JsonValue:
+    """Return what stands at a path within a value; ``None`` when nothing does."""
+    for step in path:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from countersign.jsontext import Document, Edit, JsonValue, Number, apply_edits, check, quote, value_span
+from countersign.jsontext import Document, Edit, JsonValue, apply_edits, check, value_span
+from countersign.mcp.message import id_text
 from countersign.model.event import Finding
 
 
@@ -22,7 +23,7 @@ def with_own_ids(
     edits: list[Edit] = []
     for path, value in _ids(document.root):
         was, is_now = value_span(document, path), value_span(after, path)
-        if was is not None and is_now is not None and _id_json(value) in asked:
+        if was is not None and is_now is not None and id_text(value) in asked:
             edits.append(Edit(*is_now, document.text[slice(*was)]))
     return apply_edits(after.text, edits).encode()
 
@@ -40,9 +41,3 @@ def _ids(root: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
             ((index, "id"), each["id"]) for index, each in enumerate(root) if isinstance(each, dict) and "id" in each
         ]
     return [(("id",), root["id"])] if isinstance(root, dict) and "id" in root else []
-
-
-def _id_json(value: JsonValue) -> str:
-    if isinstance(value, Number):
-        return str.__str__(value)
-    return quote(value) if isinstance(value, str) else ""

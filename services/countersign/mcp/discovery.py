@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countersign.jsontext import Document, Edit, JsonValue, value_span
+from countersign.jsontext import Document, Edit, value_at, value_span
 from countersign.mcp.answers import Answer, AnswerKind
 from countersign.mcp.means import TASKS_EXTENSION
 
@@ -18,7 +18,7 @@ def advertise_tasks(document: Document, answer: Answer, method: str | None) -> l
     if method != "server/discover" or answer.kind is not AnswerKind.RESULT:
         return []
     path: tuple[str | int, ...] = (*answer.path, "result", "capabilities")
-    capabilities = _at(document.root, path)
+    capabilities = value_at(document.root, path)
     if not isinstance(capabilities, dict):
         return []
     if _EXTENSIONS not in capabilities:
@@ -32,14 +32,3 @@ def advertise_tasks(document: Document, answer: Answer, method: str | None) -> l
 def _first(document: Document, path: tuple[str | int, ...], member: str, *, alone: bool) -> list[Edit]:
     span = value_span(document, path)
     return [] if span is None else [Edit(span[0] + 1, span[0] + 1, member if alone else f"{member},")]
-
-
-def _at(value: JsonValue, path: tuple[str | int, ...]) -> JsonValue:
-    for step in path:
-        if isinstance(value, dict) and isinstance(step, str):
-            value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-        else:
-            return None
-    return value

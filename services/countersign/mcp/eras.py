@@ -25,12 +25,15 @@ SUPPORTED_VERSIONS = (*LEGACY_VERSIONS, MODERN_VERSION)
 
 META_VERSION = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+META_CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
+META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 PROTOCOL_META = frozenset(
     {
         META_VERSION,
         META_CAPABILITIES,
-        "io.modelcontextprotocol/clientInfo",
-        "io.modelcontextprotocol/logLevel",
+        META_CLIENT_INFO,
+        META_LOG_LEVEL,
         "progressToken",
         "traceparent",
         "tracestate",

@@ -12,6 +12,8 @@ from countersign.mcp.call import PARAMS_KEYS, KnownKeys, read_name
 from countersign.mcp.eras import (
     LEGACY_METHODS,
     META_CAPABILITIES,
+    META_CLIENT_INFO,
+    META_LOG_LEVEL,
     META_VERSION,
     MODERN_VERSION,
     NOTIFICATION_PREFIX,
@@ -40,13 +42,7 @@ _MAX_EXACT_INTEGER = 2**53 - 1
 _MESSAGE_KEYS = KnownKeys("jsonrpc", "id", "method", "params", "result", "error")
 _ANSWER_KEYS = KnownKeys("_meta", "action", "content", "model", "role", "roots", "stopReason", "task", "taskId")
 _ERROR_KEYS = KnownKeys("code", "data", "message")
-_META_KEYS = KnownKeys(
-    META_VERSION,
-    META_CAPABILITIES,
-    "io.modelcontextprotocol/clientInfo",
-    "io.modelcontextprotocol/logLevel",
-    "progressToken",
-)
+_META_KEYS = KnownKeys(META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, "progressToken")
 
 
 class MessageKind(StrEnum):
@@ -99,6 +95,13 @@ def read_id(members: dict[str, JsonValue]) -> tuple[str | int | None, str]:
     if not _is_exact(value):
         raise malformed("id must be a string of bounded length or an exact integer")
     return (int(value), str(value)) if isinstance(value, Number) else (value, quote(value))
+
+
+def id_text(value: JsonValue) -> str:
+    """Return the JSON text of an id that nobody checked; empty when it is none."""
+    if isinstance(value, Number):
+        return str.__str__(value)
+    return quote(value) if isinstance(value, str) else ""
 
 
 def _is_exact(value: JsonValue) -> TypeGuard[str]:

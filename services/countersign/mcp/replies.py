@@ -11,6 +11,7 @@ from countersign.mcp.errors import DENIED, Failure, McpRefused
 from countersign.mcp.message import Message, MessageKind
 
 JSON_TYPE = "application/json"
+EVENTS_TYPE = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ class Request:
     wants_stream: bool
     is_batch: bool = False
 
+    @property
+    def id_json(self) -> str:
+        """By which id an answer to all of it is known: the message's, as JSON; empty for a batch."""
+        return "" if self.is_batch else self.messages[0].id_json
+
 
 def read_request(target: str, request: HttpRequest, *, max_depth: int) -> Request:
     """Read a request for the target of this name; ``max_depth`` bounds the nesting of its JSON.

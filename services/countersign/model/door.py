@@ -1,4 +1,4 @@
-"""The one door for all targets: what it is called, and what authz, Envoy and the hub say to one another about it."""
+"""What the one door for all targets is called, and the headers by which authz vouches for callers to our services."""
 
 from __future__ import annotations
 

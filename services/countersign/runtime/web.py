@@ -12,20 +12,20 @@ from starlette.types import ASGIApp
 _BACKLOG = 128
 _DRAIN_S = 3
 _AT_ONCE = 200
-_KEEP_ALIVE_S = 30
 _HEAD_BYTES = 32 * 1024
+
+KEEP_ALIVE_S = 30
+"""Longer than Envoy keeps a connection that idles: it must not send on one that ends just then."""
 
 
 class WebServer(uvicorn.Server):
     """Serves ``app`` on ``listener`` (see ``runtime.listening``), beside others in its process: it takes no signals.
 
-    It takes no connections before ``listen``, ``at_once`` at a time, keeps one that is unused for ``keep_alive_s``
-    seconds, and ends what is under way within three seconds.
+    It takes no connections before ``listen``, ``at_once`` at a time, keeps one that is unused for half a minute, and
+    ends what is under way within three seconds.
     """
 
-    def __init__(
-        self, app: ASGIApp, listener: socket.socket, *, at_once: int = _AT_ONCE, keep_alive_s: int = _KEEP_ALIVE_S
-    ) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, *, at_once: int = _AT_ONCE) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -38,7 +38,7 @@ class WebServer(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 limit_concurrency=at_once,
-                timeout_keep_alive=keep_alive_s,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_DRAIN_S,
                 h11_max_incomplete_event_size=_HEAD_BYTES,
             )

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countersign.bridge.framing import SUBSCRIPTION_ID, Said, Skipped, edited, read_line, said_to_client
+from countersign.bridge.framing import Said, Skipped, edited, read_line, said_to_client
 from countersign.bridge.lines import Line
 from countersign.jsontext import parse
+from countersign.mcp.eras import META_SUBSCRIPTION
 
 
 def read(data: bytes, *, too_long: bool = False) -> Said | Skipped:
@@ -84,8 +85,10 @@ MESSAGES = st.fixed_dictionaries(
         "id": st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
         "method": st.sampled_from(["notifications/progress", "notifications/message", "ping", ""]),
         "params": st.dictionaries(st.sampled_from(["progressToken", "_meta"]), st.text() | st.integers() | st.none())
-        | st.fixed_dictionaries({"_meta": st.fixed_dictionaries({SUBSCRIPTION_ID: st.text() | st.integers()})}),
-        "result": st.fixed_dictionaries({"_meta": st.fixed_dictionaries({SUBSCRIPTION_ID: st.text() | st.integers()})}),
+        | st.fixed_dictionaries({"_meta": st.fixed_dictionaries({META_SUBSCRIPTION: st.text() | st.integers()})}),
+        "result": st.fixed_dictionaries(
+            {"_meta": st.fixed_dictionaries({META_SUBSCRIPTION: st.text() | st.integers()})}
+        ),
         "error": st.fixed_dictionaries({"code": st.integers(), "message": st.text()}),
     },
 )

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
+from countersign.envoy.wiring import HUB_CLUSTER
+from countersign.runtime.web import KEEP_ALIVE_S
 from tests.unit.envoy.test_configuration import AUTHZ, GATEWAY, MASKER, TOKEN, config, validated
 
 OPEN = GATEWAY.replace('gateway: {url: "https://gateway.test"}', 'gateway: {url: "https://gateway.test", hub: true}')
 ON_TCP, ON_A_SOCKET = "127.0.0.1:9009", "unix:/tmp/inner"
+ANY = "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute"
 
 
 def wiring(tmp_path: Path, inner: str) -> Wiring:
@@ -108,4 +111,10 @@ def test_without_a_hub_there_is_no_door(tmp_path: Path, text: str, changed: dict
         assert [told(route) for route in routes(files.inner_routes)] == [{}]
 
 
-ANY = "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute"
+def test_envoy_hangs_up_on_the_hub_before_the_hub_does(tmp_path: Path) -> None:
+    files = written(tmp_path, wiring(tmp_path, ON_TCP))
+    clusters = json.loads(files.bootstrap.read_text())["static_resources"]["clusters"]
+    (hub,) = [each for each in clusters if each["name"] == HUB_CLUSTER]
+    (options,) = hub["typed_extension_protocol_options"].values()
+    idle = options["common_http_protocol_options"]["idle_timeout"]
+    assert float(idle.removesuffix("s")) < KEEP_ALIVE_S

@@ -26,8 +26,8 @@ class Said:
 
     stream: bytes
 
-    async def events(self, max_event_bytes: int) -> AsyncGenerator[SseEvent, None]:
-        for each in SseSplitter(max_event_bytes).feed(self.stream):
+    async def events(self) -> AsyncGenerator[SseEvent, None]:
+        for each in SseSplitter(Limits().sse_event_bytes).feed(self.stream):
             yield each
 
 
