@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from countersign.authz.denials import unavailable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
-from countersign.authz.judge import Judge, unavailable
+from countersign.authz.judge import Judge
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.mcp import Failure, McpRefused, failed, read_request
 from countersign.model.decision import Outcome

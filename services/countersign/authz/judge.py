@@ -9,7 +9,8 @@ from dataclasses import replace
 from countersign.authz.approving.followups import FollowUps
 from countersign.authz.approving.stage import ApprovalStage, Settled, StateAltered
 from countersign.authz.attempts import Attempts
-from countersign.authz.deciding import Decided, Undecidable
+from countersign.authz.deciding import Undecidable
+from countersign.authz.denials import denial, unavailable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.forwarding import call_of, forward
 from countersign.authz.outgoing import Outgoing
@@ -33,8 +34,6 @@ from countersign.mcp import (
     Message,
     Reply,
     Request,
-    denied,
-    denied_batch,
     failed,
     read_request,
     refused,
@@ -223,7 +222,7 @@ class Judge:
         except (NotRecordable, NotMaskable, StateAltered, Unsealable) as error:
             reason = str(error)
             refusal = McpRefused(400, INVALID_PARAMS, reason)
-            refusal.id_json = "" if request.is_batch else request.messages[0].id_json
+            refusal.id_json = request.id_json
             return await self._refuse(in_force, record, reason, refused(refusal))
 
     async def _settled(
@@ -278,7 +277,7 @@ class Judge:
         verdict = decided.verdict
         reply = settled.reply
         if reply is None and not verdict.allowed:
-            reply = _denial(request, decided)
+            reply = denial(request, decided)
         self._verifier.still(record.principal, record.session_id)
         for_nobody = reply is None and cancels_for_nobody(request, session)
         if for_nobody:
@@ -383,31 +382,3 @@ def _audience(in_force: InForce, target: Target, inquiry: Inquiry) -> str:
 
 def _in_session(record: CallRecord, session_id: str) -> CallRecord:
     return replace(record, session_id=session_id)
-
-
-def _denial(request: Request, decided: Decided) -> Reply:
-    verdict = decided.verdict
-    if decided.retry_after_s:
-        id_json = "" if request.is_batch else request.messages[0].id_json
-        reply = failed(Failure.RATE_LIMITED, verdict.message, id_json)
-        return replace(reply, headers=(("retry-after", str(decided.retry_after_s)),))
-    if decided.undecidable:
-        id_json = "" if request.is_batch else request.messages[0].id_json
-        return failed(Failure.UNAVAILABLE, f"the call was not sent: {verdict.message}", id_json)
-    text = f"{verdict.message} (rule: {', '.join(verdict.rules)})" if verdict.rules else verdict.message
-    if request.is_batch:
-        return denied_batch(request.messages, text)
-    return denied(request.messages[0], text)
-
-
-def unavailable(error: IdentityUnavailable | NotRecorded | Undecidable | CredentialUnavailable) -> Answer:
-    """Answer 503: a part that must have its say cannot."""
-    text = "not recorded" if isinstance(error, NotRecorded) else "the caller cannot be identified now"
-    if isinstance(error, Undecidable):
-        text = str(error)
-    if isinstance(error, CredentialUnavailable):
-        # Why is in the record: it tells of systems that are not the caller's to know.
-        text = "what its target is to be shown cannot be had"
-    return Answer(
-        failed(Failure.UNAVAILABLE, f"the gateway cannot take this call now ({text}); nothing was sent"), Summary()
-    )
