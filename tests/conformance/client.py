@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.suite import NODE, Leg, required
+from tests.conformance.suite import Leg, required
 from tests.support.gateway import free_port
+from tests.support.node import NODE
 
 CLIENT = "typescript-client"
 COMMAND = f"{NODE} {Path(__file__).parent / 'clients' / 'typescript_client.mjs'}"

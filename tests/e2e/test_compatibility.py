@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.matrix import table
-from tests.matrix.behind import setup
+from tests.matrix.behind import setup, through
 from tests.matrix.cells import CLIENTS, Cell, cells_in_ci, every_cell, run_cells
 from tests.matrix.comparing import Compared
 from tests.matrix.peers import Peer
 from tests.matrix.reasons import REASONS
-from tests.matrix.steps import Door
 from tests.support.in_turn import InTurn
 from tests.support.issuer import running_issuer
 
@@ -33,12 +32,7 @@ class Found:
 def found(in_turn: InTurn, peers: Mapping[str, Peer]) -> Iterator[Found]:
     with running_issuer() as issuer:
         gateway = in_turn.take(setup(issuer.url, peers))
-
-        def through(server: str) -> Door:
-            endpoint = gateway.endpoint(server)
-            return Door(url=endpoint, token=issuer.token("alice", endpoint))
-
-        cells = run_cells(CELLS, peers, through, REASONS)
+        cells = run_cells(CELLS, peers, through(gateway, issuer), REASONS)
         yield Found(peers, cells, table.read(table.DOCUMENT.read_text("utf-8"), peers))
 
 

@@ -19,7 +19,7 @@ from tests.e2e.test_nothing_raw import holding
 from tests.fault.rig import eventually
 from tests.support.auditors import session_service
 from tests.support.biting import Revoker
-from tests.support.clients import LEGACY, MODERN, Rpc, call, post
+from tests.support.clients import INITIALIZE, LEGACY, MODERN, Rpc, call, post
 from tests.support.gateway import Gateway, Setup, Upstream, free_port
 from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
@@ -30,10 +30,6 @@ CHALLENGE = "challenge-" + "of-the-target"
 COOKIE = "cookie-" + "of-the-target"
 EMAIL = "somebody" + "@example.org"
 VAULTED = "secret/data/crm/api"
-INITIALIZE = Rpc(
-    "initialize",
-    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-)
 TOOLS = [
     {"name": "query", "inputSchema": {"type": "object"}},
     {"name": "look", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}},

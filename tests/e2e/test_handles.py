@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.fault.record import ANSWERS, Record
 from tests.support.asking import Asking, asking_server
-from tests.support.clients import LEGACY, MODERN, Rpc, call, messages, post
+from tests.support.clients import INITIALIZE, LEGACY, MODERN, Rpc, call, messages, post
 from tests.support.gateway import ISSUE_MASKS, Gateway, Setup, Upstream, free_port
 from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
@@ -204,13 +204,8 @@ class Caller:
             )
 
     async def begins(self) -> None:
-        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
-        answer = await post(
-            self.place.gateway.endpoint(self.target),
-            self.place.token(self.person, self.target),
-            Rpc("initialize", params),
-            era=LEGACY,
-        )
+        url, token = self.place.gateway.endpoint(self.target), self.place.token(self.person, self.target)
+        answer = await post(url, token, INITIALIZE, era=LEGACY)
         self.session = answer.headers["mcp-session-id"]
 
     async def calls(self, rpc_id: object = 5) -> httpx.Response:

@@ -16,7 +16,7 @@ from countersign.api.recorder.v1 import event_pb2, session_pb2
 from countersign.demo.serving import ThreadedServer
 from tests.matrix.servers.kept import Events
 from tests.support.auditors import session_service
-from tests.support.clients import LEGACY, Rpc, call
+from tests.support.clients import INITIALIZE, LEGACY, Rpc, call
 from tests.support.gateway import Gateway, Setup, Upstream
 from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
@@ -28,7 +28,6 @@ MAIL = "canary@" + "example.org"
 RULES = ({"name": "all", "allow": {"groups": ["analysts"], "targets": ["*"], "tools": ["*"]}, "mask": ["pii"]},)
 # The same value has the same token as long as the session lasts.
 MASKS = {"pii": {"detect": ["email"], "replace": "tokenize"}}
-OPENING = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
 def server() -> Starlette:
@@ -104,8 +103,8 @@ class Place:
         token = self.issuer.token("alice", url, sub=subject)
         headers = {"authorization": f"Bearer {token}", "mcp-protocol-version": "2025-11-25"}
         async with httpx.AsyncClient(timeout=20) as http:
-            opening = Rpc("initialize", OPENING)
-            answer = await http.post(url, content=opening.body(LEGACY), headers={**opening.headers(LEGACY), **headers})
+            opening = {**INITIALIZE.headers(LEGACY), **headers}
+            answer = await http.post(url, content=INITIALIZE.body(LEGACY), headers=opening)
             headers["mcp-session-id"] = answer.headers["mcp-session-id"]
             session = Session(http, url, headers)
             await session.sent(Rpc("notifications/initialized", id=None))

@@ -16,7 +16,7 @@ from countersign.cli import export, log, verify
 from tests.fault.rig import RULES, TARGET, Rig, eventually, new_marker, running_rig
 from tests.support.approvers import approval_service
 from tests.support.auditors import session_service
-from tests.support.clients import LEGACY, Rpc, call, post
+from tests.support.clients import INITIALIZE, LEGACY, Rpc, call, post
 from tests.support.targets import JSON_TYPE, Exchange, Steps, answers, event, final_event, result, speaks_mcp, tool_text
 
 SEALED_S = 20.0
@@ -25,10 +25,6 @@ ASKING: Mapping[str, object] = {
     "approve": {"groups": ["analysts"], "targets": [TARGET], "tools": ["drop"]},
     "by": {"groups": ["data-owners"]},
 }
-INITIALIZE = Rpc(
-    "initialize",
-    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}},
-)
 
 app = typer.Typer()
 for room in (log, export, verify):

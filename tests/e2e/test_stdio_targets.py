@@ -25,7 +25,7 @@ from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
 from countersign.api.recorder.v1 import event_pb2
 from tests.support import stdio_server
 from tests.support.auditors import session_service
-from tests.support.clients import LEGACY, MODERN, MODES, Rpc, call, mcp_client, messages, post
+from tests.support.clients import INITIALIZE, LEGACY, MODERN, MODES, Rpc, call, mcp_client, messages, post
 from tests.support.gateway import Gateway, Setup, Upstream
 from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
@@ -190,8 +190,7 @@ async def test_the_server_finds_nothing_of_the_gateways(place: Place) -> None:
 
 
 async def test_two_callers_have_two_processes_and_neither_has_the_others_session(place: Place) -> None:
-    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-    opened = await post(place.url(), place.token(), Rpc("initialize", params), era=LEGACY)
+    opened = await post(place.url(), place.token(), INITIALIZE, era=LEGACY)
     session = {"mcp-session-id": opened.headers["mcp-session-id"]}
     ours = await post(place.url(), place.token(), call("pid"), era=LEGACY, headers=session)
     assert ours.status_code == 200

@@ -67,6 +67,13 @@ class Rpc:
         return headers
 
 
+INITIALIZE = Rpc(
+    "initialize",
+    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+)
+"""What begins a legacy session, by a client that can be asked nothing."""
+
+
 def call(tool: str, arguments: Mapping[str, object] | None = None, id: int | str = 1) -> Rpc:  # noqa: A002 - its name
     """A ``tools/call``."""
     return Rpc("tools/call", {"name": tool, "arguments": dict(arguments or {})}, id)

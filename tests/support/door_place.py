@@ -12,24 +12,17 @@ from urllib.parse import urlsplit
 
 import grpc
 import httpx
-from mcp_types import (
-    TextContent,
-)
+from mcp_types import TextContent
 
 from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
 from countersign.api.recorder.v1 import event_pb2
 from tests.support.approvers import ApprovalClient, approval_service
 from tests.support.auditors import session_service
 from tests.support.biting import Revoker
-from tests.support.clients import LEGACY, MODERN, Rpc, post
+from tests.support.clients import INITIALIZE, LEGACY, MODERN, Rpc, post
 from tests.support.door_targets import Seen
 from tests.support.gateway import Gateway
 from tests.support.issuer import RunningIssuer
-
-INITIALIZE = Rpc(
-    "initialize",
-    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.listening import bound
 from countersign.runtime.sealing import Sealer
 from countersign.runtime.web import WebServer
-from tests.support.clients import LEGACY, MODERN, Rpc, messages
+from tests.support.clients import INITIALIZE, LEGACY, MODERN, Rpc, messages
 from tests.support.gateway import short_folder
 
 SERVER = Path(__file__).parents[2] / "support" / "stdio_server.py"
@@ -82,8 +82,7 @@ class Rig:
         return await self.client.post(self.path, content=rpc.body(era), headers=headers)
 
     async def initialize(self, who: Principal = ALICE) -> str:
-        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        answer = await self.post(Rpc("initialize", params, 0), who=who)
+        answer = await self.post(replace(INITIALIZE, id=0), who=who)
         assert answer.status_code == 200, answer.text
         session = answer.headers["mcp-session-id"]
         told = await self.post(Rpc("notifications/initialized", id=None), session, who=who)

@@ -12,7 +12,7 @@ import pytest
 
 from countersign.config import Limits
 from countersign.config.types import StdioLimits
-from tests.support.clients import Rpc, call, messages
+from tests.support.clients import INITIALIZE, call, messages
 from tests.support.gateway import short_folder
 from tests.support.recorders import until
 from tests.unit.bridge.rig import BOB, Rig, running, scripted
@@ -132,20 +132,20 @@ async def test_a_server_that_runs_as_another_user_reads_nothing_of_ours() -> Non
     program.chmod(0o755)
     stdio = replace(scripted(), command=("/bin/sh", str(program), str(key)), user="nobody")
     async with running(stdio) as rig:
-        answer = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))
+        answer = await rig.post(INITIALIZE)
         if os.geteuid() == 0:
             assert messages(answer)[0]["result"] == {"who": "nobody"}
         else:  # who cannot be somebody else does not run it as themselves
             assert answer.status_code == 502
     async with running(replace(stdio, user="nobody-at-all")) as rig:
-        assert (await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))).status_code == 502
+        assert (await rig.post(INITIALIZE)).status_code == 502
     shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("command", [("nowhere-to-be-found",), ("/",)])
 async def test_a_program_that_cannot_be_run_is_an_error(command: tuple[str, ...]) -> None:
     async with running(replace(scripted(), command=command)) as rig:
-        answer = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))
+        answer = await rig.post(INITIALIZE)
         assert (answer.status_code, "cannot be run" in answer.text) == (502, True)
 
 
@@ -153,13 +153,12 @@ async def test_a_server_that_ends_at_once_is_left_alone_for_longer_each_time() -
     now = [1_000.0]
     async with running(scripted("crash"), monotonic_s=lambda: now[0]) as rig:
         waits: list[int] = []
-        rpc = Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1)
-        assert (await rig.post(rpc)).status_code == 502
+        assert (await rig.post(INITIALIZE)).status_code == 502
         for _ in range(4):
-            assert (await rig.post(rpc)).status_code == 502
+            assert (await rig.post(INITIALIZE)).status_code == 502
             # Nobody keeps others from a server.
-            assert (await rig.post(rpc, who=replace(BOB, subject=f"b{len(waits)}"))).status_code == 502
-            refused = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))
+            assert (await rig.post(INITIALIZE, who=replace(BOB, subject=f"b{len(waits)}"))).status_code == 502
+            refused = await rig.post(INITIALIZE)
             assert refused.status_code == 503
             waits.append(int(refused.headers["retry-after"]))
             now[0] += waits[-1]

@@ -14,7 +14,7 @@ import pytest
 from countersign.bridge.sessions import Session
 from countersign.config import Limits
 from countersign.config.types import Processes
-from tests.support.clients import MODERN, Rpc, call, messages
+from tests.support.clients import INITIALIZE, MODERN, Rpc, call, messages
 from tests.support.recorders import until
 from tests.unit.bridge.rig import ALICE, BOB, Rig, running, said, scripted
 
@@ -220,7 +220,7 @@ async def test_sessions_are_bounded_for_each_caller_and_in_all() -> None:
         assert (await rig.post(call("echo"), first)).status_code == 404
         assert await rig.call(second, "echo", text="kept") == "kept"
         await rig.initialize(BOB)
-        refused = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1), who=replace(BOB, subject="c"))
+        refused = await rig.post(INITIALIZE, who=replace(BOB, subject="c"))
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
         # What is in use is not taken away.
@@ -228,7 +228,7 @@ async def test_sessions_are_bounded_for_each_caller_and_in_all() -> None:
             rig.client.stream("GET", rig.path, headers=rig.headers(session=second)),
             rig.client.stream("GET", rig.path, headers=rig.headers(session=third)),
         ):
-            busy = await rig.post(Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1))
+            busy = await rig.post(INITIALIZE)
             assert busy.status_code == 503
         assert len(rig.sessions) == 3
 
@@ -236,12 +236,11 @@ async def test_sessions_are_bounded_for_each_caller_and_in_all() -> None:
 async def test_nobody_has_more_than_their_share_by_being_quick() -> None:
     stdio = replace(scripted(), sessions_per_caller=2)
     async with running(stdio) as rig:
-        rpc = Rpc("initialize", {"protocolVersion": "2025-11-25"}, 1)
-        answers = await asyncio.gather(*(rig.post(rpc) for _ in range(10)))
+        answers = await asyncio.gather(*(rig.post(INITIALIZE) for _ in range(10)))
         assert sorted({answer.status_code for answer in answers}) == [200, 503]
         assert rig.sessions.processes <= 4
         for _ in range(6):
-            answers.append(await rig.post(rpc))
+            answers.append(await rig.post(INITIALIZE))
             assert rig.sessions.processes <= 4
         assert len(rig.sessions) == 2
         await rig.initialize(BOB)
