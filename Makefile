@@ -62,7 +62,7 @@ generate: $(READY)  ## Regenerate services/countersign/api and the published sch
 	sh .ci/generate services
 	$(BIN)/python -m countersign.config.schema > docs/gateway.schema.json
 
-lock: $(READY)  ## Refresh requirements.lock from pyproject.toml
+lock: $(READY)  ## Refresh requirements.lock and tests/node/package-lock.json
 	sh .ci/lock
 
 clean:  ## Remove what the other targets made
