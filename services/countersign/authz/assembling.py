@@ -39,10 +39,11 @@ class Tools(ToolStates, AcceptedTools, Hints, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """The judge, and the desk at which calls wait, which must be closed with it."""
+    """The judge, and the desk at which calls wait, which must be closed with it; and where large bodies are read."""
 
     judge: Judge
     desk: Desk
+    aside: Aside
 
 
 def judging(
@@ -86,4 +87,4 @@ def judging(
         now_us,
         new_id,
     )
-    return Judging(judge, desk)
+    return Judging(judge, desk, aside)

@@ -11,6 +11,7 @@ from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentifie
 from countersign.mcp import Failure, McpRefused, failed, read_request
 from countersign.model.decision import Outcome
 from countersign.model.door import HUB_NAME, PRINCIPAL_HEADER, SOURCE_HEADER
+from countersign.runtime.aside import Aside
 from countersign.runtime.recording import NotRecorded
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -30,16 +31,23 @@ class HubDoor:
     """Vouches to the hub for callers with a token for the one door, and records what of theirs cannot be read.
 
     What they ask of targets is not judged here: the hub asks for it inside, with the caller's own token, and there it
-    is judged and recorded as any call of that target.
+    is judged and recorded as any call of that target. Large bodies are read ``aside``.
     """
 
     def __init__(
-        self, rulebook: Rulebook, verifier: TokenVerifier, sealer: Sealer, judge: Judge, now_us: Callable[[], int]
+        self,
+        rulebook: Rulebook,
+        verifier: TokenVerifier,
+        sealer: Sealer,
+        judge: Judge,
+        aside: Aside,
+        now_us: Callable[[], int],
     ) -> None:
         self._rulebook = rulebook
         self._verifier = verifier
         self._sealer = sealer
         self._judge = judge
+        self._aside = aside
         self._now_us = now_us
 
     async def admit(self, inquiry: Inquiry) -> Forward | Answer:
@@ -53,7 +61,8 @@ class HubDoor:
             try:
                 if "?" in inquiry.path:
                     raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
-                read_request(HUB_NAME, inquiry.http, max_depth=in_force.config.limits.json_depth)
+                http, depth = inquiry.http, in_force.config.limits.json_depth
+                await self._aside.run(len(http.body), lambda: read_request(HUB_NAME, http, max_depth=depth))
             except McpRefused as error:
                 return await self._judge.refuse(inquiry, principal, error, in_force)
         except Unidentified as error:

@@ -105,7 +105,7 @@ class AuthzPart:
         )
         self._judge, self._desk = assembled.judge, assembled.desk
         audit = AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us)
-        hub = HubDoor(rulebook, self._verifier, sealer, self._judge, now_us)
+        hub = HubDoor(rulebook, self._verifier, sealer, self._judge, assembled.aside, now_us)
         self._service = AuthzService(self._judge, audit, hub)
 
     @property
