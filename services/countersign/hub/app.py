@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 
 from starlette.types import Receive, Scope, Send
@@ -17,14 +17,12 @@ from countersign.hub.outgoing import Head, Outgoing, whole
 from countersign.mcp import Failure, HttpRequest, failed
 from countersign.model.door import PRINCIPAL_HEADER, SOURCE_HEADER
 from countersign.runtime.sealing import Sealer, Unsealable
+from countersign.runtime.streaming import COMMENT, KEEPALIVE_S, hung_up, paced
 
 log = logging.getLogger(__name__)
 
 MOST_OF_ONE = 2_048
 """Requests of one principal under way at once, streams among them: half of what the hub takes."""
-KEEPALIVE_S = 15.0
-"""Between two signs of life in a stream (a comment, which clients skip)."""
-_KEEPALIVE = b": \n\n"
 
 
 class HubApp:
@@ -55,7 +53,7 @@ class HubApp:
         if body is None:
             return
         work = asyncio.ensure_future(self._serve(scope, body, send))
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(hung_up(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -111,42 +109,14 @@ class HubApp:
             raise TypeError("an answer begins with its head")
         headers = [(name.encode(), value.encode("latin-1")) for name, value in head.headers]
         await send({"type": "http.response.start", "status": head.status, "headers": headers})
-        async for piece in _paced(answer, self._keepalive_s if head.streams else None):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        pieces: AsyncGenerator[Head | bytes | None, None]
+        pieces = paced(answer, self._keepalive_s) if head.streams else answer
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if not isinstance(piece, Head):
+                    body = COMMENT if piece is None else piece
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _paced(answer: Outgoing, every_s: float | None) -> AsyncGenerator[bytes, None]:
-    """Yield the pieces of a body; where ``every_s`` is given, a sign of life whenever none came for so long."""
-    if every_s is None:
-        async for piece in answer:
-            yield bytes(piece) if isinstance(piece, bytes) else b""
-        return
-    coming: asyncio.Task[Head | bytes] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.ensure_future(_next(answer))
-            done, _ = await asyncio.wait({coming}, timeout=every_s)
-            if not done:
-                yield _KEEPALIVE
-                continue
-            try:
-                piece = coming.result()
-            except StopAsyncIteration:
-                return
-            finally:
-                coming = None
-            if isinstance(piece, bytes):
-                yield piece
-    finally:
-        if coming is not None:
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await coming
-
-
-async def _next(answer: Outgoing) -> Head | bytes:
-    return await anext(answer)
 
 
 async def _body(receive: Receive, most_bytes: int) -> bytes | None:
@@ -161,8 +131,3 @@ async def _body(receive: Receive, most_bytes: int) -> bytes | None:
             return None
         if not message.get("more_body", False):
             return bytes(found)
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
