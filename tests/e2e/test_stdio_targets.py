@@ -22,7 +22,7 @@ from mcp_types import TextContent
 
 from countersign.api.access.v1 import revocations_pb2
 from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
-from countersign.api.recorder.v1 import event_pb2
+from countersign.api.recorder.v1 import event_pb2, session_pb2
 from tests.support import stdio_server
 from tests.support.auditors import session_service
 from tests.support.clients import INITIALIZE, LEGACY, MODERN, MODES, Rpc, call, mcp_client, messages, post
@@ -55,9 +55,9 @@ class Place:
         return self.issuer.token(person, self.url(target), **claims)
 
     async def recorded(self, tool: str) -> list[event_pb2.Event]:
-        """The events of all calls of this tool, in their order."""
+        """The events of all calls of this tool, in their order; on record are those of other files, too."""
         async with session_service(self.gateway.url, self.issuer.token("carol", self.gateway.url)) as service:
-            sessions = await service.list_sessions()
+            sessions = await service.list_sessions(session_pb2.SessionFilter(issuer=self.issuer.url))
             found = [one.event for session in sessions for one in await service.replay(session.session_id)]
         return [event for event in found if event.name == tool]
 
