@@ -165,7 +165,8 @@ async def test_the_one_door_leads_to_targets_through_the_gateway_alone(deploymen
         # Where Envoy listens to the hub it knows nobody else, whatever token they have.
         for headers in ({}, {SERVICE_HEADER: "AAAA"}):
             stranger = await post(f"http://{deployment.inner}/orders/mcp", token, call("query"), headers=headers)
-            assert stranger.status_code == 404
+            # The answer of where no target is.
+            assert (stranger.status_code, stranger.json()["error"]["code"]) == (503, 5030)
         direct = await post(f"http://{deployment.pages['hub']}/mcp", token, call("orders__query"))
         assert direct.status_code == 403
         assert len(target.received) == before
