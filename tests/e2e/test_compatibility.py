@@ -17,6 +17,8 @@ from tests.support.in_turn import InTurn
 from tests.support.issuer import running_issuer
 
 CELLS = cells_in_ci()
+# Whichever comes first waits until all pairs were driven.
+pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass(frozen=True, slots=True)
