@@ -43,7 +43,8 @@ class Demo:
 
         # Each look goes through all processes of the machine.
         wait_until(said, timeout_s, lambda: AssertionError(self.output()), every_s=0.2)
-        assert text in self.output()
+        if text not in self.output():
+            pytest.fail(f"the demo did not say {text!r}, but:\n{self.output()}")
 
     def look(self) -> None:
         try:

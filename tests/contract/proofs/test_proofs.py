@@ -214,6 +214,15 @@ async def test_without_the_witness_nothing_is_shown_and_in_the_end_nothing_recor
             assert report.events > recorded
 
 
+async def test_an_export_waits_for_the_checkpoint_that_shows_what_was_recorded_just_now(
+    dsn: str, witness: SomeWitness
+) -> None:
+    async with witness.awake(), asking(dsn, witness) as log:
+        for _ in range(5):
+            report = log.verified(await log.export(await log.recorded(2), unsealed=True))
+            assert 1 <= report.events <= 2
+
+
 async def test_nothing_above_the_checkpoint_is_shown(dsn: str, witness: SomeWitness) -> None:
     async with witness.awake(), asking(dsn, witness) as log:
         session = await log.recorded(4)

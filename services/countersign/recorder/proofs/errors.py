@@ -11,6 +11,10 @@ class NotPublished(NotProved):
     """No checkpoint shows it yet; the message says when one will."""
 
 
+class NotYetPublished(NotPublished):
+    """It is recorded whole: the next checkpoint shows it."""
+
+
 class NotThere(NotProved):
     """There is no such thing, or none that a checkpoint shows."""
 

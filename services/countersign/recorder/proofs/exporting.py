@@ -7,7 +7,7 @@ from typing import Final
 
 from countersign.audit.writing import ExportWriter
 from countersign.recorder.ports import SessionRow, StoredEvent
-from countersign.recorder.proofs.errors import Incomplete, NotPublished
+from countersign.recorder.proofs.errors import Incomplete, NotPublished, NotYetPublished
 from countersign.recorder.proofs.ports import SessionStore
 from countersign.recorder.proofs.proving import Prover
 
@@ -26,9 +26,9 @@ class SessionExport:
         size = prover.published.size
         self._sealed = row.seal is not None and row.seal.index < size
         if not self._sealed and not unsealed:
-            raise NotPublished(_when(row, seal_after_s))
+            raise _unsealed(row, seal_after_s)
         if row.first_index >= size:
-            raise NotPublished("no checkpoint shows the session yet: the next one follows in a second or so")
+            raise NotYetPublished("no checkpoint shows the session yet: the next one follows in a second or so")
 
     async def pieces(self, store: SessionStore, *, bodies: bool) -> AsyncIterator[bytes]:
         """Yield the file, at most 512 KiB at a time. Raises ``Incomplete``, ``DatabaseUnavailable``."""
@@ -71,10 +71,12 @@ class SessionExport:
             start += len(page)
 
 
-def _when(row: SessionRow, seal_after_s: float) -> str:
+def _unsealed(row: SessionRow, seal_after_s: float) -> NotPublished:
     if row.seal is not None:
-        return "the session is sealed, and no checkpoint shows the seal yet: the next one follows in a second or so"
-    return (
+        return NotYetPublished(
+            "the session is sealed, and no checkpoint shows the seal yet: the next one follows in a second or so"
+        )
+    return NotPublished(
         f"the session is open: it is sealed {seal_after_s:g} s after its last event, or soon after its client ends it; "
         "until then it can be exported unsealed"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from countersign.recorder.audit import NotAudited
 from countersign.recorder.door import Context, Door, abort
 from countersign.recorder.log.ports import LogView, Published, TreeReader, WitnessView
 from countersign.recorder.proofs.dumping import files, total_bytes
-from countersign.recorder.proofs.errors import Incomplete, NotProved, NotPublished, NotThere
+from countersign.recorder.proofs.errors import Incomplete, NotProved, NotPublished, NotThere, NotYetPublished
 from countersign.recorder.proofs.exporting import PIECE_BYTES, SessionExport
 from countersign.recorder.proofs.ports import Leaf, LeafStore, SessionStore
 from countersign.recorder.proofs.proving import Prover
@@ -28,6 +29,10 @@ log = logging.getLogger(__name__)
 
 MAX_STREAMS = 4
 """Exports and dumps at a time: each may hold some bodies of 64 MiB, or costs much of a processor."""
+
+_NEXT_CHECKPOINT_S = 10.0
+"""How long an export waits for a checkpoint that shows what is recorded already: one a second, later on a busy host."""
+_LOOK_AGAIN_S = 0.2
 
 _ERRORS = (BadQuestion, NotAudited, DatabaseUnavailable, NotProved)
 _NOTHING_YET = "no checkpoint is published yet: the first one follows in a second or so"
@@ -204,6 +209,19 @@ class LogServer(log_pb2_grpc.LogServiceServicer):
         return leaf
 
     async def _export(self, wanted: UUID, *, unsealed: bool) -> SessionExport:
+        """Wait for the next checkpoint if only that is missing, unless something is known to keep it back."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _NEXT_CHECKPOINT_S
+        while True:
+            try:
+                return await self._export_now(wanted, unsealed=unsealed)
+            except NotYetPublished:
+                view = self._log.view
+                if view.stopped or view.problem or loop.time() > deadline:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _export_now(self, wanted: UUID, *, unsealed: bool) -> SessionExport:
         # First the checkpoint: a seal that it shows is in the row that is read after it.
         prover = Prover(self._log, await self._published())
         row = await self._sessions.session(wanted)

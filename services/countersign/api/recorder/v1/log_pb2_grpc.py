@@ -101,6 +101,7 @@ class LogServiceServicer(object):
 
     def ExportSession(self, request, context):
         """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order.
+        Waits some seconds for the checkpoint that shows what was recorded just now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

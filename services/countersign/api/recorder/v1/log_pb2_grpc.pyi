@@ -42,7 +42,9 @@ class LogServiceStub:
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetInclusionProofRequest, _log_pb2.GetInclusionProofResponse]
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_log_pb2.GetConsistencyProofRequest, _log_pb2.GetConsistencyProofResponse]
     ExportSession: _grpc.UnaryStreamMultiCallable[_log_pb2.ExportSessionRequest, _log_pb2.ExportSessionResponse]
-    """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order."""
+    """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order.
+    Waits some seconds for the checkpoint that shows what was recorded just now.
+    """
     DumpLog: _grpc.UnaryStreamMultiCallable[_log_pb2.DumpLogRequest, _log_pb2.DumpLogResponse]
     """Sends the whole log up to the latest checkpoint as the files of c2sp.org/tlog-tiles: checkpoint, tile/..."""
 
@@ -60,7 +62,9 @@ class LogServiceAsyncStub(LogServiceStub):
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_log_pb2.GetInclusionProofRequest, _log_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_log_pb2.GetConsistencyProofRequest, _log_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     ExportSession: _aio.UnaryStreamMultiCallable[_log_pb2.ExportSessionRequest, _log_pb2.ExportSessionResponse]  # type: ignore[assignment]
-    """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order."""
+    """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order.
+    Waits some seconds for the checkpoint that shows what was recorded just now.
+    """
     DumpLog: _aio.UnaryStreamMultiCallable[_log_pb2.DumpLogRequest, _log_pb2.DumpLogResponse]  # type: ignore[assignment]
     """Sends the whole log up to the latest checkpoint as the files of c2sp.org/tlog-tiles: checkpoint, tile/..."""
 
@@ -105,7 +109,9 @@ class LogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_pb2.ExportSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_log_pb2.ExportSessionResponse], _abc.AsyncIterator[_log_pb2.ExportSessionResponse]]:
-        """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order."""
+        """Sends a session with all that proves it, as a file that `countersign verify` reads: pieces of it, in order.
+        Waits some seconds for the checkpoint that shows what was recorded just now.
+        """
 
     @_abc_1.abstractmethod
     def DumpLog(
