@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from countersign.api.recorder.v1 import event_pb2
+from countersign.api.recorder.v1 import event_pb2, session_pb2
 from tests.support.auditors import session_service
 from tests.support.clients import LEGACY, MODERN, Rpc, call, messages, post
-from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
+from tests.support.gateway import Gateway, Setup, Upstream, free_port
+from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.targets import ScriptedTarget, answers, scripted_target, tool_text
 
@@ -60,20 +61,19 @@ class Place:
         token = self.issuer.token("carol", self.gateway.url)
         found = []
         async with session_service(self.gateway.url, token) as service:
-            for session in await service.list_sessions():
+            for session in await service.list_sessions(session_pb2.SessionFilter(issuer=self.issuer.url)):
                 found += await service.replay(session.session_id)
         found.sort(key=lambda one: one.index)
         return [one.event.decision for one in found if one.event.kind == event_pb2.EVENT_KIND_REQUEST]
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(in_turn: InTurn) -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer:
         hold = {"approvals": {"hold": "0.2s"}}
         setup = Setup(issuer.url, {"db": Upstream(f"http://127.0.0.1:{port}/mcp")}, RULES, extra=hold)
-        with running_gateway(setup) as gateway:
-            yield Place(gateway, issuer, port)
+        yield Place(in_turn.take(setup), issuer, port)
 
 
 def denied(answer: httpx.Response) -> str:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from countersign.api.recorder.v1 import event_pb2
+from countersign.api.recorder.v1 import event_pb2, session_pb2
 from tests.e2e.test_nothing_raw import holding
 from tests.fault.rig import eventually
 from tests.support.auditors import session_service
 from tests.support.clients import LEGACY, MODERN, call, mcp_client, messages, post
-from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
+from tests.support.gateway import Gateway, Setup, Upstream, free_port
+from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.targets import (
     JSON_TYPE,
@@ -90,19 +91,18 @@ class Place:
         """All that was recorded."""
         token = self.issuer.token("carol", self.gateway.url)
         async with session_service(self.gateway.url, token) as sessions:
-            listed = await sessions.list_sessions()
+            listed = await sessions.list_sessions(session_pb2.SessionFilter(issuer=self.issuer.url))
             return [each.event for session in listed for each in await sessions.replay(session.session_id)]
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(in_turn: InTurn) -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer:
         names = ("shop", *(f"checked-{mode}" for mode in (LEGACY, MODERN)))
         targets = {name: Upstream(f"http://127.0.0.1:{port}/mcp") for name in names}
         setup = Setup(issuer.url, targets, RULES, MASKS)
-        with running_gateway(setup) as gateway:
-            yield Place(gateway, issuer, port)
+        yield Place(in_turn.take(setup), issuer, port)
 
 
 def customer(values: Values) -> dict[str, object]:

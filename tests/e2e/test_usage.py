@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from countersign.api.recorder.v1 import event_pb2
+from countersign.api.recorder.v1 import event_pb2, session_pb2
 from tests.support.auditors import session_service
 from tests.support.clients import LEGACY, MODERN, Rpc, call, mcp_client, messages, post
-from tests.support.gateway import Gateway, Setup, Upstream, free_port, running_gateway
+from tests.support.gateway import Gateway, Setup, Upstream, free_port
+from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
 from tests.support.targets import SSE_TYPE, Exchange, ScriptedTarget, result, scripted_target, tool_text
 
@@ -74,22 +75,19 @@ class Place:
 
     async def decisions(self, subject: str) -> list[event_pb2.Event]:
         """The requests of a subject that are on the record."""
+        mine = session_pb2.SessionFilter(issuer=self.issuer.url, subject=subject)
         async with session_service(self.gateway.url, self.issuer.token("carol", self.gateway.url)) as service:
-            found = [
-                await service.replay(session.session_id)
-                for session in await service.list_sessions()
-                if session.principal.subject == subject
-            ]
+            found = [await service.replay(session.session_id) for session in await service.list_sessions(mine)]
         return [one.event for events in found for one in events if one.event.kind == event_pb2.EVENT_KIND_REQUEST]
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(in_turn: InTurn) -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer:
         targets = {name: Upstream(f"http://127.0.0.1:{port}/mcp") for name in TARGETS}
-        with running_gateway(Setup(issuer.url, targets, RULES, extra={"rate_limits": list(LIMITS)})) as gateway:
-            yield Place(gateway, issuer, port)
+        setup = Setup(issuer.url, targets, RULES, extra={"rate_limits": list(LIMITS)})
+        yield Place(in_turn.take(setup), issuer, port)
 
 
 def denied(answer: httpx.Response) -> str:
