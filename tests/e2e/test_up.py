@@ -62,10 +62,10 @@ def processes_of(folder: Path) -> list[str]:
     for process in psutil.process_iter():
         try:
             words = [*process.cmdline(), *process.environ().values()]
+            if process.status() != psutil.STATUS_ZOMBIE and any(str(folder) in word for word in words):
+                found.append(f"{process.pid} {process.name()}")
         except psutil.Error:
             continue
-        if process.status() != psutil.STATUS_ZOMBIE and any(str(folder) in word for word in words):
-            found.append(f"{process.pid} {process.name()}")
     return found
 
 

@@ -158,6 +158,14 @@ def rpc_error(answer: httpx.Response) -> int:
     return code
 
 
+def is_dead(process: psutil.Process) -> bool:
+    """Whether it runs no more, be it reaped or not."""
+    try:
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True
+
+
 async def eventually(condition: Callable[[], Awaitable[bool] | bool], timeout_s: float = 10, what: str = "") -> None:
     """Return when the condition holds; fails when it does not within ``timeout_s``."""
     loop = asyncio.get_running_loop()
