@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +20,24 @@ from tests.support.approvers import ApprovalClient, approval_service
 from tests.support.auditors import session_service
 from tests.support.biting import Revoker
 from tests.support.clients import INITIALIZE, LEGACY, MODERN, Rpc, post
-from tests.support.door_targets import Seen
-from tests.support.gateway import Gateway
-from tests.support.issuer import RunningIssuer
+from tests.support.door_targets import Seen, running_server
+from tests.support.gateway import Gateway, Setup, Upstream, free_port
+from tests.support.in_turn import InTurn
+from tests.support.issuer import RunningIssuer, running_issuer
+
+TARGETS = ("old", "new", "both")
+TOOLS = ("where", "exact", "links", "slow", "steps", "asks", "again", "agreed")
+_RULES = (
+    {"name": "analysts use all", "allow": {"groups": ["analysts"], "targets": ["*"]}, "mask": ["pii"]},
+    {"name": "support asks new", "allow": {"groups": ["support"], "targets": ["new"], "tools": ["where"]}},
+    {
+        "name": "others agree",
+        "approve": {"groups": ["analysts"], "targets": ["*"], "tools": ["agreed"]},
+        "by": {"groups": ["owners"]},
+    },
+    {"name": "nobody", "deny": {"targets": ["*"], "tools": ["forbidden"]}, "message": "Not that."},
+)
+_EXTRA = {"operators": {"groups": ["operators"]}, "approvals": {"hold": "0.2s"}}
 
 
 @dataclass
@@ -75,6 +90,28 @@ class Place:
         return [
             event for event in events if (event.principal.issuer, event.principal.subject) == (self.issuer.url, person)
         ]
+
+
+@contextmanager
+def one_door(in_turn: InTurn) -> Iterator[Place]:
+    """Have the shared gateway be such a place."""
+    with (
+        running_issuer() as issuer,
+        running_server("old", "legacy") as (old, old_seen),
+        running_server("new", "modern") as (new, new_seen),
+        running_server("both") as (both, both_seen),
+    ):
+        extra = {"new_tools": "allow"}
+        told, heard = free_port(), free_port()
+        targets = {
+            "old": Upstream(f"{old.url}/mcp", extra=extra),
+            "new": Upstream(f"{new.url}/mcp", extra=extra),
+            "both": Upstream(f"{both.url}/mcp", extra=extra),
+            "told": Upstream(f"http://127.0.0.1:{told}/mcp", extra=extra),
+            "heard": Upstream(f"http://127.0.0.1:{heard}/mcp", extra=extra),
+        }
+        gateway = in_turn.take(Setup(issuer.url, targets, _RULES, extra=_EXTRA, hub=True))
+        yield Place(gateway, issuer, {"old": old_seen, "new": new_seen, "both": both_seen}, told, heard)
 
 
 def text(result: Any) -> str:
