@@ -45,8 +45,9 @@ LATE = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED)
 async def replicas(dsn: str) -> AsyncIterator[tuple[Replica, Replica]]:
     async with (
         running_recorder(dsn) as (_, address),
-        running_approver(dsn, address) as one,
-        running_approver(dsn, address) as other,
+        # However busy they all are: nobody here is given up.
+        running_approver(dsn, address, timeout_s=60) as one,
+        running_approver(dsn, address, timeout_s=60) as other,
     ):
         yield one, other
 
