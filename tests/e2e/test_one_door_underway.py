@@ -11,7 +11,7 @@ import pytest
 from countersign.api.access.v1 import revocations_pb2
 from tests.fault.rig import eventually
 from tests.support.clients import LEGACY, MODERN, Rpc, call, messages, post
-from tests.support.door_place import TARGETS, Place, listened, one_door, text_of
+from tests.support.door_place import TARGETS, Place, listened, one_door, result_of, text_of
 from tests.support.door_targets import Talker
 from tests.support.in_turn import InTurn
 from tests.support.recorders import until
@@ -123,6 +123,48 @@ async def test_a_stream_ends_when_its_caller_is_revoked(place: Place) -> None:
             with pytest.raises((EOFError, httpx.HTTPError)):
                 await stream.message()
         await until(lambda: told.listening == 0)
+
+
+async def test_a_session_that_is_revoked_at_one_target_takes_no_other_along(place: Place) -> None:
+    told = Talker("legacy")
+    async with scripted_target(told, place.told):
+        session = await place.session("erin")
+        async with listened(place, None, "erin", mcp_session_id=session) as stream:
+            await until(lambda: told.listening == 1)
+            (with_old,) = {each.session_id for each in await place.events("erin") if each.target == "old"}
+            async with place.revoker() as operator:
+                await operator.revoke(revocations_pb2.REVOCATION_KIND_SESSION, with_old, issuer="")
+
+            async def missing() -> dict[str, str]:
+                answer = await place.ask(Rpc("tools/list"), "erin", LEGACY, mcp_session_id=session)
+                result = result_of(messages(answer)[0])
+                listed = {tool["name"].partition("__")[0] for tool in result["tools"]}
+                assert listed >= {"new", "both", "told"}
+                left_out: dict[str, str] = result["_meta"]["countersign/leftOut"]
+                assert ("old" in left_out) == ("old" not in listed)
+                return left_out
+
+            async def said() -> bool:
+                return (await missing()).get("old") == "the session with it was revoked"
+
+            await eventually(said, 30)
+            # What is asked of that target is refused, and of any other answered; no token is said to be bad.
+            refused = await place.ask(call("old__where"), "erin", LEGACY, mcp_session_id=session)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, 4011)
+            assert "www-authenticate" not in refused.headers
+            (message,) = messages(await place.ask(call("both__where"), "erin", LEGACY, mcp_session_id=session))
+            assert text_of(message) == "both"
+            told.say(UPDATED, uri="file:///a")
+            assert (await stream.message())["params"]["uri"] == "told+file:///a"
+            # Whoever has no good token any more has none for any of them.
+            async with place.revoker() as operator:
+                await operator.revoke(revocations_pb2.REVOCATION_KIND_PRINCIPAL, "erin")
+
+            async def ended() -> bool:
+                answer = await place.ask(Rpc("tools/list"), "erin", LEGACY, mcp_session_id=session)
+                return answer.status_code == 401 and 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+            await eventually(ended, 30)
 
 
 async def test_a_session_outlives_the_hub(place: Place) -> None:

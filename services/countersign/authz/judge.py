@@ -167,7 +167,8 @@ class Judge:
         challenge = f'Bearer resource_metadata="{metadata}"'
         if error.presented:
             challenge += f', error="invalid_token", error_description="{error.description}"'
-        reply = failed(Failure.UNAUTHENTICATED, error.description)
+        failure = Failure.SESSION_REVOKED if error.of_session else Failure.UNAUTHENTICATED
+        reply = failed(failure, error.description)
         reply = Reply(reply.status, reply.body, reply.content_type, (("www-authenticate", challenge),))
         return Answer(reply, Summary(event.session_id, event.call_id, Outcome.REFUSED.value))
 

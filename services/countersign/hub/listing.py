@@ -15,7 +15,7 @@ from countersign.hub.inside import Away, Caller
 from countersign.hub.peers import Owner, Peers, Refused, SaidNo
 from countersign.hub.wording import listed, text_at
 from countersign.jsontext import Number, quote, value_at
-from countersign.mcp import Era
+from countersign.mcp import DENIED, WAITING, Era
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ MOST_CHARACTERS = 4 * 1024 * 1024
 MOST_OF_ONE = 10_000
 """Entries in a page of one target: to name more would hold up everybody else."""
 _LONGEST_TTL = 15
+_REFUSALS: Mapping[int, str] = {401: "the session with it was revoked", 429: "it is asked too often"}
 LEFT_OUT = "countersign/leftOut"
 """The key of ``_meta`` under which a list says which targets are missing, and why."""
 
@@ -60,8 +61,8 @@ class Listing:
     ) -> str:
         """Return a page of the list as the JSON text of a result; asked are ``usable`` targets, and no other.
 
-        A target that is away or too slow is missing in it, and said to be. Raises ``NoCursor`` for a cursor that is
-        not this caller's, and ``Refused`` when the caller is not known any more.
+        A target that is away, too slow, or refuses is missing in it, and said to be. Raises ``NoCursor`` for a cursor
+        that is not this caller's, and ``Refused`` when the caller is not known any more.
         """
         standing = {target.name: Standing() for target in usable}
         if cursor is not None:
@@ -121,10 +122,12 @@ class Listing:
             # It has none of these.
             return _Page()
         except Refused as refused:
-            if refused.status == 401:
+            if refused.everywhere:
                 raise
-            # Rules let the caller use something there, but not list it.
-            return _Page()
+            if refused.code in (DENIED, WAITING):
+                # Rules let the caller use something there, but not list it.
+                return _Page()
+            reason = _REFUSALS.get(refused.status, "it refuses to be asked")
         except TimeoutError:
             reason = "it did not answer in time"
         except Away:

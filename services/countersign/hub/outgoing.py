@@ -35,7 +35,13 @@ async def whole(reply: Reply) -> Outgoing:
 
 
 def refusal(refused: Refused, id_json: str) -> Reply:
-    """Answer as the gateway did inside."""
+    """Answer as the gateway did inside.
+
+    A 401 would have clients throw away a token that is good: where it is one session with a target that was revoked,
+    the status is 403.
+    """
+    if refused.status == 401 and not refused.everywhere:
+        return Reply(403, error_json(id_json, refused.code, refused.message).encode())
     headers = (("www-authenticate", refused.challenge),) if refused.challenge else ()
     body = error_json(id_json, refused.code or -32603, refused.message or "refused").encode()
     return Reply(refused.status, body, headers=headers)

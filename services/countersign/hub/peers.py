@@ -13,7 +13,7 @@ from countersign.hub.between import STATED
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.wording import read, text_at
 from countersign.jsontext import Document, JsonRefused, quote, value_at
-from countersign.mcp import DENIED, WAITING, Era
+from countersign.mcp import DENIED, WAITING, Era, Failure
 from countersign.mcp.eras import LEGACY_VERSIONS, MODERN_VERSION
 from countersign.mcp.headers import encoded_header
 from countersign.mcp.message import id_text
@@ -34,7 +34,10 @@ _NOT_THIS_ERA = frozenset({200, 400, 404, 405, 406, 415})
 
 
 class Refused(Exception):
-    """The gateway inside refused the caller: what it answered goes to the caller. ``status`` is HTTP's."""
+    """The gateway inside refused the caller: what it answered goes to the caller. ``status`` is HTTP's.
+
+    ``everywhere`` tells that no target is there for this caller any more: its token is not good.
+    """
 
     def __init__(self, status: int, code: int, message: str, challenge: str = "") -> None:
         super().__init__(message)
@@ -42,6 +45,7 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.challenge = challenge
+        self.everywhere = status == 401 and code != Failure.SESSION_REVOKED.code
 
 
 class SaidNo(Away):
@@ -302,6 +306,11 @@ class Peers:
         except Refused as refused:
             if refused.status == 401:
                 raise
+
+    async def refused(self, inner: Inner) -> Refused:
+        """Return what an answer that is a refusal says. Raises ``Away``."""
+        code, message = _error_of(await self._answer(inner, ""))
+        return Refused(inner.status, code, message, inner.header("www-authenticate"))
 
     async def _final(self, inner: Inner, id_json: str) -> Document:
         """Return the result that answers the request, or an error that says more than that it is none.

@@ -108,6 +108,8 @@ class Relay:
 
     async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner, id_json: str = "") -> Outgoing:
         terms = replace(_terms(asked, about, way), answers=UNCORRELATED_IDS | {id_json or asked.id_json})
+        if inner.status == 401:
+            raise await self._peers.refused(inner)
         if inner.is_stream:
             yield STREAM
             async for piece in self.events(inner, terms, OF_REQUESTS):
@@ -206,8 +208,7 @@ def _progress_token(asked: Asked) -> str:
 
 
 def _headers(inner: Inner) -> tuple[tuple[str, str], ...]:
-    passed = [*_PASSED, *(["www-authenticate"] if inner.status == 401 else [])]
-    return tuple((name, inner.header(name)) for name in passed if inner.header(name))
+    return tuple((name, inner.header(name)) for name in _PASSED if inner.header(name))
 
 
 def _cannot_answer(asked: Asked) -> str:

@@ -119,8 +119,11 @@ class Streams:
                 ):
                     yield piece
             except Refused as refused:
-                if refused.status == 401:
+                if refused.everywhere:
                     raise
+                if refused.status == 401:
+                    # This one does not speak to the caller for now; the others do.
+                    pause_s = LONGEST_PAUSE_S
             except SaidNo:
                 # It has no such stream; what it changes into is asked after a while.
                 pause_s = LONGEST_PAUSE_S
@@ -158,7 +161,7 @@ class Streams:
             if inner.status == 404 and way.session_id:
                 self._peers.forget(owner, target, way)
             if inner.status == 401:
-                raise Refused(401, 4010, "the token is not good any more", inner.header("www-authenticate"))
+                raise await self._peers.refused(inner)
             if inner.status != 200 or not inner.is_stream:
                 # In the modern era a method that a target has not is a 404, too.
                 lost = inner.status in (502, 503) or (inner.status == 404 and way.era is Era.LEGACY)

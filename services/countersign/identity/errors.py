@@ -8,14 +8,18 @@ class Unidentified(Exception):
 
     ``description`` helps the honest caller and is safe to show and to record: it never quotes the token. ``presented``
     tells whether there was a token at all (RFC 6750 section 3.1: no error code without one). ``recorded`` is what the
-    record says in place of the description, where that is more than the caller may hear.
+    record says in place of the description, where that is more than the caller may hear. ``of_session`` tells that the
+    caller is known and the token good, and that it is this one session which was revoked.
     """
 
-    def __init__(self, description: str, *, presented: bool = True, recorded: str = "") -> None:
+    def __init__(
+        self, description: str, *, presented: bool = True, recorded: str = "", of_session: bool = False
+    ) -> None:
         super().__init__(description)
         self.description = description
         self.presented = presented
         self.recorded = recorded or description
+        self.of_session = of_session
 
 
 class IdentityUnavailable(Exception):

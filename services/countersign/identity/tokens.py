@@ -21,6 +21,7 @@ from countersign.identity.keys_file import FileKeys
 from countersign.identity.own import OwnKeys, OwnTrust
 from countersign.identity.trust import Trust
 from countersign.model.principal import Principal
+from countersign.model.revocation import RevocationKind
 from countersign.runtime.revocations import NotKnown, Revocations, Revoked, check
 
 OWN_AHEAD_S = 5
@@ -154,7 +155,8 @@ class TokenVerifier:
         except Revoked as revoked:
             one = revoked.revocation
             recorded = f"{revoked} (revocation {one.revocation_id})"
-            raise Unidentified(str(revoked), recorded=recorded) from None
+            of_session = one.kind is RevocationKind.SESSION
+            raise Unidentified(str(revoked), recorded=recorded, of_session=of_session) from None
         except NotKnown as unknown:
             raise IdentityUnavailable(str(unknown)) from None
 

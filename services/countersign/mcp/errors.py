@@ -23,6 +23,7 @@ class Failure(Enum):
     """Why a call ended before or after judgement, other than by a rule: the HTTP status and the JSON-RPC code."""
 
     UNAUTHENTICATED = (401, 4010)
+    SESSION_REVOKED = (401, 4011)
     FORBIDDEN = (403, 4031)
     FOREIGN_ORIGIN = (403, 4033)
     NO_SESSION = (404, 4040)

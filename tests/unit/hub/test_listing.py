@@ -100,6 +100,9 @@ async def test_one_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.Monk
         ({"tools": [], "nextCursor": "x" * 2_049}, "its cursor is too long to go on with"),
         (SaidNo(200, -32601, "no such method"), None),
         (Refused(200, 4030, "denied"), None),
+        (Refused(401, 4011, "the session was revoked", "Bearer"), "the session with it was revoked"),
+        (Refused(403, -32603, "secret words of a target"), "it refuses to be asked"),
+        (Refused(429, 4290, "too fast"), "it is asked too often"),
     ],
 )
 async def test_who_cannot_be_listed_is_left_out(said: object, reason: str | None) -> None:
