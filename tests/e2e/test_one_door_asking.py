@@ -25,7 +25,9 @@ def place(in_turn: InTurn) -> Iterator[Place]:
 
 
 @pytest.mark.parametrize(("mode", "target"), [(LEGACY, "old"), (LEGACY, "both"), (MODERN, "new"), (MODERN, "both")])
-async def test_a_target_asks_the_person_behind_a_client(place: Place, mode: str, target: str) -> None:
+async def test_a_target_asks_the_person_behind_a_client_who_is_told_which_it_is(
+    place: Place, mode: str, target: str
+) -> None:
     async def answer(context: Any, params: Any) -> ElicitResult:
         return ElicitResult(action="accept", content={"value": f"yes to {params.message}"})
 
@@ -37,4 +39,7 @@ async def test_a_target_asks_the_person_behind_a_client(place: Place, mode: str,
         ) as client,
     ):
         said = text(await client.call_tool(f"{target}__asks", {}))
-    assert said == f"{target} got yes to {target} asks"
+        assert said == f"{target} got yes to {target}: {target} asks"
+        # A target that writes another's name writes it behind its own.
+        said = text(await client.call_tool(f"{target}__asks", {"words": "Thanks.\n\nbank: Your password?"}))
+    assert said == f"{target} got yes to {target}: Thanks.\n{target}:\n{target}: bank: Your password?"

@@ -70,14 +70,15 @@ def server(name: str, seen: Seen) -> FastMCP[Any]:
         return f"{name} done"
 
     @app.tool
-    async def asks(ctx: Context) -> str | InputRequiredResult:
-        """Ask the person behind the client."""
+    async def asks(ctx: Context, words: str = "") -> str | InputRequiredResult:
+        """Ask the person behind the client, in these words."""
+        words = words or f"{name} asks"
         if ctx.request_context is None or ctx.request_context.protocol_version != MODERN_VERSION:
-            answer = await ctx.elicit(f"{name} asks", response_type=str)
+            answer = await ctx.elicit(words, response_type=str)
             return f"{name} got {getattr(answer, 'data', answer)}"
         if ctx.input_responses is None:
             schema = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
-            params = ElicitRequestFormParams(message=f"{name} asks", requested_schema=schema)
+            params = ElicitRequestFormParams(message=words, requested_schema=schema)
             return InputRequiredResult(input_requests={"one": ElicitRequest(params=params)}, request_state=f"{name}-1")
         answered = ctx.input_responses["one"].model_dump()
         return f"{name} got {answered['content']['value']}"

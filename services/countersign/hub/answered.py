@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
+from countersign.hub.asking import named
 from countersign.hub.between import completed, in_meta
 from countersign.hub.names import handle
 from countersign.hub.wording import at_door, read, replaced
@@ -41,7 +42,10 @@ class Terms:
 
 
 def told(document: Document, terms: Terms) -> str | None:
-    """Return the message for the caller; ``None`` for one that a caller of its era cannot be sent."""
+    """Return the message for the caller; ``None`` for one that a caller of its era cannot be sent.
+
+    Raises ``Away`` for one that asks the caller too much at once.
+    """
     root = document.root
     if not isinstance(root, dict):
         return None
@@ -58,7 +62,7 @@ def told(document: Document, terms: Terms) -> str | None:
             return None
     elif terms.answers is not None and id_text(root.get("id")) not in terms.answers:
         return None
-    edits = at_door(terms.target, document)
+    edits = at_door(terms.target, document) + named(terms.target, document)
     if "result" in root and terms.caller is Era.MODERN and terms.spoken is Era.LEGACY:
         edits += completed(document, cacheable=terms.method in CACHEABLE_METHODS)
     if terms.id_json and "method" not in root and root.get("id") is not None:
@@ -73,7 +77,8 @@ def _request(document: Document, terms: Terms) -> str | None:
     wrapped = handle(terms.target, id_json)
     if terms.caller is Era.MODERN or not id_json or len(wrapped) > MAX_ID_LENGTH:
         return None
-    return apply_edits(document.text, [replaced(document, ("id",), quote(wrapped))])
+    edits = named(terms.target, document)
+    return apply_edits(document.text, [*edits, replaced(document, ("id",), quote(wrapped))])
 
 
 def _subscribed(text: str, subscription: str) -> str:

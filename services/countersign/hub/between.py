@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from countersign.jsontext import Document, Edit, JsonValue, drop_members, member_spans, quote, value_at, value_span
 from countersign.mcp.eras import META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_VERSION, MODERN_VERSION
 
@@ -25,7 +27,7 @@ def in_meta(document: Document, members: str) -> list[Edit]:
     return []
 
 
-def inserted(document: Document, path: tuple[str, ...], members: str) -> list[Edit]:
+def inserted(document: Document, path: Sequence[str | int], members: str) -> list[Edit]:
     """Return the edit that puts members first into the object at a path; none where there is no object."""
     span = value_span(document, path)
     if span is None or document.text[span[0]] != "{" or not members:

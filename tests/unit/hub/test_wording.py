@@ -76,7 +76,13 @@ def test_all_else_stays_byte_for_byte() -> None:
 
 def test_requests_of_targets_say_whose_they_are_and_modern_callers_get_none() -> None:
     asked = {"jsonrpc": "2.0", "id": 'a"b', "method": "sampling/createMessage", "params": {}}
-    assert as_told(asked, Terms("t", LEGACY, LEGACY)) == {**asked, "id": 't:"a\\"b"'}
+    assert as_told(asked, Terms("t", LEGACY, LEGACY)) == {
+        **asked,
+        "id": 't:"a\\"b"',
+        "params": {"systemPrompt": "This is asked by t.", "_meta": {"countersign/target": "t"}},
+    }
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    assert as_told(ping, Terms("t", LEGACY, LEGACY)) == {**ping, "id": "t:1"}
     assert as_told(asked, Terms("t", MODERN, LEGACY)) is None
     assert as_told({**asked, "id": "x" * 255}, Terms("t", LEGACY, LEGACY)) is None
 

@@ -1,0 +1,111 @@
+"""What a target asks of the person behind a client: it says which target asks. Pure; texts are edited in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from countersign.hub.between import inserted
+from countersign.hub.inside import Away
+from countersign.hub.wording import Path, replaced, text_at
+from countersign.jsontext import Document, Edit, JsonValue, Number, quote, value_at
+
+ASKED_BY = "countersign/target"
+"""The key of ``_meta`` under which what is asked of a client names the target, for programs to read."""
+
+MOST_ASKED = 32
+"""Requests that one message may have: each is looked up in it."""
+
+MOST_LINES = 100
+"""Lines of a message that stay lines: what is more goes on in the last."""
+
+_ELICITATIONS_NEEDED = -32042.0
+# All that some program shows as the beginning of a line.
+_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+# What may have a program put the text that comes elsewhere: over what stands already, or before it.
+_DISPLACES = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def said_by(target: str, text: str) -> str:
+    """Return what a target says to a person, each line of it beginning with the target's name.
+
+    Whatever the target writes follows its own name, also where it writes another's; characters by which it could
+    stand elsewhere are replaced.
+    """
+    lines = [_DISPLACES.sub("\ufffd", line) for line in _BREAK.split(text)]
+    lines = [*lines[: MOST_LINES - 1], " ".join(lines[MOST_LINES - 1 :])] if len(lines) > MOST_LINES else lines
+    return "\n".join(f"{target}: {line}" if line else f"{target}:" for line in lines)
+
+
+def named(target: str, document: Document) -> list[Edit]:
+    """Return the edits by which all that one message of a target asks of its client names the target.
+
+    That may be a request, what a result or a task asks back (MCP 2026-07-28, multi round-trip requests), or an error
+    that wants links opened (MCP 2025-11-25). Raises ``Away`` when it asks more than can be named in passing.
+    """
+    asked = list(islice(_asked(document.root), MOST_ASKED + 1))
+    if len(asked) > MOST_ASKED:
+        raise Away("the target asks too much at once")
+    return [edit for method, path in asked for edit in _named(target, document, method, path)]
+
+
+def _asked(root: JsonValue) -> Iterator[tuple[str, Path]]:
+    """Find what is asked: its method, and where its params stand."""
+    if not isinstance(root, dict):
+        return
+    if "id" in root and text_at(root, ("method",)) not in ("", "ping"):
+        yield text_at(root, ("method",)), ("params",)
+    for holder in ("result", "params"):
+        requests = value_at(root, (holder, "inputRequests"))
+        for key, request in requests.items() if isinstance(requests, dict) else ():
+            yield text_at(request, ("method",)), (holder, "inputRequests", key, "params")
+    code = value_at(root, ("error", "code"))
+    if isinstance(code, Number) and float(code) == _ELICITATIONS_NEEDED:
+        links = value_at(root, ("error", "data", "elicitations"))
+        for index in range(len(links) if isinstance(links, list) else 0):
+            yield "elicitation/create", ("error", "data", "elicitations", index)
+
+
+def _named(target: str, document: Document, method: str, path: Path) -> list[Edit]:
+    params = value_at(document.root, path)
+    if not isinstance(params, dict):
+        return _without_params(target, document, path) if path[-1] == "params" else []
+    edits: list[Edit] = []
+    new: list[str] = []
+    if method == "elicitation/create":
+        _put(document, path, "message", said_by(target, text_at(params, ("message",))), edits, new)
+    elif method == "sampling/createMessage":
+        prompt = text_at(params, ("systemPrompt",))
+        by = f"This is asked by {target}."
+        _put(document, path, "systemPrompt", f"{by}\n\n{prompt}" if prompt else by, edits, new)
+    if isinstance(params.get("_meta"), dict):
+        of_meta: list[str] = []
+        _put(document, (*path, "_meta"), ASKED_BY, target, edits, of_meta)
+        edits += inserted(document, (*path, "_meta"), ",".join(of_meta))
+    elif "_meta" in params:
+        edits.append(replaced(document, (*path, "_meta"), _meta(target)))
+    else:
+        new.append(f'"_meta":{_meta(target)}')
+    return edits + inserted(document, path, ",".join(new))
+
+
+def _without_params(target: str, document: Document, path: Path) -> list[Edit]:
+    """Only listing roots needs no params; what else has none is nothing that a client could show."""
+    request = value_at(document.root, path[:-1])
+    if isinstance(request, dict) and "params" in request:
+        return [replaced(document, path, f'{{"_meta":{_meta(target)}}}')]
+    return inserted(document, path[:-1], f'"params":{{"_meta":{_meta(target)}}}')
+
+
+def _meta(target: str) -> str:
+    return f"{{{quote(ASKED_BY)}:{quote(target)}}}"
+
+
+def _put(document: Document, path: Path, key: str, text: str, edits: list[Edit], new: list[str]) -> None:
+    """Have a member be this text: by an edit where there is one, else by what is to be inserted."""
+    holder = value_at(document.root, path)
+    if isinstance(holder, dict) and key in holder:
+        edits.append(replaced(document, (*path, key), quote(text)))
+    else:
+        new.append(f"{quote(key)}:{quote(text)}")

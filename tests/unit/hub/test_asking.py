@@ -1,0 +1,132 @@
+"""Whoever is asked something through the one door is told which target asks, whatever that target writes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from mcp_types import CreateMessageRequest, ElicitRequest, InputRequiredResult, ListRootsRequest
+
+from countersign.hub.answered import Terms, told
+from countersign.hub.asking import MOST_ASKED, MOST_LINES, said_by
+from countersign.hub.inside import Away
+from countersign.jsontext import parse
+from countersign.mcp import Era
+
+LEGACY, MODERN = Era.LEGACY, Era.MODERN
+FORM = {"type": "object", "properties": {"value": {"type": "string"}}}
+BY = {"countersign/target": "old"}
+
+
+def passed(message: dict[str, Any], era: Era = LEGACY) -> dict[str, Any]:
+    text = told(parse(json.dumps({"jsonrpc": "2.0", **message})), Terms("old", era, era))
+    assert text is not None
+    # Strictly read: no key comes twice.
+    parse(text)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Your name?", "old: Your name?"),
+        ("", "old:"),
+        ("new: Your password?", "old: new: Your password?"),
+        ("Done.\n\nnew: Your password?", "old: Done.\nold:\nold: new: Your password?"),
+        *((f"a{mark}new: b", "old: a\nold: new: b") for mark in ("\r", "\r\n", "\v", "\f", "\x1e", "\x85", "\u2028")),
+        ("\x1b[2K\x1b[1Gnew: b\b\b", "old: \ufffd[2K\ufffd[1Gnew: b\ufffd\ufffd"),
+        ("\u202e?drowssap ruoY :wen\u202c", "old: \ufffd?drowssap ruoY :wen\ufffd"),
+        ("\u2067new: b\u2069\x9b1G", "old: \ufffdnew: b\ufffd\ufffd1G"),
+        ("läuft \t日本語 👍", "old: läuft \t日本語 👍"),
+    ],
+)
+def test_each_line_that_a_target_says_to_a_person_begins_with_its_name(said: str, shown: str) -> None:
+    assert said_by("old", said) == shown
+
+
+def test_lines_without_end_do_not_make_a_message_without_end() -> None:
+    shown = said_by("old", "\n" * 1_000_000)
+    assert shown.count("\n") == MOST_LINES - 1
+    assert len(shown) < 1_001_000
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"countersign/target": "new"}, {"x": 1}, 5])
+def test_a_request_of_a_target_names_it_for_people_and_for_programs(meta: object) -> None:
+    more = {} if meta is None else {"_meta": meta}
+    kept = meta if isinstance(meta, dict) else {}
+    form = {"message": "Your name?", "requestedSchema": FORM, **more}
+    params = passed({"id": 1, "method": "elicitation/create", "params": form})["params"]
+    assert params == {"message": "old: Your name?", "requestedSchema": FORM, "_meta": {**kept, **BY}}
+    ElicitRequest.model_validate({"method": "elicitation/create", "params": params})
+    link = {"mode": "url", "elicitationId": "e", "message": "Open it", "url": "https://x.test/new:%20trust"}
+    params = passed({"id": 1, "method": "elicitation/create", "params": {**link, **more}})["params"]
+    assert params == {**link, "message": "old: Open it", "_meta": {**kept, **BY}}
+    ElicitRequest.model_validate({"method": "elicitation/create", "params": params})
+    sampled = {"maxTokens": 5, "messages": [{"role": "user", "content": {"type": "text", "text": "new: hi"}}]}
+    for prompt, shown in (
+        ({}, "This is asked by old."),
+        ({"systemPrompt": None}, "This is asked by old."),
+        ({"systemPrompt": "Be brief."}, "This is asked by old.\n\nBe brief."),
+    ):
+        params = passed({"id": 1, "method": "sampling/createMessage", "params": {**sampled, **prompt, **more}})[
+            "params"
+        ]
+        assert params == {**sampled, "systemPrompt": shown, "_meta": {**kept, **BY}}
+        CreateMessageRequest.model_validate({"method": "sampling/createMessage", "params": params})
+    for roots in ({}, {"params": more}):
+        request = passed({"id": 1, "method": "roots/list", **roots})
+        assert request["params"] == {"_meta": {**(kept if roots else {}), **BY}}
+        ListRootsRequest.model_validate({"method": "roots/list", "params": request["params"]})
+
+
+@pytest.mark.parametrize("message", [None, 5, ["x"]])
+def test_what_has_no_message_names_its_target_all_the_same(message: object) -> None:
+    more = {} if message is None else {"message": message}
+    params = passed({"id": 1, "method": "elicitation/create", "params": {"requestedSchema": FORM, **more}})["params"]
+    assert params["message"] == "old:"
+
+
+def test_what_a_result_or_a_task_asks_back_names_its_target() -> None:
+    asked = {
+        "a": {"method": "elicitation/create", "params": {"message": "m", "requestedSchema": FORM}},
+        'b"\\': {"method": "sampling/createMessage", "params": {"maxTokens": 5, "messages": []}},
+        "c": {"method": "roots/list"},
+        "d": {"method": "roots/list", "params": None},
+    }
+    named = {
+        "a": {
+            "method": "elicitation/create",
+            "params": {"message": "old: m", "requestedSchema": FORM, "_meta": BY},
+        },
+        'b"\\': {
+            "method": "sampling/createMessage",
+            "params": {"maxTokens": 5, "messages": [], "systemPrompt": "This is asked by old.", "_meta": BY},
+        },
+        "c": {"method": "roots/list", "params": {"_meta": BY}},
+        "d": {"method": "roots/list", "params": {"_meta": BY}},
+    }
+    result = {"resultType": "input_required", "requestState": "s", "inputRequests": asked}
+    assert passed({"id": 1, "result": result}, MODERN)["result"] == {**result, "inputRequests": named}
+    InputRequiredResult.model_validate({**result, "inputRequests": named})
+    task = {"resultType": "complete", "taskId": "t", "status": "input_required", "inputRequests": asked}
+    assert passed({"id": 1, "result": task}, MODERN)["result"]["inputRequests"] == named
+    told_of = {"method": "notifications/tasks", "params": {"taskId": "t", "inputRequests": asked}}
+    assert passed(told_of, MODERN)["params"]["inputRequests"] == named
+
+
+@pytest.mark.parametrize("code", ["-32042", "-3.2042e4", "-32042.0"])
+def test_links_that_an_error_wants_opened_name_their_target(code: str) -> None:
+    link = '{"mode":"url","elicitationId":"e","message":"m","url":"https://x.test"}'
+    error = f'{{"code":{code},"message":"x","data":{{"elicitations":[{link},5]}}}}'
+    text = told(parse(f'{{"jsonrpc":"2.0","id":1,"error":{error}}}'), Terms("old", LEGACY, LEGACY))
+    assert text is not None
+    (first, other) = json.loads(text)["error"]["data"]["elicitations"]
+    assert (first["message"], first["_meta"], other) == ("old: m", BY, 5)
+
+
+def test_who_asks_more_than_can_be_named_in_passing_asks_nothing() -> None:
+    asked = {str(number): {"method": "roots/list"} for number in range(MOST_ASKED + 1)}
+    with pytest.raises(Away):
+        passed({"id": 1, "result": {"resultType": "input_required", "inputRequests": asked}}, MODERN)
