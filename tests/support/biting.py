@@ -105,7 +105,7 @@ class Biting:
         # A gateway that was broken has each of its parts find the others again: until then calls are refused.
         async with asyncio.timeout(WITHIN_S):
             while True:
-                if await self._passes(http, token):
+                if await self._serves(http, owner, token):
                     break
                 await asyncio.sleep(0.05)
         opened = asyncio.Event()
@@ -118,7 +118,13 @@ class Biting:
         approval = await owner.wait_for(lambda one: one.asked_by.subject == subject)
         return Open(subject, approval.id, approval.session_id, ending, held)
 
-    async def _passes(self, http: httpx.AsyncClient, token: str) -> bool:
+    async def _serves(self, http: httpx.AsyncClient, owner: ApprovalClient, token: str) -> bool:
+        try:
+            await owner.list(to_decide=True)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
         return (await self.post(http, token, Rpc("notifications/roots/list_changed", id=None))).status_code == 202
 
     async def _stream(self, http: httpx.AsyncClient, token: str, opened: asyncio.Event) -> float:
