@@ -29,6 +29,7 @@ _SHELF_AND_KINDS = struct.Struct(">iiihih")
 _NO_SHELF_AND_KINDS = struct.Struct(">iihih")
 _BODY = struct.Struct(">hiqiiiiihi")
 _LENGTH = struct.Struct(">i")
+_INT8, _INT4, _INT2 = struct.Struct(">q"), struct.Struct(">i"), struct.Struct(">h")
 
 
 def copied_events(rows: Sequence[Row], shelves: Sequence[int | None], now_us: int) -> bytes:
@@ -62,8 +63,35 @@ def copied_bodies(placed: Sequence[tuple[int, int, Shelved]]) -> bytes:
     return b"".join(parts)
 
 
+def event_values(row: Row, shelf: int | None, now_us: int) -> tuple[bytes | None, ...]:
+    """Return the values of ``EVENT_COLUMNS`` in binary format; ``now_us`` is when they are recorded."""
+    one = row.entry
+    return (
+        *(number(row.index), number(row.sequence), number(one.time_us), timestamp(now_us)),
+        *(one.event_key, one.session_key, one.call_key, None if shelf is None else _INT4.pack(shelf)),
+        *(_INT2.pack(one.kind), _INT2.pack(one.outcome)),
+        *(one.target.encode(), one.method.encode(), one.name.encode(), one.record.encode()),
+    )
+
+
+def body_values(index: int, shelf: int, kept: Shelved) -> tuple[bytes, ...]:
+    """Return the values of ``BODY_COLUMNS`` in binary format."""
+    sizes = (number(index), _INT4.pack(shelf), _INT4.pack(kept.size_bytes), _INT2.pack(kept.form))
+    return (*sizes, kept.content)
+
+
+def number(value: int) -> bytes:
+    """Return a bigint in binary format."""
+    return _INT8.pack(value)
+
+
+def timestamp(time_us: int) -> bytes:
+    """Return a timestamp in binary format, given in microseconds since 1970."""
+    return _INT8.pack(time_us - _POSTGRES_EPOCH_US)
+
+
 def ids(keys: Sequence[bytes]) -> str:
-    """Return an array of UUIDs as Postgres reads it: one text, whatever their number, is prepared once."""
+    """Return an array of UUIDs as Postgres reads it."""
     return "{" + ",".join([key.hex() for key in keys]) + "}"
 
 
@@ -72,10 +100,7 @@ def numbers(values: Sequence[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-def event_values(row: Row, shelf: int | None) -> tuple[object, ...]:
-    """Return the values of ``EVENT_COLUMNS``, without when it is recorded."""
-    one = row.entry
-    return (
-        *(row.index, row.sequence, one.time_us, one.event_id, one.session_id, one.call_key.hex(), shelf),
-        *(one.kind, one.outcome, one.target, one.method, one.name, one.record),
-    )
+def texts(values: Sequence[str]) -> str:
+    """Return an array of texts as Postgres reads it."""
+    quoted = [value.replace("\\", r"\\").replace('"', r"\"") for value in values]
+    return "{" + ",".join([f'"{value}"' for value in quoted]) + "}"

@@ -15,77 +15,42 @@ from psycopg import AsyncConnection
 
 from countersign.model.continuation import continuations
 from countersign.recorder.bodies import BodyKeeper, BodyUnreadable, Shelved
-from countersign.recorder.entry import Entry, Settled
-from countersign.recorder.plan import Known, Plan, SessionChange, SessionState, plan
-from countersign.recorder.ports import Unstorable
-from countersign.recorder.rows import (
-    BODY_COLUMNS,
-    EVENT_COLUMNS,
-    copied_bodies,
-    copied_events,
-    event_values,
-    ids,
-    numbers,
+from countersign.recorder.commands import (
+    COMMIT,
+    Placed,
+    changes_of,
+    event_keys,
+    inserts,
+    looks,
+    next_index,
+    session_states,
 )
+from countersign.recorder.entry import Entry, Settled
+from countersign.recorder.plan import Known, Plan, plan
+from countersign.recorder.ports import Unstorable
+from countersign.recorder.rows import BODY_COLUMNS, EVENT_COLUMNS, copied_bodies, copied_events, ids
 from countersign.recorder.stored_events import with_bodies
 from countersign.runtime.migrations import load_migrations, migrate
+from countersign.runtime.pipelined import Pipelined
 from countersign.runtime.postgres import DatabaseUnavailable, connect_writer, safe_reason
 
 SCHEMA = "countersign"
 # Below this, single INSERTs in the same round trip as the rest beat COPY, which needs two of its own.
-COPY_FROM_ROWS = 8
+COPY_FROM_ROWS = 12
 # How much of a chain of sealed sessions is looked at in one statement.
 _CHAIN_STEP = 100
 _LARGE_BYTES = 1024 * 1024
 
-_LOCK_HEAD = b"SELECT next_index FROM countersign.head FOR UPDATE"
 _KNOWN = (
     with_bodies(b"SELECT event_id, record, shelf, index FROM countersign.events WHERE event_id = ANY(%s::uuid[])")
     + b"""
     SELECT e.event_id, e.record, e.shelf IS NOT NULL, b.size, b.form, b.content FROM e LEFT JOIN b USING (index)"""
 )
-_ANY_KNOWN = b"SELECT event_id FROM countersign.events WHERE event_id = ANY(%s::uuid[])"
-_SESSIONS = b"""
-    SELECT session_id, event_count, issuer, subject, target, seal_index IS NOT NULL FROM countersign.sessions
-    WHERE session_id = ANY(%s::uuid[])"""
 _SEALED = b"""
     SELECT session_id FROM countersign.sessions WHERE seal_index IS NOT NULL AND session_id = ANY(%s::uuid[])"""
 _SHELF_FOR = b"SELECT countersign.shelf_for(%s, %s)"
 _COPY_EVENTS = b"COPY countersign.events " + EVENT_COLUMNS + b" FROM STDIN (FORMAT BINARY)"
 _COPY_BODIES = b"COPY countersign.bodies " + BODY_COLUMNS + b" FROM STDIN (FORMAT BINARY)"
-_INSERT_EVENT = (
-    b"INSERT INTO countersign.events (index, sequence, time_us, event_id, session_id, call_id, shelf, kind, outcome,"
-    b" target, method, name, record, recorded_at) VALUES (" + b"%s, " * 13 + b"%s)"
-)
-_INSERT_BODY = b"INSERT INTO countersign.bodies " + BODY_COLUMNS + b" VALUES (%s, %s, %s, %s, %s)"
-_NEW_SESSION = b"""
-    INSERT INTO countersign.sessions (issuer, subject, groups, kind, token_id, known_as, target, first_index,
-        first_time_us, last_time_us, event_count, allowed_count, denied_count, refused_count, finding_count,
-        ended, continues, touched_at, session_id)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
-_MORE_OF_SESSIONS = b"""
-    UPDATE countersign.sessions AS s SET
-        first_time_us = least(s.first_time_us, more.first_us), last_time_us = greatest(s.last_time_us, more.last_us),
-        event_count = s.event_count + more.events, allowed_count = s.allowed_count + more.allowed,
-        denied_count = s.denied_count + more.denied, refused_count = s.refused_count + more.refused,
-        finding_count = s.finding_count + more.findings, touched_at = %s
-    FROM unnest(%s::uuid[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[], %s::int8[])
-        AS more (session_id, first_us, last_us, events, allowed, denied, refused, findings)
-    WHERE s.session_id = more.session_id"""
-_NAME_SESSION = b"""
-    UPDATE countersign.sessions SET issuer = %s, subject = %s, groups = %s, kind = %s, token_id = %s, known_as = %s
-    WHERE session_id = %s"""
-# What goes on from a session is its principal's, also when it begins with an answer: usage, lists and holds ask whose.
-_INHERIT_WHO = b"""
-    UPDATE countersign.sessions AS s
-    SET issuer = b.issuer, subject = b.subject, groups = b.groups, kind = b.kind, token_id = b.token_id,
-        known_as = b.known_as
-    FROM countersign.sessions AS b WHERE s.session_id = %s AND b.session_id = s.continues"""
-_END_SESSION = b"UPDATE countersign.sessions SET ended = true WHERE session_id = %s"
-_SEAL_SESSION = b"""
-    UPDATE countersign.sessions SET seal_index = %s, seal_root = %s, seal_unanswered = %s, seal_reason = %s,
-        sealed_at = %s WHERE session_id = %s"""
-_MOVE_HEAD = b"UPDATE countersign.head SET next_index = %s"
 
 
 class PostgresAppendStore:
@@ -108,7 +73,7 @@ class PostgresAppendStore:
         self._is_configured = is_configured
         self._clock = clock
         self._migrations = load_migrations(files("countersign.recorder") / "migrations")
-        self._connection: AsyncConnection | None = None
+        self._line: Pipelined | None = None
         self._shelves: dict[tuple[str, date], int] = {}
         self._last: tuple[int, UUID] | None = None
 
@@ -124,24 +89,24 @@ class PostgresAppendStore:
     async def close(self) -> None:
         """See ``AppendStore.close``."""
         self._shelves.clear()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.connection.close()
 
     async def ping(self) -> None:
         """See ``AppendStore.ping``."""
-        connection = await self._connected()
+        line = await self._connected()
         try:
-            await connection.execute(b"SELECT 1")
+            await line.connection.execute(b"SELECT 1")
         except psycopg.Error as error:
             await self.close()
             raise DatabaseUnavailable(f"the database did not answer ({safe_reason(error)})") from None
 
     async def append(self, entries: Sequence[Entry]) -> list[Settled]:
         """See ``AppendStore.append``."""
-        connection = await self._connected()
+        line = await self._connected()
         try:
-            return await self._commit(connection, entries)
+            return await self._commit(line, entries)
         except psycopg.errors.CheckViolation as error:
             await self.close()
             if error.diag.table_name == "bodies":
@@ -166,41 +131,35 @@ class PostgresAppendStore:
             await self.close()
             raise
 
-    async def _connected(self) -> AsyncConnection:
-        if self._connection is None or self._connection.closed:
+    async def _connected(self) -> Pipelined:
+        if self._line is None or self._line.connection.closed:
             connection = await connect_writer(self._dsn, application_name="countersign-recorder")
             try:
                 await migrate(connection, SCHEMA, self._migrations)
             except BaseException:
                 await connection.close()
                 raise
-            self._connection = connection
-        return self._connection
+            self._line = Pipelined(connection)
+        return self._line
 
-    async def _commit(self, connection: AsyncConnection, entries: Sequence[Entry]) -> list[Settled]:
+    async def _commit(self, line: Pipelined, entries: Sequence[Entry]) -> list[Settled]:
         """One transaction: lock the head, look what is known, write, commit: two round trips, six with COPY.
 
         The look must be a statement after the lock: under READ COMMITTED each statement sees what was committed before
         it began, and one that itself waits for the lock would see the past. What takes time and needs no place in the
         record is done before the lock is had.
         """
+        connection = line.connection
         now = datetime.fromtimestamp(self._clock(), UTC)
         shelved = await self._shelve(connection, [one for one in entries if one.body], now)
-        event_ids = ids([entry.event_key for entry in entries])
-        sessions = {key for one in entries for key in (one.session_key, one.continues_key) if key}
-        async with connection.pipeline():
-            await connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED")
-            head = await connection.execute(_LOCK_HEAD)
-            found = await connection.execute(_ANY_KNOWN, (event_ids,), binary=True)
-            states = await connection.execute(_SESSIONS, (ids(list(sessions)),), binary=True)
-        row = await head.fetchone()
-        if row is None:
+        _, head, found, states = await line.run(*looks(entries))
+        following = next_index(head)
+        if following is None:
             raise DatabaseUnavailable("the head row is missing: restore the database")
-        known = [event_id.bytes for (event_id,) in await found.fetchall()]
-        there = {one[0].bytes: SessionState(*one[1:]) for one in await states.fetchall()}
+        known, there = event_keys(found), session_states(states)
         todo = plan(
             entries,
-            next_index=row[0],
+            next_index=following,
             known=await self._known(connection, known) if known else {},
             sessions=there,
             open_ends={key: await _open_end(connection, key) for key, one in there.items() if one.sealed},
@@ -208,7 +167,7 @@ class PostgresAppendStore:
         if not todo.rows:
             await connection.execute(b"ROLLBACK")
             return todo.verdicts
-        await _write(connection, todo, shelved, now)
+        await _write(line, todo, [shelved.get(id(row.entry)) for row in todo.rows], int(now.timestamp() * 1_000_000))
         self._last = todo.rows[-1].index, todo.rows[-1].entry.event_id
         return todo.verdicts
 
@@ -267,84 +226,23 @@ async def _open_end(connection: AsyncConnection, key: bytes) -> UUID:
     return last
 
 
-async def _write(
-    connection: AsyncConnection, todo: Plan, shelved: dict[int, tuple[int, Shelved]], now: datetime
-) -> None:
-    placed = [shelved.get(id(row.entry)) for row in todo.rows]
-    shelves = [None if one is None else one[0] for one in placed]
-    bodies = [(row.index, *one) for row, one in zip(todo.rows, placed, strict=True) if one is not None]
-    few = len(todo.rows) < COPY_FROM_ROWS
-    if not few:
-        now_us = int(now.timestamp() * 1_000_000)
-        await _copy(connection, _COPY_EVENTS, copied_events(todo.rows, shelves, now_us))
+async def _write(line: Pipelined, todo: Plan, placed: Sequence[Placed | None], now_us: int) -> None:
+    """Write what is planned, and commit it; ``placed`` are the bodies of its rows."""
+    commands = [*changes_of(todo.sessions, todo.rows[-1].index, now_us), COMMIT]
+    if len(todo.rows) < COPY_FROM_ROWS:
+        commands = [*inserts(todo.rows, placed, now_us), *commands]
+    else:
+        shelves = [None if one is None else one[0] for one in placed]
+        bodies = [(row.index, *one) for row, one in zip(todo.rows, placed, strict=True) if one is not None]
+        await _copy(line.connection, _COPY_EVENTS, copied_events(todo.rows, shelves, now_us))
         if bodies:
-            await _copy(connection, _COPY_BODIES, copied_bodies(bodies))
-    async with connection.pipeline():
-        if few:
-            for row, shelf in zip(todo.rows, shelves, strict=True):
-                await connection.execute(_INSERT_EVENT, (*event_values(row, shelf), now))
-            for index, shelf, kept in bodies:
-                await connection.execute(_INSERT_BODY, (index, shelf, kept.size_bytes, kept.form, kept.content))
-        await _write_sessions(connection, todo.sessions, now)
-        await connection.execute(_MOVE_HEAD, (todo.rows[-1].index + 1,))
-        done = await connection.execute(b"COMMIT")
+            await _copy(line.connection, _COPY_BODIES, copied_bodies(bodies))
+    *_, done = await line.run(*commands)
     # COMMIT of a failed transaction is answered with ROLLBACK, and without an error.
-    if done.statusmessage != "COMMIT":
+    if done.command_status != b"COMMIT":
         raise DatabaseUnavailable("the database rolled back instead of committing")
 
 
 async def _copy(connection: AsyncConnection, statement: bytes, rows: bytes) -> None:
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
         await copy.write(rows)
-
-
-async def _write_sessions(connection: AsyncConnection, changes: Sequence[SessionChange], now: datetime) -> None:
-    for change in changes:
-        if change.is_new:
-            await connection.execute(_NEW_SESSION, _new_session(change, now))
-            if change.continues_key and not change.who.subject:
-                await connection.execute(_INHERIT_WHO, (change.session_id,))
-    if more := [change for change in changes if not change.is_new]:
-        await connection.execute(
-            _MORE_OF_SESSIONS,
-            (
-                now,
-                ids([one.session_key for one in more]),
-                numbers([one.first_time_us for one in more]),
-                numbers([one.last_time_us for one in more]),
-                *[numbers(column) for column in zip(*[_counts(one) for one in more], strict=True)],
-            ),
-        )
-    for change in more:
-        if change.named:
-            await connection.execute(_NAME_SESSION, (*_who(change), change.session_id))
-        if change.ended:
-            await connection.execute(_END_SESSION, (change.session_id,))
-    for change in changes:
-        if change.seal is not None:
-            index, seal = change.seal
-            values = (index, seal.seal_root, seal.unanswered_count, seal.method, now, change.session_id)
-            await connection.execute(_SEAL_SESSION, values)
-
-
-def _new_session(change: SessionChange, now: datetime) -> tuple[object, ...]:
-    continues = UUID(bytes=change.continues_key) if change.continues_key else None
-    return (
-        *(*_who(change), change.target, change.first_index, change.first_time_us, change.last_time_us),
-        *(*_counts(change), change.ended, continues, now, change.session_id),
-    )
-
-
-def _who(change: SessionChange) -> tuple[object, ...]:
-    who = change.who
-    return who.issuer, who.subject, list(who.groups), who.kind, who.token_id, list(who.known_as)
-
-
-def _counts(change: SessionChange) -> tuple[int, int, int, int, int]:
-    return (
-        change.event_count,
-        change.allowed_count,
-        change.denied_count,
-        change.refused_count,
-        change.finding_count,
-    )
