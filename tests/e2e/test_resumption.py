@@ -147,8 +147,10 @@ async def test_a_stream_is_resumed_with_its_ids_masked_as_before_and_recorded_as
     tokens = {word for word in words if "@" in word}
     assert len(tokens) == 1
     assert MAIL not in tokens
-    bodies = [one.body.decode() for one in (await place.recorded())[before:]]
-    assert bodies == [block.data for block in (*sent, first, *rest, *again, *later)]
+    recorded = [(one.other_lines, one.body.decode()) for one in (await place.recorded())[before:]]
+    assert ("\n".join((f"id: {primed.id}", "retry: 70")), "") in recorded
+    told = [(f"id: {block.id}", block.data) for block in (*sent, first, *rest, *again, *later)]
+    assert [one for one in recorded if one[1]] == told
 
 
 async def test_nobody_resumes_a_stream_without_its_session(place: Place) -> None:

@@ -52,6 +52,7 @@ def event_details(recorded: event_pb2.RecordedEvent, *, whole_bodies: bool, of_c
         ("from", event.source_address),
         ("target", "" if of_call else event.target),
         ("tables", ", ".join(event.relations)),
+        ("besides", ", ".join(event.other_lines.splitlines())),
         ("masks", ", ".join(event.decision.masks)),
         ("because", event.decision.reason),
         ("policy", event.decision.policy_version),

@@ -236,6 +236,7 @@ def _unmapped(fact: Fact) -> Json:
         "approval_id": recorded.approval_id,
         "continues": recorded.continues,
         "relations": list(recorded.relations),
+        "other_lines": recorded.other_lines,
         "traceparent": recorded.traceparent,
         "body_type": recorded.body_type if recorded.body else "",
         "body_erased": fact.body_erased,

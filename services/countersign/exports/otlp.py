@@ -82,6 +82,7 @@ def attributes(fact: Fact) -> dict[str, object]:
         "countersign.approval.id": event.approval_id,
         "countersign.continues": event.continues,
         "countersign.relations": list(event.relations),
+        "countersign.other_lines": event.other_lines,
         "countersign.findings": [f"{one.label}={one.count}" for one in fact.found],
         "countersign.size": event.size_bytes,
         "countersign.duration_us": event.duration_us,

@@ -16,7 +16,7 @@ _COLUMNS = (
     *("outcome", "rules", "masks", "policy_version", "status", "reason", "findings", "rows", "size_bytes"),
     *("duration_us", "approval_id", "relations", "request_masked", "values_put_back", "continues"),
     # New ones only here: files that were begun before have fewer.
-    *("token_subject", "signed_in"),
+    *("token_subject", "signed_in", "other_lines"),
 )
 # What spreadsheets take for the beginning of a formula, also where blanks come before it (OWASP, CSV injection).
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
@@ -41,6 +41,7 @@ def line(fact: Fact) -> bytes:
         *(event.approval_id, _list(event.relations)),
         *("yes" if event.request_masked else "", "yes" if event.values_put_back else "", event.continues),
         *((who.token_subject, who.signed_in) if who else ("",) * 2),
+        event.other_lines,
     )
     return _line([defused(text) for text in texts])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from countersign.masker.body import Body
 from countersign.masker.content import Content, ContentMasker, Shows
 from countersign.masker.form import Form
 from countersign.masker.handles import OfAnothersTask, ShownHandles, Unasked
-from countersign.masker.lines import without_remarks
+from countersign.masker.lines import ALIVE, EventWriter, OtherLines, other_lines, written
 from countersign.masker.records import EVENTS_TYPE, JSON_TYPE, EventMaker
 from countersign.masker.tokens import ShownTokens
 from countersign.masker.tools import Listed, ToolGate, Unobserved
@@ -31,6 +32,7 @@ _ACCEPTED = 202
 _MOST_LISTINGS = 100
 _T = TypeVar("_T")
 _LEFT = "the answer broke off: the target or the caller ended it early"
+_UNKNOWN = "an event of a name that MCP does not have: withheld"
 _UNANSWERED = "the target ended the stream before its answer"
 
 
@@ -168,6 +170,7 @@ class Streamed:
         self._status = status
         self._masker = masker
         self._splitter = SseSplitter(limits.sse_event_bytes)
+        self._writer = EventWriter()
         self._size = 0
         self._masked_size = 0
         self._shown: list[Handle] = []
@@ -181,7 +184,7 @@ class Streamed:
         masked = await self._masking.run(self._size - self._masked_size, lambda: self._masked(fed()))
         await self._masking.handles.keep(self._shown)
         await self._record([event for _, event in masked if event is not None])
-        released = b"".join(raw for raw, _ in masked)
+        released = b"".join(written(raw for raw, _ in masked))
         self._answered = self._masker.answered is True
         if not ends:
             return [envoy.body(released, ends=False)] if released else []
@@ -216,28 +219,52 @@ class Streamed:
         return masked
 
     def _mask(self, event: SseEvent) -> tuple[bytes, Event | None]:
-        self._masker.check_other_lines(event)
-        size = len(event.raw)
-        event = without_remarks(event)
+        """Return what is released of an event, and what is recorded of that: nothing for what says nothing."""
+        self._masker.check_remarks(event)
+        lines = other_lines(event)
+        if not lines.known:
+            # Its clients would not read it.
+            return ALIVE, self._record_of(event, reason=_UNKNOWN) if event.data else None
+        lines, found = self._fit(lines)
         if not event.data:
-            return event.raw, None
+            raw = self._writer.write(lines, None if event.data is None else b"")
+            said = lines.recorded()
+            return (raw, self._record_of(event, lines, findings=found)) if said else (ALIVE, None)
         try:
             content = self._masker.event_data(event.data)
         except OfAnothersTask as error:
-            kind = EventKind.STREAM_EVENT
-            return b"", self.events.make(kind, status=self._status, size_bytes=size, reason=str(error))
+            return b"", self._record_of(event, reason=str(error))
         _check(content, self._shows)
         self._shown += content.shown
-        text = content.released.decode()
-        raw = event.raw if text == event.data else event.with_data(text)
-        record = self.events.make(
+        content = replace(content, findings=content.findings + found) if found else content
+        return self._writer.write(lines, content.released), self._record_of(event, lines, content)
+
+    def _fit(self, lines: OtherLines) -> tuple[OtherLines, tuple[Finding, ...]]:
+        """Take the id away in which anything is found: the caller cannot resume from there, and gets nothing by it."""
+        if not lines.id:
+            return lines, ()
+        found = self._masker.findings_in_id(lines.id)
+        return (lines.without_id() if found or self._shows(lines.id.encode()) else lines), found
+
+    def _record_of(
+        self,
+        event: SseEvent,
+        lines: OtherLines | None = None,
+        content: Content | None = None,
+        *,
+        reason: str = "",
+        findings: tuple[Finding, ...] = (),
+    ) -> Event:
+        return self.events.make(
             EventKind.STREAM_EVENT,
             status=self._status,
-            size_bytes=size,
+            size_bytes=len(event.raw),
             content=content,
-            body_type=JSON_TYPE,
+            body_type="" if content is None else JSON_TYPE,
+            reason=reason,
+            findings=findings,
+            other_lines="" if lines is None else lines.recorded(),
         )
-        return raw, record
 
     async def _record(self, events: list[Event]) -> None:
         await record_all(self._sink.record, events)

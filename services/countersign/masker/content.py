@@ -28,6 +28,7 @@ from countersign.masker.withheld import Withheld
 from countersign.masking import Blobs, MaskCatalog, Masked, Masker, NotMaskable, SseEvent, check_other_lines
 from countersign.masking.places import bounded
 from countersign.masking.returned import returned
+from countersign.masking.sse import is_harmless
 from countersign.masking.tokens import Known, Mint
 from countersign.mcp import (
     CACHEABLE_METHODS,
@@ -57,6 +58,7 @@ from countersign.screening import Dangerous, Screening
 Shows = Callable[[bytes], bool]
 """Whether what is to be released holds the credential that the target was shown."""
 
+_ACTED_ON = frozenset(("event", "id"))
 _BOM = "\ufeff"
 _Widen = Callable[[Masker, Document], Masker]
 
@@ -160,11 +162,20 @@ class ContentMasker:
         """Have these values replaced by their tokens wherever the answer repeats them."""
         self._returned = returned(tokens, max_depth=self._max_depth)
 
-    def check_other_lines(self, event: SseEvent) -> None:
-        """Raise ``NotMaskable`` when anything is found in the lines of an event that hold no data."""
-        check_other_lines(self.for_caller, event)
+    def check_remarks(self, event: SseEvent) -> None:
+        """Raise ``NotMaskable`` when anything is found in the lines of an event that no client acts on."""
+        check_other_lines(self.for_caller, event, besides=_ACTED_ON)
         if self._returned is not None:
-            check_other_lines(self._returned, event)
+            check_other_lines(self._returned, event, besides=_ACTED_ON)
+
+    def findings_in_id(self, event_id: str) -> tuple[Finding, ...]:
+        """Return what is found in the id of an event, by the masks for its caller and by those for the record."""
+        if is_harmless(event_id):
+            return ()
+        text = event_id.encode()
+        maskers = (self.for_caller, self._for_records, self._returned)
+        found = (finding for masker in maskers if masker is not None for finding in masker.text(text).findings)
+        return tuple(replace(finding, place="id") for finding in found)
 
     def answer(self, text: str) -> Content:
         """Treat the JSON body that answers the request."""

@@ -31,10 +31,11 @@ class EventMaker:
         body_type: str = "",
         reason: str = "",
         findings: tuple[Finding, ...] = (),
+        other_lines: str = "",
     ) -> Event:
         """Return an event of this answer; durations are counted from the request's arrival.
 
-        ``findings`` are those of an answer without content.
+        ``findings`` are those of an answer without content, ``other_lines`` what is released besides it.
         """
         now_us = self.now_us()
         handoff = self.handoff
@@ -57,4 +58,5 @@ class EventMaker:
             reason=reason,
             traceparent=handoff.traceparent,
             row_count=content.rows if content else 0,
+            other_lines=other_lines,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from countersign.jsontext import JsonRefused, parse
@@ -147,20 +147,25 @@ def mask_event(masker: Masker, event: SseEvent) -> Masked:
     return Masked(event.with_data(text), findings) if findings else Masked(event.raw)
 
 
-def check_other_lines(masker: Masker, event: SseEvent) -> None:
-    """Raise :class:`NotMaskable` when a comment, an id or any line but the data holds a finding."""
-    other = "\n".join(_other_values(event.raw))
+def check_other_lines(masker: Masker, event: SseEvent, *, besides: Collection[str] = ()) -> None:
+    """Raise :class:`NotMaskable` when a comment, an id or any line but the data, and ``besides``, holds a finding."""
+    other = "\n".join(_other_values(event.raw, besides))
     if other and masker.text(other.encode()).changed:
         raise NotMaskable("a line of an event other than its data holds what must be masked")
 
 
-def _other_values(raw: bytes) -> Iterator[str]:
+def is_harmless(text: str) -> bool:
+    """Whether a text is a short word or number, which cannot be a finding."""
+    return len(text) <= _LONGEST_HARMLESS and (text.isalpha() or text.isdigit() or not text)
+
+
+def _other_values(raw: bytes, besides: Collection[str]) -> Iterator[str]:
     """Yield what stands in lines that are no data, except short words and numbers, which cannot be findings."""
     for line, _ in _lines(raw):
         name, _, value = line.decode().removeprefix("\ufeff").partition(":")
-        if name != _DATA:
+        if name != _DATA and name not in besides:
             text = value.strip() if name in ("", "event", "id", "retry") else f"{name} {value}"
-            if not (len(text) <= _LONGEST_HARMLESS and (text.isalpha() or text.isdigit() or not text)):
+            if not is_harmless(text):
                 yield text
 
 

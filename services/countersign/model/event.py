@@ -67,3 +67,4 @@ class Event:
     approval_id: str = ""
     continues: str = ""
     relations: tuple[str, ...] = ()
+    other_lines: str = ""

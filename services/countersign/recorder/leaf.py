@@ -93,6 +93,8 @@ def _leaf(event: event_pb2.Event, findings: Findings, recorded_us: int, commitme
         add(f'"method":{_quoted(event.method)}')
     if event.name:
         add(f'"name":{_quoted(event.name)}')
+    if event.other_lines:
+        add(f'"other_lines":{_quoted(event.other_lines)}')
     if event.HasField("principal"):
         add(f'"principal":{principal(event.principal.SerializeToString())[0]}')
     if event.reason:

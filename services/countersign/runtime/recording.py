@@ -326,6 +326,7 @@ def to_message(event: Event) -> event_pb2.Event:
         approval_id=event.approval_id,
         continues=event.continues,
         relations=event.relations,
+        other_lines=event.other_lines,
     )
 
 

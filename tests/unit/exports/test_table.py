@@ -30,7 +30,7 @@ def test_a_machine_is_shown_by_its_name_and_by_what_its_token_calls_it() -> None
     machine = replace(ALICE, subject="ci", token_subject="repo:acme/payments:ref:refs/heads/main", signed_in="sid-1")
     (row,) = _read(table.line(fact(request(principal=machine))))
     assert (row["subject"], row["token_subject"], row["signed_in"]) == ("ci", machine.token_subject, "sid-1")
-    assert table.header().decode().rstrip().endswith(",token_subject,signed_in")
+    assert table.header().decode().rstrip().endswith(",token_subject,signed_in,other_lines")
 
 
 def test_all_kinds_of_lines_have_as_many_cells() -> None:

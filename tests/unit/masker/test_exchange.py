@@ -352,28 +352,6 @@ async def test_stripping_makes_no_listing_of_an_error(bench: Bench, content_type
     assert b"export" not in repr(bench.sink.durable).encode()
 
 
-async def test_what_no_client_reads_of_a_stream_is_not_released(bench: Bench) -> None:
-    await bench.head(EVENTS)
-    remarks = b": not on the record\nData: not on the record\nnot on the record\nid: 7\nevent: message\n"
-    shown = released(await bench.body(b": alive\n\n" + remarks + note("said")))
-    assert shown == b":\n\n:\nid: 7\nevent: message\n" + note("said")
-
-
-@pytest.mark.parametrize("line", [b"event: two words", b"id: two words", b"id: " + b"x" * 300, b"retry: soon"])
-async def test_lines_that_could_say_more_than_they_must_cut_the_stream(bench: Bench, line: bytes) -> None:
-    await bench.head(EVENTS)
-    with pytest.raises(Reset):
-        await bench.body(line + b"\n" + note("said"))
-
-
-@pytest.mark.parametrize("line", [b"event: message", b"id: 7", b"retry: 5"])
-async def test_lines_that_stand_twice_cut_the_stream(bench: Bench, line: bytes) -> None:
-    await bench.head(EVENTS)
-    assert line in released(await bench.body(line + b"\n" + note("said")))
-    with pytest.raises(Reset, match="twice"):
-        await bench.body(line + b"\n" + line + b"\n" + note("said"))
-
-
 async def test_masking_a_large_piece_of_a_stream_holds_up_nobody(bench: Bench) -> None:
     await bench.head(EVENTS)
     order: list[str] = []
@@ -382,7 +360,7 @@ async def test_masking_a_large_piece_of_a_stream_holds_up_nobody(bench: Bench) -
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     order.append("another")
-    assert released(await large) == b"\n" * 300_000
+    assert released(await large) == b":\n\n"
     assert order == ["another", "large"]
 
 

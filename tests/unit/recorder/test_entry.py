@@ -100,6 +100,7 @@ def test_every_field_of_an_event_is_in_the_record() -> None:
             session_id=str(next_session(UUID(before := new_id()))),
             continues=before,
             relations=("orders", "sales.customers"),
+            other_lines="id: 7",
             decision=replace(decision(), shadow=decision(Outcome.APPROVE, "on trial")),
         )
     )

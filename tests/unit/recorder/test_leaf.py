@@ -53,6 +53,7 @@ def everything() -> Event:
         request_masked=True,
         approval_id=new_id(),
         relations=(ODD, "b"),
+        other_lines=ODD,
     )
 
 

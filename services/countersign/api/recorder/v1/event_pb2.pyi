@@ -324,6 +324,7 @@ class Event(_message.Message):
     CONTINUES_FIELD_NUMBER: _builtins.int
     RELATIONS_FIELD_NUMBER: _builtins.int
     SEAL_FIELD_NUMBER: _builtins.int
+    OTHER_LINES_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """A UUID that the sender makes; a retry with the same id is the same event."""
     session_id: _builtins.str
@@ -362,6 +363,8 @@ class Event(_message.Message):
     """A UUID. On requests: the approval that the call waits for, or whose grant it used. On APPROVAL events: which one."""
     continues: _builtins.str
     """A UUID: the sealed session that this one goes on from; empty unless there is one."""
+    other_lines: _builtins.str
+    """On STREAM_EVENT events: what the caller gets besides the body, by lines: `id: 7`, `retry: 70`."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """Set on requests; empty on answers (the call's request has it). On APPROVAL events: who did it, never whose session."""
@@ -407,10 +410,11 @@ class Event(_message.Message):
         continues: _builtins.str = ...,
         relations: _abc.Iterable[_builtins.str] | None = ...,
         seal: Global___Seal | None = ...,
+        other_lines: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "principal", b"principal", "seal", b"seal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "body", b"body", "body_type", b"body_type", "call_id", b"call_id", "continues", b"continues", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "principal", b"principal", "reason", b"reason", "relations", b"relations", "request_masked", b"request_masked", "row_count", b"row_count", "seal", b"seal", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "body", b"body", "body_type", b"body_type", "call_id", b"call_id", "continues", b"continues", "decision", b"decision", "duration_us", b"duration_us", "event_id", b"event_id", "findings", b"findings", "kind", b"kind", "method", b"method", "name", b"name", "other_lines", b"other_lines", "principal", b"principal", "reason", b"reason", "relations", b"relations", "request_masked", b"request_masked", "row_count", b"row_count", "seal", b"seal", "session_id", b"session_id", "size_bytes", b"size_bytes", "source_address", b"source_address", "status", b"status", "target", b"target", "time_us", b"time_us", "traceparent", b"traceparent", "values_put_back", b"values_put_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
