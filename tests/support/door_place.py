@@ -26,7 +26,7 @@ from tests.support.in_turn import InTurn
 from tests.support.issuer import RunningIssuer, running_issuer
 
 TARGETS = ("old", "new", "both")
-TOOLS = ("where", "exact", "links", "slow", "steps", "asks", "again", "agreed")
+TOOLS = ("where", "exact", "links", "slow", "steps", "asks", "several", "again", "agreed")
 _RULES = (
     {"name": "analysts use all", "allow": {"groups": ["analysts"], "targets": ["*"]}, "mask": ["pii"]},
     {"name": "support asks new", "allow": {"groups": ["support"], "targets": ["new"], "tools": ["where"]}},
@@ -121,9 +121,11 @@ def text(result: Any) -> str:
 
 
 @asynccontextmanager
-async def listened(place: Place, rpc: Rpc | None, person: str = "alice", **headers: str) -> AsyncIterator[Lines]:
-    """A stream at the door: a legacy GET, or what a modern request is answered with."""
-    era = MODERN if rpc is not None else LEGACY
+async def listened(
+    place: Place, rpc: Rpc | None, person: str = "alice", *, era: str = MODERN, **headers: str
+) -> AsyncIterator[Lines]:
+    """A stream at the door: a legacy GET, or what a request of an era is answered with."""
+    era = era if rpc is not None else LEGACY
     sent = {**(rpc or Rpc("GET")).headers(era), "authorization": f"Bearer {place.token(person)}"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     sent |= {} if rpc is not None else {"accept": "text/event-stream"}

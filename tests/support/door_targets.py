@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastmcp import Context, FastMCP
-from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult, ResourceLink, TextContent
+from mcp_types import (
+    CreateMessageRequest,
+    CreateMessageRequestParams,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequiredResult,
+    ListRootsRequest,
+    ResourceLink,
+    SamplingMessage,
+    TextContent,
+)
 
 from countersign.demo.serving import AsgiApp, Message, ThreadedServer
 from tests.support.targets import JSON_TYPE, SSE_TYPE, Exchange, Received, event
@@ -77,11 +87,24 @@ def server(name: str, seen: Seen) -> FastMCP[Any]:
             answer = await ctx.elicit(words, response_type=str)
             return f"{name} got {getattr(answer, 'data', answer)}"
         if ctx.input_responses is None:
-            schema = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
-            params = ElicitRequestFormParams(message=words, requested_schema=schema)
-            return InputRequiredResult(input_requests={"one": ElicitRequest(params=params)}, request_state=f"{name}-1")
+            return InputRequiredResult(input_requests={"one": _form(words)}, request_state=f"{name}-1")
         answered = ctx.input_responses["one"].model_dump()
-        return f"{name} got {answered['content']['value']}"
+        return f"{name} got {answered['content']['value'] if answered['content'] else answered['action']}"
+
+    @app.tool
+    async def several(ctx: Context) -> str | InputRequiredResult:
+        """Ask a modern client all that can be asked, in two rounds, of which the second has no state."""
+        if ctx.input_responses is None:
+            sampled = SamplingMessage(role="user", content=TextContent(type="text", text="Sum up."))
+            model = CreateMessageRequest(params=CreateMessageRequestParams(messages=[sampled], max_tokens=5))
+            asked: dict[str, Any] = {"a form": _form("Which?"), "model": model, "roots": ListRootsRequest()}
+            return InputRequiredResult(input_requests=asked, request_state=f"{name}-3")
+        answered = {key: one.model_dump(mode="json") for key, one in ctx.input_responses.items()}
+        if "last" not in answered:
+            found = [answered["a form"]["content"]["value"], answered["model"]["content"]["text"]]
+            found += [root["uri"] for root in answered["roots"]["roots"]]
+            return InputRequiredResult(input_requests={"last": _form(" ".join(found))})
+        return f"{name} got {answered['last']['content']['value']}"
 
     @app.tool
     async def again(ctx: Context) -> str | InputRequiredResult:
@@ -120,6 +143,11 @@ def server(name: str, seen: Seen) -> FastMCP[Any]:
         return f"{key} of {name}"
 
     return app
+
+
+def _form(message: str) -> ElicitRequest:
+    schema = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
+    return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=schema))
 
 
 def only(app: AsgiApp, era: str, seen: Seen) -> AsgiApp:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from countersign.hub.between import STATED, in_meta, inserted, made_legacy
+from countersign.hub.between import in_meta, inserted, made_legacy, stated
 from countersign.hub.peers import Way
 from countersign.hub.wording import Path, replaced
 from countersign.jsontext import Document, JsonValue, apply_edits, quote
@@ -35,21 +35,41 @@ class About:
     path: Path
 
 
-def body_for(asked: Asked, about: About, way: Way, *, id_json: str = "", state: str = "") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a request is made again: with what the target had its client keep, and answer (JSON text); empty: nothing."""
+
+    state: str = field(default="", repr=False)
+    responses_json: str = field(default="", repr=False)
+
+    @property
+    def members(self) -> str:
+        """The members of params that it has besides."""
+        found = [f'"requestState":{quote(self.state)}'] if self.state else []
+        found += [f'"inputResponses":{self.responses_json}'] if self.responses_json else []
+        return ",".join(found)
+
+
+FIRST = Again()
+
+
+def body_for(
+    asked: Asked, about: About, way: Way, *, id_json: str = "", again: Again = FIRST, capabilities_json: str = "{}"
+) -> bytes:
     """Return the request in the target's words and era.
 
-    With ``id_json`` it has another id, and with ``state`` it hands back that ``requestState``, which it had not.
+    With ``id_json`` it has another id. ``again`` is what it has besides, which it must not have already, and
+    ``capabilities_json`` what a modern target is told of a legacy caller.
     """
     document = asked.document
     edits = [replaced(document, ("params", *about.path), quote(about.own))]
     if id_json:
         edits.append(replaced(document, ("id",), id_json))
-    if state:
-        edits += inserted(document, ("params",), f'"requestState":{quote(state)}')
+    edits += inserted(document, ("params",), again.members)
     if way.era is Era.LEGACY and asked.era is Era.MODERN:
         edits += made_legacy(document)
     if way.era is Era.MODERN and asked.era is Era.LEGACY:
-        edits += in_meta(document, STATED)
+        edits += in_meta(document, stated(capabilities_json))
     return apply_edits(document.text, edits).encode()
 
 

@@ -11,8 +11,13 @@ _MODERN_META = frozenset({META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, MET
 _MODERN_PARAMS = frozenset({"requestState", "inputResponses"})
 
 
-STATED = f'"{META_VERSION}":"{MODERN_VERSION}","{META_CAPABILITIES}":{{}}'
-"""The members of ``_meta`` that every modern request must have."""
+def stated(capabilities_json: str) -> str:
+    """Return the members of ``_meta`` that every modern request must have."""
+    return f'"{META_VERSION}":"{MODERN_VERSION}","{META_CAPABILITIES}":{capabilities_json}'
+
+
+STATED = stated("{}")
+"""Those of a client that can be asked nothing."""
 
 
 def in_meta(document: Document, members: str) -> list[Edit]:
@@ -39,7 +44,12 @@ def inserted(document: Document, path: Sequence[str | int], members: str) -> lis
 def made_legacy(document: Document) -> list[Edit]:
     """Return the edits that take from a modern request what only such a one has."""
     edits = drop_members(document, ("params", "_meta"), _MODERN_META)
-    return edits + drop_members(document, ("params",), _MODERN_PARAMS)
+    return edits + without_rounds(document)
+
+
+def without_rounds(document: Document) -> list[Edit]:
+    """Return the edits that take from a request what only one that is made again has: legacy clients make none."""
+    return drop_members(document, ("params",), _MODERN_PARAMS)
 
 
 def wants_logs(params: JsonValue) -> bool:

@@ -20,7 +20,7 @@ from countersign.hub.relay import TELL_S, Relay
 from countersign.hub.sessions import NoSession, Sessions
 from countersign.hub.streams import Streams, Wanted, wanted
 from countersign.hub.wording import ABOUT_ONE, replaced, target_of, text_at
-from countersign.jsontext import Document, JsonRefused, JsonValue, apply_edits, parse, quote, value_at
+from countersign.jsontext import Document, JsonRefused, JsonValue, apply_edits, parse, quote, value_at, value_span
 from countersign.mcp import (
     INVALID_PARAMS,
     Era,
@@ -199,8 +199,10 @@ class Door:
         return Reply(202, b"")
 
     async def _response(self, caller: Caller, owner: Owner, document: Document) -> Reply:
-        """Bring a legacy client's answer to the target that asked."""
+        """Bring a legacy client's answer to the target that asked, or to the call that goes on with it."""
         name, own = split_handle(text_at(document.root, ("id",)))
+        if name == HUB_NAME:
+            return _taken(owner, own, document)
         target, way = self._config().targets.get(name), owner.ways.get(name)
         if target is None or way is None:
             raise NotNamed("nobody asked for this answer")
@@ -249,6 +251,16 @@ class Door:
         targets = self._config().targets
         chosen = {name: way for name, way in owner.ways.items() if name in targets and only in (None, name)}
         await asyncio.gather(*(one(targets[name], way) for name, way in chosen.items()))
+
+
+def _taken(owner: Owner, own_id: str, document: Document) -> Reply:
+    """Take the answer to what the hub asked for a modern target; once, and of the client that was asked."""
+    answer = owner.asked.pop(own_id, None)
+    if answer is None or answer.done():
+        raise NotNamed("nobody asked for this answer")
+    span = value_span(document, ("result",))
+    answer.set_result("" if span is None else document.text[slice(*span)])
+    return Reply(202, b"")
 
 
 def _reply(error: Exception, id_json: str) -> Reply:

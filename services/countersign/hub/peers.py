@@ -91,7 +91,8 @@ class Owner:
 
     ``capabilities_json`` and ``info_json`` are what targets are told of the client. ``level`` is what it asked log
     messages for; ``waiting`` its requests that are under way, by the JSON text of their ids, and ``theirs``
-    whose ids and progress tokens are.
+    whose ids and progress tokens are. ``asked`` is what the hub asked the client for modern targets, by ids of the
+    hub's own: it becomes the JSON text of the result, empty for an error.
     """
 
     key: str
@@ -103,6 +104,7 @@ class Owner:
     ways: dict[str, Way] = field(default_factory=dict)
     turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    asked: dict[str, asyncio.Future[str]] = field(default_factory=dict)
     theirs: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
 
     @property

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import replace
 
 from countersign.config import GatewayConfig, Target
 from countersign.hub.answered import Terms, told
-from countersign.hub.asked import About, Asked, body_for, headers_for
-from countersign.hub.between import wants_logs
+from countersign.hub.asked import FIRST, About, Again, Asked, body_for, headers_for
+from countersign.hub.between import wants_logs, without_rounds
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.names import handle
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Waiting, Way
+from countersign.hub.questions import CannotAsk, Question, questions, responses_json
 from countersign.hub.wording import read, text_at
-from countersign.jsontext import Document, JsonRefused, value_at
+from countersign.jsontext import Document, JsonRefused, apply_edits, value_at
 from countersign.mcp import DENIED, Era, Failure
 from countersign.mcp.answers import UNCORRELATED_IDS
 from countersign.mcp.eras import MODERN_VERSION
 from countersign.mcp.message import id_text
 from countersign.mcp.replies import error_json, error_result, result_json
+from countersign.runtime.moments import new_id
 
 MOST_ROUNDS = 10
 """How often a request is made again for a legacy caller, whose target asks for nothing but that (MCP 2026-07-28)."""
@@ -29,10 +31,11 @@ TELL_S = 5.0
 """How long targets are waited for where there is nothing to be had of them."""
 OF_REQUESTS, OF_STREAMS = "p", "g"
 """What ids of events begin with: of the answer to a request, and of a stream of the target's own."""
-_ASKS = (
-    "the target asks for an answer that a client of this protocol version cannot give through the one door: "
-    "one of 2026-07-28 can, and one that connects to the target itself"
-)
+ANSWERED_S = 600.0
+"""How long a legacy client may take for what a modern target asks: people are asked, and clients tire before."""
+_NO_WAY = "the target asks its client in no way that the one door knows"
+_NO_END = "the target has its client come back again and again"
+_NO_ANSWER = "the client did not answer what the target asks"
 _PASSED = ("content-type", "allow", "retry-after")
 
 
@@ -63,7 +66,7 @@ class Relay:
                 if admitted:
                     way = await self._peers.way(caller, owner, target, asked.era)
                 if asked.era is Era.LEGACY and way.era is Era.MODERN:
-                    async for item in self._rounds(caller, asked, about, way):
+                    async for item in self._rounds(caller, owner, asked, about, way):
                         yield item
                     return
                 # Several callers may share a token, and so a session with a legacy target; each counts from one.
@@ -101,9 +104,17 @@ class Relay:
         task.add_done_callback(self._telling.discard)
 
     def _sent(
-        self, caller: Caller, asked: Asked, about: About, way: Way, *, id_json: str = "", state: str = ""
+        self,
+        caller: Caller,
+        asked: Asked,
+        about: About,
+        way: Way,
+        *,
+        id_json: str = "",
+        again: Again = FIRST,
+        capabilities_json: str = "{}",
     ) -> AbstractAsyncContextManager[Inner]:
-        body = body_for(asked, about, way, id_json=id_json, state=state)
+        body = body_for(asked, about, way, id_json=id_json, again=again, capabilities_json=capabilities_json)
         return self._inside.ask(caller, about.target, "POST", headers_for(asked, about, way), body)
 
     async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner, id_json: str = "") -> Outgoing:
@@ -143,14 +154,26 @@ class Relay:
                 # There for its id: where to begin again.
                 yield event("", event_id, raw)
 
-    async def _rounds(self, caller: Caller, asked: Asked, about: About, way: Way) -> Outgoing:
-        """Ask a modern target for a legacy caller, which cannot come back with what the target has it keep."""
-        terms = _terms(asked, about, way)
-        state = ""
+    async def _rounds(self, caller: Caller, owner: Owner, asked: Asked, about: About, way: Way) -> Outgoing:
+        """Ask a modern target for a legacy caller, which cannot come back with what the target has it keep or answer.
+
+        What the target asks is put to the client in the stream of its call, and the call is made again with the
+        answers: inside, that is judged and recorded as any call is.
+        """
+        plain = self._read(apply_edits(asked.document.text, without_rounds(asked.document)))
+        asked, terms, again = replace(asked, document=plain), _terms(asked, about, way), FIRST
         for number in range(MOST_ROUNDS + 1):
             id_json = self._peers.new_id() if number else asked.id_json
             final = None
-            async with self._sent(caller, asked, about, way, id_json=id_json, state=state) as inner:
+            sent = self._sent(
+                *(caller, asked, about, way),
+                id_json=id_json,
+                again=again,
+                capabilities_json=owner.capabilities_json,
+            )
+            async with sent as inner:
+                if number and inner.status != 200:
+                    raise await self._peers.refused(inner)
                 if not number and (inner.status != 200 or not (inner.is_stream or inner.is_json)):
                     async for item in self._answer(asked, about, way, inner):
                         yield item
@@ -164,16 +187,24 @@ class Relay:
                     text = told(document, terms)
                     if text is not None:
                         yield event(text)
-            result = None if final is None else value_at(final.root, ("result",))
-            if final is None or text_at(result, ("resultType",)) != "input_required":
+            if final is None or text_at(final.root, ("result", "resultType")) != "input_required":
                 text = None if final is None else told(final, terms)
                 lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
                 yield event(text or lost)
                 return
-            state = text_at(result, ("requestState",))
-            if not state or value_at(result, ("inputRequests",)):
-                break
-        yield event(_cannot_answer(asked))
+            try:
+                state = text_at(final.root, ("result", "requestState"))
+                put = questions(about.target, final, owner.capabilities_json, new_id)
+                if not put and not state:
+                    raise CannotAsk(_NO_WAY)
+                with _waited_for(owner, put) as answers:
+                    for question in put:
+                        yield event(question.text)
+                    again = Again(state, await _given(answers) if put else "")
+            except CannotAsk as reason:
+                yield event(_cannot_answer(asked, str(reason)))
+                return
+        yield event(_cannot_answer(asked, _NO_END))
 
     async def _messages(self, inner: Inner) -> AsyncGenerator[Document, None]:
         if inner.is_json:
@@ -211,7 +242,32 @@ def _headers(inner: Inner) -> tuple[tuple[str, str], ...]:
     return tuple((name, inner.header(name)) for name in _PASSED if inner.header(name))
 
 
-def _cannot_answer(asked: Asked) -> str:
+@contextmanager
+def _waited_for(owner: Owner, put: Sequence[Question]) -> Iterator[Mapping[str, asyncio.Future[str]]]:
+    """Have the client's answers to these questions taken until the block ends; they come by the questions' keys."""
+    loop = asyncio.get_running_loop()
+    answers: dict[str, asyncio.Future[str]] = {question.key: loop.create_future() for question in put}
+    owner.asked |= {question.own_id: answers[question.key] for question in put}
+    try:
+        yield answers
+    finally:
+        for question in put:
+            owner.asked.pop(question.own_id, None)
+
+
+async def _given(answers: Mapping[str, asyncio.Future[str]]) -> str:
+    """Return all answers as ``inputResponses``. Raises ``CannotAsk`` when one is an error, or does not come in time."""
+    try:
+        async with asyncio.timeout(ANSWERED_S):
+            found = await asyncio.gather(*answers.values())
+    except TimeoutError:
+        raise CannotAsk(_NO_ANSWER) from None
+    if not all(found):
+        raise CannotAsk(_NO_ANSWER)
+    return responses_json(dict(zip(answers, found, strict=True)))
+
+
+def _cannot_answer(asked: Asked, reason: str) -> str:
     if asked.method == "tools/call":
-        return result_json(asked.id_json, error_result(_ASKS, Era.LEGACY))
-    return error_json(asked.id_json, DENIED, _ASKS)
+        return result_json(asked.id_json, error_result(reason, Era.LEGACY))
+    return error_json(asked.id_json, DENIED, reason)

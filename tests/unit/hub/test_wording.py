@@ -7,7 +7,7 @@ import json
 import pytest
 
 from countersign.hub.answered import Terms, told
-from countersign.hub.asked import About, Asked, body_for
+from countersign.hub.asked import About, Again, Asked, body_for
 from countersign.hub.names import NotNamed
 from countersign.hub.peers import ID, PROGRESS, Owner, Theirs, Way
 from countersign.hub.wording import listed, target_of
@@ -166,12 +166,22 @@ def test_a_legacy_request_becomes_a_modern_one(meta: dict[str, object] | None) -
     params: dict[str, object] = {"name": "t__x", "arguments": {"_meta": {"name": "y"}}}
     params |= {} if meta is None else {"_meta": meta}
     body = body_for(
-        asked(params, LEGACY), About("t", "x", ("name",)), Way(MODERN, "2026-07-28"), id_json='"n"', state="s"
+        asked(params, LEGACY),
+        About("t", "x", ("name",)),
+        Way(MODERN, "2026-07-28"),
+        id_json='"n"',
+        again=Again("s", '{"k":{}}'),
     )
     sent = json.loads(body)
     stated = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     assert sent["id"] == "n"
-    assert sent["params"] == {**params, "name": "x", "requestState": "s", "_meta": {**stated, **(meta or {})}}
+    assert sent["params"] == {
+        **params,
+        "name": "x",
+        "requestState": "s",
+        "inputResponses": {"k": {}},
+        "_meta": {**stated, **(meta or {})},
+    }
 
 
 def test_a_modern_request_becomes_a_legacy_one() -> None:
