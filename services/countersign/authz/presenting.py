@@ -53,6 +53,8 @@ class Presenting:
         self._credentials = credentials
         self._hints = hints
         self._mark = mark
+        # Of what all callers of a target are given alike.
+        self._shown: dict[str, tuple[Mapping[str, Secret], tuple[Telltale, ...]]] = {}
 
     async def present(
         self, target: Target, principal: Principal, inquiry: Inquiry, calls: Sequence[Call]
@@ -65,7 +67,16 @@ class Presenting:
             return NOTHING
         again = bool(presented.handle) and await repeatable(calls, self._hints)
         retry = _ONCE_MORE if again else NOTHING.retry
-        return Presentation(presented.headers, retry, presented.handle, shown_by(presented, self._mark))
+        return Presentation(presented.headers, retry, presented.handle, self._shown_by(target, presented))
+
+    def _shown_by(self, target: Target, presented: Presented) -> tuple[Telltale, ...]:
+        known = self._shown.get(target.name) if presented.shared else None
+        if known is not None and known[0] is presented.headers:
+            return known[1]
+        found = shown_by(presented, self._mark)
+        if presented.shared:
+            self._shown[target.name] = presented.headers, found
+        return found
 
 
 def shown_by(presented: Presented, mark: Mark) -> tuple[Telltale, ...]:

@@ -187,14 +187,26 @@ class Presenter:
         self.renewable = renewable
         self.closed = False
         self.shared = all(isinstance(part, Shared) for part in parts.values())
+        self._latest: tuple[Mapping[str, tuple[str, int]], Shown] | None = None
 
     async def show(self, caller: Caller) -> Shown:
         """Return what to show now. Raises ``CredentialUnavailable``."""
+        if self.shared:
+            # Whoever calls, so that nothing need be known of the token.
+            return await self.again(NOBODY)
         return _shown({name: await part.show(caller) for name, part in self._parts.items()}, caller.key)
 
     async def again(self, key: CallerKey) -> Shown:
-        """Return what ``show`` would for this caller, whose token is not at hand. Raises ``CredentialUnavailable``."""
-        return _shown({name: await part.again(key) for name, part in self._parts.items()}, key)
+        """Return what ``show`` would for this caller, whose token is not at hand. Raises ``CredentialUnavailable``.
+
+        What is the same for all is the same object for as long as it stays as it is.
+        """
+        values = {name: await part.again(key) for name, part in self._parts.items()}
+        if not self.shared:
+            return _shown(values, key)
+        if self._latest is None or self._latest[0] != values:
+            self._latest = values, _shown(values, NOBODY)
+        return self._latest[1]
 
     def refused(self, shown: Shown) -> None:
         """Hear that the target refused what was shown."""
@@ -215,6 +227,7 @@ class Presenter:
     def close(self) -> None:
         """Forget all."""
         self.closed = True
+        self._latest = None
         for part in self._parts.values():
             part.close()
 

@@ -33,11 +33,13 @@ class Presented:
     """Headers for a target.
 
     ``handle`` names them, in this process, to ``refused`` and ``again``; it is no secret, and empty when to ask again
-    could yield nothing else.
+    could yield nothing else. ``shared`` says that all callers are given the same headers, for as long as they stay as
+    they are the very same mapping.
     """
 
     headers: Mapping[str, Secret]
     handle: str
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,14 @@ class TargetCredentials:
         self._most = most
         # What is in force first. Calls that were judged before an edit end by what was stated then.
         self._versions: dict[str, list[_Version]] = {}
+        # The version of a target as it was judged by last; one edit, and it is found anew.
+        self._latest: dict[str, tuple[Target, _Version]] = {}
         self._handles: OrderedDict[str, _Remembered] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def configure(self, targets: Mapping[str, Target]) -> None:
         """Take up the credentials of these targets; those that stay the same keep what they have."""
+        self._latest.clear()
         for name in [each for each in self._versions if each not in targets or targets[each].credential is None]:
             for version in self._versions.pop(name):
                 version.presenter.close()
@@ -98,7 +103,10 @@ class TargetCredentials:
         """
         if target.credential is None:
             return None
-        version = self._version(target, target.credential)
+        latest = self._latest.get(target.name)
+        if latest is None or latest[0] is not target:
+            latest = self._latest[target.name] = target, self._version(target, target.credential)
+        version = latest[1]
         shown = await version.presenter.show(Caller(principal, token))
         return self._presented(f"{target.name}.{version.place}", version.presenter, shown)
 
@@ -133,6 +141,7 @@ class TargetCredentials:
         for presenter in self._all():
             presenter.close()
         self._versions = {}
+        self._latest.clear()
         self._handles.clear()
         await asyncio.gather(self._asker.close(), *(store.close() for store in self._stores.values()), *self._tasks)
 
@@ -159,6 +168,7 @@ class TargetCredentials:
         # Not before what is in force, until ``configure`` says that this is.
         stated.insert(1, made)
         gone, stated[VERSIONS:] = stated[VERSIONS:], []
+        self._latest.pop(target.name, None)
         for version in gone:
             if all(version.presenter is not other.presenter for other in stated):
                 version.presenter.close()
@@ -174,13 +184,13 @@ class TargetCredentials:
 
     def _presented(self, named: str, presenter: Presenter, shown: Shown) -> Presented:
         if not presenter.renewable:
-            return Presented(shown.headers, "")
+            return Presented(shown.headers, "", presenter.shared)
         handle = f"{named}.{self._around.new_id()}"
         # Not the headers: of so many calls they are much, and secret.
         self._handles[handle] = _Remembered(presenter, replace(shown, headers=_FORGOTTEN))
         while len(self._handles) > REMEMBERED:
             self._handles.popitem(last=False)
-        return Presented(shown.headers, handle)
+        return Presented(shown.headers, handle, presenter.shared)
 
     def _store(self, store: SecretStore) -> Store:
         if store not in self._stores:
