@@ -179,7 +179,7 @@ class Decider:
             # The calls of a batch count one after the other.
             ahead = accumulate((not is_connection(call.method) for call in asked.calls), initial=0)
             return [
-                self._one(asked, call, replace(situation, usage=situation.usage.after(before)))
+                self._one(asked, call, _after(situation, before))
                 for call, before in zip(asked.calls, ahead, strict=False)
             ]
 
@@ -226,6 +226,10 @@ class Decider:
             return decision
         message = f"This call is not possible: {pending}."
         return Decision(Outcome.DENY, (), (), pending, message, decision.policy_version)
+
+
+def _after(situation: Situation, calls: int) -> Situation:
+    return replace(situation, usage=situation.usage.after(calls)) if calls else situation
 
 
 def _with_approval(decided: Decided, approved: Decision | None) -> Decided:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from countersign.authz.envoy import Inquiry
 from countersign.authz.outgoing import Outgoing
@@ -67,8 +68,7 @@ class EventMaker:
         """
         call = message.call
         params = call.params_json.encode() if call is not None else b""
-        # What a caller hands back is recorded as it was sent: as the tokens that its answers showed.
-        masker = masker.within(ByForm())
+        masker = _with_tokens(masker)
         try:
             body, findings = _masked_json(masker, params)
             method, unknown = _masked_method(masker, message)
@@ -169,6 +169,12 @@ class EventMaker:
         )
 
 
+@lru_cache(maxsize=1)
+def _with_tokens(masker: Masker) -> Masker:
+    """What a caller hands back is recorded as it was sent: as the tokens that its answers showed."""
+    return masker.within(ByForm())
+
+
 def _masked_json(masker: Masker, data: bytes) -> tuple[bytes, tuple[Finding, ...]]:
     if not data:
         return b"", ()
@@ -199,5 +205,7 @@ def _masked_method(masker: Masker, message: Message) -> tuple[str, tuple[Finding
 
 def _without_message(decision: Decision) -> Decision:
     """Return the decision as it is recorded: what the caller reads may quote a name, the reason never does."""
+    if decision.shadow is None and not decision.message:
+        return decision
     shadow = None if decision.shadow is None else replace(decision.shadow, message="")
     return replace(decision, message="", shadow=shadow)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from json import JSONDecoder
-from typing import NamedTuple
+from json.scanner import make_scanner
+from typing import Any, NamedTuple
 
 from countersign.jsontext.values import Document, JsonText
 
@@ -20,8 +21,11 @@ _PART = re.compile(
 )
 _KEY, _VALUE, _ALONE, _MARK = 1, 2, 3, 4
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
+_BLANKS = frozenset(" \t\n\r")
 # Keeps no objects: a value may be as large as its text.
 _SKIPPER = JSONDecoder(object_pairs_hook=len, parse_int=str.isspace, parse_float=str.isspace)
+# Without what words errors: of text that was read already there are none.
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_SKIPPER)
 
 
 class Place(NamedTuple):
@@ -176,7 +180,7 @@ def _members(text: str, start: int) -> Iterator[tuple[str | int, int, int]]:
         name: str | int = index
         begin = at
         if opening == "{":
-            name, at = _SKIPPER.raw_decode(text, at)
+            name, at = _scan(text, at)
             at = _skip_whitespace(text, _skip_whitespace(text, at) + 1)
         yield name, begin, at
         at = _skip_whitespace(text, _end(text, at))
@@ -186,10 +190,12 @@ def _members(text: str, start: int) -> Iterator[tuple[str | int, int, int]]:
 
 
 def _end(text: str, start: int) -> int:
-    end: int = _SKIPPER.raw_decode(text, start)[1]
-    return end
+    return _scan(text, start)[1]
 
 
 def _skip_whitespace(text: str, at: int) -> int:
+    # Most texts have a space or none; an end is no space.
+    if text[at : at + 1] not in _BLANKS:
+        return at
     match = _WHITESPACE.match(text, at)
     return at if match is None else match.end()

@@ -6,7 +6,7 @@ Travels as one string in ext_authz's dynamic metadata, which only Envoy and our 
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from countersign.model.principal import Principal
 from countersign.model.telltale import Telltale, from_listed
@@ -76,15 +76,14 @@ class Handoff:
 
     def to_json(self) -> str:
         """Return the text that ``from_json`` reads."""
-        p = self.principal
-        return json.dumps(
+        return _written_json(
             [
                 self.session_id,
                 self.call_id,
                 self.arrived_us,
                 self.target,
                 self.era,
-                p.listed(),
+                self.principal.listed(),
                 [[c.id_json, c.method, c.name, _written(c.columns)] for c in self.calls],
                 self.masks,
                 self.policy_version,
@@ -94,9 +93,8 @@ class Handoff:
                 self.sent_mark,
                 self.state,
                 self.bare,
-                [astuple(telltale) for telltale in self.shown],
-            ],
-            separators=(",", ":"),
+                [(each.probe, each.at, each.length, each.mark) for each in self.shown],
+            ]
         )
 
     @classmethod
@@ -127,6 +125,8 @@ class Handoff:
             raise ValueError("not a handoff of authz") from error
 
 
+# ``json.dumps`` makes one of these anew for each text whose separators it is told.
+_written_json = json.JSONEncoder(separators=(",", ":")).encode
 _Written = tuple[tuple[tuple[str, tuple[str, ...]], ...], bool, bool, bool, bool, tuple[str, ...]]
 
 

@@ -117,8 +117,10 @@ class Policy:
 
     def needs_usage(self, principal: Principal, call: Call) -> bool:
         """Whether the decision on a call may depend on ``situation.usage``."""
+        if not self.reads_usage or _flaw(call):
+            return False
         connects = is_connection(call.method)
-        return not _flaw(call) and any(
+        return any(
             matcher.reads("usage") and not (connects and matcher.admits) for matcher in self._selecting(principal, call)
         )
 

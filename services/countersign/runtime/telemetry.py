@@ -6,7 +6,7 @@ Attributes are names only: targets, methods, rules, labels, outcomes. No argumen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from opentelemetry import metrics, trace
@@ -18,6 +18,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("countersign")
 _meter = metrics.get_meter("countersign")
 _tracing = False
+_NO_SPAN = nullcontext(trace.INVALID_SPAN)
 
 decisions = _meter.create_counter(
     "countersign.decisions", unit="{call}", description="Judged calls by outcome and rule"
@@ -79,15 +80,18 @@ def configure_telemetry(service: str, otlp_endpoint: str | None) -> Callable[[],
     return flush
 
 
-@contextmanager
-def span(name: str, traceparent: str, attributes: Mapping[str, str] | None = None) -> Iterator[trace.Span]:
+def span(
+    name: str, traceparent: str, attributes: Mapping[str, str] | None = None
+) -> AbstractContextManager[trace.Span]:
     """Run the block in a span below the W3C ``traceparent`` (a root span when that is empty).
 
     Errors do not enter the span: their text may quote a body.
     """
-    if not _tracing:
-        yield trace.INVALID_SPAN
-        return
+    return _span(name, traceparent, attributes) if _tracing else _NO_SPAN
+
+
+@contextmanager
+def _span(name: str, traceparent: str, attributes: Mapping[str, str] | None) -> Iterator[trace.Span]:
     with _tracer.start_as_current_span(
         name,
         context=_context(traceparent),
