@@ -114,6 +114,11 @@ class Exchange:
         self._held_bytes = 0
 
     @property
+    def done(self) -> bool:
+        """Whether all that Envoy gets for this response was returned."""
+        return self._done
+
+    @property
     def unfinished(self) -> bool:
         """Whether an answer was begun whose end is not recorded."""
         return self._answer is not None and not self._done

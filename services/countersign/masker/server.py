@@ -99,15 +99,17 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())
-        # See ``Hold``: an answer must not be revoked in the write that begins it.
-        await context.send_initial_metadata(())
+        begun = False
         try:
             with hold:
-                # Read and written by hand: a tenth less of this process's time than iterators.
-                while isinstance(message := await _read(context, exchange), pb.ProcessingRequest):
+                # Read and written by hand: a tenth less of this process's time than iterators. Nor is it waited for
+                # Envoy's end of the stream once it has all.
+                while not exchange.done and isinstance(message := await _read(context, exchange), pb.ProcessingRequest):
                     side = request if message.WhichOneof("request") in PARTS else exchange
                     for reply in await side.step(message):
-                        await context.write(reply)
+                        # See ``Hold``: an answer must not be revoked in the write that begins it.
+                        await (context.write(reply) if begun else hold.whole(context.write(reply)))
+                        begun = True
         except Ended as error:
             await self._end(exchange, str(error), context)
         except Reset as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
@@ -68,8 +68,8 @@ class Hold:
     Works as ``asyncio.timeout`` does: the block's task is cancelled, and the cancellation becomes ``Ended`` at the end
     of the block. Until ``of`` says whose it is, nothing ends it.
 
-    A gRPC handler sends its initial metadata, alone or with a first message, before ``of``: where the very write that
-    carries them is cancelled, grpc.aio (1.85) forgets that it sent them, sends them again with the status, and fails.
+    A gRPC handler sends its initial metadata, with a first message, ``whole``: where the very write that carries them
+    is cancelled, grpc.aio (1.85) forgets that it sent them, sends them again with the status, and fails.
     """
 
     def __init__(self, live: Live) -> None:
@@ -78,6 +78,8 @@ class Hold:
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._ended: Ended | None = None
+        self._bears = False
+        self._cancelled = False
 
     def of(self, principal: Principal, session_id: str = "") -> None:
         """Say whose it is. Raises ``Revoked``, ``NotKnown``: then it must not even begin."""
@@ -95,7 +97,19 @@ class Hold:
         self._live.discard(self)
         if self._ended is None and self._task is not None:
             self._ended = ended
-            self._task.cancel()
+            if not self._bears:
+                self._cancelled = True
+                self._task.cancel()
+
+    async def whole(self, step: Awaitable[object]) -> None:
+        """Within the block: await a short step to its end, whatever ends the block meanwhile. Raises ``Ended`` then."""
+        self._bears = True
+        try:
+            await step
+        finally:
+            self._bears = False
+        if self._ended is not None:
+            raise self._ended
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
@@ -107,8 +121,9 @@ class Hold:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._live.discard(self)
         task, self._task = self._task, None
-        if self._ended is None or task is None:
+        if self._ended is None or task is None or error is self._ended:
             return
         # Whoever cancelled it as well gets what they asked for.
-        if task.uncancel() <= self._cancelling or kind is not asyncio.CancelledError:
+        left = task.uncancel() if self._cancelled else task.cancelling()
+        if left <= self._cancelling or kind is not asyncio.CancelledError:
             raise self._ended from error

@@ -119,20 +119,59 @@ async def test_after_its_block_nothing_is_ended(live: Live, revocations: FakeRev
         hold.of(ALICE)
 
 
-@pytest.mark.parametrize("reads", [True, False], ids=["reads", "does-not-read"])
-async def test_a_server_ends_a_stream_whether_its_client_reads_or_not(
-    live: Live, revocations: FakeRevocations, *, reads: bool
-) -> None:
+async def test_what_must_be_whole_is_ended_right_after_it(live: Live, revocations: FakeRevocations) -> None:
+    goes_on, steps = asyncio.Event(), list[str]()
+
+    async def step() -> None:
+        await goes_on.wait()
+        steps.append("whole")
+
+    async def run() -> None:
+        with live.hold() as hold:
+            hold.of(ALICE)
+            await hold.whole(step())
+            steps.append("after it")
+
+    task = asyncio.ensure_future(run())
+    await until(lambda: len(live) == 1)
+    revocations.revoke(of_principal(ALICE))
+    assert not task.cancelling()
+    goes_on.set()
+    with pytest.raises(Revoked):
+        await task
+    assert steps == ["whole"]
+
+
+async def test_who_hangs_up_in_what_must_be_whole_is_cancelled(live: Live, revocations: FakeRevocations) -> None:
+    async def run() -> None:
+        with live.hold() as hold:
+            hold.of(ALICE)
+            await hold.whole(_forever())
+
+    task = asyncio.ensure_future(run())
+    await until(lambda: len(live) == 1)
+    revocations.revoke(of_principal(ALICE))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("when", ["while it waits", "in a write", "in the write that begins it"])
+async def test_a_server_ends_a_stream_wherever_it_is(live: Live, revocations: FakeRevocations, when: str) -> None:
     """A client that reads nothing keeps the server in ``write``, where it hears of nothing else."""
     ended: list[Ended] = []
 
+    async def begin(context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        if when == "in the write that begins it":
+            revocations.revoke(of_principal(ALICE))
+        await context.write(b"first")
+
     async def stream(_request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        await context.send_initial_metadata(())
         try:
             with live.hold() as hold:
                 hold.of(ALICE)
-                await context.write(b"first")
-                while not reads:
+                await hold.whole(begin(context))
+                while when == "in a write":
                     await context.write(bytes(1 << 20))
                 await _forever()
         except Ended as error:
