@@ -1,8 +1,9 @@
-"""A credential that `up` was given in its environment is in that of the service that uses it, and in no other's."""
+"""A credential that `up` was given in its environment is known to the service that uses it, and to no other."""
 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
@@ -10,9 +11,10 @@ import pytest
 
 from tests.support.gateway import Gateway, Setup, running_gateway, wait_until
 from tests.support.issuer import running_issuer
+from tests.support.memory_held import holds
 
 RULES = ({"name": "all", "allow": {"groups": ["analysts"], "targets": ["*"], "tools": ["query"]}},)
-PARTS = ("authz", "masker", "recorder", "envoy", "postgres")
+PARTS = ("nursery", "authz", "masker", "recorder", "envoy", "postgres")
 
 
 def setup(issuer: str, *names: str) -> Setup:
@@ -23,15 +25,25 @@ def setup(issuer: str, *names: str) -> Setup:
     return Setup(issuer, {}, RULES, extra={"targets": targets})
 
 
-def holders(gateway: Gateway, credential: str) -> set[str]:
-    """The parts that hold it; a part that is between two processes holds nothing."""
+def holders(gateway: Gateway, credential: str, *parts: str) -> set[str]:
+    """Those of the parts (all by default) in whose memory it is; one that is between two processes holds nothing."""
     found = set()
-    for name in PARTS:
+    for name in parts or PARTS:
         try:
-            if credential in gateway.part(name).environ().values():
+            if holds(gateway.part(name).pid, credential):
                 found.add(name)
-        except (LookupError, psutil.Error):
+        except (LookupError, OSError):
             continue
+    return found
+
+
+def shown(gateway: Gateway, credential: str) -> list[psutil.Process]:
+    """The processes below `up` in whose environment others of their user can read it."""
+    found = []
+    for process in gateway.processes()[1:]:
+        with suppress(psutil.Error):
+            if credential in process.environ().values():
+                found.append(process)
     return found
 
 
@@ -44,6 +56,7 @@ def test_only_authz_holds_the_credentials_of_targets(monkeypatch: pytest.MonkeyP
         assert holders(gateway, first) == {"authz"}
         assert holders(gateway, second) == holders(gateway, foreign) == set()
         gateway.reconfigure(replace(gateway.setup, extra=setup(issuer.url, "ORDERS_TOKEN", "BILLING_TOKEN").extra))
-        wait_until(lambda: holders(gateway, second) == {"authz"}, 20, lambda: AssertionError(gateway.output()))
-        assert holders(gateway, first) == {"authz"}
+        wait_until(lambda: "authz" in holders(gateway, second, "authz"), 20, lambda: AssertionError(gateway.output()))
+        assert holders(gateway, first) == holders(gateway, second) == {"authz"}
         assert holders(gateway, foreign) == set()
+        assert [shown(gateway, each) for each in (first, second, foreign)] == [[], [], []]

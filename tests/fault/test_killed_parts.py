@@ -166,6 +166,20 @@ async def test_a_buffered_answer_is_withheld_when_the_masker_is_killed(rig: Rig)
         await rig.until_it_serves()
 
 
+async def test_every_service_runs_again_when_what_they_are_forked_from_is_killed(rig: Rig) -> None:
+    canary = rig.canary()
+    async with rig.target(answers(tool_text(f"write to {canary}"))) as target:
+        async with traffic(rig) as state:
+            services = {name: rig.gateway.part(name) for name in ("authz", "masker", "recorder")}
+            rig.gateway.kill("nursery")
+            await state.until_disturbed()
+            for name, ended in services.items():
+                await rig.until_restarted(name, ended)
+            await state.until_answered()
+        assert_promises(rig, state, target, {502, 503})
+        assert [answer for answer in state.refused.values() if canary in answer.text] == []
+
+
 async def test_envoy_is_started_again(rig: Rig) -> None:
     async with rig.target(answers(tool_text("fine"))) as target:
         async with traffic(rig) as state:

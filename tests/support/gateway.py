@@ -37,6 +37,7 @@ _PARTS: Mapping[str, Callable[[list[str]], bool]] = {
     "portal": lambda line: line[-2:] == ["serve", "portal"],
     "hub": lambda line: line[-2:] == ["serve", "hub"],
     "bridge": lambda line: line[-2:] == ["serve", "bridge"],
+    "nursery": lambda line: "countersign.cli.nursery" in line,
     "envoy": lambda line: bool(line) and Path(line[0]).name.startswith("envoy"),
     "postgres": lambda line: bool(line) and Path(line[0]).name == "postgres",
 }
@@ -197,7 +198,7 @@ class Gateway:
         setup.write(self.folder, self.url)
 
     def part(self, name: str) -> psutil.Process:
-        """The process of a part: authz, masker, recorder, approver, envoy or postgres (its postmaster).
+        """The process of a part: a service, nursery, envoy or postgres (its postmaster).
 
         Raises:
             LookupError: when it does not run.

@@ -57,6 +57,17 @@ def load_ahead(cache_dir: Path | None) -> None:
         thread.shutdown(wait=False)
 
 
+def loaded_ahead() -> None:
+    """Wait until nothing is being loaded ahead any more, and forget what could not be loaded.
+
+    What was loaded is there for :func:`load`, also in processes that are forked from now on: each has a scanner of its
+    own then, with nothing of it in use.
+    """
+    for cache_dir, begun in list(_begun.items()):
+        if begun.exception() is not None:
+            del _begun[cache_dir]
+
+
 def load(cache_dir: Path | None) -> NativeScanner:
     """Load the catalogue: half a second from ``cache_dir``, five when it is compiled anew.
 

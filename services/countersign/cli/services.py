@@ -18,8 +18,7 @@ from countersign.runtime.settings import ServiceSettings, SettingsError, load_se
 
 def main(service: str) -> int:
     """Serve ``service`` as the environment says; return the exit code. What keeps it from serving is told on stderr."""
-    # The command that httpx has would import rich, click and pygments: a tenth of a second. httpx can do without.
-    cast("dict[str, ModuleType | None]", sys.modules)["httpx._main"] = None
+    leave_out_commands()
     try:
         run(service, load_settings(service))
     except _reasons() as error:
@@ -27,6 +26,11 @@ def main(service: str) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def leave_out_commands() -> None:
+    """Keep the command that httpx has from being imported: with rich, click and pygments, a tenth of a second."""
+    cast("dict[str, ModuleType | None]", sys.modules)["httpx._main"] = None
 
 
 def _reasons() -> tuple[type[Exception], ...]:

@@ -6,12 +6,12 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from countersign.local.process import Birth, Process, spawn
 
 _PROBE_S = 0.05
 
@@ -22,7 +22,10 @@ class CannotStart(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to run: ``command`` ends with this process; ``ready`` says whether it serves; ``stop`` asks it to end."""
+    """What to run: ``command`` ends with this process; ``ready`` says whether it serves; ``stop`` asks it to end.
+
+    ``birth`` is how it is started.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -31,15 +34,15 @@ class ChildSpec:
     ready: Callable[[], Awaitable[bool]]
     stop: signal.Signals = signal.SIGTERM
     start_within_s: float = 30.0
+    birth: Birth = spawn
 
 
 class Child:
     """A running child. Make one with ``start``."""
 
-    def __init__(self, spec: ChildSpec, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, spec: ChildSpec, process: Process) -> None:
         self.spec = spec
         self._process = process
-        self._ended = asyncio.ensure_future(self._wait())
 
     @classmethod
     async def start(cls, spec: ChildSpec) -> Child:
@@ -47,15 +50,7 @@ class Child:
         log_start = spec.log.stat().st_size if spec.log.exists() else 0
         descriptor = os.open(spec.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            # A group of its own: Ctrl-C in the terminal reaches us only, and we stop the parts in order.
-            process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; the command is ours
-                spec.command,
-                env=dict(spec.env),
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                process_group=0,
-            )
+            process = await spec.birth(spec.name, spec.command, spec.env, descriptor)
         except OSError as error:
             raise CannotStart(f"{spec.name} cannot be started: {error.strerror}") from error
         finally:
@@ -75,39 +70,34 @@ class Child:
 
     async def ended(self) -> int:
         """Wait for the end; return the exit status (negative: the signal)."""
-        return await asyncio.shield(self._ended)
+        return await self._process.ended()
 
     async def stop(self, *, within_s: float) -> None:
         """Ask it to end, and end it after ``within_s``. Returns when it is gone."""
-        if self._ended.done():
+        if self._process.is_over:
             return
         self._process.send_signal(self.spec.stop)
         try:
             await asyncio.wait_for(self.ended(), within_s)
         except TimeoutError:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             await self.ended()
 
     async def _become_ready(self, log_start: int) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.spec.start_within_s
-        while loop.time() < deadline:
-            if self._ended.done():
-                raise CannotStart(f"{self.spec.name} cannot start: {_last_words(self.spec.log, log_start)}")
-            if await self.spec.ready():
-                return
-            await asyncio.wait({self._ended}, timeout=_PROBE_S)
+        over = asyncio.ensure_future(self.ended())
+        try:
+            while loop.time() < deadline:
+                if self._process.is_over:
+                    raise CannotStart(f"{self.spec.name} cannot start: {_last_words(self.spec.log, log_start)}")
+                if await self.spec.ready():
+                    return
+                await asyncio.wait({over}, timeout=_PROBE_S)
+        finally:
+            over.cancel()
         seconds = f"{self.spec.start_within_s:.0f} s"
         raise CannotStart(f"{self.spec.name} was not ready within {seconds}: see {self.spec.log}")
-
-    async def _wait(self) -> int:
-        # A thread a child, for its life: portable, and no signal handler to share. Not one of the loop's own threads:
-        # those are few where processors are, and the end of whoever came too late to have one would not be seen.
-        thread = ThreadPoolExecutor(1, f"{self.spec.name} ends")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(thread, self._process.wait)
-        finally:
-            thread.shutdown(wait=False)
 
 
 def _last_words(log: Path, start: int) -> str:

@@ -22,19 +22,23 @@ USES = MappingProxyType(
 )
 """Which credentials each service reads."""
 
-_NAMES = frozenset(
+_PROGRAM_NAMES = frozenset(
     {
         *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_CACHE_HOME"),
-        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
         *("VIRTUAL_ENV", "LD_LIBRARY_PATH"),
     }
 )
+_NAMES = _PROGRAM_NAMES | {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 _PREFIXES = ("LC_", "OTEL_", "GRPC_", "PYTHON", PREFIX)
 # libpq's own: PGPASSWORD, PGSSLROOTCERT and the like.
 _DATABASE_PREFIXES = ("PG",)
 _DATABASE_NAMES = frozenset({PREFIX + "POSTGRES_DSN"})
 # Who has these can sign another history.
 _LOG_PREFIXES = (PREFIX + "LOG_KEYS", PREFIX + "LOG_STATE")
+# Read when modules are imported. What exporters are told is not, and may hold a key; so may the addresses of proxies.
+_IMPORT_NAMES = _PROGRAM_NAMES | {PREFIX + "CACHE"}
+_IMPORT_PREFIXES = ("LC_", "OTEL_", "GRPC_", "PYTHON")
+_EXPORTER_PREFIX = "OTEL_EXPORTER_"
 
 
 def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) -> dict[str, str]:
@@ -55,6 +59,18 @@ def environment_of(service: str, config: GatewayConfig, env: Mapping[str, str]) 
         if name.startswith(_LOG_PREFIXES):
             return service == "recorder"
         return name.upper() in _NAMES or name.startswith(_PREFIXES)
+
+    return {name: value for name, value in env.items() if wanted(name)}
+
+
+def environment_of_nursery(config: GatewayConfig, env: Mapping[str, str]) -> dict[str, str]:
+    """Return what the process is started with that services are forked from: of ``env``, what holds no credential."""
+    named = frozenset[str]().union(*config.variables.values())
+
+    def wanted(name: str) -> bool:
+        if name in named or name.startswith(_EXPORTER_PREFIX):
+            return False
+        return name.upper() in _IMPORT_NAMES or name.startswith(_IMPORT_PREFIXES)
 
     return {name: value for name, value in env.items() if wanted(name)}
 

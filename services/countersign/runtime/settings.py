@@ -79,6 +79,13 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
+def replace_environment(env: Mapping[str, str]) -> None:
+    """Have this process, which was forked, find ``env`` where others find what they were started with."""
+    os.environ.clear()
+    os.environ.update(env)
+    choose_grpc_engine()
+
+
 def choose_grpc_engine() -> None:
     """Keep gRPC's older I/O engine, unless somebody chose: call it before grpc is imported.
 

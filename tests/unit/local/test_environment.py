@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from countersign.config import GatewayConfig, load
-from countersign.local.environment import environment_of
+from countersign.local.environment import environment_of, environment_of_nursery
 
 GATEWAY = """
 version: 1
@@ -71,3 +71,10 @@ def test_only_the_recorder_is_told_of_the_log(config: GatewayConfig, service: st
 def test_variables_are_known_also_to_those_who_do_not_read_them(tmp_path: Path, config: GatewayConfig) -> None:
     unread = load(tmp_path / "gateway.yaml", {}, reads=frozenset())
     assert unread.variables == config.variables
+
+
+def test_what_services_are_forked_from_holds_no_credential(config: GatewayConfig) -> None:
+    secretive = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=k", "COUNTERSIGN_KEY": "k", "https_proxy": "u:p@proxy"}
+    needed = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "LC_ALL": "C", "TZ": "UTC", "PYTHONPATH": "/p"}
+    needed |= {"OTEL_RESOURCE_ATTRIBUTES": "a=b", "COUNTERSIGN_CACHE": "/c"}
+    assert environment_of_nursery(config, ENV | secretive | {"COUNTERSIGN_CACHE": "/c"}) == needed

@@ -16,32 +16,9 @@ import pytest
 from countersign.local.child import CannotStart, ChildSpec
 from countersign.local.supervisor import Supervisor
 from tests.support.recorders import until
+from tests.support.told import Told, is_gone
 
 FOREVER = (sys.executable, "-c", "import signal; signal.pause()")
-
-
-class Told:
-    """What a supervisor said, and the means to wait for it."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, part: str, what: str) -> None:
-        self.lines.append((part, what))
-        self._more.set()
-
-    async def line(self, part: str, start: str) -> str:
-        async with asyncio.timeout(10):
-            while True:
-                found = [what for name, what in self.lines if name == part and what.startswith(start)]
-                if found:
-                    return found[0]
-                self._more.clear()
-                await self._more.wait()
-
-    async def pid(self, part: str, start: str = "ready") -> int:
-        return int((await self.line(part, start)).rpartition("pid ")[2].rstrip(")"))
 
 
 @pytest.fixture
@@ -61,14 +38,6 @@ def spec(folder: Path, name: str, *, ready: bool = True, command: tuple[str, ...
         return ready
 
     return ChildSpec(name, command, {"PATH": os.environ["PATH"]}, folder / f"{name}.log", probe)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 async def test_what_is_ready_is_stopped_when_the_start_of_others_is_cancelled(
