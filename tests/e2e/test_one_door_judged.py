@@ -103,29 +103,48 @@ async def test_a_session_at_the_door_is_its_callers_alone_and_ends(place: Place)
     assert (await place.ask(Rpc("tools/list"), era=LEGACY, mcp_session_id=mine)).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [
-        ("tools/call", {"name": "where"}),
-        ("tools/call", {"name": "nobody__where"}),
-        ("tools/call", {"name": "__where"}),
-        ("tools/call", {"name": "new__"}),
-        ("tools/call", {"name": "NEW__where"}),
-        ("tools/call", {"name": "../new__where"}),
-        ("tools/call", {"name": "mcp__where"}),
-        ("prompts/get", {"name": "greet"}),
-        ("resources/read", {"uri": "file:///new/notes"}),
-        ("resources/read", {"uri": "mcp+new+file:///new/notes"}),
-        ("resources/read", {"uri": "new%2bfile:///new/notes"}),
-        ("tasks/get", {"taskId": "new"}),
-    ],
+NOBODYS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("tools/call", {"name": "where"}),
+    ("tools/call", {"name": "nobody__where"}),
+    ("tools/call", {"name": "__where"}),
+    ("tools/call", {"name": "new__"}),
+    ("tools/call", {"name": "NEW__where"}),
+    ("tools/call", {"name": "../new__where"}),
+    ("tools/call", {"name": "mcp__where"}),
+    ("prompts/get", {"name": "greet"}),
+    ("resources/read", {"uri": "file:///new/notes"}),
+    ("resources/read", {"uri": "mcp+new+file:///new/notes"}),
+    ("resources/read", {"uri": "new%2bfile:///new/notes"}),
+    ("tasks/get", {"taskId": "new"}),
 )
-async def test_a_name_that_is_nobodys_is_asked_of_nobody(place: Place, method: str, params: dict[str, object]) -> None:
+
+
+async def test_names_that_are_nobodys_are_asked_of_nobody_and_on_the_record(place: Place) -> None:
     before = {target: len(place.seen[target].methods) for target in TARGETS}
-    mirrored = {"mcp_name": str(params["taskId"])} if "taskId" in params else {}
-    (message,) = messages(await place.ask(Rpc(method, params), **mirrored))
-    assert error_of(message)["code"] == -32602
+    for method, params in NOBODYS:
+        mirrored = {"mcp_name": params["taskId"]} if "taskId" in params else {}
+        (message,) = messages(await place.ask(Rpc(method, params), "prober", **mirrored))
+        assert error_of(message)["code"] == -32602, params
     assert {target: len(place.seen[target].methods) for target in TARGETS} == before
+    events = await place.events("prober")
+    assert {(event.target, event.decision.outcome) for event in events} == {("mcp", event_pb2.OUTCOME_DENY)}
+    recorded = [(event.method, event.name) for event in events]
+    assert recorded == [(method, params.get("name", params.get("uri", ""))) for method, params in NOBODYS]
+    for event, (_, params) in zip(events, NOBODYS, strict=True):
+        assert json.loads(event.body).items() >= params.items()
+
+
+@pytest.mark.parametrize("era", [LEGACY, MODERN])
+async def test_what_is_tried_at_no_target_is_recorded_as_masked_as_any_call(place: Place, era: str) -> None:
+    mail, person = "somebody" + "@example.org", f"tries in {era}"
+    session = {"mcp_session_id": await place.session(person)} if era == LEGACY else {}
+    rpc = call(f"nosuch__mail to {mail}", {"to": mail}, id="tried")
+    (message,) = messages(await place.ask(rpc, person, era, **session))
+    assert (message["id"], error_of(message)["code"]) == ("tried", -32602)
+    (event,) = [each for each in await place.events(person) if each.method == "tools/call"]
+    assert (event.target, event.name, event.source_address) == ("mcp", "nosuch__mail to [EMAIL]", "127.0.0.1")
+    assert json.loads(event.body)["arguments"] == {"to": "[EMAIL]"}
+    assert mail not in str(event)
 
 
 async def test_every_request_that_reaches_a_target_is_on_its_own_record(place: Place) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from countersign.authz.denials import unavailable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.judge import Judge
+from countersign.authz.nameless import Nameless
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
 from countersign.mcp import Failure, McpRefused, failed, read_request
 from countersign.model.decision import Outcome
@@ -28,10 +29,11 @@ _PASSED_PREFIXES = (":", "mcp-param-")
 
 
 class HubDoor:
-    """Vouches to the hub for callers with a token for the one door, and records what of theirs cannot be read.
+    """Vouches to the hub for callers with a token for the one door, and records what nobody else would.
 
-    What they ask of targets is not judged here: the hub asks for it inside, with the caller's own token, and there it
-    is judged and recorded as any call of that target. Large bodies are read ``aside``.
+    That is what cannot be read, and what is asked of no target (``nameless``). What they ask of targets is not judged
+    here: the hub asks for it inside, with the caller's own token, and there it is judged and recorded as any call of
+    that target. Large bodies are read ``aside``.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class HubDoor:
         verifier: TokenVerifier,
         sealer: Sealer,
         judge: Judge,
+        nameless: Nameless,
         aside: Aside,
         now_us: Callable[[], int],
     ) -> None:
@@ -47,6 +50,7 @@ class HubDoor:
         self._verifier = verifier
         self._sealer = sealer
         self._judge = judge
+        self._nameless = nameless
         self._aside = aside
         self._now_us = now_us
 
@@ -62,9 +66,12 @@ class HubDoor:
                 if "?" in inquiry.path:
                     raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
                 http, depth = inquiry.http, in_force.config.limits.json_depth
-                await self._aside.run(len(http.body), lambda: read_request(HUB_NAME, http, max_depth=depth))
+                request = await self._aside.run(len(http.body), lambda: read_request(HUB_NAME, http, max_depth=depth))
             except McpRefused as error:
                 return await self._judge.refuse(inquiry, principal, error, in_force)
+            answer = await self._nameless.answer(inquiry, principal, request, arrived_us, in_force)
+            if answer is not None:
+                return answer
         except Unidentified as error:
             return await self._judge.unidentified(inquiry, arrived_us, error, in_force, resource_path="/mcp")
         except (IdentityUnavailable, NotRecorded) as error:

@@ -16,6 +16,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as ext_proc_gr
 from countersign.authz.assembling import judging
 from countersign.authz.audit import AuditDoor
 from countersign.authz.hub import HubDoor
+from countersign.authz.nameless import Nameless
 from countersign.authz.renewing import SERVICE as RENEWALS
 from countersign.authz.renewing import RenewalService
 from countersign.authz.server import AuthzService
@@ -105,7 +106,8 @@ class AuthzPart:
         )
         self._judge, self._desk = assembled.judge, assembled.desk
         audit = AuditDoor(rulebook, self._verifier, sealer, self._judge, now_us)
-        hub = HubDoor(rulebook, self._verifier, sealer, self._judge, assembled.aside, now_us)
+        nameless = Nameless(recorder, sealer, assembled.aside, new_id)
+        hub = HubDoor(rulebook, self._verifier, sealer, self._judge, nameless, assembled.aside, now_us)
         self._service = AuthzService(self._judge, audit, hub)
 
     @property

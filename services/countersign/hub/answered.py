@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from countersign.hub.asking import named
 from countersign.hub.between import completed, in_meta
-from countersign.hub.names import handle
 from countersign.hub.wording import at_door, read, replaced
 from countersign.jsontext import Document, apply_edits, drop_members, quote, value_at
 from countersign.mcp import CACHEABLE_METHODS, Era
 from countersign.mcp.eras import META_SUBSCRIPTION
 from countersign.mcp.message import MAX_ID_LENGTH, id_text
+from countersign.model.door_names import handle
 
 _DEEPEST = 1_000  # More than gateway.yaml can permit.
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from countersign.hub.asking import named
 from countersign.hub.between import inserted
-from countersign.hub.names import handle
 from countersign.hub.wording import read, text_at
 from countersign.jsontext import Document, JsonValue, apply_edits, parse, quote, value_at, value_span
 from countersign.model.door import HUB_NAME
+from countersign.model.door_names import handle
 
 MOST_QUESTIONS = 16
 """What a target may ask at once."""

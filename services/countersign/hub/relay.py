@@ -12,7 +12,6 @@ from countersign.hub.answered import Terms, told
 from countersign.hub.asked import FIRST, About, Again, Asked, body_for, headers_for
 from countersign.hub.between import wants_logs, without_rounds
 from countersign.hub.inside import Away, Caller, Inner, Inside
-from countersign.hub.names import handle
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Waiting, Way
 from countersign.hub.questions import CannotAsk, Question, questions, responses_json
@@ -23,6 +22,7 @@ from countersign.mcp.answers import UNCORRELATED_IDS
 from countersign.mcp.eras import MODERN_VERSION
 from countersign.mcp.message import id_text
 from countersign.mcp.replies import error_json, error_result, result_json
+from countersign.model.door_names import handle
 from countersign.runtime.moments import new_id
 
 MOST_ROUNDS = 10

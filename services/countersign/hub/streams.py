@@ -13,12 +13,12 @@ from countersign.config import Target
 from countersign.hub.answered import Terms
 from countersign.hub.between import STATED
 from countersign.hub.inside import Away, Caller, Inner, Inside
-from countersign.hub.names import NotNamed, split_handle, split_uri
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, SaidNo, Theirs, Way
 from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
 from countersign.jsontext import JsonValue, quote
 from countersign.mcp import Era
 from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
+from countersign.model.door_names import NotNamed, split_handle, split_uri
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from countersign.hub.names import LONGEST_NAME, handle, split_handle, split_tool_name, split_uri, tool_name, uri_at_door
 from countersign.jsontext import (
     Document,
     Edit,
@@ -21,6 +20,15 @@ from countersign.jsontext import (
     value_span,
 )
 from countersign.mcp.message import id_text
+from countersign.model.door_names import (
+    LONGEST_NAME,
+    handle,
+    split_handle,
+    split_tool_name,
+    split_uri,
+    tool_name,
+    uri_at_door,
+)
 
 Path = tuple[str | int, ...]
 

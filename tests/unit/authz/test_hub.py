@@ -12,11 +12,13 @@ from countersign.authz import hub as module
 from countersign.authz.envoy import Forward, Inquiry
 from countersign.authz.hub import HubDoor
 from countersign.authz.judge import Judge
+from countersign.authz.nameless import Nameless
 from countersign.config import Limits
 from countersign.identity import TokenVerifier
 from countersign.mcp import HttpRequest, read_request
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
+from countersign.runtime.recording import EventSink
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
@@ -42,12 +44,14 @@ async def test_large_requests_are_read_where_they_hold_up_nobody(
         return read_request(*args, **kwargs)
 
     monkeypatch.setattr(module, "read_request", noted)
+    aside = Aside(from_bytes=1_000, at_once=1)
     door = HubDoor(
         cast(Rulebook, SimpleNamespace(current=SimpleNamespace(config=CONFIG))),
         cast(TokenVerifier, Verifier()),
         Sealer(bytes(32)),
         cast(Judge, None),
-        Aside(from_bytes=1_000, at_once=1),
+        Nameless(cast(EventSink, None), Sealer(bytes(32)), aside, lambda: "id"),
+        aside,
         lambda: 1,
     )
     body = b'{"jsonrpc":"2.0","id":1,"method":"ping"%s}' % (b" " * size)

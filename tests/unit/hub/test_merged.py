@@ -8,10 +8,10 @@ from contextlib import aclosing
 
 import pytest
 
-from countersign.hub.names import NotNamed
 from countersign.hub.peers import Refused
 from countersign.hub.streams import MOST_SUBSCRIBED, merged, wanted
 from countersign.jsontext import JsonValue
+from countersign.model.door_names import NotNamed
 
 
 class Source:

@@ -8,11 +8,11 @@ import pytest
 
 from countersign.hub.answered import Terms, told
 from countersign.hub.asked import About, Again, Asked, body_for
-from countersign.hub.names import NotNamed
 from countersign.hub.peers import ID, PROGRESS, Owner, Theirs, Way
 from countersign.hub.wording import listed, target_of
 from countersign.jsontext import parse
 from countersign.mcp import Era
+from countersign.model.door_names import NotNamed
 
 LEGACY, MODERN = Era.LEGACY, Era.MODERN
 META = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from countersign.config.shape import TARGET_NAME
 from countersign.config.targets import RESERVED_TARGETS
-from countersign.hub.names import (
+from countersign.model.door_names import (
     NotNamed,
     handle,
     split_handle,

@@ -1,0 +1,84 @@
+"""What is asked of no target at the one door: on the record with its caller, answered, and passed on to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from countersign.authz.envoy import Answer, Inquiry, Summary
+from countersign.authz.records import CallRecord, EventMaker
+from countersign.authz.sessions import session_of
+from countersign.mcp import INVALID_PARAMS, Message, MessageKind, Reply, Request
+from countersign.mcp.means import read_task_id
+from countersign.mcp.replies import error_json
+from countersign.model.call import NameKind
+from countersign.model.decision import Decision, Outcome
+from countersign.model.door import HUB_NAME
+from countersign.model.door_names import NotNamed, split_handle, split_tool_name, split_uri
+from countersign.model.principal import Principal
+from countersign.runtime.aside import Aside
+from countersign.runtime.recording import EventSink
+from countersign.runtime.rulebook import InForce
+from countersign.runtime.sealing import Sealer
+
+_NO_TARGET = "there is no such target"
+
+
+class Nameless:
+    """Answers requests about something of one target that name none: whoever tries names leaves a trace.
+
+    ``new_id`` gives a fresh UUID. Large requests are masked for the record ``aside``.
+    """
+
+    def __init__(self, sink: EventSink, sealer: Sealer, aside: Aside, new_id: Callable[[], str]) -> None:
+        self._sink = sink
+        self._sealer = sealer
+        self._aside = aside
+        self._new_id = new_id
+        self._events = EventMaker(new_id)
+
+    async def answer(
+        self, inquiry: Inquiry, principal: Principal, request: Request, arrived_us: int, in_force: InForce
+    ) -> Answer | None:
+        """Return the answer to a request that names no target of gateway.yaml, once it is recorded as denied.
+
+        ``None`` for any other, which the hub sees to. Raises ``NotRecorded``.
+        """
+        message = request.messages[0]
+        try:
+            target = None if request.is_batch else named_target(message)
+            said = _NO_TARGET
+        except NotNamed as error:
+            target, said = "", str(error)
+        if target is None or target in in_force.config.targets:
+            return None
+        # As what cannot be read: all that one token tries is one thread, whatever sessions it begins.
+        session = session_of(replace(request, session_id=""), principal, HUB_NAME, self._sealer, self._new_id)
+        record = CallRecord(session.session_id, self._new_id(), arrived_us, inquiry, principal)
+        reply = Reply(200, error_json(message.id_json, INVALID_PARAMS, said).encode())
+        reason = f"it is asked of no target: {said}"
+        decision = Decision(Outcome.DENY, (), (), reason, said, in_force.config.version)
+        masker = in_force.masks.for_records()
+        event = await self._aside.run(
+            len(inquiry.http.body),
+            lambda: self._events.judged(record, message, decision, masker, reply.status, None),
+        )
+        await self._sink.record(event)
+        return Answer(reply, Summary(record.session_id, record.call_id, decision.outcome.value))
+
+
+def named_target(message: Message) -> str | None:
+    """Return the target whose name a request at the one door begins with; ``None`` when it is about no single one.
+
+    Raises ``NotNamed``.
+    """
+    call = message.call
+    if call is None or message.kind is not MessageKind.REQUEST:
+        return None
+    if call.name_kind is NameKind.RESOURCE:
+        return split_uri(call.name)[0]
+    if call.name_kind is not NameKind.NONE:
+        return split_tool_name(call.name)[0]
+    if call.method.startswith("tasks/") and call.method != "tasks/list":
+        return split_handle(read_task_id(message))[0]
+    return None
