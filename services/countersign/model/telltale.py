@@ -14,7 +14,7 @@ SHORTEST_BYTES = 8
 MOST_TELLTALES = 64
 MOST_CANDIDATES = 10_000
 _PROBE_BYTES = 8
-_ESCAPED = re.compile(rb'\\(?:(["\\/])|u00([2-7][0-9A-Fa-f]))')
+_ESCAPED_CODE = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")
 
 Mark = Callable[[bytes], str]
 """Makes the mark of a value: the same for the same value, and of no use to find the value by."""
@@ -40,7 +40,7 @@ def holds(data: bytes, telltales: Iterable[Telltale], mark: Mark) -> bool:
     """Whether one of the values stands in ``data``, as it is or behind the escapes of JSON; in doubt, it does."""
     if not telltales:
         return False
-    views = [data, _ESCAPED.sub(_unescaped, data)] if b"\\" in data else [data]
+    views = [data, _unescaped(data)] if b"\\" in data else [data]
     return any(_stands(view, telltale, mark) for view in views for telltale in telltales)
 
 
@@ -93,6 +93,14 @@ def _stands(data: bytes, telltale: Telltale, mark: Mark) -> bool:
     return False
 
 
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    plain, code = match.groups()
-    return plain if plain is not None else bytes([int(code, 16)])
+def _unescaped(data: bytes) -> bytes:
+    """Undo those escapes of JSON that write printable ASCII, each once."""
+    # In what stands between escaped backslashes, each backslash begins an escape of its own.
+    parts = [part.replace(rb"\"", b'"').replace(rb"\/", b"/") for part in data.split(rb"\\")]
+    if rb"\u00" in data:
+        parts = [_ESCAPED_CODE.sub(_written_by, part) for part in parts]
+    return b"\\".join(parts)
+
+
+def _written_by(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16)])

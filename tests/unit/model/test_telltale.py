@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from countersign.model.telltale import (
     MOST_TELLTALES,
     SHORTEST_BYTES,
+    _unescaped,
     holds,
     read,
     telltales_of,
@@ -80,3 +82,15 @@ def test_a_target_that_repeats_the_probe_gains_nothing_and_costs_little() -> Non
     hostile = b"x" * 5_000_000
     assert holds(hostile, [replace(telltale, mark="of another")], mark)
     assert cpu_s(lambda: holds(hostile, [replace(telltale, mark="of another")], mark)) < 2
+
+
+ESCAPED = re.compile(rb'\\(?:(["\\/])|u00([2-7][0-9A-Fa-f]))')
+PIECES = (b"\\", b'"', b"/", b"n", b"u", b"0", b"2", b"\\u005c", b"\\u0022", b"\\u0041", b"\\u00", VALUE[:4], VALUE[4:])
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map(b"".join))
+def test_escapes_are_undone_as_one_who_reads_from_left_to_right_does(data: bytes) -> None:
+    def plain(match: re.Match[bytes]) -> bytes:
+        return match[1] or bytes([int(match[2], 16)])
+
+    assert _unescaped(data) == ESCAPED.sub(plain, data)
