@@ -8,9 +8,10 @@ import h2.connection
 import h2.errors
 import pytest
 
+from tests.fault.record import ANSWERS
 from tests.fault.rig import Rig, eventually, new_marker, question
 from tests.support.clients import LEGACY, MODERN, Rpc
-from tests.support.targets import answers, never_answers, tool_text
+from tests.support.targets import SSE_TYPE, Exchange, answers, never_answers, tool_text
 
 
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
@@ -56,6 +57,32 @@ async def test_a_caller_that_resets_its_stream_is_on_the_record(rig: Rig) -> Non
         finally:
             writer.close()
     assert "hung up" in rig.record.call(marker)[-1].reason
+
+
+async def test_a_caller_that_hangs_up_as_the_answer_begins_is_on_the_record_once(rig: Rig) -> None:
+    """Before the answer's head, with it, or after it: Envoy may ask the masker about it, or not any more."""
+    markers = []
+    for moment in range(0, 2_400, 100):
+        go = asyncio.Event()
+
+        async def begins(exchange: Exchange, go: asyncio.Event = go) -> None:
+            await go.wait()
+            await exchange.head(content_type=SSE_TYPE)
+            await exchange.reader.read()
+
+        marker = new_marker()
+        async with rig.target(begins) as target, rig.caller() as caller:
+            asking = asyncio.ensure_future(caller.post(question(marker)))
+            await eventually(lambda target=target: len(target.received) == 1)  # type: ignore[misc]  # bound at once
+            go.set()
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait({asking})
+            await eventually(lambda marker=marker: len(rig.record.call(marker)) > 1, 10)  # type: ignore[misc]
+        markers.append(marker)
+    for marker in markers:
+        assert [row.kind in ANSWERS for row in rig.record.call(marker)] == [False, True]
 
 
 async def test_a_listening_stream_that_never_began_is_on_the_record(rig: Rig) -> None:

@@ -16,6 +16,7 @@ from countersign.masker.body import Body
 from countersign.masker.budget import Budget
 from countersign.masker.content import Content, ContentMasker, Shows
 from countersign.masker.declared import Declared
+from countersign.masker.ends import HUNG_UP, Ends
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
 from countersign.masker.handles import ShownHandles
@@ -57,8 +58,8 @@ class Exchange:
     ``aside`` and ``budget`` are shared by all exchanges of a process; ``close`` must be called at the end. Without a
     ``vault`` there are no tokens: what would have one is redacted. ``handed`` knows what the target was handed for
     tokens, once the request is on its way. ``handles`` keeps what callers are handed to come back with; without it,
-    what would hand them such a thing is withheld. ``whose`` is told of whom and of which session the answer is, and
-    raises ``Ended`` when they may have none.
+    what would hand them such a thing is withheld. ``ends`` says whether its end is on the record already.
+    ``whose`` is told of whom and of which session the answer is, and raises ``Ended`` when they may have none.
     """
 
     def __init__(
@@ -75,12 +76,15 @@ class Exchange:
         vault: Vault | None = None,
         handed: HandedBack | None = None,
         handles: Handles | None = None,
+        ends: Ends | None = None,
     ) -> None:
         self._rulebook = rulebook
         self._whose = whose
         self._vault = vault
         self._handed = handed
         self._handles = handles
+        self._ends = ends or Ends()
+        self._events: EventMaker | None = None
         self._sink = sink
         self._sealer = sealer
         self._pins = pins
@@ -109,9 +113,11 @@ class Exchange:
         raise Reset(f"unexpected message {what}")
 
     def close(self) -> None:
-        """Give back what was held of the budget."""
+        """Give back what was held of the budget, and the call."""
         self._budget.give_back(self._held_bytes)
         self._held_bytes = 0
+        if self._events is not None:
+            self._ends.over(self._events.handoff.call_id)
 
     @property
     def done(self) -> bool:
@@ -121,11 +127,14 @@ class Exchange:
     @property
     def unfinished(self) -> bool:
         """Whether an answer was begun whose end is not recorded."""
-        return self._answer is not None and not self._done
+        return self._events is not None and not self._done
 
     async def abandoned(self) -> None:
         """Record that the answer broke off. Call when Envoy closed the stream, which does not say who left."""
-        if self._answer is not None and self.unfinished:
+        if self._answer is None:
+            # It was still looked at: nothing of it was released.
+            await self.cut(HUNG_UP)
+        elif self.unfinished:
             await self._answer.left()
 
     async def end(self, reason: str) -> Sequence[pb.ProcessingResponse]:
@@ -136,9 +145,13 @@ class Exchange:
         return (await self._refuse(answer.events, reason),)
 
     async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
-        """Record that the answer was cut by us after its head was released."""
-        if self._answer is not None and self.unfinished:
+        """Record that the answer was cut, if its end is not recorded."""
+        if self._done or self._events is None:
+            return
+        if self._answer is not None:
             await self._answer.cut(reason, findings)
+        else:
+            await self._sink.record(self._events.make(EventKind.RESPONSE, status=0, reason=reason, findings=findings))
         self._done = True
 
     async def _head(self, head: Head) -> Sequence[pb.ProcessingResponse]:
@@ -149,7 +162,11 @@ class Exchange:
         if head.handoff is None:
             self._done = True
             return (_withheld(Failure.BAD_GATEWAY, treat.reason, None),)
-        events = EventMaker(head.handoff, self._now_us, self._new_id)
+        if not self._ends.mine(head.handoff.call_id):
+            # Envoy told of its caller's leaving first, and that is its end on the record.
+            self._done = True
+            return (_withheld(Failure.BAD_GATEWAY, "the caller is gone", head.handoff),)
+        events = self._events = EventMaker(head.handoff, self._now_us, self._new_id)
         try:
             self._whose(head.handoff.principal, head.handoff.session_id)
             return await self._begin(head, head.handoff, treat, events)
@@ -168,6 +185,8 @@ class Exchange:
             await handles.session_ended()
         released = envoy.head(change(head, treat.form, self._sealed_session(head, handoff)))
         if treat.form is Form.EMPTY:
+            # Cancelled or not, this is the end on the record.
+            self._done = True
             await self._sink.record(events.make(EventKind.RESPONSE, status=head.status))
             self._done = head.ends
             self._answer = None if head.ends else Collected.empty(events, self._sink, head.status)

@@ -1,4 +1,4 @@
-"""Calls that ended before their target said anything: Envoy never asks the masker about them, but logs them to it."""
+"""Calls whose callers left before the masker was asked about an answer: Envoy logs them to it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import grpc
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
+from countersign.masker.ends import HUNG_UP, Ends
 from countersign.masker.records import EventMaker
 from countersign.model.event import EventKind
 from countersign.model.handoff import Handoff
@@ -17,17 +18,17 @@ from countersign.runtime.recording import EventSink, NotRecorded
 
 log = logging.getLogger(__name__)
 
-REASON = "the caller hung up before the target answered"
 _AUTHZ_NAMESPACE = "envoy.filters.http.ext_authz"
 
 
 def unanswered(entry: accesslog_pb2.HTTPAccessLogEntry) -> Handoff | None:
-    """Return the handoff of a forwarded call that ended without a byte of an answer; ``None`` for any other entry.
+    """Return the handoff of a forwarded call of which its caller got nothing; ``None`` for any other entry.
 
-    Once a byte came, the masker was asked about the answer, and has recorded its end itself.
+    What a caller got, the masker released. Its target may have begun to answer in the moment in which the caller left:
+    the masker may have been asked about that, or not.
     """
     common = entry.common_properties
-    if entry.response.response_code.value or common.HasField("time_to_first_upstream_rx_byte"):
+    if common.HasField("time_to_first_downstream_tx_byte"):
         return None
     handed = common.metadata.filter_metadata[_AUTHZ_NAMESPACE].fields["handoff"].string_value
     return Handoff.from_json(handed) if handed else None
@@ -36,8 +37,9 @@ def unanswered(entry: accesslog_pb2.HTTPAccessLogEntry) -> Handoff | None:
 class HangUpService(als_pb2_grpc.AccessLogServiceServicer):
     """Envoy's AccessLogService. It hears after the fact and holds up no call; what it cannot record is logged."""
 
-    def __init__(self, sink: EventSink, now_us: Callable[[], int], new_id: Callable[[], str]) -> None:
+    def __init__(self, sink: EventSink, now_us: Callable[[], int], new_id: Callable[[], str], ends: Ends) -> None:
         self._sink = sink
+        self._ends = ends
         self._now_us = now_us
         self._new_id = new_id
         self._readers: set[asyncio.Task[None]] = set()
@@ -70,9 +72,10 @@ class HangUpService(als_pb2_grpc.AccessLogServiceServicer):
     async def _record(self, entry: accesslog_pb2.HTTPAccessLogEntry) -> None:
         try:
             handoff = unanswered(entry)
-            if handoff is not None:
+            if handoff is not None and self._ends.mine(handoff.call_id):
+                self._ends.over(handoff.call_id)
                 events = EventMaker(handoff, self._now_us, self._new_id)
-                await self._sink.record(events.make(EventKind.RESPONSE, status=0, reason=REASON))
+                await self._sink.record(events.make(EventKind.RESPONSE, status=0, reason=HUNG_UP))
         except NotRecorded as error:
             log.warning("a caller that hung up could not be recorded: %s", error)
         except ValueError:

@@ -6,6 +6,7 @@ import grpc
 from envoy.service.accesslog.v3 import als_pb2_grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
+from countersign.masker.ends import Ends
 from countersign.masker.hangups import HangUpService
 from countersign.masker.server import MaskerService
 from countersign.runtime.handles import RecorderHandles
@@ -39,8 +40,9 @@ class MaskerPart:
         self._pins = pins
         self._vault = vault
         self._handles = handles
-        self._service = MaskerService(rulebook, recorder, sealer, pins, revocations, vault, handles)
-        self._hang_ups = HangUpService(recorder, now_us, new_id)
+        ends = Ends()
+        self._service = MaskerService(rulebook, recorder, sealer, pins, revocations, vault, handles, ends)
+        self._hang_ups = HangUpService(recorder, now_us, new_id, ends)
 
     @property
     def available(self) -> bool:

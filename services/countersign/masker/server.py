@@ -14,6 +14,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as pb_grpc
 
 from countersign.masker import envoy
 from countersign.masker.budget import Budget
+from countersign.masker.ends import Ends
 from countersign.masker.exchange import Exchange, Reset
 from countersign.masker.quiet import KEEPALIVE, TooSilent
 from countersign.masker.request import PARTS, NoTokens, RequestSide
@@ -53,6 +54,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         revocations: Revocations,
         vault: Vault | None = None,
         handles: Handles | None = None,
+        ends: Ends | None = None,
     ) -> None:
         self._rulebook = rulebook
         self._sink = sink
@@ -60,6 +62,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
         self._pins = pins
         self._vault = vault
         self._handles = handles
+        self._ends = ends or Ends()
         self._live = Live(revocations, now_us)
         self._aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         self._budget = Budget(_HELD_BYTES)
@@ -96,6 +99,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             self._vault,
             handed,
             self._handles,
+            self._ends,
         )
         began_ns = time.time_ns()
         traceparent = telemetry.traceparent_of(context.invocation_metadata())

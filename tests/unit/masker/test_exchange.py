@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
+from countersign.jsontext import JsonValue
 from countersign.masker.budget import Budget
+from countersign.masker.ends import HUNG_UP
 from countersign.masker.exchange import Exchange, Reset
 from countersign.model.event import EventKind
 from countersign.model.handoff import HandedCall, Handoff
@@ -264,6 +266,29 @@ async def test_a_cancelled_step_releases_nothing_and_is_recorded_as_broken_off(b
     bench.sink.open.set()
     await bench.exchange.abandoned()
     assert "broke off" in bench.sink.durable[-1].reason
+
+
+class StuckPins(FakePins):
+    """Whoever asks for a schema waits for ever."""
+
+    asked = asyncio.Event()
+
+    async def output_schema(self, target: str, name: str) -> JsonValue:
+        self.asked.set()
+        await asyncio.Event().wait()
+        return None
+
+
+async def test_an_answer_whose_caller_left_while_it_was_looked_at_is_ended_on_the_record(rulebook: Rulebook) -> None:
+    bench = Bench(rulebook, StuckPins())
+    beginning = asyncio.ensure_future(bench.head())
+    await StuckPins.asked.wait()
+    beginning.cancel()
+    await asyncio.wait({beginning})
+    assert bench.exchange.unfinished
+    await bench.exchange.abandoned()
+    assert [(event.status, event.reason) for event in bench.sink.durable] == [(0, HUNG_UP)]
+    assert not bench.exchange.unfinished
 
 
 async def test_a_complete_answer_is_not_recorded_as_broken_off(bench: Bench) -> None:
