@@ -50,12 +50,16 @@ async def test_postgres_killed_or_stopped_and_started_again(mortal: Postgres, ho
 
 async def test_calls_fail_in_time_while_postgres_is_away_and_work_again_afterwards(mortal: Postgres) -> None:
     dsn = mortal.database()
-    async with running_recorder(dsn) as (part, address), running_sender(address, timeout_s=0.3) as sender:
+    async with (
+        running_recorder(dsn) as (part, address),
+        running_sender(address) as sender,
+        running_sender(address, timeout_s=0.3) as hasty,
+    ):
         first, late, last = request(), request(), request()
         await sender.record(first)
         await asyncio.to_thread(mortal.stop)
         with pytest.raises(NotRecorded, match="did not acknowledge"):
-            await sender.record(late)
+            await hasty.record(late)
         await until(lambda: not part.available)
         await asyncio.to_thread(mortal.start)
         await until(lambda: part.available and part.queue_depth == 0)

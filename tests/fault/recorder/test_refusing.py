@@ -52,14 +52,15 @@ async def test_calls_fail_while_postgres_does_not_write_and_nothing_acknowledged
     caplog.set_level(logging.ERROR)
     async with (
         running_recorder(dsn) as (part, address),
-        running_sender(address, timeout_s=0.4) as sender,
+        running_sender(address) as sender,
+        running_sender(address, timeout_s=0.4) as hasty,
         await psycopg.AsyncConnection.connect(dsn, autocommit=True) as owner,
     ):
         before, during, after = ([request() for _ in range(9)] for _ in range(3))
         await asyncio.gather(*[sender.record(event) for event in before])
         for statement in breaks:
             await owner.execute(statement.format(name=name).encode())
-        failed = await asyncio.gather(*[sender.record(event) for event in during], return_exceptions=True)
+        failed = await asyncio.gather(*[hasty.record(event) for event in during], return_exceptions=True)
         assert [type(one) for one in failed] == [NotRecorded] * 9
         await until(lambda: not part.available and says in caplog.text)
         for statement in mends:

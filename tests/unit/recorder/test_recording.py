@@ -159,8 +159,8 @@ async def test_refusal_that_names_no_continuation_of_the_session_is_a_refusal() 
 
 async def test_silence_ends_in_time_and_the_late_acknowledgement_frees_the_queue() -> None:
     scripted = Scripted(silent)
-    async with house(scripted, timeout_s=0.1) as sender:
-        with pytest.raises(NotRecorded, match=r"did not acknowledge within 0\.1 s"):
+    async with house(scripted, timeout_s=0.5) as sender:
+        with pytest.raises(NotRecorded, match=r"did not acknowledge within 0\.5 s"):
             await sender.record(request())
         # It was sent, so its memory is still held: it counts until the stream says what became of it.
         assert sender.queue_depth == 1
