@@ -294,7 +294,7 @@ class Judge:
         if for_nobody:
             events = [replace(event, reason=_FOR_NOBODY) for event in events]
         if reply is None:
-            await self._returns.used(request, record)
+            await self._returns.take(request, record)
         await self._record_all(events)
         summary = Summary(record.session_id, record.call_id, verdict.outcome.value, ",".join(verdict.rules))
         if reply is not None:
@@ -303,6 +303,10 @@ class Judge:
         columns = await self._weigher.columns(in_force, target, calls, outgoing)
         presentation = await self._presented(target, record, calls)
         await self._still_to_be_sent(record)
+        try:
+            await self._returns.spend(request, record)
+        except (McpRefused, Undecidable) as error:
+            return await self._not_sent(record, error)
         return forward(
             *(target, record, request, session, decided, events, summary, outgoing, columns, presentation, self._sealer)
         )
@@ -315,6 +319,12 @@ class Judge:
             status = Failure.UNAVAILABLE.status
             await self._sink.record(self._events.not_sent(record, self._now_us(), str(error), status))
             raise
+
+    async def _not_sent(self, record: CallRecord, error: McpRefused | Undecidable) -> Answer:
+        """Record that the answer of a client was not sent that was recorded just now, and answer so."""
+        reply = refused(error) if isinstance(error, McpRefused) else unavailable(error).reply
+        await self._sink.record(self._events.not_sent(record, self._now_us(), str(error), reply.status))
+        return Answer(reply, Summary(record.session_id, record.call_id, Outcome.REFUSED.value))
 
     async def _still_to_be_sent(self, record: CallRecord) -> None:
         """Return when the call is to be sent that was recorded just now; else record that it was not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -39,6 +39,7 @@ _UNKNOWN_TASK = "there is no such task"
 
 
 _Good = tuple[HandleOwner, HandleKind, bytes]
+_Step = Callable[[HandleOwner, Sequence[Handle]], Awaitable[bool]]
 
 
 class Returns:
@@ -58,27 +59,39 @@ class Returns:
         if not is_answer(request):
             return request
         try:
-            methods = await self._handles.find(_owner(record), [answered_request(each) for each in request.messages])
+            found = await self._handles.find(_owner(record), [answered_request(each) for each in request.messages])
         except HandlesAway as error:
             raise Undecidable(str(error)) from None
-        if None in methods:
+        methods = [known.method for known in found if known is not None]
+        if len(methods) != len(found):
             raise McpRefused(400, INVALID_REQUEST, _NOT_PENDING)
         target = record.inquiry.target
         pairs = zip(request.messages, methods, strict=True)
-        return replace(request, messages=tuple(_as_call(target, message, method or "") for message, method in pairs))
+        return replace(request, messages=tuple(_as_call(target, message, method) for message, method in pairs))
 
-    async def used(self, request: Request, record: CallRecord) -> None:
-        """Use up what a client answers; right before its record, so that what is denied stays to be answered.
+    async def take(self, request: Request, record: CallRecord) -> None:
+        """Take what a client answers, for this answer; right before its record, so that what is denied takes nothing.
 
-        Raises ``McpRefused`` when another answer was faster, and ``Undecidable``.
+        Should its record fail, or we, the same answer can come again, and no other one. Raises ``McpRefused`` when
+        another answer was faster, and ``Undecidable``.
         """
+        await self._answering(request, record, self._handles.take)
+
+    async def spend(self, request: Request, record: CallRecord) -> None:
+        """Use up what was taken for this answer; right before it is sent, so that its target gets it once at most.
+
+        Raises ``McpRefused`` when the same answer was sent by somebody else, and ``Undecidable``.
+        """
+        await self._answering(request, record, self._handles.spend)
+
+    async def _answering(self, request: Request, record: CallRecord, step: _Step) -> None:
         if not is_answer(request):
             return
         try:
-            taken = await self._handles.take(_owner(record), [answered_request(each) for each in request.messages])
+            done = await step(_owner(record), [answered_request(each) for each in request.messages])
         except HandlesAway as error:
             raise Undecidable(str(error)) from None
-        if not taken:
+        if not done:
             raise McpRefused(400, INVALID_REQUEST, _NOT_PENDING)
 
     async def check(self, request: Request, record: CallRecord) -> None:

@@ -36,6 +36,7 @@ class ShownHandles:
     def __init__(self, handles: Handles | None, handoff: Handoff) -> None:
         self._handles = handles
         self._owner = HandleOwner.of(handoff)
+        self._masks = handoff.masks
         self._known: dict[str, bool] = {}
 
     async def keep(self, shown: Sequence[Handle]) -> None:
@@ -45,7 +46,7 @@ class ShownHandles:
         if self._handles is None:
             raise Withheld("nobody keeps what the target hands out")
         try:
-            await self._handles.keep(self._owner, shown)
+            await self._handles.keep(self._owner, shown, self._masks)
         except HandlesAway as error:
             raise Withheld(f"what the target hands out could not be kept: {error}") from None
 
@@ -71,7 +72,7 @@ class ShownHandles:
             found = [None] * len(tasks) if self._handles is None else await self._handles.find(self._owner, tasks)
         except HandlesAway as error:
             raise Withheld(f"whose the listed tasks are is not known: {error}") from None
-        self._known |= {task.value: what is not None for task, what in zip(tasks, found, strict=True)}
+        self._known |= {task.value: one is not None for task, one in zip(tasks, found, strict=True)}
 
     async def session_ended(self) -> None:
         """Forget what the caller's session was asked: it is over. What is not forgotten now ends by its time."""

@@ -41,13 +41,14 @@ class Handle:
     """One handle. ``value`` of a request is the JSON text of its id, which keeps its type; else it is the text itself.
 
     ``method`` is that of a request, where MCP knows it. ``lifetime_us`` is for how long a task is known, as far as its
-    target says.
+    target says. ``answer`` is what a client answers a request with (JSON text).
     """
 
     kind: HandleKind
     value: str = field(repr=False)
     method: str = ""
     lifetime_us: int = 0
+    answer: str = field(default="", repr=False)
 
 
 def shown_handles(
@@ -136,7 +137,7 @@ def presented_handles(message: Message) -> tuple[Handle, ...]:
 
 def answered_request(message: Message) -> Handle:
     """Return the handle that a client's answer must have been shown: the id, with its type."""
-    return Handle(HandleKind.REQUEST, message.id_json)
+    return Handle(HandleKind.REQUEST, message.id_json, answer=message.answer_json)
 
 
 def _task(task: JsonValue, ttl_key: str) -> list[Handle]:

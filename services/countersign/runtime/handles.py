@@ -54,17 +54,31 @@ class HandleOwner:
         return cls(handoff.session_id, principal.issuer, principal.subject, handoff.target)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a handle: the method of a request, where MCP knows it, and the masks of the calls behind it."""
+
+    method: str = ""
+    masks: tuple[str, ...] = ()
+
+
 class Handles(Protocol):
     """What authz and masker ask: ``RecorderHandles``, and what tests put in its place. All raise ``HandlesAway``."""
 
-    async def keep(self, owner: HandleOwner, handles: Sequence[Handle]) -> None:
-        """Make handles durable: only then may their owner see them."""
+    async def keep(self, owner: HandleOwner, handles: Sequence[Handle], masks: Sequence[str] = ()) -> None:
+        """Make handles durable: only then may their owner see them. ``masks`` are those of the answered call."""
 
-    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[str | None]:
-        """Return the method of each handle that this owner was shown (empty where none is known), else ``None``."""
+    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[Known | None]:
+        """Return what is known of each handle that this owner was shown, else ``None``."""
 
     async def take(self, owner: HandleOwner, handles: Sequence[Handle]) -> bool:
-        """Use handles up, all or none; whether they could be. Of several who ask at once one is told so."""
+        """Take handles for their answers, all or none; whether they could be.
+
+        The same answer may take them again until they are spent, and no other one can.
+        """
+
+    async def spend(self, owner: HandleOwner, handles: Sequence[Handle]) -> bool:
+        """Use up what was taken for these answers, all or none; whether it could be: one is told so of several."""
 
     async def drop_session(self, owner: HandleOwner) -> None:
         """Forget what belongs to the owner's session."""
@@ -92,26 +106,36 @@ class RecorderHandles:
         if channel is not None:
             await channel.close()
 
-    async def keep(self, owner: HandleOwner, handles: Sequence[Handle]) -> None:
+    async def keep(self, owner: HandleOwner, handles: Sequence[Handle], masks: Sequence[str] = ()) -> None:
         """See ``Handles``."""
+        target = self._hash(b"target", owner.target.encode())
+        principal = self._hash(b"principal", owner.issuer.encode(), owner.subject.encode())
         for some in _slices(handles):
-            await self._asked(self._stub().KeepHandles, pb.KeepHandlesRequest(handles=self._hashed(owner, some)))
+            request = pb.KeepHandlesRequest(
+                handles=self._hashed(owner, some), target=target, principal=principal, masks=masks
+            )
+            await self._asked(self._stub().KeepHandles, request)
 
-    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[str | None]:
+    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[Known | None]:
         """See ``Handles``."""
-        found: list[str | None] = []
+        found: list[Known | None] = []
         for some in _slices(handles):
             request = pb.FindHandlesRequest(handles=self._hashed(owner, some))
             answer = await self._asked(self._stub().FindHandles, request)
             if len(answer.found) != len(some):
                 raise HandlesAway("the recorder answered about other handles")
-            found += [one.what if one.known else None for one in answer.found]
+            found += [Known(one.what, tuple(one.masks)) if one.known else None for one in answer.found]
         return found
 
     async def take(self, owner: HandleOwner, handles: Sequence[Handle]) -> bool:
         """See ``Handles``."""
         request = pb.TakeHandlesRequest(handles=self._hashed(owner, handles))
         return bool((await self._asked(self._stub().TakeHandles, request)).taken)
+
+    async def spend(self, owner: HandleOwner, handles: Sequence[Handle]) -> bool:
+        """See ``Handles``."""
+        request = pb.SpendHandlesRequest(handles=self._hashed(owner, handles))
+        return bool((await self._asked(self._stub().SpendHandles, request)).spent)
 
     async def drop_session(self, owner: HandleOwner) -> None:
         """See ``Handles``."""
@@ -141,6 +165,7 @@ class RecorderHandles:
                 mark=self._hash(scope, one.value.encode()),
                 what=one.method,
                 lifetime_us=min(max(LIFETIME_US, one.lifetime_us), _LONGEST_LIFETIME_US),
+                answer=self._hash(b"answer", one.answer.encode()) if one.answer else b"",
             )
             for one in handles
         ]

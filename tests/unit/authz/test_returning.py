@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from countersign.authz.envoy import Answer, Forward, Inquiry
 from countersign.config import SecretUse
 from countersign.mcp import Handle, HandleKind
 from countersign.model.decision import Outcome
-from countersign.model.event import EventKind
-from countersign.runtime.handles import HandleOwner
+from countersign.model.event import Event, EventKind
+from countersign.runtime.handles import HandleOwner, HandlesAway
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import SealedSession
@@ -122,6 +123,71 @@ async def test_of_two_racing_answers_one_passes(bench: Bench) -> None:
     await session.asked("7")
     results = await asyncio.gather(*(session.ask(answer()) for _ in range(5)))
     assert sum(isinstance(each, Forward) for each in results) == 1
+
+
+async def test_an_answer_that_could_not_be_recorded_can_come_again_and_no_other_one(bench: Bench) -> None:
+    session = Session(bench)
+    await session.asked("7")
+    bench.sink.refuse = lambda _: True
+    lost = await session.ask(answer())
+    assert isinstance(lost, Answer)
+    assert lost.reply.status == 503
+    bench.sink.refuse = lambda _: False
+    other = await session.ask(answer(7, result={"action": "decline"}))
+    assert isinstance(other, Answer)
+    assert other.reply.status == 400
+    assert isinstance(await session.ask(answer()), Forward)
+    assert isinstance(await session.ask(answer()), Answer), "its target has it"
+
+
+async def test_an_answer_whose_caller_left_while_it_was_recorded_can_come_again(bench: Bench) -> None:
+    session, recording = Session(bench), asyncio.Event()
+    await session.asked("7")
+
+    async def never(event: Event) -> None:
+        recording.set()
+        await asyncio.Event().wait()
+
+    record, bench.sink.record = bench.sink.record, never  # type: ignore[method-assign]  # it hangs
+    asking = asyncio.ensure_future(session.ask(answer()))
+    await recording.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    bench.sink.record = record  # type: ignore[method-assign]  # and goes on
+    assert isinstance(await session.ask(answer()), Forward)
+
+
+async def test_an_answer_of_which_nobody_knows_whether_it_was_sent_is_not_sent(bench: Bench) -> None:
+    session = Session(bench)
+    await session.asked("7")
+    spend = bench.handles.spend
+
+    async def away(owner: HandleOwner, handles: Sequence[Handle]) -> bool:
+        raise HandlesAway("away")
+
+    bench.handles.spend = away  # type: ignore[method-assign]  # only now
+    lost = await session.ask(answer())
+    assert isinstance(lost, Answer)
+    assert lost.reply.status == 503
+    last = bench.sink.durable[-1]
+    assert (last.kind, last.status, last.reason) == (EventKind.RESPONSE, 503, "away: nothing was sent")
+    bench.handles.spend = spend  # type: ignore[method-assign]  # there again
+    assert isinstance(await session.ask(answer()), Forward)
+
+
+async def test_of_the_same_answer_twice_at_once_the_record_says_which_was_sent(bench: Bench) -> None:
+    session = Session(bench)
+    await session.asked("7")
+    results = await asyncio.gather(*(session.ask(answer()) for _ in range(3)))
+    (passed,) = [each for each in results if isinstance(each, Forward)]
+    assert passed.handoff is not None
+    unsent = {one.call_id for one in bench.sink.durable if one.reason.endswith("nothing was sent")}
+    recorded = {
+        one.call_id
+        for one in bench.sink.durable
+        if one.kind is EventKind.REQUEST and one.decision is not None and one.decision.allowed
+    }
+    assert recorded - unsent == {passed.handoff.call_id}
 
 
 @pytest.mark.parametrize(

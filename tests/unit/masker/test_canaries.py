@@ -20,7 +20,7 @@ from countersign.mcp import Handle
 from countersign.model.handoff import HandedCall, Handoff
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
-from countersign.runtime.handles import HandleOwner
+from countersign.runtime.handles import HandleOwner, Known
 from countersign.runtime.moments import new_id
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
@@ -86,9 +86,9 @@ def opened(data: bytes) -> str:
 class Shown(MemoryHandles):
     """Every task is the caller's."""
 
-    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[str | None]:
+    async def find(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[Known | None]:
         """See ``Handles``."""
-        return [""] * len(handles)
+        return [Known()] * len(handles)
 
 
 async def pass_through(

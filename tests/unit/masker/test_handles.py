@@ -128,9 +128,9 @@ async def test_nothing_is_shown_while_it_is_not_kept(bench: Bench) -> None:
     gate = asyncio.Event()
     keep = bench.handles.keep
 
-    async def later(owner: HandleOwner, handles: Sequence[Handle]) -> None:
+    async def later(owner: HandleOwner, handles: Sequence[Handle], masks: Sequence[str] = ()) -> None:
         await gate.wait()
-        await keep(owner, handles)
+        await keep(owner, handles, masks)
 
     bench.handles.keep = later  # type: ignore[method-assign]  # one moment longer
     showing = asyncio.ensure_future(told(bench, event(asked(1)), content_type=EVENTS))

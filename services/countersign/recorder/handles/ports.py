@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from countersign.recorder.handles.shares import Bounds, Share
 
 HASH_BYTES = 16
 
@@ -22,19 +24,46 @@ class HashedHandle:
     mark: bytes
     what: str = ""
     lifetime_us: int = LONGEST_LIFETIME_US
+    answer: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HashedOwner:
+    """Which target shows handles to which principal, and the masks of the call that it answers."""
+
+    target: bytes
+    principal: bytes
+    masks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHandle:
+    """What is kept of a handle; the masks are in order."""
+
+    what: str = ""
+    masks: tuple[str, ...] = ()
 
 
 class HandleStore(Protocol):
     """Keeps handles by scope. All of them raise ``DatabaseError``; times are the store's own."""
 
-    async def keep(self, handles: Sequence[HashedHandle]) -> None:
-        """Make handles durable; those that are kept already begin a new life."""
+    async def keep(self, owner: HashedOwner, handles: Sequence[HashedHandle]) -> None:
+        """Make handles durable; those that are kept already begin a new life, and lose no mask."""
 
-    async def find(self, handles: Sequence[HashedHandle]) -> Sequence[str | None]:
-        """Return the ``what`` of each handle that is kept and has not expired, ``None`` for any other."""
+    async def find(self, handles: Sequence[HashedHandle]) -> Sequence[KnownHandle | None]:
+        """Return what is known of each handle that is kept and has not expired, ``None`` for any other."""
 
     async def take(self, handles: Sequence[HashedHandle]) -> bool:
-        """Remove different handles, all or none; whether they were there. Of several who ask at once one is told so."""
+        """Take different handles for their answers, all or none; whether they were there.
+
+        What was taken for an answer can be taken for the same one again, and for no other.
+        """
+
+    async def spend(self, handles: Sequence[HashedHandle]) -> bool:
+        """Remove different handles that were taken for their answers, all or none; whether they were there.
+
+        Of several who ask at once one is told so.
+        """
 
     async def drop(self, scope: bytes) -> None:
         """Remove all handles of a scope."""
@@ -50,6 +79,9 @@ class HandleStore(Protocol):
 
     async def held(self) -> int:
         """Return how many handles there are."""
+
+    async def crowded(self, least: Bounds) -> Mapping[Share, int]:
+        """Return how many handles each share holds, of those shares that hold at least so many."""
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -11,18 +11,24 @@ import grpc
 
 from countersign.api.access.v1 import handles_pb2 as pb
 from countersign.api.access.v1 import handles_pb2_grpc
-from countersign.recorder.handles.ports import HASH_BYTES, LONGEST_LIFETIME_US, HandleStore, HashedHandle
+from countersign.recorder.handles.ports import HASH_BYTES, LONGEST_LIFETIME_US, HandleStore, HashedHandle, HashedOwner
+from countersign.recorder.handles.shares import Bounds, Shares
 from countersign.runtime.postgres import DatabaseError
 
 MOST_AT_ONCE = 1_000
 LONGEST_WHAT = 128
+MOST_MASKS = 1_000
 
 
 class HandleServer(handles_pb2_grpc.HandleServiceServicer):
-    """Hands the store what is well formed. While ``full`` is set, nothing is kept for anybody."""
+    """Hands the store what is well formed, and fits into its owner's shares.
 
-    def __init__(self, store: HandleStore) -> None:
+    While ``full`` is set, nothing is kept for anybody.
+    """
+
+    def __init__(self, store: HandleStore, bounds: Bounds) -> None:
         self._store = store
+        self.shares = Shares(bounds)
         self.full = False
 
     async def KeepHandles(
@@ -32,10 +38,12 @@ class HandleServer(handles_pb2_grpc.HandleServiceServicer):
         if self.full:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the database holds too many handles")
         async with _asked(context):
-            handles = _read(request.handles)
+            handles, owner = _read(request.handles), _read_owner(request)
             if not all(0 < one.lifetime_us <= LONGEST_LIFETIME_US for one in handles):
                 raise ValueError
-            await self._store.keep(handles)
+            if not self.shares.take(owner.target, owner.principal, len(handles)):
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many handles of one target or principal")
+            await self._store.keep(owner, handles)
         return pb.KeepHandlesResponse()
 
     async def FindHandles(
@@ -44,18 +52,28 @@ class HandleServer(handles_pb2_grpc.HandleServiceServicer):
         """See handles.proto."""
         async with _asked(context):
             found = await self._store.find(_read(request.handles))
-        return pb.FindHandlesResponse(found=[pb.FoundHandle(known=what is not None, what=what or "") for what in found])
+        return pb.FindHandlesResponse(
+            found=[
+                pb.FoundHandle() if one is None else pb.FoundHandle(known=True, what=one.what, masks=one.masks)
+                for one in found
+            ]
+        )
 
     async def TakeHandles(
         self, request: pb.TakeHandlesRequest, context: grpc.aio.ServicerContext[pb.TakeHandlesRequest, object]
     ) -> pb.TakeHandlesResponse:
         """See handles.proto."""
         async with _asked(context):
-            handles = _read(request.handles)
-            if len({(one.scope, one.mark) for one in handles}) != len(handles):
-                raise ValueError
-            taken = await self._store.take(handles)
+            taken = await self._store.take(_read_answered(request.handles))
         return pb.TakeHandlesResponse(taken=taken)
+
+    async def SpendHandles(
+        self, request: pb.SpendHandlesRequest, context: grpc.aio.ServicerContext[pb.SpendHandlesRequest, object]
+    ) -> pb.SpendHandlesResponse:
+        """See handles.proto."""
+        async with _asked(context):
+            spent = await self._store.spend(_read_answered(request.handles))
+        return pb.SpendHandlesResponse(spent=spent)
 
     async def DropHandles(
         self, request: pb.DropHandlesRequest, context: grpc.aio.ServicerContext[pb.DropHandlesRequest, object]
@@ -87,8 +105,25 @@ async def _asked(context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[N
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
 
+def _read_answered(handles: Iterable[pb.Handle]) -> list[HashedHandle]:
+    read = _read(handles)
+    if len({(one.scope, one.mark) for one in read}) != len(read):
+        raise ValueError
+    if any(len(one.answer) != HASH_BYTES for one in read):
+        raise ValueError
+    return read
+
+
+def _read_owner(request: pb.KeepHandlesRequest) -> HashedOwner:
+    if len(request.target) != HASH_BYTES or len(request.principal) != HASH_BYTES:
+        raise ValueError
+    if len(request.masks) > MOST_MASKS or any("\0" in mask for mask in request.masks):
+        raise ValueError
+    return HashedOwner(request.target, request.principal, tuple(request.masks))
+
+
 def _read(handles: Iterable[pb.Handle]) -> list[HashedHandle]:
-    read = [HashedHandle(one.scope, one.mark, one.what, one.lifetime_us) for one in handles]
+    read = [HashedHandle(one.scope, one.mark, one.what, one.lifetime_us, one.answer) for one in handles]
     if not 0 < len(read) <= MOST_AT_ONCE:
         raise ValueError
     for one in read:

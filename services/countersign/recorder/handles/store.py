@@ -1,40 +1,48 @@
-"""Handles in Postgres: all SQL about them is here and in ``migrations/0015_handles.sql``."""
+"""Handles in Postgres: all SQL about them is here and in ``migrations/0015`` and ``0016``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from uuid import UUID
 
 from countersign.model.continuation import continuations
-from countersign.recorder.handles.ports import MOST_IN_SCOPE, HashedHandle
+from countersign.recorder.handles.ports import MOST_IN_SCOPE, HashedHandle, HashedOwner, KnownHandle
+from countersign.recorder.handles.shares import Bounds, Share
 from countersign.runtime.postgres import DatabaseError, Readers, Writers
 
 # A call ends in its own session, or in one that goes on from it; a day has no more seals than this.
 _MOST_CONTINUED = 64
 
 _NOW_US = b"(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_KEEP = b"SELECT countersign.keep_handles(%s, %s, %s, %s, %s)"
+_KEEP = b"SELECT countersign.keep_handles(%s, %s, %s, %s, %s, %s, %s, %s)"
 _FIND = (
     b"""
-    SELECT kept.what FROM unnest(%s::bytea[], %s::bytea[]) WITH ORDINALITY AS given(scope, mark, place)
+    SELECT kept.what, kept.masks FROM unnest(%s::bytea[], %s::bytea[]) WITH ORDINALITY AS given(scope, mark, place)
     LEFT JOIN countersign.handles AS kept
         ON kept.scope = given.scope AND kept.mark = given.mark AND kept.expires_us > """
     + _NOW_US
     + b" ORDER BY given.place"
 )
-# In order, so that two who take the same never wait for one another; who comes second finds the row gone.
+_GIVEN = b"unnest(%s::bytea[], %s::bytea[], %s::bytea[]) AS given(scope, mark, answer)"
+# In order, so that two who take the same never wait for one another; who comes second finds the row taken, or gone.
 _LOCK = (
-    b"""
-    SELECT kept.mark FROM countersign.handles AS kept JOIN unnest(%s::bytea[], %s::bytea[]) AS given(scope, mark)
-        ON kept.scope = given.scope AND kept.mark = given.mark
-    WHERE kept.expires_us > """
+    b"SELECT kept.answer = given.answer FROM countersign.handles AS kept JOIN "
+    + _GIVEN
+    + b" ON kept.scope = given.scope AND kept.mark = given.mark WHERE kept.expires_us > "
     + _NOW_US
     + b" ORDER BY kept.scope, kept.mark FOR UPDATE OF kept"
 )
-_TAKE = b"""
-    DELETE FROM countersign.handles AS kept USING unnest(%s::bytea[], %s::bytea[]) AS given(scope, mark)
-    WHERE kept.scope = given.scope AND kept.mark = given.mark"""
+_TAKE = (
+    b"UPDATE countersign.handles AS kept SET answer = given.answer FROM "
+    + _GIVEN
+    + b" WHERE kept.scope = given.scope AND kept.mark = given.mark"
+)
+_SPEND = (
+    b"DELETE FROM countersign.handles AS kept USING "
+    + _GIVEN
+    + b" WHERE kept.scope = given.scope AND kept.mark = given.mark"
+)
 _DROP = b"DELETE FROM countersign.handles WHERE scope = %s"
 # Kinds of events: 2 and 4 end a call, unless a reason says that its answer never came: the target may still be at it.
 # Its end is among its session's latest. As json, which bears the NUL that jsonb does not.
@@ -55,6 +63,10 @@ _SWEEP = (
     ) AS due WHERE kept.scope = due.scope AND kept.mark = due.mark"""
 )
 _HELD = b"SELECT count(*) FROM countersign.handles"
+_CROWDED = b"""
+    SELECT coalesce(target, ''), coalesce(principal, ''), count(*) FROM countersign.handles
+    GROUP BY GROUPING SETS ((target), (principal), (target, principal))
+    HAVING count(*) >= CASE grouping(target, principal) WHEN 1 THEN %s WHEN 2 THEN %s ELSE %s END"""
 
 
 class _NotAll(DatabaseError):
@@ -69,26 +81,38 @@ class PostgresHandleStore:
         self._readers = Readers(dsn, application_name="countersign-handles")
         self._writers = Writers(dsn, application_name="countersign-handles-writer")
 
-    async def keep(self, handles: Sequence[HashedHandle]) -> None:
+    async def keep(self, owner: HashedOwner, handles: Sequence[HashedHandle]) -> None:
         """See ``HandleStore``."""
         whats, lifetimes = [one.what for one in handles], [one.lifetime_us for one in handles]
+        whose = (owner.target, owner.principal, sorted(set(owner.masks)))
         async with self._writers.transaction() as connection:
-            await connection.execute(_KEEP, (*_keys(handles), whats, lifetimes, self._most_in_scope))
+            await connection.execute(_KEEP, (*_keys(handles), whats, lifetimes, *whose, self._most_in_scope))
 
-    async def find(self, handles: Sequence[HashedHandle]) -> Sequence[str | None]:
+    async def find(self, handles: Sequence[HashedHandle]) -> Sequence[KnownHandle | None]:
         """See ``HandleStore``."""
         async with self._readers.connection() as connection:
             found = await connection.execute(_FIND, _keys(handles))
-            return [row[0] for row in await found.fetchall()]
+            rows = await found.fetchall()
+        return [None if what is None else KnownHandle(what, tuple(masks)) for what, masks in rows]
 
     async def take(self, handles: Sequence[HashedHandle]) -> bool:
         """See ``HandleStore``."""
+        return await self._all_or_none(_TAKE, handles, also_untaken=True)
+
+    async def spend(self, handles: Sequence[HashedHandle]) -> bool:
+        """See ``HandleStore``."""
+        return await self._all_or_none(_SPEND, handles, also_untaken=False)
+
+    async def _all_or_none(self, statement: bytes, handles: Sequence[HashedHandle], *, also_untaken: bool) -> bool:
+        given = (*_keys(handles), [one.answer for one in handles])
         try:
             async with self._writers.transaction() as connection:
-                locked = await connection.execute(_LOCK, _keys(handles))
-                if locked.rowcount != len(handles):
+                locked = await (await connection.execute(_LOCK, given)).fetchall()
+                # Of one that nobody took the answer is none, and so is what is said of it.
+                fit = [same or (also_untaken and same is None) for (same,) in locked]
+                if len(fit) != len(handles) or not all(fit):
                     raise _NotAll
-                await connection.execute(_TAKE, _keys(handles))
+                await connection.execute(statement, given)
         except _NotAll:
             return False
         return True
@@ -116,6 +140,12 @@ class PostgresHandleStore:
         async with self._readers.connection() as connection:
             row = await (await connection.execute(_HELD)).fetchone()
         return 0 if row is None else row[0]
+
+    async def crowded(self, least: Bounds) -> Mapping[Share, int]:
+        """See ``HandleStore``."""
+        async with self._readers.connection() as connection:
+            found = await connection.execute(_CROWDED, (least.target, least.principal, least.both))
+            return {Share(target, principal): count for target, principal, count in await found.fetchall()}
 
     async def close(self) -> None:
         """See ``HandleStore``."""

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'countersign/api/access/v1/handles.proto\x12\x19\x63ountersign.api.access.v1\"H\n\x06Handle\x12\r\n\x05scope\x18\x01 \x01(\x0c\x12\x0c\n\x04mark\x18\x02 \x01(\x0c\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\x13\n\x0blifetime_us\x18\x04 \x01(\x03\"H\n\x12KeepHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\"\x15\n\x13KeepHandlesResponse\"H\n\x12\x46indHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\"*\n\x0b\x46oundHandle\x12\r\n\x05known\x18\x01 \x01(\x08\x12\x0c\n\x04what\x18\x02 \x01(\t\"L\n\x13\x46indHandlesResponse\x12\x35\n\x05\x66ound\x18\x01 \x03(\x0b\x32&.countersign.api.access.v1.FoundHandle\"H\n\x12TakeHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\"$\n\x13TakeHandlesResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"#\n\x12\x44ropHandlesRequest\x12\r\n\x05scope\x18\x01 \x01(\x0c\"\x15\n\x13\x44ropHandlesResponse\"6\n\x0fHasEndedRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\"!\n\x10HasEndedResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\x08\x32\xac\x04\n\rHandleService\x12l\n\x0bKeepHandles\x12-.countersign.api.access.v1.KeepHandlesRequest\x1a..countersign.api.access.v1.KeepHandlesResponse\x12l\n\x0b\x46indHandles\x12-.countersign.api.access.v1.FindHandlesRequest\x1a..countersign.api.access.v1.FindHandlesResponse\x12l\n\x0bTakeHandles\x12-.countersign.api.access.v1.TakeHandlesRequest\x1a..countersign.api.access.v1.TakeHandlesResponse\x12l\n\x0b\x44ropHandles\x12-.countersign.api.access.v1.DropHandlesRequest\x1a..countersign.api.access.v1.DropHandlesResponse\x12\x63\n\x08HasEnded\x12*.countersign.api.access.v1.HasEndedRequest\x1a+.countersign.api.access.v1.HasEndedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'countersign/api/access/v1/handles.proto\x12\x19\x63ountersign.api.access.v1\"X\n\x06Handle\x12\r\n\x05scope\x18\x01 \x01(\x0c\x12\x0c\n\x04mark\x18\x02 \x01(\x0c\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\x13\n\x0blifetime_us\x18\x04 \x01(\x03\x12\x0e\n\x06\x61nswer\x18\x05 \x01(\x0c\"z\n\x12KeepHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\x12\x0e\n\x06target\x18\x02 \x01(\x0c\x12\x11\n\tprincipal\x18\x03 \x01(\x0c\x12\r\n\x05masks\x18\x04 \x03(\t\"\x15\n\x13KeepHandlesResponse\"H\n\x12\x46indHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\"9\n\x0b\x46oundHandle\x12\r\n\x05known\x18\x01 \x01(\x08\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\r\n\x05masks\x18\x03 \x03(\t\"L\n\x13\x46indHandlesResponse\x12\x35\n\x05\x66ound\x18\x01 \x03(\x0b\x32&.countersign.api.access.v1.FoundHandle\"H\n\x12TakeHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\"$\n\x13TakeHandlesResponse\x12\r\n\x05taken\x18\x01 \x01(\x08\"I\n\x13SpendHandlesRequest\x12\x32\n\x07handles\x18\x01 \x03(\x0b\x32!.countersign.api.access.v1.Handle\"%\n\x14SpendHandlesResponse\x12\r\n\x05spent\x18\x01 \x01(\x08\"#\n\x12\x44ropHandlesRequest\x12\r\n\x05scope\x18\x01 \x01(\x0c\"\x15\n\x13\x44ropHandlesResponse\"6\n\x0fHasEndedRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\"!\n\x10HasEndedResponse\x12\r\n\x05\x65nded\x18\x01 \x01(\x08\x32\x9d\x05\n\rHandleService\x12l\n\x0bKeepHandles\x12-.countersign.api.access.v1.KeepHandlesRequest\x1a..countersign.api.access.v1.KeepHandlesResponse\x12l\n\x0b\x46indHandles\x12-.countersign.api.access.v1.FindHandlesRequest\x1a..countersign.api.access.v1.FindHandlesResponse\x12l\n\x0bTakeHandles\x12-.countersign.api.access.v1.TakeHandlesRequest\x1a..countersign.api.access.v1.TakeHandlesResponse\x12o\n\x0cSpendHandles\x12..countersign.api.access.v1.SpendHandlesRequest\x1a/.countersign.api.access.v1.SpendHandlesResponse\x12l\n\x0b\x44ropHandles\x12-.countersign.api.access.v1.DropHandlesRequest\x1a..countersign.api.access.v1.DropHandlesResponse\x12\x63\n\x08HasEnded\x12*.countersign.api.access.v1.HasEndedRequest\x1a+.countersign.api.access.v1.HasEndedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,29 +32,33 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.api.access.v1.h
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HANDLE']._serialized_start=70
-  _globals['_HANDLE']._serialized_end=142
-  _globals['_KEEPHANDLESREQUEST']._serialized_start=144
-  _globals['_KEEPHANDLESREQUEST']._serialized_end=216
-  _globals['_KEEPHANDLESRESPONSE']._serialized_start=218
-  _globals['_KEEPHANDLESRESPONSE']._serialized_end=239
-  _globals['_FINDHANDLESREQUEST']._serialized_start=241
-  _globals['_FINDHANDLESREQUEST']._serialized_end=313
-  _globals['_FOUNDHANDLE']._serialized_start=315
-  _globals['_FOUNDHANDLE']._serialized_end=357
-  _globals['_FINDHANDLESRESPONSE']._serialized_start=359
-  _globals['_FINDHANDLESRESPONSE']._serialized_end=435
-  _globals['_TAKEHANDLESREQUEST']._serialized_start=437
-  _globals['_TAKEHANDLESREQUEST']._serialized_end=509
-  _globals['_TAKEHANDLESRESPONSE']._serialized_start=511
-  _globals['_TAKEHANDLESRESPONSE']._serialized_end=547
-  _globals['_DROPHANDLESREQUEST']._serialized_start=549
-  _globals['_DROPHANDLESREQUEST']._serialized_end=584
-  _globals['_DROPHANDLESRESPONSE']._serialized_start=586
-  _globals['_DROPHANDLESRESPONSE']._serialized_end=607
-  _globals['_HASENDEDREQUEST']._serialized_start=609
-  _globals['_HASENDEDREQUEST']._serialized_end=663
-  _globals['_HASENDEDRESPONSE']._serialized_start=665
-  _globals['_HASENDEDRESPONSE']._serialized_end=698
-  _globals['_HANDLESERVICE']._serialized_start=701
-  _globals['_HANDLESERVICE']._serialized_end=1257
+  _globals['_HANDLE']._serialized_end=158
+  _globals['_KEEPHANDLESREQUEST']._serialized_start=160
+  _globals['_KEEPHANDLESREQUEST']._serialized_end=282
+  _globals['_KEEPHANDLESRESPONSE']._serialized_start=284
+  _globals['_KEEPHANDLESRESPONSE']._serialized_end=305
+  _globals['_FINDHANDLESREQUEST']._serialized_start=307
+  _globals['_FINDHANDLESREQUEST']._serialized_end=379
+  _globals['_FOUNDHANDLE']._serialized_start=381
+  _globals['_FOUNDHANDLE']._serialized_end=438
+  _globals['_FINDHANDLESRESPONSE']._serialized_start=440
+  _globals['_FINDHANDLESRESPONSE']._serialized_end=516
+  _globals['_TAKEHANDLESREQUEST']._serialized_start=518
+  _globals['_TAKEHANDLESREQUEST']._serialized_end=590
+  _globals['_TAKEHANDLESRESPONSE']._serialized_start=592
+  _globals['_TAKEHANDLESRESPONSE']._serialized_end=628
+  _globals['_SPENDHANDLESREQUEST']._serialized_start=630
+  _globals['_SPENDHANDLESREQUEST']._serialized_end=703
+  _globals['_SPENDHANDLESRESPONSE']._serialized_start=705
+  _globals['_SPENDHANDLESRESPONSE']._serialized_end=742
+  _globals['_DROPHANDLESREQUEST']._serialized_start=744
+  _globals['_DROPHANDLESREQUEST']._serialized_end=779
+  _globals['_DROPHANDLESRESPONSE']._serialized_start=781
+  _globals['_DROPHANDLESRESPONSE']._serialized_end=802
+  _globals['_HASENDEDREQUEST']._serialized_start=804
+  _globals['_HASENDEDREQUEST']._serialized_end=858
+  _globals['_HASENDEDRESPONSE']._serialized_start=860
+  _globals['_HASENDEDRESPONSE']._serialized_end=893
+  _globals['_HANDLESERVICE']._serialized_start=896
+  _globals['_HANDLESERVICE']._serialized_end=1565
 # @@protoc_insertion_point(module_scope)

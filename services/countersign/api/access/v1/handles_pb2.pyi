@@ -28,6 +28,7 @@ class Handle(_message.Message):
     MARK_FIELD_NUMBER: _builtins.int
     WHAT_FIELD_NUMBER: _builtins.int
     LIFETIME_US_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     scope: _builtins.bytes
     """Of the kind of handle, and of whom it was handed to."""
     mark: _builtins.bytes
@@ -36,6 +37,8 @@ class Handle(_message.Message):
     """The method, when it is a request of the target with a method that MCP knows."""
     lifetime_us: _builtins.int
     """For how long it is kept, at most 30 days. Only read by KeepHandles."""
+    answer: _builtins.bytes
+    """Of the answer: a keyed hash of 16 bytes. Only read by TakeHandles and SpendHandles."""
     def __init__(
         self,
         *,
@@ -43,10 +46,11 @@ class Handle(_message.Message):
         mark: _builtins.bytes = ...,
         what: _builtins.str = ...,
         lifetime_us: _builtins.int = ...,
+        answer: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifetime_us", b"lifetime_us", "mark", b"mark", "scope", b"scope", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "lifetime_us", b"lifetime_us", "mark", b"mark", "scope", b"scope", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -57,18 +61,31 @@ class KeepHandlesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HANDLES_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    MASKS_FIELD_NUMBER: _builtins.int
+    target: _builtins.bytes
+    """Of the target that shows them, and of the principal to whom: keyed hashes of 16 bytes."""
+    principal: _builtins.bytes
     @_builtins.property
     def handles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Handle]:
         """At most 1,000."""
+
+    @_builtins.property
+    def masks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the masks of the call that is answered: what comes of the handles is masked by them, too."""
 
     def __init__(
         self,
         *,
         handles: _abc.Iterable[Global___Handle] | None = ...,
+        target: _builtins.bytes = ...,
+        principal: _builtins.bytes = ...,
+        masks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["handles", b"handles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handles", b"handles", "masks", b"masks", "principal", b"principal", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,17 +136,23 @@ class FoundHandle(_message.Message):
 
     KNOWN_FIELD_NUMBER: _builtins.int
     WHAT_FIELD_NUMBER: _builtins.int
+    MASKS_FIELD_NUMBER: _builtins.int
     known: _builtins.bool
     what: _builtins.str
+    @_builtins.property
+    def masks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the masks of the calls whose answers showed it, in order."""
+
     def __init__(
         self,
         *,
         known: _builtins.bool = ...,
         what: _builtins.str = ...,
+        masks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known", "masks", b"masks", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -197,6 +220,47 @@ class TakeHandlesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TakeHandlesResponse: _TypeAlias = TakeHandlesResponse  # noqa: Y015
+
+@_typing.final
+class SpendHandlesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HANDLES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def handles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Handle]:
+        """At most 1,000, of which no two are the same."""
+
+    def __init__(
+        self,
+        *,
+        handles: _abc.Iterable[Global___Handle] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handles", b"handles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpendHandlesRequest: _TypeAlias = SpendHandlesRequest  # noqa: Y015
+
+@_typing.final
+class SpendHandlesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPENT_FIELD_NUMBER: _builtins.int
+    spent: _builtins.bool
+    def __init__(
+        self,
+        *,
+        spent: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spent", b"spent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpendHandlesResponse: _TypeAlias = SpendHandlesResponse  # noqa: Y015
 
 @_typing.final
 class DropHandlesRequest(_message.Message):

@@ -51,6 +51,11 @@ class HandleServiceStub(object):
                 request_serializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.TakeHandlesRequest.SerializeToString,
                 response_deserializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.TakeHandlesResponse.FromString,
                 _registered_method=True)
+        self.SpendHandles = channel.unary_unary(
+                '/countersign.api.access.v1.HandleService/SpendHandles',
+                request_serializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.SpendHandlesRequest.SerializeToString,
+                response_deserializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.SpendHandlesResponse.FromString,
+                _registered_method=True)
         self.DropHandles = channel.unary_unary(
                 '/countersign.api.access.v1.HandleService/DropHandles',
                 request_serializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.DropHandlesRequest.SerializeToString,
@@ -70,7 +75,8 @@ class HandleServiceServicer(object):
 
     def KeepHandles(self, request, context):
         """Keeps handles; answers when they are durable. One that is kept already begins a new life. Of a scope that holds too
-        many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many.
+        many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many, or too
+        many of this target, of this principal, or of both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +90,15 @@ class HandleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TakeHandles(self, request, context):
-        """Takes handles away, all of them or none: of those who ask for one at the same time, one gets it.
+        """Takes handles for answers, all of them or none. Who comes with the same answer takes them again, until they are spent;
+        nobody comes with another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SpendHandles(self, request, context):
+        """Uses handles up that were taken for these answers, all of them or none: of those who ask at the same time, one does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +135,11 @@ def add_HandleServiceServicer_to_server(servicer, server):
                     servicer.TakeHandles,
                     request_deserializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.TakeHandlesRequest.FromString,
                     response_serializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.TakeHandlesResponse.SerializeToString,
+            ),
+            'SpendHandles': grpc.unary_unary_rpc_method_handler(
+                    servicer.SpendHandles,
+                    request_deserializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.SpendHandlesRequest.FromString,
+                    response_serializer=countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.SpendHandlesResponse.SerializeToString,
             ),
             'DropHandles': grpc.unary_unary_rpc_method_handler(
                     servicer.DropHandles,
@@ -216,6 +235,33 @@ class HandleService(object):
             '/countersign.api.access.v1.HandleService/TakeHandles',
             countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.TakeHandlesRequest.SerializeToString,
             countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.TakeHandlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SpendHandles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.api.access.v1.HandleService/SpendHandles',
+            countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.SpendHandlesRequest.SerializeToString,
+            countersign_dot_api_dot_access_dot_v1_dot_handles__pb2.SpendHandlesResponse.FromString,
             options,
             channel_credentials,
             insecure,

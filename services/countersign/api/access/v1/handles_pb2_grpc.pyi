@@ -37,12 +37,17 @@ class HandleServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HandleServiceAsyncStub: ...
     KeepHandles: _grpc.UnaryUnaryMultiCallable[_handles_pb2.KeepHandlesRequest, _handles_pb2.KeepHandlesResponse]
     """Keeps handles; answers when they are durable. One that is kept already begins a new life. Of a scope that holds too
-    many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many.
+    many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many, or too
+    many of this target, of this principal, or of both.
     """
     FindHandles: _grpc.UnaryUnaryMultiCallable[_handles_pb2.FindHandlesRequest, _handles_pb2.FindHandlesResponse]
     """Tells which handles are kept and have not expired."""
     TakeHandles: _grpc.UnaryUnaryMultiCallable[_handles_pb2.TakeHandlesRequest, _handles_pb2.TakeHandlesResponse]
-    """Takes handles away, all of them or none: of those who ask for one at the same time, one gets it."""
+    """Takes handles for answers, all of them or none. Who comes with the same answer takes them again, until they are spent;
+    nobody comes with another one.
+    """
+    SpendHandles: _grpc.UnaryUnaryMultiCallable[_handles_pb2.SpendHandlesRequest, _handles_pb2.SpendHandlesResponse]
+    """Uses handles up that were taken for these answers, all of them or none: of those who ask at the same time, one does."""
     DropHandles: _grpc.UnaryUnaryMultiCallable[_handles_pb2.DropHandlesRequest, _handles_pb2.DropHandlesResponse]
     """Forgets all handles of a scope."""
     HasEnded: _grpc.UnaryUnaryMultiCallable[_handles_pb2.HasEndedRequest, _handles_pb2.HasEndedResponse]
@@ -57,12 +62,17 @@ class HandleServiceAsyncStub(HandleServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     KeepHandles: _aio.UnaryUnaryMultiCallable[_handles_pb2.KeepHandlesRequest, _handles_pb2.KeepHandlesResponse]  # type: ignore[assignment]
     """Keeps handles; answers when they are durable. One that is kept already begins a new life. Of a scope that holds too
-    many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many.
+    many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many, or too
+    many of this target, of this principal, or of both.
     """
     FindHandles: _aio.UnaryUnaryMultiCallable[_handles_pb2.FindHandlesRequest, _handles_pb2.FindHandlesResponse]  # type: ignore[assignment]
     """Tells which handles are kept and have not expired."""
     TakeHandles: _aio.UnaryUnaryMultiCallable[_handles_pb2.TakeHandlesRequest, _handles_pb2.TakeHandlesResponse]  # type: ignore[assignment]
-    """Takes handles away, all of them or none: of those who ask for one at the same time, one gets it."""
+    """Takes handles for answers, all of them or none. Who comes with the same answer takes them again, until they are spent;
+    nobody comes with another one.
+    """
+    SpendHandles: _aio.UnaryUnaryMultiCallable[_handles_pb2.SpendHandlesRequest, _handles_pb2.SpendHandlesResponse]  # type: ignore[assignment]
+    """Uses handles up that were taken for these answers, all of them or none: of those who ask at the same time, one does."""
     DropHandles: _aio.UnaryUnaryMultiCallable[_handles_pb2.DropHandlesRequest, _handles_pb2.DropHandlesResponse]  # type: ignore[assignment]
     """Forgets all handles of a scope."""
     HasEnded: _aio.UnaryUnaryMultiCallable[_handles_pb2.HasEndedRequest, _handles_pb2.HasEndedResponse]  # type: ignore[assignment]
@@ -80,7 +90,8 @@ class HandleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_handles_pb2.KeepHandlesResponse, _abc.Awaitable[_handles_pb2.KeepHandlesResponse]]:
         """Keeps handles; answers when they are durable. One that is kept already begins a new life. Of a scope that holds too
-        many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many.
+        many those go that would end first. RESOURCE_EXHAUSTED, with nothing kept, while the database holds too many, or too
+        many of this target, of this principal, or of both.
         """
 
     @_abc_1.abstractmethod
@@ -97,7 +108,17 @@ class HandleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _handles_pb2.TakeHandlesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_handles_pb2.TakeHandlesResponse, _abc.Awaitable[_handles_pb2.TakeHandlesResponse]]:
-        """Takes handles away, all of them or none: of those who ask for one at the same time, one gets it."""
+        """Takes handles for answers, all of them or none. Who comes with the same answer takes them again, until they are spent;
+        nobody comes with another one.
+        """
+
+    @_abc_1.abstractmethod
+    def SpendHandles(
+        self,
+        request: _handles_pb2.SpendHandlesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_handles_pb2.SpendHandlesResponse, _abc.Awaitable[_handles_pb2.SpendHandlesResponse]]:
+        """Uses handles up that were taken for these answers, all of them or none: of those who ask at the same time, one does."""
 
     @_abc_1.abstractmethod
     def DropHandles(
