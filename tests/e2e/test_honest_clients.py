@@ -33,7 +33,7 @@ RULES: tuple[Mapping[str, object], ...] = (
         "by": {"groups": ["data-owners"], "reuse": "30m"},
     },
 )
-WAIT_S = 60.0
+WAIT_S = 100.0
 DIRECT = "directly "
 
 
