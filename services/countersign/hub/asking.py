@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from countersign.hub.between import inserted
 from countersign.hub.inside import Away
-from countersign.hub.wording import Path, replaced, text_at
-from countersign.jsontext import Document, Edit, JsonValue, Number, quote, value_at
+from countersign.hub.wording import Path, members_of, moved, replaced, text_at
+from countersign.jsontext import Document, Edit, Number, element_spans, quote, value_at
 
 ASKED_BY = "countersign/target"
 """The key of ``_meta`` under which what is asked of a client names the target, for programs to read."""
@@ -44,33 +45,43 @@ def named(target: str, document: Document) -> list[Edit]:
     That may be a request, what a result or a task asks back (MCP 2026-07-28, multi round-trip requests), or an error
     that wants links opened (MCP 2025-11-25). Raises ``Away`` when it asks more than can be named in passing.
     """
-    asked = list(islice(_asked(document.root), MOST_ASKED + 1))
+    asked = list(islice(_asked(document), MOST_ASKED + 1))
     if len(asked) > MOST_ASKED:
         raise Away("the target asks too much at once")
-    return [edit for method, path in asked for edit in _named(target, document, method, path)]
+    return [edit for one in asked for edit in moved(_named(target, one.holder, one.method, one.path), one.start)]
 
 
-def _asked(root: JsonValue) -> Iterator[tuple[str, Path]]:
-    """Find what is asked: its method, and where its params stand."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A thing that is asked: its method, and where its params stand in the part of the message that begins here."""
+
+    method: str
+    holder: Document
+    path: Path = ("params",)
+    start: int = 0
+
+
+def _asked(document: Document) -> Iterator[_Asked]:
+    root = document.root
     if not isinstance(root, dict):
         return
     if "id" in root and text_at(root, ("method",)) not in ("", "ping"):
-        yield text_at(root, ("method",)), ("params",)
+        yield _Asked(text_at(root, ("method",)), document)
     for holder in ("result", "params"):
-        requests = value_at(root, (holder, "inputRequests"))
-        for key, request in requests.items() if isinstance(requests, dict) else ():
-            yield text_at(request, ("method",)), (holder, "inputRequests", key, "params")
+        if value_at(root, (holder, "inputRequests")):
+            for start, request in members_of(document, (holder, "inputRequests")).values():
+                yield _Asked(text_at(request.root, ("method",)), request, start=start)
     code = value_at(root, ("error", "code"))
     if isinstance(code, Number) and float(code) == _ELICITATIONS_NEEDED:
-        links = value_at(root, ("error", "data", "elicitations"))
-        for index in range(len(links) if isinstance(links, list) else 0):
-            yield "elicitation/create", ("error", "data", "elicitations", index)
+        links, at = value_at(root, ("error", "data", "elicitations")), ("error", "data", "elicitations")
+        for index, (start, end) in enumerate(element_spans(document, at)):
+            yield _Asked("elicitation/create", Document(document.text[start:end], value_at(links, (index,))), (), start)
 
 
 def _named(target: str, document: Document, method: str, path: Path) -> list[Edit]:
     params = value_at(document.root, path)
     if not isinstance(params, dict):
-        return _without_params(target, document, path) if path[-1] == "params" else []
+        return _without_params(target, document, path) if path else []
     edits: list[Edit] = []
     new: list[str] = []
     if method == "elicitation/create":

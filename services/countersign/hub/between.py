@@ -8,7 +8,8 @@ from countersign.jsontext import Document, Edit, JsonValue, drop_members, member
 from countersign.mcp.eras import META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_VERSION, MODERN_VERSION
 
 _MODERN_META = frozenset({META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL})
-_MODERN_PARAMS = frozenset({"requestState", "inputResponses"})
+ROUND_PARAMS = frozenset({"requestState", "inputResponses"})
+"""Members of ``params`` by which a modern client goes on with a request."""
 
 
 def stated(capabilities_json: str) -> str:
@@ -49,7 +50,7 @@ def made_legacy(document: Document) -> list[Edit]:
 
 def without_rounds(document: Document) -> list[Edit]:
     """Return the edits that take from a request what only one that is made again has: legacy clients make none."""
-    return drop_members(document, ("params",), _MODERN_PARAMS)
+    return drop_members(document, ("params",), ROUND_PARAMS)
 
 
 def wants_logs(params: JsonValue) -> bool:

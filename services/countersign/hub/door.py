@@ -40,6 +40,7 @@ from countersign.mcp.message import id_text
 from countersign.mcp.replies import JSON_TYPE, error_json, result_json
 from countersign.model.door import HUB_NAME
 from countersign.model.door_names import SEPARATOR, NotNamed, split_handle
+from countersign.runtime.aside import Aside
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,10 @@ _ANSWERED = (McpRefused, NoSession, NotNamed, NoCursor, Refused, Away)
 
 
 class Door:
-    """Answers requests of callers whom authz vouched for. ``usable`` says what they may use at all."""
+    """Answers requests of callers whom authz vouched for. ``usable`` says what they may use at all.
+
+    Large requests are read ``aside``.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Door:
         listing: Listing,
         relay: Relay,
         streams: Streams,
+        aside: Aside,
     ) -> None:
         self._config = config
         self._usable = usable
@@ -79,12 +84,14 @@ class Door:
         self._listing = listing
         self._relay = relay
         self._streams = streams
+        self._aside = aside
 
     async def answer(self, caller: Caller, http: HttpRequest) -> Outgoing:
         """Yield the answer: a head, then pieces of the body. What cannot be answered is an error of JSON-RPC."""
         id_json, began = "", False
         try:
-            request = read_request(HUB_NAME, http, max_depth=self._config().limits.json_depth)
+            depth = self._config().limits.json_depth
+            request = await self._aside.run(len(http.body), lambda: read_request(HUB_NAME, http, max_depth=depth))
             id_json = request.id_json
             async for item in self._answer(caller, http, request):
                 began = True
@@ -114,7 +121,8 @@ class Door:
             async for item in self._bare(caller, owner, http):
                 yield item
             return
-        document = parse(http.body, max_depth=self._config().limits.json_depth)
+        depth = self._config().limits.json_depth
+        document = await self._aside.run(len(http.body), lambda: parse(http.body, max_depth=depth))
         if message.kind is MessageKind.RESPONSE:
             async for item in whole(await self._response(caller, owner, document)):
                 yield item

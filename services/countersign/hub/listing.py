@@ -16,6 +16,7 @@ from countersign.hub.peers import Owner, Peers, Refused, SaidNo
 from countersign.hub.wording import listed, text_at
 from countersign.jsontext import Number, quote, value_at
 from countersign.mcp import DENIED, WAITING, Era
+from countersign.runtime.aside import Aside
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,13 @@ class _Page:
 
 
 class Listing:
-    """Makes lists."""
+    """Makes lists. Long ones are put into the door's words ``aside``."""
 
-    def __init__(self, peers: Peers, cursors: Cursors, config: Callable[[], GatewayConfig]) -> None:
+    def __init__(self, peers: Peers, cursors: Cursors, config: Callable[[], GatewayConfig], aside: Aside) -> None:
         self._peers = peers
         self._cursors = cursors
         self._config = config
+        self._aside = aside
 
     async def page(
         self, caller: Caller, owner: Owner, era: Era, method: str, cursor: str | None, usable: list[Target]
@@ -154,7 +156,9 @@ class Listing:
         found = value_at(answer.root, ("result", key))
         if isinstance(found, list) and len(found) > MOST_OF_ONE:
             return _Page(missing="it lists too much at once")
-        entries = listed(target.name, answer, ("result", key), name_key)
+        entries = await self._aside.run(
+            len(answer.text), lambda: listed(target.name, answer, ("result", key), name_key)
+        )
         if not isinstance(found, list):
             raise Away("its list cannot be read")
         if len(entries) < len(found):

@@ -20,6 +20,7 @@ from countersign.hub.relay import Relay
 from countersign.hub.sessions import Sessions
 from countersign.hub.streams import Streams
 from countersign.policy import Policy
+from countersign.runtime.aside import Aside
 from countersign.runtime.guarded import Guarded
 from countersign.runtime.listening import bound
 from countersign.runtime.moments import new_id
@@ -29,6 +30,9 @@ from countersign.runtime.web import WebServer
 
 AT_ONCE = 4_096
 """Requests under way at once, streams among them."""
+# To read a larger message, and to put it into the door's words, would hold up everybody else: 8 MiB take 0.7 s.
+_ASIDE_FROM_BYTES = 32 * 1024
+_ASIDE_AT_ONCE = 2
 
 
 class Usable:
@@ -61,16 +65,18 @@ class HubPart:
         token = service_token(key)
         self._inside = Inside(inner, token, config)
         sealer = Sealer(key)
-        peers = Peers(self._inside, config, time.monotonic)
-        self._relay = relay = Relay(self._inside, peers, config)
+        aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
+        peers = Peers(self._inside, config, aside, time.monotonic)
+        self._relay = relay = Relay(self._inside, peers, config, aside)
         door = Door(
             config,
             Usable(config),
             peers,
             Sessions(sealer, Owners(), new_id),
-            Listing(peers, Cursors(key), config),
+            Listing(peers, Cursors(key), config, aside),
             relay,
             Streams(self._inside, peers, relay),
+            aside,
         )
         app = HubApp(door, sealer, lambda: config().limits.request_bytes)
         guarded = Guarded(app, lambda: config().hub, "" if is_private(listen) else token, "There is no hub.\n")

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from countersign.config import GatewayConfig, Target
@@ -19,6 +20,7 @@ from countersign.mcp.headers import encoded_header
 from countersign.mcp.message import id_text
 from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
 from countersign.model.principal import Principal
+from countersign.runtime.aside import Aside
 
 ERA_KEPT_S = 600.0
 MOST_OWNERS = 10_000
@@ -189,11 +191,14 @@ class _Known:
 
 
 class Peers:
-    """Finds the way to each target. ``clock`` gives seconds that only grow."""
+    """Finds the way to each target. Large answers are read ``aside``. ``clock`` gives seconds that only grow."""
 
-    def __init__(self, inside: Inside, config: Callable[[], GatewayConfig], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, inside: Inside, config: Callable[[], GatewayConfig], aside: Aside, clock: Callable[[], float]
+    ) -> None:
         self._inside = inside
         self._config = config
+        self._aside = aside
         self._clock = clock
         self._known: dict[tuple[str, str], _Known] = {}
         self._ids = count(1)
@@ -330,14 +335,15 @@ class Peers:
         raise Away(message or "the target does not answer")
 
     async def _answer(self, inner: Inner, id_json: str) -> Document | None:
-        depth = self._config().limits.json_depth
+        depth = self._config().limits.json_depth + 2
         try:
             if inner.is_json:
-                return read(await inner.body(), depth + 2)
+                body = await inner.body()
+                return await self._aside.run(len(body), lambda: read(body, depth))
             if inner.is_stream:
                 async for event in inner.events():
                     if event.data:
-                        document = read(event.data, depth + 2)
+                        document = await self._aside.run(len(event.data), partial(read, event.data, depth))
                         if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:
                             return document
         except JsonRefused:

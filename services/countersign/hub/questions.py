@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from countersign.hub.asking import named
 from countersign.hub.between import inserted
-from countersign.hub.wording import read, text_at
+from countersign.hub.wording import members_of, read, text_at
 from countersign.jsontext import Document, JsonValue, apply_edits, parse, quote, value_at, value_span
 from countersign.model.door import HUB_NAME
 from countersign.model.door_names import handle
@@ -49,7 +49,8 @@ def questions(
         if not _takes(can, request):
             raise CannotAsk("the target asks for an answer that the client did not say it can give")
     shown = read(apply_edits(document.text, named(target, document)), _DEEPEST)
-    return tuple(_question(shown, key, new_id()) for key in requests)
+    members = members_of(shown, ("result", "inputRequests"))
+    return tuple(_question(key, request, new_id()) for key, (_, request) in members.items())
 
 
 def responses_json(answers: Mapping[str, str]) -> str:
@@ -57,12 +58,11 @@ def responses_json(answers: Mapping[str, str]) -> str:
     return "{" + ",".join(f"{quote(key)}:{result}" for key, result in answers.items()) + "}"
 
 
-def _question(shown: Document, key: str, own_id: str) -> Question:
-    at = ("result", "inputRequests", key)
-    method = text_at(shown.root, (*at, "method"))
-    span = value_span(shown, (*at, "params"))
-    params = "{}" if span is None else shown.text[slice(*span)]
-    if text_at(shown.root, (*at, "params", "mode")) == "url":
+def _question(key: str, request: Document, own_id: str) -> Question:
+    method = text_at(request.root, ("method",))
+    span = value_span(request, ("params",))
+    params = "{}" if span is None else request.text[slice(*span)]
+    if text_at(request.root, ("params", "mode")) == "url":
         # Clients of 2025-11-25 know links by such an id; of one that was opened nobody is told.
         document = read(params, _DEEPEST)
         if value_at(document.root, ("elicitationId",)) is None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from countersign.config import GatewayConfig, Target
 from countersign.hub.answered import Terms, told
 from countersign.hub.asked import FIRST, About, Again, Asked, body_for, headers_for
-from countersign.hub.between import wants_logs, without_rounds
+from countersign.hub.between import ROUND_PARAMS, wants_logs, without_rounds
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Waiting, Way
@@ -23,6 +24,7 @@ from countersign.mcp.eras import MODERN_VERSION
 from countersign.mcp.message import id_text
 from countersign.mcp.replies import error_json, error_result, result_json
 from countersign.model.door_names import handle
+from countersign.runtime.aside import Aside
 from countersign.runtime.moments import new_id
 
 MOST_ROUNDS = 10
@@ -40,12 +42,16 @@ _PASSED = ("content-type", "allow", "retry-after")
 
 
 class Relay:
-    """Passes requests on, and their answers back. What it yields is the answer: a head, then pieces of the body."""
+    """Passes requests on, and their answers back. What it yields is the answer: a head, then pieces of the body.
 
-    def __init__(self, inside: Inside, peers: Peers, config: Callable[[], GatewayConfig]) -> None:
+    Large messages are read, and put into others' words, ``aside``.
+    """
+
+    def __init__(self, inside: Inside, peers: Peers, config: Callable[[], GatewayConfig], aside: Aside) -> None:
         self._inside = inside
         self._peers = peers
         self._config = config
+        self._aside = aside
         self._telling: set[asyncio.Future[None]] = set()
 
     async def relay(
@@ -103,7 +109,8 @@ class Relay:
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    def _sent(
+    @asynccontextmanager
+    async def _sent(
         self,
         caller: Caller,
         asked: Asked,
@@ -113,9 +120,13 @@ class Relay:
         id_json: str = "",
         again: Again = FIRST,
         capabilities_json: str = "{}",
-    ) -> AbstractAsyncContextManager[Inner]:
-        body = body_for(asked, about, way, id_json=id_json, again=again, capabilities_json=capabilities_json)
-        return self._inside.ask(caller, about.target, "POST", headers_for(asked, about, way), body)
+    ) -> AsyncIterator[Inner]:
+        body = await self._aside.run(
+            len(asked.document.text),
+            lambda: body_for(asked, about, way, id_json=id_json, again=again, capabilities_json=capabilities_json),
+        )
+        async with self._inside.ask(caller, about.target, "POST", headers_for(asked, about, way), body) as inner:
+            yield inner
 
     async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner, id_json: str = "") -> Outgoing:
         terms = replace(_terms(asked, about, way), answers=UNCORRELATED_IDS | {id_json or asked.id_json})
@@ -128,7 +139,7 @@ class Relay:
             return
         body = await inner.body()
         if inner.is_json and body:
-            body = (told(self._read(body), terms) or "").encode()
+            body = (await self._told(await self._read(body), terms) or "").encode()
         yield Head(inner.status, _headers(inner))
         yield body
 
@@ -144,10 +155,10 @@ class Relay:
             event_id = f"{kind}{handle(terms.target, each.id)}" if each.id and terms.caller is Era.LEGACY else ""
             raw = each.raw if kind == OF_REQUESTS else b""
             if each.data:
-                document = self._read(each.data)
+                document = await self._read(each.data)
                 if only is not None and text_at(document.root, ("method",)) not in only:
                     continue
-                text = told(document, terms)
+                text = await self._told(document, terms)
                 if text is not None:
                     yield event(text, event_id, raw)
             elif event_id:
@@ -160,8 +171,10 @@ class Relay:
         What the target asks is put to the client in the stream of its call, and the call is made again with the
         answers: inside, that is judged and recorded as any call is.
         """
-        plain = self._read(apply_edits(asked.document.text, without_rounds(asked.document)))
-        asked, terms, again = replace(asked, document=plain), _terms(asked, about, way), FIRST
+        if asked.params.keys() & ROUND_PARAMS:
+            plain = apply_edits(asked.document.text, without_rounds(asked.document))
+            asked = replace(asked, document=await self._read(plain))
+        terms, again = _terms(asked, about, way), FIRST
         for number in range(MOST_ROUNDS + 1):
             id_json = self._peers.new_id() if number else asked.id_json
             final = None
@@ -184,17 +197,19 @@ class Relay:
                     if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:
                         final = document
                         break
-                    text = told(document, terms)
+                    text = await self._told(document, terms)
                     if text is not None:
                         yield event(text)
             if final is None or text_at(final.root, ("result", "resultType")) != "input_required":
-                text = None if final is None else told(final, terms)
+                text = None if final is None else await self._told(final, terms)
                 lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
                 yield event(text or lost)
                 return
             try:
                 state = text_at(final.root, ("result", "requestState"))
-                put = questions(about.target, final, owner.capabilities_json, new_id)
+                put = await self._aside.run(
+                    len(final.text), partial(questions, about.target, final, owner.capabilities_json, new_id)
+                )
                 if not put and not state:
                     raise CannotAsk(_NO_WAY)
                 with _waited_for(owner, put) as answers:
@@ -208,17 +223,21 @@ class Relay:
 
     async def _messages(self, inner: Inner) -> AsyncGenerator[Document, None]:
         if inner.is_json:
-            yield self._read(await inner.body())
+            yield await self._read(await inner.body())
             return
         async for each in inner.events():
             if each.data:
-                yield self._read(each.data)
+                yield await self._read(each.data)
 
-    def _read(self, text: bytes | str) -> Document:
+    async def _read(self, text: bytes | str) -> Document:
+        depth = self._config().limits.json_depth + 2
         try:
-            return read(text, self._config().limits.json_depth + 2)
+            return await self._aside.run(len(text), lambda: read(text, depth))
         except JsonRefused:
             raise Away("the answer cannot be read") from None
+
+    async def _told(self, document: Document, terms: Terms) -> str | None:
+        return await self._aside.run(len(document.text), lambda: told(document, terms))
 
 
 def _terms(asked: Asked, about: About, way: Way) -> Terms:

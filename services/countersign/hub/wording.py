@@ -6,7 +6,7 @@ notifications name. All else stays byte for byte what was judged and masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from countersign.jsontext import (
     Document,
@@ -14,8 +14,10 @@ from countersign.jsontext import (
     JsonValue,
     apply_edits,
     element_spans,
+    member_spans,
     parse,
     quote,
+    string_at,
     value_at,
     value_span,
 )
@@ -40,6 +42,8 @@ ABOUT_ONE = _BY_NAME | _BY_URI | _BY_TASK | {"completion/complete"}
 
 _UI = "ui"
 _UI_OLD = "ui/resourceUri"
+# Stands between a key and its value (RFC 8259, section 2).
+_BETWEEN = ": \t\r\n"
 _RELATED_TASK = "io.modelcontextprotocol/related-task"
 
 
@@ -73,6 +77,43 @@ def replaced(document: Document, path: Path, text: str) -> Edit:
     return Edit(*span, text)
 
 
+def replaced_all(document: Document, changes: Iterable[tuple[Path, str]]) -> list[Edit]:
+    """Return the edits that put JSON texts in place of what stands at these paths. Raises ``LookupError``.
+
+    Each array is gone through once, however many of its elements change: a target says how many.
+    """
+    edits: list[Edit] = []
+    arrays: dict[Path, dict[int, list[tuple[Path, str]]]] = {}
+    for path, text in changes:
+        at = next((number for number, step in enumerate(path) if isinstance(step, int)), len(path))
+        if at == len(path):
+            edits.append(replaced(document, path, text))
+        else:
+            arrays.setdefault(path[:at], {}).setdefault(int(path[at]), []).append((path[at + 1 :], text))
+    for array, changed in arrays.items():
+        for index, (start, end) in enumerate(element_spans(document, array)):
+            if index in changed:
+                element = Document(document.text[start:end], value_at(document.root, (*array, index)))
+                edits += moved(replaced_all(element, changed[index]), start)
+    return edits
+
+
+def moved(edits: Iterable[Edit], by: int) -> list[Edit]:
+    """Return the edits of a part of a text as those of the whole, in which the part begins there."""
+    return [Edit(edit.start + by, edit.end + by, edit.text) for edit in edits]
+
+
+def members_of(document: Document, path: Path) -> dict[str, tuple[int, Document]]:
+    """Return the members of the object at a path by their keys: where the value begins, and it alone."""
+    text, found = document.text, value_at(document.root, path)
+    members: dict[str, tuple[int, Document]] = {}
+    for key, (begin, end) in member_spans(document, path).items():
+        after = string_at(text, begin)[1]
+        start = after + len(text[after:end]) - len(text[after:end].lstrip(_BETWEEN))
+        members[key] = start, Document(text[start:end], value_at(found, (key,)))
+    return members
+
+
 def at_door(target: str, document: Document) -> list[Edit]:
     """Return the edits that put one message of a target (a result, or a notification) into the door's words."""
     root = document.root
@@ -91,7 +132,7 @@ def at_door(target: str, document: Document) -> list[Edit]:
         asked = id_text(value_at(root, ("params", "requestId")))
         found += [(("params", "requestId"), handle(target, asked))] if asked else []
     found += _task(target, root, ("params", "_meta", _RELATED_TASK, "taskId"))
-    return [replaced(document, path, quote(text)) for path, text in found]
+    return replaced_all(document, [(path, quote(text)) for path, text in found])
 
 
 def listed(target: str, document: Document, path: Path, name_key: str) -> list[tuple[str, str]]:

@@ -20,12 +20,17 @@ BY = {"countersign/target": "old"}
 
 
 def passed(message: dict[str, Any], era: Era = LEGACY) -> dict[str, Any]:
-    text = told(parse(json.dumps({"jsonrpc": "2.0", **message})), Terms("old", era, era))
-    assert text is not None
-    # Strictly read: no key comes twice.
-    parse(text)
-    found: dict[str, Any] = json.loads(text)
-    return found
+    found: list[dict[str, Any]] = []
+    # However it is written.
+    for indent, separators in ((None, None), (None, (",", ":")), (2, (",", " \t:\r\n"))):
+        written = json.dumps({"jsonrpc": "2.0", **message}, indent=indent, separators=separators)
+        text = told(parse(written), Terms("old", era, era))
+        assert text is not None
+        # Strictly read: no key comes twice.
+        parse(text)
+        found.append(json.loads(text))
+    assert found[0] == found[1] == found[2]
+    return found[0]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from countersign.hub.peers import Owner, Peers, Refused, SaidNo, Way
 from countersign.jsontext import Document, parse
 from countersign.mcp import Era
 from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.aside import Aside
 
 ALICE = Caller(Principal("https://idp.test", "alice", (), PrincipalKind.PERSON, "token"), "Bearer x", "192.0.2.1")
 MODERN = Way(Era.MODERN, "2026-07-28")
@@ -64,7 +65,9 @@ CURSORS = Cursors(bytes(32))
 
 
 async def page(scripted: Scripted, cursor: str | None = None) -> dict[str, Any]:
-    made = Listing(cast(Peers, scripted), CURSORS, lambda: cast(GatewayConfig, None))
+    made = Listing(
+        cast(Peers, scripted), CURSORS, lambda: cast(GatewayConfig, None), Aside(from_bytes=1 << 20, at_once=1)
+    )
     usable = [target(name) for name in scripted.pages]
     text = await made.page(ALICE, Owner("k"), Era.MODERN, "tools/list", cursor, usable)
     found = json.loads(text)
