@@ -117,6 +117,7 @@ NOBODYS: tuple[tuple[str, dict[str, str]], ...] = (
     ("resources/read", {"uri": "mcp+new+file:///new/notes"}),
     ("resources/read", {"uri": "new%2bfile:///new/notes"}),
     ("tasks/get", {"taskId": "new"}),
+    ("tools/enumerate", {"name": "new__where"}),
 )
 
 
@@ -125,12 +126,13 @@ async def test_names_that_are_nobodys_are_asked_of_nobody_and_on_the_record(plac
     for method, params in NOBODYS:
         mirrored = {"mcp_name": params["taskId"]} if "taskId" in params else {}
         (message,) = messages(await place.ask(Rpc(method, params), "prober", **mirrored))
-        assert error_of(message)["code"] == -32602, params
+        assert error_of(message)["code"] == (-32601 if method == "tools/enumerate" else -32602), params
     assert {target: len(place.seen[target].methods) for target in TARGETS} == before
     events = await place.events("prober")
     assert {(event.target, event.decision.outcome) for event in events} == {("mcp", event_pb2.OUTCOME_DENY)}
-    recorded = [(event.method, event.name) for event in events]
-    assert recorded == [(method, params.get("name", params.get("uri", ""))) for method, params in NOBODYS]
+    assert [event.method for event in events] == [method for method, _ in NOBODYS]
+    named = [params.get("name", params.get("uri", "")) for _, params in NOBODYS[:-1]]
+    assert [event.name for event in events] == [*named, ""]
     for event, (_, params) in zip(events, NOBODYS, strict=True):
         assert json.loads(event.body).items() >= params.items()
 

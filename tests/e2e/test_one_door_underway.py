@@ -167,6 +167,27 @@ async def test_a_session_that_is_revoked_at_one_target_takes_no_other_along(plac
             await eventually(ended, 30)
 
 
+async def test_what_is_revoked_of_a_token_at_one_target_leaves_it_the_others(place: Place) -> None:
+    token = place.token("nora")
+    (message,) = messages(await post(place.gateway.door, token, Rpc("tools/list")))
+    assert "told" in result_of(message)["_meta"]["countersign/leftOut"]
+    (with_new,) = {each.session_id for each in await place.events("nora") if each.target == "new"}
+    async with place.revoker() as operator:
+        await operator.revoke(revocations_pb2.REVOCATION_KIND_SESSION, with_new, issuer="")
+
+    async def left_out() -> bool:
+        (message,) = messages(await post(place.gateway.door, token, Rpc("tools/list")))
+        listed = {tool["name"].partition("__")[0] for tool in result_of(message)["tools"]}
+        assert listed >= {"old", "both"}
+        reason = result_of(message)["_meta"]["countersign/leftOut"].get("new")
+        return bool(reason == "the session with it was revoked") and "new" not in listed
+
+    await eventually(left_out, 30)
+    refused = await post(place.gateway.door, token, call("new__where"))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, 4011)
+    assert text_of(messages(await post(place.gateway.door, token, call("both__where")))[0]) == "both"
+
+
 async def test_a_session_outlives_the_hub(place: Place) -> None:
     session = await place.session()
     rpc = call("old__where", {"text": "still"})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 from countersign.authz.envoy import Answer, Inquiry, Summary
 from countersign.authz.records import CallRecord, EventMaker
 from countersign.authz.sessions import session_of
-from countersign.mcp import INVALID_PARAMS, Message, MessageKind, Reply, Request
+from countersign.mcp import INVALID_PARAMS, Era, Message, MessageKind, Reply, Request
+from countersign.mcp.eras import REQUEST_METHODS
+from countersign.mcp.errors import METHOD_NOT_FOUND
 from countersign.mcp.means import read_task_id
 from countersign.mcp.replies import error_json
 from countersign.model.call import NameKind
@@ -25,7 +27,7 @@ _NO_TARGET = "there is no such target"
 
 
 class Nameless:
-    """Answers requests about something of one target that name none: whoever tries names leaves a trace.
+    """Answers requests that name no target, or a method that none has: whoever tries what there is leaves a trace.
 
     ``new_id`` gives a fresh UUID. Large requests are masked for the record ``aside``.
     """
@@ -40,22 +42,21 @@ class Nameless:
     async def answer(
         self, inquiry: Inquiry, principal: Principal, request: Request, arrived_us: int, in_force: InForce
     ) -> Answer | None:
-        """Return the answer to a request that names no target of gateway.yaml, once it is recorded as denied.
+        """Return the answer to a request that is for no target of gateway.yaml, once it is recorded as denied.
 
         ``None`` for any other, which the hub sees to. Raises ``NotRecorded``.
         """
         message = request.messages[0]
-        try:
-            target = None if request.is_batch else named_target(message)
-            said = _NO_TARGET
-        except NotNamed as error:
-            target, said = "", str(error)
-        if target is None or target in in_force.config.targets:
+        nobodys = None if request.is_batch else _nobodys(message, in_force.config.targets)
+        if nobodys is None:
             return None
+        code, said = nobodys
         # As what cannot be read: all that one token tries is one thread, whatever sessions it begins.
         session = session_of(replace(request, session_id=""), principal, HUB_NAME, self._sealer, self._new_id)
         record = CallRecord(session.session_id, self._new_id(), arrived_us, inquiry, principal)
-        reply = Reply(200, error_json(message.id_json, INVALID_PARAMS, said).encode())
+        # As of targets of its era.
+        status = 404 if code == METHOD_NOT_FOUND and message.era is Era.MODERN else 200
+        reply = Reply(status, error_json(message.id_json, code, said).encode())
         reason = f"it is asked of no target: {said}"
         decision = Decision(Outcome.DENY, (), (), reason, said, in_force.config.version)
         masker = in_force.masks.for_records()
@@ -65,6 +66,18 @@ class Nameless:
         )
         await self._sink.record(event)
         return Answer(reply, Summary(record.session_id, record.call_id, decision.outcome.value))
+
+
+def _nobodys(message: Message, targets: Container[str]) -> tuple[int, str] | None:
+    """Return the code and the text of the error for what is asked of no target; ``None`` for anything else."""
+    call = message.call if message.kind is MessageKind.REQUEST else None
+    if call is not None and call.method not in REQUEST_METHODS:
+        return METHOD_NOT_FOUND, "there is no such method at the one door"
+    try:
+        target = named_target(message)
+    except NotNamed as error:
+        return INVALID_PARAMS, str(error)
+    return None if target is None or target in targets else (INVALID_PARAMS, _NO_TARGET)
 
 
 def named_target(message: Message) -> str | None:
