@@ -22,8 +22,12 @@ def main(state: str, names: str, descriptor: str, parent: str) -> int:
     """Fork services until ``up`` is gone, and serve in those that are forked; return the exit code."""
     end_with_parent(int(parent))
     load(names.split(","))
-    with socket.socket(fileno=int(descriptor)) as control:
-        service = Nursery(control, state).tend()
+    try:
+        with socket.socket(fileno=int(descriptor)) as control:
+            service = Nursery(control, state).tend()
+    except OSError as error:
+        print(f"error: nothing can be forked here: {error}", file=sys.stderr)
+        return 1
     return 0 if service is None else services.main(service)
 
 

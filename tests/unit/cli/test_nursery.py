@@ -30,6 +30,25 @@ from countersign.runtime.cache import private_cache
 from countersign.runtime.settings import cache_directory
 load_ahead(private_cache(cache_directory(os.environ)))
 told["tasks then"] = len(os.listdir("/proc/self/task"))
+
+import random, ssl
+from cryptography.hazmat.primitives.asymmetric import ec
+from countersign.runtime.moments import new_id
+
+def drawn():
+    key = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return [str(key), ssl.RAND_bytes(16).hex(), new_id(), str(random.getrandbits(128))]
+
+# Drawn before, so that what is drawn from has begun; and by two that are forked.
+told["drawn"] = [drawn()]
+for _ in range(2):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, json.dumps(drawn()).encode())
+        os._exit(0)
+    os.close(write)
+    told["drawn"].append(json.loads(os.read(read, 4096)))
+    os.wait()
 print(json.dumps(told))
 """
 
@@ -64,3 +83,8 @@ def test_nothing_runs_or_is_open_that_a_fork_would_break(loaded: dict[str, Any])
 
 def test_the_catalogue_is_not_loaded_again(loaded: dict[str, Any]) -> None:
     assert loaded["tasks then"] == 1
+
+
+def test_no_two_that_are_forked_draw_the_same_key_or_id(loaded: dict[str, Any]) -> None:
+    drawn = [each for process in loaded["drawn"] for each in process]
+    assert len(drawn) == len(set(drawn)) == 12
