@@ -32,9 +32,10 @@ MAIL = "canary@" + "example.org"
 RULES = (
     {
         "name": "all ask",
-        "allow": {"groups": ["*"], "targets": ["*"], "tools": ["*"]},
+        "allow": {"groups": ["*"], "targets": ["*"], "tools": ["begin", "query", "f*", "think", "rounds"]},
         "mask": ["secrets", "pii"],
     },
+    {"name": "all ask plainly", "allow": {"groups": ["*"], "targets": ["*"], "tools": ["plain"]}},
     {"name": "tasks", "allow": {"groups": ["*"], "targets": ["*"], "methods": ["tasks/*"]}},
     {"name": "no models", "deny": {"targets": ["strict"], "methods": ["sampling/*"]}, "message": "Think yourselves."},
 )
@@ -327,11 +328,11 @@ async def tasked(exchange: Exchange) -> None:
         rounds = {"resultType": "input_required", "requestState": f"state of {name}"}
         again = {"resultType": "complete", "content": [{"type": "text", "text": params.get("requestState", "")}]}
         made = {"resultType": "task", **task(name)}
-        content = made if params["name"] == "begin" else (again if "requestState" in params else rounds)
+        content = made if params["name"] in ("begin", "plain") else (again if "requestState" in params else rounds)
     elif method == "tasks/list":
         content = {"resultType": "complete", "tasks": [task("of alice"), task("of bob"), task("of nobody")]}
     else:
-        content = {"resultType": "complete", **task(params["taskId"])}
+        content = {"resultType": "complete", **task(params["taskId"]), "result": {"content": [], "mail": MAIL}}
     body = result(exchange, content)
     await exchange.head(length=len(body), content_type=JSON_TYPE)
     await exchange.body(body)
@@ -361,6 +362,33 @@ async def test_a_task_is_unknown_to_all_but_who_began_it(place: Place) -> None:
         for person in ("alice", "bob"):
             listed = await ask(place, person, "tasks/list", {}, era=LEGACY)
             assert [each["taskId"] for each in listed.json()["result"]["tasks"]] == [f"of {person}"]
+
+
+async def test_what_comes_of_a_task_is_masked_as_the_call_was_that_began_it(place: Place) -> None:
+    # The rule about tasks masks nothing.
+    async with scripted_target(tasked, port=place.port):
+        for name in ("masked", "unmasked"):
+            params: dict[str, object] = {"name": "begin" if name == "masked" else "plain", "arguments": {"as": name}}
+            await ask(place, "alice", "tools/call", params, str(params["name"]))
+        masked = await ask(place, "alice", "tasks/get", {"taskId": "masked"}, "masked")
+        assert masked.json()["result"]["result"] == {"content": [], "mail": "[EMAIL]"}
+        plain = await ask(place, "alice", "tasks/get", {"taskId": "unmasked"}, "unmasked")
+        assert plain.json()["result"]["result"]["mail"] == MAIL
+
+
+async def test_a_call_is_related_to_nobody_elses_task(place: Place) -> None:
+    related: dict[str, object] = {
+        "name": "plain",
+        "arguments": {"as": "y"},
+        "_meta": {"io.modelcontextprotocol/related-task": {"taskId": "of alice"}},
+    }
+    async with scripted_target(tasked, port=place.port) as target:
+        await ask(place, "alice", "tools/call", {"name": "begin", "arguments": {"as": "of alice"}}, "begin")
+        before = len(target.received)
+        refused = await ask(place, "bob", "tools/call", related, "plain", era=LEGACY)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32602)
+        assert len(target.received) == before
+        assert (await ask(place, "alice", "tools/call", related, "plain", era=LEGACY)).status_code == 200
 
 
 async def test_a_state_is_good_for_nobody_but_its_caller(place: Place) -> None:

@@ -57,8 +57,8 @@ class MemoryHandles:
     async def drop_session(self, owner: HandleOwner) -> None:
         """See ``Handles``."""
         self._ask()
-        gone = (HandleKind.REQUEST.value, owner.session_id)
-        self.kept = {key: method for key, method in self.kept.items() if key[:2] != gone}
+        gone = {(kind.value, owner.session_id) for kind in (HandleKind.REQUEST, HandleKind.OWN_TASK)}
+        self.kept = {key: method for key, method in self.kept.items() if key[:2] not in gone}
         self.taken = {key: answer for key, answer in self.taken.items() if key in self.kept}
 
     async def has_ended(self, session_id: str, call_id: str) -> bool:
@@ -73,6 +73,6 @@ class MemoryHandles:
 
 
 def _key(owner: HandleOwner, handle: Handle) -> tuple[str, ...]:
-    if handle.kind is HandleKind.REQUEST:
+    if handle.kind in (HandleKind.REQUEST, HandleKind.OWN_TASK):
         return (handle.kind.value, owner.session_id, handle.value)
     return (handle.kind.value, owner.issuer, owner.subject, owner.target, handle.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Protocol
@@ -67,12 +67,25 @@ class Decided:
         """Whether the tokens in all of them are to be turned into values."""
         return all(decision.unmask for decision in self.decisions)
 
+    def masked_too(self, masks: Collection[str]) -> Decided:
+        """Return it with these masks, besides its own, for the answers to what may pass."""
+        if not masks:
+            return self
+        decisions = tuple(_masked_too(decision, masks) for decision in self.decisions)
+        return replace(self, decisions=decisions, verdict=_masked_too(self.verdict, masks))
+
     def without(self, reason: str) -> Decided:
         """Return it with nothing sent, because what was to be sent cannot be made."""
         denied = replace(
             self.verdict, outcome=Outcome.DENY, rules=(), masks=(), reason=reason, message=reason, unmask=False
         )
         return Decided(tuple(denied for _ in self.decisions), denied, undecidable=True)
+
+
+def _masked_too(decision: Decision, masks: Collection[str]) -> Decision:
+    if decision.outcome is Outcome.DENY:
+        return decision
+    return replace(decision, masks=tuple(sorted({*decision.masks, *masks})))
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,12 +212,12 @@ class Judge:
             asked = await self._follow_ups.task(request, principal, target.name)
             if asked is not None:
                 return await self._answered(in_force, record, request, *asked)
-            await self._returns.check(request, record)
+            masks = await self._returns.check(request, record, in_force.config.masks)
             if in_force.config.asks_for_approval:
                 await self._follow_ups.withdraw(request, principal, record.session_id)
             state = None if resumed is None else resumed.state
             settled = await self._settled(in_force, target, record, request, state)
-            return await self._recorded(in_force, target, record, request, session, settled)
+            return await self._recorded(in_force, target, record, request, session, settled.masked_too(masks))
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
         except (NotRecordable, NotMaskable, StateAltered, Unsealable) as error:

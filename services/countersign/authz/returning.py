@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Container, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from countersign.authz.deciding import Undecidable
@@ -20,12 +20,14 @@ from countersign.mcp import (
     MessageKind,
     Request,
     answered_request,
+    made_tasks,
     presented_handles,
+    related_tasks,
     undeclared_tasks,
 )
 from countersign.model.call import Call
 from countersign.model.methods import OTHER_ANSWER
-from countersign.runtime.handles import HandleOwner, Handles, HandlesAway
+from countersign.runtime.handles import HandleOwner, Handles, HandlesAway, Known
 from countersign.runtime.sealing import is_task
 
 REMEMBERED_US = 60 * 1_000_000
@@ -36,10 +38,16 @@ _CANCELLED = "notifications/cancelled"
 _NOT_PENDING = "no request with this id waits for an answer in this session"
 _UNKNOWN_STATE = "the requestState is not one that was given to this caller, or its time is over"
 _UNKNOWN_TASK = "there is no such task"
-
+_MASKS_GONE = "the call that this goes on from was masked by what gateway.yaml has no more"
 
 _Good = tuple[HandleOwner, HandleKind, bytes]
 _Step = Callable[[HandleOwner, Sequence[Handle]], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    until_us: int
+    masks: tuple[str, ...]
 
 
 class Returns:
@@ -49,7 +57,7 @@ class Returns:
         self._handles = handles
         self._now_us = now_us
         # Until when what is taken for good, by digests: states may be large.
-        self._good: OrderedDict[_Good, int] = OrderedDict()
+        self._good: OrderedDict[_Good, _Remembered] = OrderedDict()
 
     async def answered(self, request: Request, record: CallRecord) -> Request:
         """Return a client's answers as calls of the methods that their target asked for; other requests as they are.
@@ -80,8 +88,15 @@ class Returns:
     async def spend(self, request: Request, record: CallRecord) -> None:
         """Use up what was taken for this answer; right before it is sent, so that its target gets it once at most.
 
-        Raises ``McpRefused`` when the same answer was sent by somebody else, and ``Undecidable``.
+        A task that it makes is its session's from now on. Raises ``McpRefused`` when the same answer was sent by
+        somebody else, and ``Undecidable``.
         """
+        made = [task for message in request.messages for task in made_tasks(message)]
+        try:
+            if made:
+                await self._handles.keep(_owner(record), made)
+        except HandlesAway as error:
+            raise Undecidable(str(error)) from None
         await self._answering(request, record, self._handles.spend)
 
     async def _answering(self, request: Request, record: CallRecord, step: _Step) -> None:
@@ -94,38 +109,59 @@ class Returns:
         if not done:
             raise McpRefused(400, INVALID_REQUEST, _NOT_PENDING)
 
-    async def check(self, request: Request, record: CallRecord) -> None:
-        """Raise ``McpRefused`` when a request comes back with a state or a task of a target that its caller never saw.
+    async def check(self, request: Request, record: CallRecord, known_masks: Container[str]) -> frozenset[str]:
+        """Return the masks of the calls that handed out the states and tasks with which a request comes back.
 
-        Raises ``Undecidable``, too.
+        What comes of them is masked by these, too: by another call its caller may be shown more. Raises ``McpRefused``
+        when its caller never saw one of them, or a mask is none of ``known_masks`` any more, and ``Undecidable``.
         """
+        masks: frozenset[str] = frozenset()
         for message in request.messages:
             # Tasks of our own are bound to their callers, and no target's to tell of.
             try:
                 presented = [each for each in presented_handles(message) if not _is_ours(each)]
                 if presented:
-                    await self._check(message, presented, _owner(record))
+                    masks |= await self._check(message, presented, _owner(record))
+                for related in related_tasks(message):
+                    if not _is_ours(related):
+                        masks |= await self._related(message, related, _owner(record))
+                if not all(mask in known_masks for mask in masks):
+                    raise McpRefused(400, INVALID_PARAMS, _MASKS_GONE)
             except McpRefused as refusal:
                 refusal.id_json = message.id_json
                 raise
+        return masks
 
-    async def _check(self, message: Message, presented: Sequence[Handle], owner: HandleOwner) -> None:
+    async def _check(self, message: Message, presented: Sequence[Handle], owner: HandleOwner) -> frozenset[str]:
         now_us = self._now_us()
-        unknown = [each for each in presented if self._good.get(_good(owner, each), 0) <= now_us]
+        good = {each: self._good.get(_good(owner, each)) for each in presented}
+        unknown = [each for each, known in good.items() if known is None or known.until_us <= now_us]
+        for handle, found in zip(unknown, await self._found(owner, unknown), strict=True):
+            if found is None:
+                raise _unknown(message, handle)
+            good[handle] = self._remember(_good(owner, handle), _Remembered(now_us + REMEMBERED_US, found.masks))
+        return frozenset(mask for known in good.values() if known is not None for mask in known.masks)
+
+    async def _related(self, message: Message, task: Handle, owner: HandleOwner) -> frozenset[str]:
+        """Return the masks of the task of a notification or an answer, which may be one that the client made."""
+        found = await self._found(owner, [task, replace(task, kind=HandleKind.OWN_TASK)])
+        known = [each for each in found if each is not None]
+        if not known:
+            raise _unknown(message, task)
+        return frozenset(mask for each in known for mask in each.masks)
+
+    async def _found(self, owner: HandleOwner, handles: Sequence[Handle]) -> Sequence[Known | None]:
         try:
-            found = await self._handles.find(owner, unknown) if unknown else ()
+            return await self._handles.find(owner, handles) if handles else ()
         except HandlesAway as error:
             raise Undecidable(str(error)) from None
-        for handle, method in zip(unknown, found, strict=True):
-            if method is None:
-                raise _unknown(message, handle)
-            self._remember(_good(owner, handle), now_us)
 
-    def _remember(self, good: _Good, now_us: int) -> None:
-        self._good[good] = now_us + REMEMBERED_US
+    def _remember(self, good: _Good, what: _Remembered) -> _Remembered:
+        self._good[good] = what
         self._good.move_to_end(good)
         while len(self._good) > _MOST_REMEMBERED:
             self._good.popitem(last=False)
+        return what
 
 
 def is_answer(request: Request) -> bool:

@@ -23,6 +23,7 @@ LEGACY_VERSIONS = (BATCH_VERSION, "2025-06-18", "2025-11-25")
 MODERN_VERSION = "2026-07-28"
 SUPPORTED_VERSIONS = (*LEGACY_VERSIONS, MODERN_VERSION)
 
+META_RELATED_TASK = "io.modelcontextprotocol/related-task"
 META_VERSION = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 META_CLIENT_INFO = "io.modelcontextprotocol/clientInfo"

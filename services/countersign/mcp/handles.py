@@ -12,8 +12,10 @@ from enum import StrEnum
 
 from countersign.jsontext import Document, Edit, JsonValue, Number, drop_elements, parse
 from countersign.mcp.answers import Answer, AnswerKind
+from countersign.mcp.call import KnownKeys
+from countersign.mcp.eras import META_RELATED_TASK
 from countersign.mcp.errors import AnswerRefused, bad_params
-from countersign.mcp.message import Message, MessageKind
+from countersign.mcp.message import META_KEYS, Message, MessageKind
 from countersign.model.methods import ANSWERED_METHODS
 
 HANDLE_KEYS = frozenset({"requestState", "task", "taskId"})
@@ -23,17 +25,22 @@ MOST_TASKS = 1_000
 """About how many tasks one subscription may ask to be told: each is looked up."""
 
 _TELL_OF_TASKS = frozenset({"notifications/tasks", "notifications/tasks/status"})
+_RELATED_KEYS = KnownKeys("taskId")
 _DEEPEST = 1_000  # More than gateway.yaml can permit.
 _MS_US = 1_000
 _LONGEST_US = 2**53 - 1
 
 
 class HandleKind(StrEnum):
-    """What a handle is for: to answer a target's request, to go on with a call, to ask about a task."""
+    """What a handle is for: to answer a target's request, to go on with a call, to ask about a task.
+
+    An own task is one that a client made itself of what its target asked.
+    """
 
     REQUEST = "request"
     STATE = "state"
     TASK = "task"
+    OWN_TASK = "own_task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ def presented_handles(message: Message) -> tuple[Handle, ...]:
     if call is None or message.kind is MessageKind.RESPONSE or not call.params_json:
         return ()
     # The keys may be spelt with escapes.
-    if not any(needle in call.params_json for needle in ("requestState", "taskId", "\\u")):
+    if not any(needle in call.params_json for needle in ("requestState", "taskId", "related-task", "\\u")):
         return ()
     params = _members(parse(call.params_json, max_depth=_DEEPEST).root)
     found: list[Handle] = []
@@ -132,7 +139,36 @@ def presented_handles(message: Message) -> tuple[Handle, ...]:
         if isinstance(asked, list) and len(asked) > MOST_TASKS:
             raise bad_params(f"a subscription may name {MOST_TASKS:,} tasks at most")
         found += [_presented(HandleKind.TASK, one) for one in (asked if isinstance(asked, list) else ())]
+    if message.kind is MessageKind.REQUEST:
+        found += _related(params)
     return tuple(found)
+
+
+def related_tasks(message: Message) -> tuple[Handle, ...]:
+    """Return the task to which a client's notification or answer says that it belongs, if it says so.
+
+    It may be one of its target's or the client's own (MCP 2025-11-25, Tasks). Of requests see
+    :func:`presented_handles`. Raises :class:`~countersign.mcp.errors.McpRefused` for one that is no string.
+    """
+    call = message.call
+    if call is None or message.kind is MessageKind.REQUEST:
+        return ()
+    # Of an answer nobody looked yet for keys that are nearly this one.
+    text = call.params_json.casefold() if message.kind is MessageKind.RESPONSE else call.params_json
+    if not any(needle in text for needle in ("related-task", "\\u")):
+        return ()
+    params = _members(parse(call.params_json, max_depth=_DEEPEST).root)
+    return _related(_members(params.get("result")) if message.kind is MessageKind.RESPONSE else params)
+
+
+def made_tasks(message: Message) -> tuple[Handle, ...]:
+    """Return the task that a client makes of what its target asked; its answer then says so."""
+    call = message.call
+    if call is None or message.kind is not MessageKind.RESPONSE or "task" not in call.params_json:
+        return ()
+    result = _members(_members(parse(call.params_json, max_depth=_DEEPEST).root).get("result"))
+    task = _members(result.get("task"))
+    return tuple(_task(task, "ttl", HandleKind.OWN_TASK)) if _is_text(task.get("taskId")) else ()
 
 
 def answered_request(message: Message) -> Handle:
@@ -140,7 +176,19 @@ def answered_request(message: Message) -> Handle:
     return Handle(HandleKind.REQUEST, message.id_json, answer=message.answer_json)
 
 
-def _task(task: JsonValue, ttl_key: str) -> list[Handle]:
+def _related(holder: dict[str, JsonValue]) -> tuple[Handle, ...]:
+    meta = _members(holder.get("_meta"))
+    if META_KEYS.twin_in(meta):
+        raise bad_params("a key of _meta differs from a known one only in case")
+    if META_RELATED_TASK not in meta:
+        return ()
+    related = _members(meta[META_RELATED_TASK])
+    if _RELATED_KEYS.twin_in(related):
+        raise bad_params("a key of a related task differs from a known one only in case")
+    return (_presented(HandleKind.TASK, related.get("taskId")),)
+
+
+def _task(task: JsonValue, ttl_key: str, kind: HandleKind = HandleKind.TASK) -> list[Handle]:
     members = _members(task)
     if "taskId" not in members:
         return []
@@ -150,7 +198,7 @@ def _task(task: JsonValue, ttl_key: str) -> list[Handle]:
     digits = str(ttl) if isinstance(ttl, Number) else ""
     # No time, or none that is one: as long as may be.
     lifetime_us = min(int(digits) * _MS_US, _LONGEST_US) if digits.isdecimal() and len(digits) < 16 else _LONGEST_US
-    return [Handle(HandleKind.TASK, str(members["taskId"]), "", lifetime_us)]
+    return [Handle(kind, str(members["taskId"]), "", lifetime_us)]
 
 
 def _presented(kind: HandleKind, value: JsonValue) -> Handle:

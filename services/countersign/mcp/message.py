@@ -14,6 +14,7 @@ from countersign.mcp.eras import (
     META_CAPABILITIES,
     META_CLIENT_INFO,
     META_LOG_LEVEL,
+    META_RELATED_TASK,
     META_VERSION,
     MODERN_VERSION,
     NOTIFICATION_PREFIX,
@@ -42,7 +43,9 @@ _MAX_EXACT_INTEGER = 2**53 - 1
 _MESSAGE_KEYS = KnownKeys("jsonrpc", "id", "method", "params", "result", "error")
 _ANSWER_KEYS = KnownKeys("_meta", "action", "content", "model", "role", "roots", "stopReason", "task", "taskId")
 _ERROR_KEYS = KnownKeys("code", "data", "message")
-_META_KEYS = KnownKeys(META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, "progressToken")
+META_KEYS = KnownKeys(
+    META_VERSION, META_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, META_RELATED_TASK, "progressToken"
+)
 
 
 class MessageKind(StrEnum):
@@ -223,7 +226,7 @@ def _read_meta(params: dict[str, JsonValue]) -> dict[str, JsonValue]:
     meta = params.get("_meta", {})
     if not isinstance(meta, dict):
         raise bad_params("params._meta must be an object")
-    if _META_KEYS.twin_in(meta):
+    if META_KEYS.twin_in(meta):
         raise malformed("a key of params._meta differs from a known one only in case")
     for holder in (meta, params):
         if "progressToken" in holder and not _is_exact(holder["progressToken"]):

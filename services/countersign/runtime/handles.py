@@ -27,6 +27,7 @@ LIFETIME_US = 24 * 3600 * 1_000_000
 
 _LONGEST_LIFETIME_US = 30 * LIFETIME_US
 _AT_ONCE = 500
+_OF_SESSIONS = frozenset({HandleKind.REQUEST, HandleKind.OWN_TASK})
 _CHANNEL_OPTIONS = channel_options()
 
 
@@ -40,7 +41,11 @@ class HandlesAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HandleOwner:
-    """To whom a handle was shown. A target's requests belong to the session, states and tasks to its principal."""
+    """To whom a handle was shown.
+
+    A target's requests, and the tasks that a client makes itself, belong to the session; states and tasks to its
+    principal.
+    """
 
     session_id: str
     issuer: str
@@ -139,8 +144,9 @@ class RecorderHandles:
 
     async def drop_session(self, owner: HandleOwner) -> None:
         """See ``Handles``."""
-        scope = self._scope(owner, HandleKind.REQUEST)
-        await self._asked(self._stub().DropHandles, pb.DropHandlesRequest(scope=scope))
+        for kind in sorted(_OF_SESSIONS):
+            scope = self._scope(owner, kind)
+            await self._asked(self._stub().DropHandles, pb.DropHandlesRequest(scope=scope))
 
     async def has_ended(self, session_id: str, call_id: str) -> bool:
         """See ``Handles``."""
@@ -171,7 +177,7 @@ class RecorderHandles:
         ]
 
     def _scope(self, owner: HandleOwner, kind: HandleKind) -> bytes:
-        if kind is HandleKind.REQUEST:
+        if kind in _OF_SESSIONS:
             return self._hash(kind.value.encode(), owner.session_id.encode())
         return self._hash(kind.value.encode(), owner.issuer.encode(), owner.subject.encode(), owner.target.encode())
 

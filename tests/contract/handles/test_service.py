@@ -69,6 +69,11 @@ async def handles(served: tuple[HandleRoom, str]) -> AsyncIterator[RecorderHandl
             [replace(ALICE, session_id="session-2")],
         ),
         (
+            HandleKind.OWN_TASK,
+            [replace(ALICE, target="another")],
+            [replace(ALICE, session_id="session-2")],
+        ),
+        (
             HandleKind.STATE,
             [replace(ALICE, session_id="session-2")],
             [replace(ALICE, subject="bob"), replace(ALICE, issuer="x"), replace(ALICE, target="another")],
@@ -115,10 +120,13 @@ async def test_a_task_is_known_for_as_long_as_its_target_says_and_a_month_at_mos
 
 
 async def test_the_end_of_a_session_ends_what_it_was_asked_and_nothing_else(handles: RecorderHandles) -> None:
-    some = [Handle(HandleKind.REQUEST, "1"), Handle(HandleKind.STATE, "a"), Handle(HandleKind.TASK, "t")]
+    some = [
+        *(Handle(HandleKind.REQUEST, "1"), Handle(HandleKind.OWN_TASK, "t")),
+        *(Handle(HandleKind.STATE, "a"), Handle(HandleKind.TASK, "t")),
+    ]
     await handles.keep(ALICE, some)
     await handles.drop_session(ALICE)
-    assert await handles.find(ALICE, some) == [None, Known(), Known()]
+    assert await handles.find(ALICE, some) == [None, None, Known(), Known()]
 
 
 async def test_more_than_fit_into_one_message_are_kept_and_found(handles: RecorderHandles) -> None:

@@ -95,6 +95,9 @@ def test_a_listing_that_cannot_be_filtered_is_refused(tasks: object) -> None:
     assert listed_tasks(document, answer, "tools/call") == ()
 
 
+RELATED = {"io.modelcontextprotocol/related-task": {"taskId": "r"}}
+
+
 def presented(method: str, params: dict[str, object], text: str | None = None) -> list[Handle]:
     body = text or json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
     headers = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25"}
@@ -113,6 +116,9 @@ def presented(method: str, params: dict[str, object], text: str | None = None) -
         ("tasks/list", {}, []),
         ("tasks/list", {"cursor": "taskId"}, []),
         ("subscriptions/listen", {"notifications": {"taskIds": ["t", "u"]}}, [Handle(TASK, "t"), Handle(TASK, "u")]),
+        ("tools/call", {"name": "x", "_meta": RELATED}, [Handle(TASK, "r")]),
+        ("tasks/result", {"taskId": "t", "_meta": RELATED}, [Handle(TASK, "t"), Handle(TASK, "r")]),
+        ("tools/call", {"name": "x", "arguments": {"_meta": RELATED}}, []),
     ],
 )
 def test_what_a_client_comes_back_with_is_seen(method: str, params: dict[str, object], handles: list[Handle]) -> None:
@@ -130,6 +136,9 @@ def test_escapes_hide_nothing() -> None:
         ("tools/call", {"name": "x", "requestState": 1}),
         ("tasks/get", {"taskId": ["t"]}),
         ("tasks/get", {"taskId": None}),
+        ("tools/call", {"name": "x", "_meta": {"io.modelcontextprotocol/related-task": "r"}}),
+        ("tools/call", {"name": "x", "_meta": {"io.modelcontextprotocol/related-task": {"TASKID": "r"}}}),
+        ("tools/call", {"name": "x", "_meta": {"io.modelcontextprotocol/Related-Task": {"taskId": "r"}}}),
         ("subscriptions/listen", {"notifications": {"taskIds": [1]}}),
     ],
 )

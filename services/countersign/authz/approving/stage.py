@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -77,6 +77,11 @@ class Settled:
     weighed: Weighed
     reply: Reply | None = None
     approval_id: str = ""
+
+    def masked_too(self, masks: Collection[str]) -> Settled:
+        """Return it with these masks, besides its own, for the answer to a call that may pass."""
+        weighed = self.weighed
+        return replace(self, weighed=replace(weighed, decided=weighed.decided.masked_too(masks))) if masks else self
 
 
 class ApprovalStage:
