@@ -23,7 +23,7 @@ from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 
 ALICE = Principal("https://idp.test", "alice", (), PrincipalKind.PERSON, "token")
-CONFIG = SimpleNamespace(hub=True, hub_resource="https://gateway.test/mcp", limits=Limits())
+CONFIG = SimpleNamespace(hub=True, hub_resource="https://gateway.test/mcp", limits=Limits(), targets={})
 
 
 class Verifier:
