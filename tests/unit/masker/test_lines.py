@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -15,7 +15,8 @@ from tests.unit.masker.test_exchange import bench as bench
 from tests.unit.masker.test_exchange import rulebook as rulebook
 
 MAIL = "canary@" + "example.org"
-CREDENTIAL = uuid4().hex.encode()
+UUID_OF_A_SERVER = UUID("8a27e4ba-227d-4be4-b672-ab88d0a393cc")
+CREDENTIAL = b"5207408d5f924ca6a8c96698022e0db1"
 # Of the shape of a token of GitHub; no mask of these tests' callers finds it, the record's does.
 SECRET = "ghp_" + "x7Kp2Qm9Lz4Rt8Wn3Bv6Yc1Fd5Gh0JsAaEe"
 UNKNOWN = "an event of a name that MCP does not have: withheld"
@@ -43,7 +44,9 @@ async def test_what_no_client_reads_of_a_stream_is_not_released(bench: Bench) ->
     assert shown == ALIVE + b"id: 7\nevent: message\n" + note("said")
 
 
-@pytest.mark.parametrize("event_id", ["7", str(uuid4()), f"{uuid4()}_1790000000000_k3j9x2ab", "_GET_stream:12"])
+@pytest.mark.parametrize(
+    "event_id", ["7", str(UUID_OF_A_SERVER), f"{UUID_OF_A_SERVER}_1790000000000_k3j9x2ab", "_GET_stream:12"]
+)
 async def test_ids_that_servers_make_are_released_and_recorded(bench: Bench, event_id: str) -> None:
     await bench.head(EVENTS)
     line = f"id: {event_id}\n".encode()
