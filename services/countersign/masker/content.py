@@ -86,6 +86,8 @@ class _Read(NamedTuple):
     findings: tuple[Finding, ...] = ()
     """What screening found."""
     shown: tuple[Handle, ...] = ()
+    masks: frozenset[str] = frozenset()
+    """Of the calls that began the tasks of which it tells."""
 
 
 class _Said(NamedTuple):
@@ -128,14 +130,13 @@ class ContentMasker:
         handles: ShownHandles | None = None,
         shows: Shows = lambda _: False,
     ) -> None:
-        try:
-            self.for_caller = masks.select(handoff.masks)
-            # ``None``: the caller may see no more than the record may hold.
-            self._for_records = masks.for_records_after(handoff.masks)
-        except KeyError as error:
-            raise Withheld("the call's masks are not in the policy that judged it") from error
+        self._masks = masks
+        self._mint = mint
+        self._applied = frozenset(handoff.masks)
+        self.for_caller = self._select(self._applied)
+        # ``None``: the caller may see no more than the record may hold.
+        self._for_records = masks.for_records_after(handoff.masks)
         if mint is not None:
-            self.for_caller = self.for_caller.within(mint)
             self._for_records = self._for_records and self._for_records.within(Known(mint))
         self._handoff = handoff
         self._policy = policy
@@ -274,14 +275,14 @@ class ContentMasker:
             try:
                 framed = Document(body.text, frame(body.text))
                 in_results = "tasks/list" in self._asked or not HANDLE_KEYS.isdisjoint(body.keys)
-                filtered, shown = self._filtered(framed, in_stream=in_stream, in_results=in_results)
+                filtered, shown, masks = self._filtered(framed, in_stream=in_stream, in_results=in_results)
                 if filtered is framed:
                     rows = count_rows(framed.root, self._asked)
-                    return _Read(body, Document(body.text, only_ids(framed.root)), rows, shown=shown)
+                    return _Read(body, Document(body.text, only_ids(framed.root)), rows, (), shown, masks)
             except Unread:
                 pass  # what it holds decides, so all of it is read
-        document, shown = self._filtered(parse(text, max_depth=self._max_depth), in_stream=in_stream)
-        return _Read(outline(document), document, count_rows(document.root, self._asked), shown=shown)
+        document, shown, masks = self._filtered(parse(text, max_depth=self._max_depth), in_stream=in_stream)
+        return _Read(outline(document), document, count_rows(document.root, self._asked), (), shown, masks)
 
     def _screened(self, read: _Read, *, free: bool = False) -> _Read:
         """Screen a message, before its masks: what takes values apart must not hide them."""
@@ -289,7 +290,7 @@ class ContentMasker:
         if screened.text is None:
             return read._replace(findings=screened.findings)
         document = parse(screened.text, max_depth=self._max_depth)
-        return _Read(outline(document), document, read.rows, screened.findings, read.shown)
+        return read._replace(body=outline(document), document=document, findings=screened.findings)
 
     @property
     def _frame_suffices(self) -> bool:
@@ -315,8 +316,11 @@ class ContentMasker:
 
     def _filtered(
         self, document: Document, *, in_stream: bool, in_results: bool = True
-    ) -> tuple[Document, tuple[Handle, ...]]:
-        """Check a message, leave of it what its caller may see, and tell what handles it shows."""
+    ) -> tuple[Document, tuple[Handle, ...], frozenset[str]]:
+        """Check a message, and leave of it what its caller may see.
+
+        Tell what handles it shows, and what masks the calls had that began the tasks of which it tells.
+        """
         # A stream that answers no request of its own may replay any answer of its session.
         expected = None if in_stream and not self._methods else tuple(self._methods)
         answers = check_answer(document, era=self._era, expected_ids=expected, in_stream=in_stream)
@@ -335,18 +339,21 @@ class ContentMasker:
         if self._tasks:
             for answer, method in zip(answers, methods, strict=True):
                 edits += advertise_tasks(document, answer, method)
+        listed: list[str] = []
         if in_results:
             for answer, method in zip(answers, methods, strict=True):
-                self._handles.asked(listed_tasks(document, answer, method))
+                listed += listed_tasks(document, answer, method)
+                self._handles.asked(listed)
                 edits += filter_tasks(document, answer, method, self._handles.owns)
         told = [task_id for answer in answers if (task_id := told_task(document, answer)) is not None]
         self._handles.asked(told)
         if not all(map(self._handles.owns, told)):
             raise OfAnothersTask("it tells of a task that is not this caller's: withheld")
         shown = shown_handles(document, answers, methods, in_results=in_results)
-        if not edits:
-            return document, shown
-        return parse(apply_edits(document.text, edits), max_depth=self._max_depth), shown
+        masks = self._handles.masks_of((*listed, *told))
+        if edits:
+            document = parse(apply_edits(document.text, edits), max_depth=self._max_depth)
+        return document, shown, masks
 
     def _mask(self, said: _Said, masker: Masker) -> _Said:
         body = said.text(self._max_depth)
@@ -359,7 +366,8 @@ class ContentMasker:
         return _Said(body, said.data, findings) if data is None else _Said(None, data, findings)
 
     def _mask_for_caller(self, read: _Read, widen: _Widen) -> _Said:
-        said = self._mask(_Said(read.body, findings=read.findings), widen(self.for_caller, read.document))
+        masker = self.for_caller if read.masks <= self._applied else self._select(read.masks | self._applied)
+        said = self._mask(_Said(read.body, findings=read.findings), widen(masker, read.document))
         # After the masks: what they find has its token already.
         return said if self._returned is None else self._mask(said, self._returned)
 
@@ -376,6 +384,13 @@ class ContentMasker:
             masker = widen(masker, parse(recorded, max_depth=self._max_depth))
         strict = self._mask(said, masker)
         return Content(released, strict.written(), strict.findings, rows)
+
+    def _select(self, names: Collection[str]) -> Masker:
+        try:
+            masker = self._masks.select(names)
+        except KeyError as error:
+            raise Withheld("the call's masks are not in the policy that judged it") from error
+        return masker if self._mint is None else masker.within(self._mint)
 
     def _offers(self, kind: NameKind, name: str) -> bool:
         return self._policy.offers(self._handoff.principal, self._handoff.target, kind, name)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from countersign.masker.withheld import Withheld
 from countersign.mcp import Handle, HandleKind
 from countersign.model.handoff import Handoff
-from countersign.runtime.handles import HandleOwner, Handles, HandlesAway
+from countersign.runtime.handles import HandleOwner, Handles, HandlesAway, Known
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class ShownHandles:
         self._handles = handles
         self._owner = HandleOwner.of(handoff)
         self._masks = handoff.masks
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, Known | None] = {}
 
     async def keep(self, shown: Sequence[Handle]) -> None:
         """Make handles durable that are about to be shown. Raises ``Withheld``."""
@@ -57,11 +57,16 @@ class ShownHandles:
 
     def begin(self) -> None:
         """Look at something new: what was another's task, or nobody's, may be the caller's by now."""
-        self._known = {task_id: True for task_id, known in self._known.items() if known}
+        self._known = {task_id: known for task_id, known in self._known.items() if known is not None}
 
     def owns(self, task_id: str) -> bool:
         """Whether a task that was ``asked`` about is the caller's."""
-        return self._known.get(task_id, False)
+        return self._known.get(task_id) is not None
+
+    def masks_of(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return the masks of the calls that began those of these tasks that are the caller's."""
+        known = (self._known.get(task_id) for task_id in ids)
+        return frozenset(mask for each in known if each is not None for mask in each.masks)
 
     async def learn(self, ids: Sequence[str]) -> None:
         """Find out which tasks are the caller's. Raises ``Withheld``."""
@@ -69,10 +74,10 @@ class ShownHandles:
             raise Withheld("the answer lists too many tasks")
         tasks = [Handle(HandleKind.TASK, task_id) for task_id in dict.fromkeys(ids)]
         try:
-            found = [None] * len(tasks) if self._handles is None else await self._handles.find(self._owner, tasks)
+            known = None if self._handles is None else await self._handles.find(self._owner, tasks)
         except HandlesAway as error:
             raise Withheld(f"whose the listed tasks are is not known: {error}") from None
-        self._known |= {task.value: one is not None for task, one in zip(tasks, found, strict=True)}
+        self._known |= {task.value: one for task, one in zip(tasks, known or [None] * len(tasks), strict=True)}
 
     async def session_ended(self) -> None:
         """Forget what the caller's session was asked: it is over. What is not forgotten now ends by its time."""

@@ -40,7 +40,7 @@ targets: {orders: {mcp: "http://127.0.0.1:9000/mcp", binary: pass}}
 rules:
   - {name: read, allow: {groups: [analysts], targets: [orders], tools: [query]}, mask: [pii]}
   - {name: risky, approve: {groups: [analysts], targets: [orders], tools: [wipe]}, by: {groups: [owners]}}
-masks: {pii: {detect: [email, credit_card]}}
+masks: {pii: {detect: [email, credit_card]}, told: {fields: [statusMessage]}}
 """
 JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -108,6 +109,44 @@ async def test_nobody_is_told_of_the_tasks_of_others(bench: Bench, method: str) 
     # What a caller begins meanwhile is theirs from then on.
     await bench.handles.keep(OWNER, [Handle(HandleKind.TASK, "theirs")])
     assert released(await bench.body(event(status("theirs", method)))) == event(status("theirs", method))
+
+
+async def some_tasks(bench: Bench) -> None:
+    for task_id, masks in (("masked", ("told",)), ("plain", ())):
+        await bench.handles.keep(OWNER, [Handle(HandleKind.TASK, task_id)], masks)
+    await bench.handles.keep(replace(OWNER, subject="bob"), [Handle(HandleKind.TASK, "theirs")], ("told",))
+
+
+async def test_what_is_told_of_a_task_is_masked_as_the_call_was_that_began_it(bench: Bench) -> None:
+    await some_tasks(bench)
+    await bench.head(EVENTS, method="GET", id_json="")
+    passed = released(await bench.body(event(status("masked"), status("plain"), status("theirs"))))
+    assert [json.loads(line[6:])["params"] for line in passed.splitlines() if line] == [
+        {"taskId": "masked", "statusMessage": "[STATUSMESSAGE]"},
+        {"taskId": "plain", "statusMessage": "how plain does"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (("plain", "theirs"), ["how plain does"]),
+        # One message is masked as a whole.
+        (("masked", "plain", "theirs"), ["[STATUSMESSAGE]", "[STATUSMESSAGE]"]),
+    ],
+)
+async def test_a_list_of_tasks_is_masked_as_the_calls_were_that_began_them(
+    bench: Bench, ids: Sequence[str], said: Sequence[str]
+) -> None:
+    await some_tasks(bench)
+    tasks = [{"taskId": each, "statusMessage": f"how {each} does"} for each in ids]
+    listed = json.loads(released(await told(bench, result(tasks=tasks), method="tasks/list")))["result"]["tasks"]
+    assert [each["statusMessage"] for each in listed] == said
+
+
+async def test_of_a_task_that_was_masked_by_what_nobody_knows_nothing_is_said(bench: Bench) -> None:
+    await bench.handles.keep(OWNER, [Handle(HandleKind.TASK, "mine")], ("gone",))
+    assert refused(await told(bench, result(tasks=[{"taskId": "mine"}]), method="tasks/list")) == 502
 
 
 async def test_an_answer_that_hands_out_nothing_keeps_nothing(bench: Bench) -> None:
