@@ -15,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, ElicitResult, ErrorData, ListRootsResult, Root, TextContent
 from pydantic import FileUrl
 
+from countersign.api.access.v1 import revocations_pb2
 from tests.support.clients import INITIALIZE, LEGACY, MODERN, Rpc, call, messages, post
 from tests.support.door_place import Lines, Place, error_of, listened, one_door, text, text_of
 from tests.support.in_turn import InTurn
@@ -151,6 +152,17 @@ async def test_what_a_client_answers_is_judged_and_recorded_with_the_call_that_g
     assert "inputResponses" not in first
     assert second["inputResponses"] == {"one": {"action": "accept", "content": {"value": "[EMAIL]"}}}
     assert mail.encode() not in calls[1].body
+
+
+async def test_nobody_waits_for_the_answer_of_who_is_revoked(place: Place) -> None:
+    session = str((await place.ask(ASKABLE, "mona", LEGACY)).headers["mcp-session-id"])
+    async with question(place, "mona", session) as (stream, _):
+        async with place.revoker() as operator:
+            await operator.revoke(revocations_pb2.REVOCATION_KIND_PRINCIPAL, "mona")
+        message = await stream.message()
+        assert (message["id"], error_of(message)["code"]) == ("asking", 4010)
+        with pytest.raises(EOFError):
+            await stream.message()
 
 
 async def test_a_call_whose_client_is_asked_ends_when_it_is_cancelled(place: Place) -> None:

@@ -69,8 +69,9 @@ def portal() -> None:
 
 
 @serve_app.command(
-    epilog=f"{_VARIABLES}, COUNTERSIGN_INNER (where Envoy listens to it: `envoy-config --inner`), "
-    "COUNTERSIGN_LISTEN_HTTP (where it serves, HOST:PORT or unix:/path, default 127.0.0.1:9001)."
+    epilog=f"{_VARIABLES}, COUNTERSIGN_RECORDER (the recorder's address), COUNTERSIGN_INNER (where Envoy listens to "
+    "it: `envoy-config --inner`), COUNTERSIGN_LISTEN_HTTP (where it serves, HOST:PORT or unix:/path, default "
+    "127.0.0.1:9001)."
 )
 def hub() -> None:
     """One door for all targets."""

@@ -23,7 +23,9 @@ from countersign.policy import Policy
 from countersign.runtime.aside import Aside
 from countersign.runtime.guarded import Guarded
 from countersign.runtime.listening import bound
-from countersign.runtime.moments import new_id
+from countersign.runtime.live import Live
+from countersign.runtime.moments import new_id, now_us
+from countersign.runtime.revocations import Followed
 from countersign.runtime.sealing import Sealer, service_token
 from countersign.runtime.trust import is_private
 from countersign.runtime.web import WebServer
@@ -57,17 +59,21 @@ class HubPart:
     """Serves the one door on ``listen`` (``HOST:PORT`` or ``unix:/path``); see ``countersign.runtime.serving.Part``.
 
     ``inner`` is where Envoy listens to it. ``key`` is the deployment's; ``config`` returns the version in force, which
-    may change. On TCP it answers nobody but Envoy. Raises ``countersign.runtime.listening.CannotListen`` when made.
+    may change; ``revocations`` end what waits for a client while nothing is under way inside. On TCP it answers nobody
+    but Envoy. Raises ``countersign.runtime.listening.CannotListen`` when made.
     """
 
-    def __init__(self, listen: str, inner: str, *, key: bytes, config: Callable[[], GatewayConfig]) -> None:
+    def __init__(
+        self, listen: str, inner: str, *, key: bytes, config: Callable[[], GatewayConfig], revocations: Followed
+    ) -> None:
         self._listener = bound(listen)
+        self._revocations = revocations
         token = service_token(key)
         self._inside = Inside(inner, token, config)
         sealer = Sealer(key)
         aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         peers = Peers(self._inside, config, aside, time.monotonic)
-        self._relay = relay = Relay(self._inside, peers, config, aside)
+        self._relay = relay = Relay(self._inside, peers, config, aside, Live(revocations, now_us))
         door = Door(
             config,
             Usable(config),
@@ -89,7 +95,8 @@ class HubPart:
         return self._server.serving
 
     async def open(self) -> None:
-        """Need nothing: whoever is away is so for the calls that need it."""
+        """Begin to follow what is revoked; whoever else is away is so for the calls that need it."""
+        await self._revocations.start()
 
     def register(self, _: grpc.aio.Server) -> tuple[str, ...]:
         """Add nothing: over gRPC there are health and status only."""
@@ -115,3 +122,4 @@ class HubPart:
         self._listener.close()
         await self._relay.close()
         await self._inside.close()
+        await self._revocations.close()

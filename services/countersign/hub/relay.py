@@ -14,7 +14,7 @@ from countersign.hub.asked import FIRST, About, Again, Asked, body_for, headers_
 from countersign.hub.between import ROUND_PARAMS, wants_logs, without_rounds
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
-from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Waiting, Way
+from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, Waiting, Way
 from countersign.hub.questions import CannotAsk, Question, questions, responses_json
 from countersign.hub.wording import read, text_at
 from countersign.jsontext import Document, JsonRefused, apply_edits, value_at
@@ -25,7 +25,9 @@ from countersign.mcp.message import id_text
 from countersign.mcp.replies import error_json, error_result, result_json
 from countersign.model.door_names import handle
 from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
 from countersign.runtime.moments import new_id
+from countersign.runtime.revocations import Ended, Revoked
 
 MOST_ROUNDS = 10
 """How often a request is made again for a legacy caller, whose target asks for nothing but that (MCP 2026-07-28)."""
@@ -44,14 +46,18 @@ _PASSED = ("content-type", "allow", "retry-after")
 class Relay:
     """Passes requests on, and their answers back. What it yields is the answer: a head, then pieces of the body.
 
-    Large messages are read, and put into others' words, ``aside``.
+    Large messages are read, and put into others' words, ``aside``. ``live`` ends what waits for a client to answer once
+    its caller is revoked: elsewhere what goes on inside ends.
     """
 
-    def __init__(self, inside: Inside, peers: Peers, config: Callable[[], GatewayConfig], aside: Aside) -> None:
+    def __init__(
+        self, inside: Inside, peers: Peers, config: Callable[[], GatewayConfig], aside: Aside, live: Live
+    ) -> None:
         self._inside = inside
         self._peers = peers
         self._config = config
         self._aside = aside
+        self._live = live
         self._telling: set[asyncio.Future[None]] = set()
 
     async def relay(
@@ -215,11 +221,30 @@ class Relay:
                 with _waited_for(owner, put) as answers:
                     for question in put:
                         yield event(question.text)
-                    again = Again(state, await _given(answers) if put else "")
+                    again = Again(state, await self._given(caller, answers) if put else "")
             except CannotAsk as reason:
                 yield event(_cannot_answer(asked, str(reason)))
                 return
         yield event(_cannot_answer(asked, _NO_END))
+
+    async def _given(self, caller: Caller, answers: Mapping[str, asyncio.Future[str]]) -> str:
+        """Return all answers as ``inputResponses``. Raises ``Refused`` when the caller is revoked meanwhile.
+
+        Raises ``CannotAsk`` when one is an error, or does not come in time.
+        """
+        try:
+            with self._live.hold() as hold:
+                hold.of(caller.principal)
+                async with asyncio.timeout(ANSWERED_S):
+                    found = await asyncio.gather(*answers.values())
+        except Ended as ended:
+            failure = Failure.UNAUTHENTICATED if isinstance(ended, Revoked) else Failure.UNAVAILABLE
+            raise Refused(failure.status, failure.code, str(ended)) from None
+        except TimeoutError:
+            raise CannotAsk(_NO_ANSWER) from None
+        if not all(found):
+            raise CannotAsk(_NO_ANSWER)
+        return responses_json(dict(zip(answers, found, strict=True)))
 
     async def _messages(self, inner: Inner) -> AsyncGenerator[Document, None]:
         if inner.is_json:
@@ -272,18 +297,6 @@ def _waited_for(owner: Owner, put: Sequence[Question]) -> Iterator[Mapping[str, 
     finally:
         for question in put:
             owner.asked.pop(question.own_id, None)
-
-
-async def _given(answers: Mapping[str, asyncio.Future[str]]) -> str:
-    """Return all answers as ``inputResponses``. Raises ``CannotAsk`` when one is an error, or does not come in time."""
-    try:
-        async with asyncio.timeout(ANSWERED_S):
-            found = await asyncio.gather(*answers.values())
-    except TimeoutError:
-        raise CannotAsk(_NO_ANSWER) from None
-    if not all(found):
-        raise CannotAsk(_NO_ANSWER)
-    return responses_json(dict(zip(answers, found, strict=True)))
 
 
 def _cannot_answer(asked: Asked, reason: str) -> str:

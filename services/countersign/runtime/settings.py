@@ -99,7 +99,7 @@ def choose_grpc_engine() -> None:
 def load_settings(service: str, env: Mapping[str, str] | None = None) -> ServiceSettings:
     """Read the settings of ``service``, one that ``countersign serve`` runs. Raises ``SettingsError``."""
     env = environment() if env is None else env
-    asks_recorder, is_hub = service not in ("recorder", "hub"), service == "hub"
+    asks_recorder, is_hub = service != "recorder", service == "hub"
     parent = env.get(PREFIX + "PARENT", "")
     return ServiceSettings(
         config=Path(_required(env, "CONFIG", "the path of gateway.yaml")),

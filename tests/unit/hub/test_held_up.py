@@ -31,6 +31,7 @@ from countersign.jsontext import Document, parse
 from countersign.mcp import Era, HttpRequest
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
 from countersign.runtime.sealing import Sealer
 from tests.support.recorders import until
 
@@ -122,7 +123,7 @@ async def test_others_are_answered_while_a_large_answer_is_read(
 ) -> None:
     held = Held()
     held.hold(monkeypatch, relay, name)
-    made = Relay(cast(Inside, Answering(kind)), cast(Peers, None), lambda: CONFIG, aside())
+    made = Relay(cast(Inside, Answering(kind)), cast(Peers, None), lambda: CONFIG, aside(), cast(Live, None))
 
     async def ask(size: int) -> None:
         params: dict[str, Any] = {"name": "t__x", "arguments": {"size": size}, "_meta": META}

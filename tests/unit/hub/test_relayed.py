@@ -17,12 +17,14 @@ from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
 from countersign.masking.sse import SseEvent, SseSplitter
 from countersign.mcp import Era
 from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
 
 RELAY = Relay(
     cast(Inside, None),
     cast(Peers, None),
     lambda: cast(GatewayConfig, SimpleNamespace(limits=Limits())),
     Aside(from_bytes=1 << 20, at_once=1),
+    cast(Live, None),
 )
 
 
