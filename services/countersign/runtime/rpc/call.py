@@ -22,6 +22,16 @@ class Aborted(Exception):
         self.details = details
 
 
+class Outgoing:
+    """Data that waits for room; ``gone`` is told when it has gone."""
+
+    __slots__ = ("gone", "left")
+
+    def __init__(self, data: bytes, gone: asyncio.Future[None]) -> None:
+        self.left = memoryview(data)
+        self.gone = gone
+
+
 class Way(Protocol):
     """The connection as a call needs it."""
 
@@ -37,7 +47,20 @@ class Call:
 
     __slots__ = (
         *("_ahead_s", "_arrived_s", "_decode", "_encode", "_head", "_reader", "_reading", "_unread", "_way"),
-        *("begun", "broken", "code", "details", "ended", "granted", "number", "owed", "task", "window", "writing"),
+        *(
+            "begun",
+            "broken",
+            "code",
+            "details",
+            "ended",
+            "granted",
+            "last",
+            "number",
+            "outgoing",
+            "owed",
+            "task",
+            "window",
+        ),
     )
 
     def __init__(self, way: Way, number: int, head: Head, window: int, granted: int, most_bytes: int) -> None:
@@ -56,8 +79,12 @@ class Call:
         """How many bytes the peer may send."""
         self.owed = 0
         """How many of those that it sent it is not let send anew, as nobody has read them."""
-        self.begun = self.ended = self.writing = False
-        """Whether our head was sent; whether the peer has sent all; whether something is being written."""
+        self.begun = self.ended = False
+        """Whether our head was sent; whether the peer has sent all."""
+        self.outgoing: deque[Outgoing] = deque()
+        """What there was no room for yet."""
+        self.last = b""
+        """The frame that ends the call, once it is known."""
         self.broken: BadMessage | None = None
         self.code, self.details = grpc.StatusCode.OK, ""
         self.task: asyncio.Task[None] | None = None

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 import grpc
 
 from countersign.runtime.rpc import frames
-from countersign.runtime.rpc.call import Aborted, Call
+from countersign.runtime.rpc.call import Aborted, Call, Outgoing
 from countersign.runtime.rpc.frames import BrokenConnection, Code, Frame, FrameReader, Setting
 from countersign.runtime.rpc.heads import MOST_HEAD_BYTES, HeadReader
 from countersign.runtime.rpc.messages import ALL_IS_WELL, HEAD, trailers
@@ -63,7 +63,6 @@ class Connection(asyncio.Protocol):
         self._call_window = frames.FIRST_WINDOW
         self._taken = 0
         self._paused = self._leaving = False
-        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def calls(self) -> int:
@@ -116,7 +115,6 @@ class Connection(asyncio.Protocol):
         """Cancel all calls."""
         for call in list(self._calls.values()):
             self._drop(call)
-        self._wake()
 
     def close(self) -> None:
         """Close, with all calls cancelled."""
@@ -125,36 +123,28 @@ class Connection(asyncio.Protocol):
 
     # What calls ask.
 
-    async def send(self, call: Call, data: bytes, last: bytes = b"") -> None:
-        """Send data of a call, with its head before the first; ``last`` are frames that follow. Raises ``Aborted``."""
-        if call.writing:
-            raise RuntimeError("one message is written at a time")
-        self._check(call)
+    async def send(self, call: Call, data: bytes) -> None:
+        """Return when data of a call is on its way; its head goes before the first.
+
+        Who is cancelled meanwhile cuts nothing: it goes on its way all the same. Raises ``Aborted``.
+        """
+        if call.number not in self._calls:
+            raise Aborted(grpc.StatusCode.CANCELLED, "the call is over")
         start = b"" if call.begun else _of_head(call.number)
+        call.begun = True
         size = len(data)
-        if size <= frames.MOST_FRAME_BYTES and size <= self._window and size <= call.window and not self._paused:
+        fits = size <= frames.MOST_FRAME_BYTES and size <= self._window and size <= call.window
+        if fits and not call.outgoing and not self._paused:
             self._window -= size
             call.window -= size
-            call.begun = True
-            self._transport.write(start + frames.frame(frames.DATA, 0, call.number, data) + last)
+            self._transport.write(start + frames.frame(frames.DATA, 0, call.number, data))
             return
-        call.writing = True
-        self._transport.write(start)
-        call.begun = True
-        at = 0
-        while at < size:
-            room = min(self._window, call.window, frames.MOST_FRAME_BYTES)
-            if room <= 0 or self._paused:
-                await self._room()
-                self._check(call)
-                continue
-            piece = data[at : at + room]
-            at += len(piece)
-            self._window -= len(piece)
-            call.window -= len(piece)
-            self._transport.write(frames.frame(frames.DATA, 0, call.number, piece))
-        call.writing = False
-        self._transport.write(last)
+        if start:
+            self._transport.write(start)
+        gone = asyncio.get_running_loop().create_future()
+        call.outgoing.append(Outgoing(data, gone))
+        self._flush(call)
+        await asyncio.shield(gone)
 
     def took(self, call: Call) -> None:
         """Let the peer send as much to the call as was read of it."""
@@ -283,11 +273,9 @@ class Connection(asyncio.Protocol):
                 raise Aborted(grpc.StatusCode.UNIMPLEMENTED, "no such method")
             call.serve_as(handler.request_deserializer, handler.response_serializer)
             answer = await _served(call, handler)
-            if answer is None or call.code is not grpc.StatusCode.OK:
-                self._finish(call, call.code, call.details)
-            else:
-                await self.send(call, answer, _of_trailers(call.number, ALL_IS_WELL))
-                self._done(call)
+            if answer is not None and call.code is grpc.StatusCode.OK:
+                await self.send(call, answer)
+            self._finish(call, call.code, call.details)
         except Aborted as error:
             self._finish(call, error.status, error.details)
         except asyncio.CancelledError:
@@ -299,50 +287,58 @@ class Connection(asyncio.Protocol):
             self._finish(call, grpc.StatusCode.UNKNOWN, "the call failed")
 
     def _finish(self, call: Call, status: grpc.StatusCode, details: str) -> None:
-        """End a call with this status, if it still goes on."""
+        """End a call with this status, if it still goes on, after what is on its way."""
         if call.number not in self._calls:
             return
-        if call.writing:
-            # Half a message cannot be followed by anything.
-            self._transport.write(frames.reset(call.number, Code.CANCEL))
-        elif call.begun:
-            self._transport.write(_of_trailers(call.number, trailers(status, details)))
-        else:
-            self._transport.write(_of_trailers(call.number, HEAD + trailers(status, details)))
-        self._done(call)
+        fields = ALL_IS_WELL if status is grpc.StatusCode.OK else trailers(status, details)
+        call.last = frames.frame(
+            frames.HEADERS,
+            frames.END_HEADERS | frames.END_STREAM,
+            call.number,
+            fields if call.begun else HEAD + fields,
+        )
+        self._flush(call)
 
-    def _done(self, call: Call) -> None:
-        if self._calls.pop(call.number, None) is not None and not call.ended:
-            self._transport.write(frames.reset(call.number, Code.NO_ERROR))
-        self._close_if_done()
+    def _flush(self, call: Call) -> None:
+        """Send of what waits as much as there is room for."""
+        while call.outgoing and not self._paused:
+            first = call.outgoing[0]
+            if left := first.left:
+                room = min(self._window, call.window, frames.MOST_FRAME_BYTES)
+                if room <= 0:
+                    return
+                piece = left[:room]
+                first.left = left[room:]
+                self._window -= len(piece)
+                call.window -= len(piece)
+                self._transport.write(frames.frame(frames.DATA, 0, call.number, bytes(piece)))
+                continue
+            call.outgoing.popleft()
+            if not first.gone.done():
+                first.gone.set_result(None)
+        if call.last and not call.outgoing:
+            self._transport.write(call.last if call.ended else call.last + frames.reset(call.number, Code.NO_ERROR))
+            del self._calls[call.number]
+            self._close_if_done()
 
     def _drop(self, call: Call) -> None:
         """The peer is gone, or wants no answer any more."""
         self._calls.pop(call.number, None)
         if call.task is not None:
             call.task.cancel()
-        self._wake()
+        for each in call.outgoing:
+            each.gone.cancel()
+        call.outgoing.clear()
         self._close_if_done()
-
-    def _check(self, call: Call) -> None:
-        if call.number not in self._calls:
-            raise Aborted(grpc.StatusCode.CANCELLED, "the call is over")
 
     def _close_if_done(self) -> None:
         if self._leaving and not self._calls:
             self._transport.close()
 
-    async def _room(self) -> None:
-        """Return when there may be room for more."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
-        await waiting
-
     def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
+        """There may be room for what waits."""
+        for call in [call for call in self._calls.values() if call.outgoing]:
+            self._flush(call)
 
 
 async def _served(call: Call, handler: Handler) -> bytes | None:
@@ -375,7 +371,3 @@ def _method(handler: Handler) -> Callable[[Any, Call], Any]:
 
 def _of_head(number: int) -> bytes:
     return frames.frame(frames.HEADERS, frames.END_HEADERS, number, HEAD)
-
-
-def _of_trailers(number: int, fields: bytes) -> bytes:
-    return frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, number, fields)

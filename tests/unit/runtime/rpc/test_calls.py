@@ -163,6 +163,21 @@ async def test_who_is_read_from_slowly_waits(tmp_path: Path) -> None:
         assert await within(stream.code()) is grpc.StatusCode.OK
 
 
+async def test_a_message_that_was_begun_arrives_whole_whoever_gives_it_up(tmp_path: Path) -> None:
+    large = bytes(range(256)) * 16 * 1024
+
+    async def give_up(request: bytes, call: Call) -> None:
+        writing = asyncio.ensure_future(call.write(large))
+        await asyncio.sleep(0)
+        writing.cancel()
+        await call.abort(grpc.StatusCode.ABORTED, "given up")
+
+    async with serving(tmp_path, {"Give": grpc.unary_stream_rpc_method_handler(give_up)}) as (_, channel):
+        stream = channel.unary_stream(path_of("Give"))(b"")
+        assert await within(stream.read()) == large
+        assert await within(stream.code()) is grpc.StatusCode.ABORTED
+
+
 async def test_a_call_may_end_before_its_caller_does(tmp_path: Path) -> None:
     async def one(requests: AsyncIterator[bytes], call: Call) -> None:
         await call.write(await call.read())
