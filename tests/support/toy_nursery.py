@@ -48,6 +48,13 @@ def pause() -> int:
         signal.pause()
 
 
+def deaf() -> int:
+    """Run whoever asks it to end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("deaf", flush=True)
+    return pause()
+
+
 def three() -> int:
     """End with the status 3."""
     print("it was three", file=sys.stderr)
@@ -58,13 +65,14 @@ def main(*arguments: str) -> int:
     """Tend; see the module."""
     *busy, descriptor, parent = arguments
     end_with_parent(int(parent))
+    gc.disable()
     if busy:
         threading.Thread(target=pause_thread, daemon=True).start()
     # What was drawn before is not to be drawn again by those that are forked.
     random.random(), uuid.uuid4(), next(tempfile._get_candidate_names())  # type: ignore[attr-defined]  # as above
     with socket.socket(fileno=int(descriptor)) as control:
         service = Nursery(control, "/toys").tend()
-    return 0 if service is None else {"tell": tell, "pause": pause, "three": three}[service]()
+    return 0 if service is None else {"tell": tell, "pause": pause, "deaf": deaf, "three": three}[service]()
 
 
 def pause_thread() -> None:

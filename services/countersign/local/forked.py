@@ -18,8 +18,8 @@ from countersign.local.process import Process, Spawned, spawn
 NAME = "nursery"
 ANSWER_S = 60.0
 """How long a service waits for being forked, at most: the first time, all that it needs is imported meanwhile."""
-_WORD_S = 2.0
-"""How long after a process's end its exit status may come."""
+WORD_S = 10.0
+"""How long after a process's end the nursery may take to tell its exit status; then it runs again without."""
 _STOP_S = 2.0
 
 
@@ -75,7 +75,7 @@ class Forked:
     def _gone(self) -> None:
         self._loop.remove_reader(self._descriptor)
         self._is_gone = True
-        self._loop.call_later(_WORD_S if self._is_told else 0.0, self._end_unheard)
+        self._loop.call_later(WORD_S if self._is_told else 0.0, self._end_unheard)
 
     def _end_unheard(self) -> None:
         # Of one that ended after its nursery nobody knows how, unless it became ours then: it was asked to end.

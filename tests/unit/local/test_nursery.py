@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from countersign.local import forked
 from countersign.local.child import ChildSpec
 from countersign.local.forked import Forked, Nurseries
 from countersign.local.process import Process, Spawned
@@ -175,7 +176,8 @@ async def test_all_that_was_forked_ends_with_the_nursery_and_another_takes_its_p
     assert psutil.Process(again.pid).ppid() != await room.pid()
 
 
-async def test_an_end_is_seen_also_while_the_nursery_stands_still(room: Room) -> None:
+async def test_an_end_is_seen_also_while_the_nursery_stands_still(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "WORD_S", 0.1)
     child = await room.birth("pause")
     nursery = psutil.Process(await room.pid())
     nursery.suspend()
@@ -190,8 +192,8 @@ async def test_what_nobody_waits_for_any_more_is_ended(room: Room) -> None:
     await room.birth("pause")
     nursery = psutil.Process(await room.pid())
     nursery.suspend()
-    asking = asyncio.ensure_future(room.birth("pause"))
-    await until(lambda: room.log("pause").exists())
+    asking = asyncio.ensure_future(room.birth("pause", log="late"))
+    await until(lambda: room.log("late").exists())
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -202,7 +204,8 @@ async def test_what_nobody_waits_for_any_more_is_ended(room: Room) -> None:
 
 @pytest.mark.parametrize("asked", [0, 1], ids=["all are born", "one is not"])
 async def test_nothing_is_left_when_it_is_closed(room: Room, asked: int) -> None:
-    child = await room.birth("pause")
+    child = await room.birth("deaf")
+    await until(lambda: room.log("deaf").read_text() == "deaf\n")
     nursery = psutil.Process(await room.pid())
     nursery.suspend()
     asking = [asyncio.ensure_future(room.birth("pause", log=f"late {number}")) for number in range(asked)]
