@@ -310,6 +310,16 @@ ROWS: tuple[Row, ...] = (
         {verb: Sent(OLD_CALL, {**OLD, "mcp-session-id": "a"}, verb=verb) for verb in ("GET", "DELETE")},
     ),
     Row(
+        "a GET whose `Last-Event-ID` is longer than 256 or not visible ASCII",
+        400,
+        -32600,
+        {
+            "too long": Sent(b"", {**OLD, "last-event-id": "x" * 257}, verb="GET"),
+            "a space": Sent(b"", {**OLD, "last-event-id": "a b"}, verb="GET"),
+            "not ASCII": Sent(b"", {**OLD, "last-event-id": "\xe4"}, verb="GET"),
+        },
+    ),
+    Row(
         "`tools/call`, `prompts/get`, `resources/read`, `resources/subscribe`, `resources/unsubscribe` or "
         "`completion/complete` whose name or URI is missing, empty, no string, longer than 4096 characters, or holds "
         "control characters",

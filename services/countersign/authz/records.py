@@ -14,6 +14,7 @@ from countersign.authz.sessions import session_of_strangers
 from countersign.authz.stated import Stated
 from countersign.jsontext import JsonRefused
 from countersign.masking import Masker, NotMaskable
+from countersign.masking.sse import is_harmless
 from countersign.masking.tokens import ByForm
 from countersign.mcp import Message, MessageKind
 from countersign.model.call import NameKind
@@ -75,13 +76,19 @@ class EventMaker:
             # The name stands in the arguments: where nothing is found in them, nothing is in it.
             name, found = _masked_name(masker, message) if findings or call is None else (call.name, ())
             relations = relations_of(statements, call.params_json, body, masker) if call is not None else ()
+            last_event = _last_event(masker, record.inquiry)
         except (NotMaskable, JsonRefused) as error:
             if decision.allowed:
                 reason = "the call cannot be masked for the record; its arguments may hold a text of ambiguous JSON"
                 raise NotRecordable(reason) from error
             body, findings, name, found = json.dumps(_WITHHELD).encode(), (), _WITHHELD, ()
             method, unknown = _method(message) if _method(message) in KNOWN_METHODS else _WITHHELD, ()
-            relations = ()
+            relations, last_event = (), ""
+        if last_event is None:
+            # Whoever was shown an event was shown no such id.
+            if decision.allowed:
+                raise NotRecordable("the id of the last event is none that a caller is shown")
+            last_event = ""
         return Event(
             event_id=self.new_id(),
             session_id=record.session_id,
@@ -104,6 +111,7 @@ class EventMaker:
             request_masked=sent is not None and sent.masked,
             approval_id=record.approval_id,
             relations=relations,
+            other_lines=last_event,
             reason=_ANSWERS if message.kind is MessageKind.RESPONSE else "",
         )
 
@@ -188,6 +196,15 @@ def _masked_name(masker: Masker, message: Message) -> tuple[str, tuple[Finding, 
         return "", ()
     masked = masker.text(message.call.name.encode())
     return masked.data.decode(), masked.findings
+
+
+def _last_event(masker: Masker, inquiry: Inquiry) -> str | None:
+    """Say as which line a GET has from where on its stream is taken up; ``None`` when a mask finds something in it."""
+    event_id = inquiry.http.headers.get("last-event-id", "") if inquiry.http.verb == "GET" else ""
+    if not event_id:
+        return ""
+    found = not is_harmless(event_id) and masker.text(event_id.encode()).changed
+    return None if found else f"Last-Event-ID: {event_id}"
 
 
 def _method(message: Message) -> str:

@@ -13,18 +13,16 @@ from itertools import groupby
 
 from countersign.masker.withheld import Withheld
 from countersign.masking import SseEvent
+from countersign.mcp import MAX_EVENT_ID_LENGTH
 
 ALIVE = b":\n\n"
 """What is released in place of what holds nothing for the caller: its connection is alive."""
-
-LONGEST_ID = 256
-"""Characters. Official servers need some 60, those that put the ids of session and stream in them up to 150."""
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 _BOM = b"\xef\xbb\xbf"
 # All that MCP names events, and what events without a name are called (WHATWG HTML, section 9.2.6).
 _NAMES = frozenset((b"", b"message"))
-_ID = re.compile(rb"[!-~]{0,%d}" % LONGEST_ID)
+_ID = re.compile(rb"[!-~]{0,%d}" % MAX_EVENT_ID_LENGTH)
 _RETRY = re.compile(rb"[0-9]{0,9}")
 _READ = frozenset((b"event", b"id", b"retry"))
 

@@ -17,7 +17,7 @@ from countersign.mcp.handles import (
     shown_handles,
     told_task,
 )
-from countersign.mcp.headers import moved_param_mirrors
+from countersign.mcp.headers import MAX_EVENT_ID_LENGTH, moved_param_mirrors
 from countersign.mcp.listing import (
     CACHEABLE_METHODS,
     LISTING_METHODS,
@@ -58,6 +58,7 @@ __all__ = [
     "INVALID_PARAMS",
     "INVALID_REQUEST",
     "LISTING_METHODS",
+    "MAX_EVENT_ID_LENGTH",
     "PROTOCOL_META",
     "STATE_MEMBERS",
     "WAITING",

@@ -13,8 +13,13 @@ from countersign.mcp.errors import INVALID_REQUEST, McpRefused, malformed, misma
 
 MAX_SESSION_ID_LENGTH = 1024
 
+MAX_EVENT_ID_LENGTH = 256
+"""Of an event in a stream. Official servers need some 60; those that put ids of session and stream in it up to 150."""
+
+
 _VERSION = re.compile(r"[0-9A-Za-z._-]{1,32}")
 _SESSION_ID = re.compile(rf"[!-+\--~]{{1,{MAX_SESSION_ID_LENGTH}}}")  # visible ASCII without the joining comma
+_EVENT_ID = re.compile(rf"[!-~]{{0,{MAX_EVENT_ID_LENGTH}}}")
 _JSON_TYPE = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|\"utf-8\")[ \t]*)?", re.IGNORECASE)
 _PLAIN = re.compile(r"[ -~]*")
 _ENCODED = re.compile(r"=\?base64\?(.*)\?=")
@@ -40,6 +45,12 @@ def session_header(headers: Mapping[str, str]) -> str:
     if not _SESSION_ID.fullmatch(value):
         raise malformed("the header Mcp-Session-Id is doubled, too long or not visible ASCII")
     return value
+
+
+def check_last_event(headers: Mapping[str, str]) -> None:
+    """Check that ``Last-Event-ID`` could be the id of an event that was let pass. Raises :class:`McpRefused`."""
+    if not _EVENT_ID.fullmatch(headers.get("last-event-id", "")):
+        raise malformed("the header Last-Event-ID is too long or not visible ASCII")
 
 
 def accepts_stream(headers: Mapping[str, str]) -> bool:

@@ -12,6 +12,7 @@ from countersign.mcp.errors import INVALID_REQUEST, PARSE_ERROR, McpRefused, mal
 from countersign.mcp.headers import (
     accepts_stream,
     check_body_headers,
+    check_last_event,
     check_mirrors,
     check_no_encoding,
     check_no_mirrors,
@@ -95,6 +96,8 @@ def _read_bare(target: str, request: HttpRequest) -> Request:
     check_no_mirrors(headers)
     session_id = session_header(headers)
     wants_stream = accepts_stream(headers)
+    if request.verb == "GET":
+        check_last_event(headers)
     if request.verb == "GET" and not wants_stream:
         raise McpRefused(406, INVALID_REQUEST, "a GET must accept text/event-stream")
     if request.verb == "DELETE" and not session_id:

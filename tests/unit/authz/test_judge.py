@@ -141,6 +141,16 @@ async def test_only_the_stream_of_ones_own_session_can_be_resumed(bench: Bench) 
     assert "last-event-id" in without.remove_headers
     assert "last-event-id" not in within.remove_headers
     assert within.set_headers["mcp-session-id"] == "theirs"
+    assert bench.sink.durable[-1].other_lines == "Last-Event-ID: stream-1"
+
+
+@pytest.mark.parametrize("event_id", ["x" * 257, "two words", "é", "canary@" + "example.org"])
+async def test_where_a_stream_is_taken_up_is_no_way_to_tell_a_target_something(bench: Bench, event_id: str) -> None:
+    sealed = SEALER.seal_session(ALICE, "orders", SealedSession("theirs", new_id()))
+    answer = await bench.ask(inquiry(verb="GET", last_event_id=event_id, mcp_session_id=sealed))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 400
+    assert event_id not in repr(bench.sink.durable)
 
 
 async def test_a_call_whose_arguments_the_record_could_not_show_is_not_made(bench: Bench) -> None:
