@@ -24,7 +24,7 @@ from countersign.runtime.revocations import check
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import Sealer
 from tests.support.revoking import FakeRevocations, revocation
-from tests.unit.authz.bench import CREDENTIAL, GATEWAY, Bench, call, inquiry
+from tests.unit.authz.bench import CREDENTIAL, GATEWAY, SEALER, Bench, call, inquiry
 
 MARK = Sealer(b"k" * 32).mark_shown
 RETRIED = {"x-envoy-retry-on", "x-envoy-retriable-status-codes", "x-envoy-max-retries"}
@@ -86,6 +86,24 @@ async def test_the_caller_is_shown_to_who_gives_credentials_and_never_to_the_tar
     assert forward.set_headers["authorization"] == "Bearer given"
     assert "callers-token" not in str(respond(forward))
     assert "given" not in repr(forward)
+
+
+async def test_a_target_is_told_apart_by_what_it_is_shown_now(rulebook: Rulebook) -> None:
+    shown = {name: Presented({"authorization": Secret(f"Bearer {name}-secret")}, "", shared=True) for name in "ab"}
+
+    @dataclass
+    class Shared(Given):
+        now: str = "a"
+
+        async def _given(self) -> Presented:
+            return shown[self.now]
+
+    given = Shared()
+    made = bench(rulebook, given)
+    for given.now in ("a", "a", "b", "a"):
+        forward = await forwarded(made, call())
+        assert forward.handoff is not None
+        assert forward.handoff.shown == telltales_of([f"{given.now}-secret".encode()], SEALER.mark_shown)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from starlette.responses import JSONResponse
@@ -110,6 +111,22 @@ async def test_headers_and_passwords_are_shown_in_their_forms(credentials: Targe
     assert (kind, base64.b64decode(pair).decode()) == ("Basic", "gateway:päss:word")
     assert presented.handle == ""
     assert "abc" not in repr(presented)
+
+
+async def test_what_all_are_shown_is_the_same_until_its_file_changes_and_then_the_new(
+    credentials: TargetCredentials, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.touch(mode=0o600)
+    file.write_text("first-secret")
+    target_of_all = target(Credential(Bearer(Stated(Secret("first-secret"), file)), NOTHING))
+    first, second = [await shown_to(credentials, target_of_all, each) for each in (ALICE, BOB)]
+    assert first.shared
+    assert first.headers is second.headers
+    file.write_text("another-secret")
+    third = await shown_to(credentials, target_of_all, ALICE)
+    assert authorization(third) == "Bearer another-secret"
+    assert third.headers is not first.headers
 
 
 async def test_two_callers_never_get_each_others_token(credentials: TargetCredentials, server: TokenServer) -> None:
