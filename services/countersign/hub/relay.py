@@ -211,6 +211,9 @@ class Relay:
                 lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
                 yield event(text or lost)
                 return
+            if number == MOST_ROUNDS:
+                # Nobody is asked what would be answered to no one.
+                break
             try:
                 state = text_at(final.root, ("result", "requestState"))
                 put = await self._aside.run(

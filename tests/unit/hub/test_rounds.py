@@ -1,0 +1,124 @@
+"""A modern target has a legacy caller come back so often, and wait for its person so long, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from countersign.config import GatewayConfig, Limits, Target
+from countersign.hub import relay as module
+from countersign.hub.asked import About, Asked
+from countersign.hub.inside import Caller, Inner, Inside
+from countersign.hub.outgoing import Head
+from countersign.hub.peers import Owner, Peers, Way
+from countersign.hub.relay import MOST_ROUNDS, Relay
+from countersign.jsontext import parse
+from countersign.mcp import Era
+from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
+from tests.support.revoking import FakeRevocations
+
+CALLER = Caller(Principal("https://idp.test", "alice", (), PrincipalKind.PERSON, "token"), "Bearer x", "192.0.2.1")
+TARGET = Target("t", "https://t.test/mcp", None, "https://gateway.test/t/mcp")
+FORM = {"method": "elicitation/create", "params": {"message": "m", "requestedSchema": {"type": "object"}}}
+PARAMS: dict[str, Any] = {"name": "t__x", "requestState": "forged", "inputResponses": {"a": "forged"}}
+
+
+class Body(httpx.AsyncByteStream):
+    """A body."""
+
+    def __init__(self, said: object) -> None:
+        self._said = said
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield json.dumps(self._said).encode()
+
+
+@dataclass
+class Insatiable:
+    """A target that always asks for more, and how it was asked itself."""
+
+    asks: bool
+    params: list[dict[str, Any]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def ask(
+        self, caller: Caller, target: str, verb: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Inner]:
+        asked = json.loads(body)
+        self.params.append(asked["params"])
+        more = {"inputRequests": {"a": FORM}} if self.asks else {}
+        result = {"resultType": "input_required", "requestState": f"s{len(self.params)}", **more}
+        said = Body({"jsonrpc": "2.0", "id": asked["id"], "result": result})
+        yield Inner(httpx.Response(200, headers={"content-type": "application/json"}, stream=said), Limits())
+
+
+@dataclass
+class Modern:
+    """Knows the target for one of the modern era."""
+
+    ids: count[int] = field(default_factory=count)
+
+    def new_id(self) -> str:
+        return f'"hub-{next(self.ids)}"'
+
+    async def way(self, caller: Caller, owner: Owner, target: Target, era: Era) -> Way:
+        return Way(Era.MODERN, "2026-07-28")
+
+
+async def said(target: Insatiable, *, answered: bool = True) -> list[dict[str, Any]]:
+    """What the caller is told, who answers each question that it is asked."""
+    config = cast(GatewayConfig, SimpleNamespace(limits=Limits()))
+    aside, live = Aside(from_bytes=1 << 20, at_once=1), Live(FakeRevocations(), lambda: 1)
+    made = Relay(cast(Inside, target), cast(Peers, Modern()), lambda: config, aside, live)
+    document = parse(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": PARAMS}))
+    asked = Asked(document, "tools/call", PARAMS, "1", Era.LEGACY, {})
+    owner = Owner("k", capabilities_json='{"elicitation":{}}')
+    found: list[dict[str, Any]] = []
+    async for each in made.relay(CALLER, owner, asked, TARGET, About("t", "x", ("name",)), admitted=True):
+        if isinstance(each, Head):
+            continue
+        found.append(json.loads(each.decode().partition("data: ")[2]))
+        if "method" in found[-1] and answered:
+            asyncio.get_running_loop().call_soon(owner.asked[found[-1]["id"].partition(":")[2]].set_result, "{}")
+    assert owner.asked == {}
+    return found
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_call_is_made_again_so_often_and_nobody_is_asked_in_vain(asks: bool) -> None:
+    target = Insatiable(asks)
+    *questions, last = await said(target)
+    assert len(target.params) == MOST_ROUNDS + 1
+    assert [each["method"] for each in questions] == ["elicitation/create"] * (MOST_ROUNDS if asks else 0)
+    assert last["result"]["isError"]
+    assert "again and again" in last["result"]["content"][0]["text"]
+
+
+async def test_a_call_is_made_again_with_what_was_answered_and_with_nothing_that_its_caller_made_up() -> None:
+    target = Insatiable(True)
+    await said(target)
+    first, *others = target.params
+    assert first.keys() & {"requestState", "inputResponses"} == set()
+    assert first["_meta"]["io.modelcontextprotocol/clientCapabilities"] == {"elicitation": {}}
+    assert [params["requestState"] for params in others] == [f"s{number}" for number in range(1, MOST_ROUNDS + 1)]
+    assert all(params["inputResponses"] == {"a": {}} for params in others)
+
+
+async def test_who_does_not_answer_in_time_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWERED_S", 0.0)
+    target = Insatiable(True)
+    (question, last) = await said(target, answered=False)
+    assert question["method"] == "elicitation/create"
+    assert last["result"]["content"][0]["text"] == "the client did not answer what the target asks"
+    assert len(target.params) == 1
