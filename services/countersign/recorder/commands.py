@@ -63,7 +63,7 @@ _SEAL_SESSION = b"""
         sealed_at = $5 WHERE session_id = $6"""
 _MOVE_HEAD = b"UPDATE countersign.head SET next_index = $1"
 
-COMMIT = Command(b"COMMIT")
+COMMIT, ROLLBACK = Command(b"COMMIT"), Command(b"ROLLBACK")
 
 Placed = tuple[int, Shelved]
 """The shelf of a body, and what is put there."""

@@ -17,6 +17,7 @@ from countersign.model.continuation import continuations
 from countersign.recorder.bodies import BodyKeeper, BodyUnreadable, Shelved
 from countersign.recorder.commands import (
     COMMIT,
+    ROLLBACK,
     Placed,
     changes_of,
     event_keys,
@@ -165,7 +166,7 @@ class PostgresAppendStore:
             open_ends={key: await _open_end(connection, key) for key, one in there.items() if one.sealed},
         )
         if not todo.rows:
-            await connection.execute(b"ROLLBACK")
+            await line.run(ROLLBACK)
             return todo.verdicts
         await _write(line, todo, [shelved.get(id(row.entry)) for row in todo.rows], int(now.timestamp() * 1_000_000))
         self._last = todo.rows[-1].index, todo.rows[-1].entry.event_id

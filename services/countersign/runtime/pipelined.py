@@ -32,6 +32,9 @@ class Pipelined:
     """Runs statements on one connection (autocommit); each is prepared when it is first used. One caller at a time."""
 
     def __init__(self, connection: psycopg.AsyncConnection) -> None:
+        # Where psycopg itself prepared something, it has the server forget all that is prepared, ours, too, whenever it
+        # sees a transaction rolled back.
+        connection.prepare_threshold = None
         self.connection = connection
         self._names: dict[bytes, bytes] = {}
 

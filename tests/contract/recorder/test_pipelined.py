@@ -32,6 +32,24 @@ async def test_each_command_has_its_own_answer_however_often_it_was_prepared(lin
         assert [one.get_value(0, 0) for one in said] == [b"one", number(2), turn.encode()]
 
 
+async def test_what_is_prepared_outlives_what_psycopg_prepared_and_a_transaction_that_is_rolled_back(
+    postgres: Postgres,
+) -> None:
+    async with await connect_writer(postgres.database(), application_name="test") as connection:
+        prepares_at = connection.prepare_threshold
+        assert prepares_at is not None
+        for _ in range(prepares_at + 1):
+            await connection.execute(b"SELECT 1")
+        line = Pipelined(connection)
+        for end in (b"ROLLBACK", b"COMMIT"):
+            await line.run(Command(b"BEGIN"), Command(SAY, (b"before",)))
+            await connection.execute(b"SELECT 1")
+            await connection.execute(end)
+            await connection.execute(b"SELECT 1")
+        [said] = await line.run(Command(SAY, (b"after",)))
+        assert said.get_value(0, 0) == b"after"
+
+
 async def test_values_come_back_as_they_were_given(line: Pipelined) -> None:
     names = ['a "quoted" one', "back\\slash", "{braces, commas}", "", "NULL", "ü"]
     [said] = await line.run(Command(b"SELECT unnest($1::text[])", (texts(names),)))
