@@ -147,7 +147,9 @@ class _Work:
                     raise Dangerous("texts within texts are nested too deeply", self._findings())
                 edits = self.json(value, where + "$", depth + 1, free=True) if _may_hold(value) else []
                 return apply_edits(value, edits)
-        return self._cleaned(value, where)
+        said = self._cleaned(value, where)
+        # What nobody saw may have kept it from being JSON, whose strings are looked at as they read once decoded.
+        return said if said == value else self.leaf(said, where, depth)
 
     def _cleaned(self, value: str, where: str) -> str:
         """Take out what is to be, until nothing is left: what stood around it may have become a danger."""

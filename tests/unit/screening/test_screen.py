@@ -176,6 +176,12 @@ def test_plain_text_is_screened_and_opened_when_it_is_json() -> None:
     assert Screen(STRIP).text("plain").text is None
 
 
+@pytest.mark.parametrize("inner", ["x\\u200by", "x\\u200b\\u200by"])
+def test_what_is_json_once_something_is_taken_out_is_screened_as_json(inner: str) -> None:
+    assert Screen(STRIP).text(ZERO + '{"a": "%s"}' % inner).text == '{"a": "xy"}'  # noqa: UP031 - braces
+    assert Screen(STRIP).text(ZERO + '"\ufe0f"').text == '""'
+
+
 SUSPECTS = [
     *(ZERO, "\u200d", "\u200c", "\ufe0f", "\ufe00", "\u200f", "\U000e0041", "\U000e007f", "\U000e0101", "\u2028"),
     *("\x1b", "[", "]", "\x9b", "\x9c", "\x07", "3", "m", "\\", "\u00ad", "\u2800", "\u2801", "\u034f", "\ufeff"),
