@@ -51,7 +51,13 @@ def _conninfo(dsn: str, application_name: str, settings: Mapping[str, str]) -> s
         # Ours come last, and win: they are promises, the file's are wishes.
         options = " ".join([str(conninfo_to_dict(dsn).get("options") or ""), *ours]).strip()
         return make_conninfo(
-            dsn, application_name=application_name, options=options, connect_timeout=CONNECT_TIMEOUT_S, **_KEEPALIVE
+            dsn,
+            application_name=application_name,
+            options=options,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            # What we write by hand is UTF-8, whatever the string or the environment wishes.
+            client_encoding="UTF8",
+            **_KEEPALIVE,
         )
     except psycopg.Error:
         raise DatabaseMisconfigured(

@@ -48,6 +48,17 @@ async def record_one(dsn: str) -> None:
     await writer.close()
 
 
+@pytest.mark.parametrize("events", [1, 20])
+async def test_what_is_recorded_is_the_same_in_whatever_encoding_the_connection_string_wishes(
+    dsn: str, connection: psycopg.AsyncConnection, events: int
+) -> None:
+    writer = PostgresAppendStore(f"{dsn} client_encoding=latin1")
+    await writer.append([accept(to_message(request(name="Größe 大小"))) for _ in range(events)])
+    await writer.close()
+    found = await connection.execute("SELECT DISTINCT name, record LIKE '%Größe 大小%' FROM countersign.events")
+    assert await found.fetchall() == [("Größe 大小", True)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
