@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 80 * 1024 * 1024
 HEALTH_S = 0.1
 # Whose calls are so many that it matters what one takes (docs/adr/0034).
-_LIGHT = frozenset({"authz", "masker"})
+_LIGHT = frozenset({"authz", "masker", "recorder"})
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import grpc
@@ -352,8 +353,10 @@ async def _served(call: Call, handler: Handler) -> bytes | None:
             raise Aborted(grpc.StatusCode.INTERNAL, "a call without a message")
     served = method(asked, call)
     if hasattr(served, "__aiter__"):
-        async for each in served:
-            await call.write(each)
+        # Also when it is cancelled here, between two answers.
+        async with aclosing(served):
+            async for each in served:
+                await call.write(each)
         return None
     answer = await served
     return None if handler.response_streaming else call.answer(answer)

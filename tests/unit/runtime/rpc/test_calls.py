@@ -225,6 +225,23 @@ async def test_a_call_whose_connection_is_lost_is_given_up(tmp_path: Path) -> No
             await within(call)
 
 
+async def test_what_yields_answers_is_closed_with_its_call(tmp_path: Path) -> None:
+    closed = asyncio.Event()
+
+    async def endless(request: bytes, call: Call) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(100_000)
+        finally:
+            closed.set()
+
+    async with serving(tmp_path, {"Endless": grpc.unary_stream_rpc_method_handler(endless)}) as (_, channel):
+        stream = channel.unary_stream(path_of("Endless"))(b"")
+        await within(stream.read())
+        stream.cancel()
+        await within(closed.wait())
+
+
 async def test_a_call_whose_time_is_over_is_given_up(tmp_path: Path) -> None:
     held = _Held()
     async with serving(tmp_path, {"Hold": grpc.unary_unary_rpc_method_handler(held.hold)}) as (_, channel):
