@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from json import JSONDecoder
 from json.scanner import make_scanner
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from countersign.jsontext.values import Document, JsonText
 
@@ -24,8 +24,8 @@ _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _BLANKS = frozenset(" \t\n\r")
 # Keeps no objects: a value may be as large as its text.
 _SKIPPER = JSONDecoder(object_pairs_hook=len, parse_int=str.isspace, parse_float=str.isspace)
-# Without what words errors: of text that was read already there are none.
-_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_SKIPPER)
+# Without what words errors: of text that was read already there are none. Its stub wants another scanner.
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(cast(Any, _SKIPPER))
 
 
 class Place(NamedTuple):
