@@ -81,7 +81,7 @@ def judging(
         FollowUps(desk, sealer),
         Live(revocations, now_us),
         Presenting(credentials, tools, sealer.mark_shown),
-        Returns(handles, now_us),
+        Returns(handles),
         UnderWay(handles, now_us),
         aside,
         now_us,

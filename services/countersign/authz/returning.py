@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Container, Sequence
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import replace
 
 from countersign.authz.deciding import Undecidable
 from countersign.authz.records import CallRecord
@@ -30,34 +28,20 @@ from countersign.model.methods import OTHER_ANSWER
 from countersign.runtime.handles import HandleOwner, Handles, HandlesAway, Known
 from countersign.runtime.sealing import is_task
 
-REMEMBERED_US = 60 * 1_000_000
-"""For how long a state or a task that was good is taken for good without asking again, in microseconds."""
-
-_MOST_REMEMBERED = 10_000
 _CANCELLED = "notifications/cancelled"
 _NOT_PENDING = "no request with this id waits for an answer in this session"
 _UNKNOWN_STATE = "the requestState is not one that was given to this caller, or its time is over"
 _UNKNOWN_TASK = "there is no such task"
 _MASKS_GONE = "the call that this goes on from was masked by what gateway.yaml has no more"
 
-_Good = tuple[HandleOwner, HandleKind, bytes]
 _Step = Callable[[HandleOwner, Sequence[Handle]], Awaitable[bool]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    until_us: int
-    masks: tuple[str, ...]
 
 
 class Returns:
     """Asks what was shown to whom. Most requests come back with nothing: of those nothing is asked."""
 
-    def __init__(self, handles: Handles, now_us: Callable[[], int]) -> None:
+    def __init__(self, handles: Handles) -> None:
         self._handles = handles
-        self._now_us = now_us
-        # Until when what is taken for good, by digests: states may be large.
-        self._good: OrderedDict[_Good, _Remembered] = OrderedDict()
 
     async def answered(self, request: Request, record: CallRecord) -> Request:
         """Return a client's answers as calls of the methods that their target asked for; other requests as they are.
@@ -133,14 +117,13 @@ class Returns:
         return masks
 
     async def _check(self, message: Message, presented: Sequence[Handle], owner: HandleOwner) -> frozenset[str]:
-        now_us = self._now_us()
-        good = {each: self._good.get(_good(owner, each)) for each in presented}
-        unknown = [each for each, known in good.items() if known is None or known.until_us <= now_us]
-        for handle, found in zip(unknown, await self._found(owner, unknown), strict=True):
+        # Asked each time: another call may have shown the same one since, and its masks are these, too.
+        masks: frozenset[str] = frozenset()
+        for handle, found in zip(presented, await self._found(owner, presented), strict=True):
             if found is None:
                 raise _unknown(message, handle)
-            good[handle] = self._remember(_good(owner, handle), _Remembered(now_us + REMEMBERED_US, found.masks))
-        return frozenset(mask for known in good.values() if known is not None for mask in known.masks)
+            masks |= frozenset(found.masks)
+        return masks
 
     async def _related(self, message: Message, task: Handle, owner: HandleOwner) -> frozenset[str]:
         """Return the masks of the task of a notification or an answer, which may be one that the client made."""
@@ -155,13 +138,6 @@ class Returns:
             return await self._handles.find(owner, handles) if handles else ()
         except HandlesAway as error:
             raise Undecidable(str(error)) from None
-
-    def _remember(self, good: _Good, what: _Remembered) -> _Remembered:
-        self._good[good] = what
-        self._good.move_to_end(good)
-        while len(self._good) > _MOST_REMEMBERED:
-            self._good.popitem(last=False)
-        return what
 
 
 def is_answer(request: Request) -> bool:
@@ -185,11 +161,6 @@ def cancels_for_nobody(request: Request, session: SessionOfCall) -> bool:
 
 def _as_call(target: str, message: Message, method: str) -> Message:
     return replace(message, call=Call(target, method or OTHER_ANSWER, params_json=message.answer_json))
-
-
-def _good(owner: HandleOwner, handle: Handle) -> _Good:
-    # Of states and tasks, whichever session they come back in.
-    return replace(owner, session_id=""), handle.kind, sha256(handle.value.encode()).digest()
 
 
 def _unknown(message: Message, handle: Handle) -> McpRefused:

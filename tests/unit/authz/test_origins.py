@@ -104,6 +104,15 @@ async def test_what_comes_of_a_task_is_masked_as_its_call_was(tmp_path: Path, ru
     assert masks(await bench.ask(modern({"taskId": "t-2"}, "tasks/get", "t-2"))) == ()
 
 
+async def test_a_task_that_a_masked_call_joins_later_is_masked_from_then_on(tmp_path: Path, rules_cache: Path) -> None:
+    bench = Bench(rulebook_of(tmp_path / "gateway.yaml", rules_cache, text_of(more=RULE)))
+    await bench.handles.keep(ALICES, [TASK])
+    assert masks(await bench.ask(modern({"taskId": "t-1"}, "tasks/get", "t-1"))) == ()
+    # Its target tells the same id for another call, as those do that name jobs by what is asked of them.
+    await bench.handles.keep(ALICES, [TASK], ("cards",))
+    assert masks(await bench.ask(modern({"taskId": "t-1"}, "tasks/get", "t-1"))) == ("cards",)
+
+
 async def test_what_goes_on_from_a_state_is_masked_as_its_call_was(tmp_path: Path, rules_cache: Path) -> None:
     bench = Bench(rulebook_of(tmp_path / "gateway.yaml", rules_cache, text_of()))
     await bench.handles.keep(ALICES, [STATE], ("cards",))
