@@ -56,8 +56,8 @@ class ShownHandles:
             raise Unasked(ids)
 
     def begin(self) -> None:
-        """Look at something new: what was another's task, or nobody's, may be the caller's by now."""
-        self._known = {task_id: known for task_id, known in self._known.items() if known is not None}
+        """Look at something new: a task may be the caller's by now, or a call that is masked may have joined it."""
+        self._known.clear()
 
     def owns(self, task_id: str) -> bool:
         """Whether a task that was ``asked`` about is the caller's."""

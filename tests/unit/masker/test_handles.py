@@ -127,6 +127,14 @@ async def test_what_is_told_of_a_task_is_masked_as_the_call_was_that_began_it(be
     ]
 
 
+async def test_a_task_that_a_masked_call_joins_while_it_is_told_of_is_masked_from_then_on(bench: Bench) -> None:
+    await some_tasks(bench)
+    await bench.head(EVENTS, method="GET", id_json="")
+    assert b"how plain does" in released(await bench.body(event(status("plain"))))
+    await bench.handles.keep(OWNER, [Handle(HandleKind.TASK, "plain")], ("told",))
+    assert b"how plain does" not in released(await bench.body(event(status("plain"))))
+
+
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
