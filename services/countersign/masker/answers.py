@@ -139,8 +139,9 @@ class Collected:
         return [self._head, envoy.body(content.released if content else b"", ends=True)]
 
     async def left(self) -> None:
-        """Record that the target or the caller ended the answer early."""
-        await self.cut(_LEFT)
+        """Record that the target or the caller ended the answer early; of one without a body, the end is recorded."""
+        if self._mask is not None:
+            await self.cut(_LEFT)
 
     async def cut(self, reason: str, findings: tuple[Finding, ...] = ()) -> None:
         """Record that the answer never reached the caller."""

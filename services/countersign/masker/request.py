@@ -13,6 +13,7 @@ from typing import Protocol
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from countersign.masker import envoy
+from countersign.masker.ends import Ends
 from countersign.masker.records import EventMaker
 from countersign.masker.withheld import Withheld
 from countersign.masking import NotMaskable
@@ -50,7 +51,8 @@ class RequestSide:
     """The life of one request. Feed it Envoy's messages in order; send on what it returns.
 
     Envoy holds the request's head back until its body is released. ``aside`` is shared by all requests of a process.
-    ``may`` raises ``Ended`` when its caller or its session was revoked; it is asked right before its release.
+    ``may`` raises ``Ended`` when its caller or its session was revoked; it is asked right before its release. ``ends``
+    says whether its end is on the record already.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class RequestSide:
         now_us: Callable[[], int],
         new_id: Callable[[], str],
         may: Callable[[Principal, str], None],
+        ends: Ends,
     ) -> None:
         self._rulebook = rulebook
         self._may = may
+        self._ends = ends
         self._sink = sink
         self._tokens = tokens
         self._sealer = sealer
@@ -147,6 +151,9 @@ class RequestSide:
         return _instead(Failure.UNAVAILABLE, text, handoff)
 
     async def _record(self, handoff: Handoff, failure: Failure, reason: str) -> None:
+        if not self._ends.mine(handoff.call_id):
+            return  # Envoy told of its caller's leaving first, and that is its end on the record.
+        self._ends.over(handoff.call_id)
         events = EventMaker(handoff, self._now_us, self._new_id)
         await self._sink.record(events.make(EventKind.RESPONSE, status=failure.status, reason=reason))
 

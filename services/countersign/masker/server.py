@@ -85,6 +85,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             now_us,
             new_id,
             self._live.check,
+            self._ends,
         )
         exchange = Exchange(
             self._rulebook,

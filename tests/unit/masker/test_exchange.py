@@ -291,6 +291,15 @@ async def test_an_answer_whose_caller_left_while_it_was_looked_at_is_ended_on_th
     assert not bench.exchange.unfinished
 
 
+async def test_an_answer_without_a_body_is_ended_once_also_when_its_caller_leaves_before_the_last_frame(
+    bench: Bench,
+) -> None:
+    await bench.head("", 202)
+    assert bench.exchange.unfinished
+    await bench.exchange.abandoned()
+    assert [(event.status, event.reason) for event in bench.sink.durable] == [(202, "")]
+
+
 async def test_a_complete_answer_is_not_recorded_as_broken_off(bench: Bench) -> None:
     await bench.head()
     await bench.body(answer(), ends=True)

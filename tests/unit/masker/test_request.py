@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
+from countersign.masker.ends import Ends
 from countersign.masker.request import NoTokens, RequestSide
 from countersign.masker.withheld import Withheld
 from countersign.mcp.headers import encoded_header
@@ -73,7 +74,10 @@ class Bench:
         self.version = rulebook.current.config.version
         aside = Aside(from_bytes=100_000, at_once=1)
         self.sealer = Sealer(bytes(range(32)))
-        self.side = RequestSide(rulebook, self.sink, self.vault, self.sealer, aside, lambda: 1, new_id, nobody_is)
+        self.ends = Ends()
+        self.side = RequestSide(
+            *(rulebook, self.sink, self.vault, self.sealer, aside, lambda: 1, new_id, nobody_is, self.ends)
+        )
 
     def handoff(self, *, target: str = "orders", mask: bool = False, unmask: bool = False) -> Handoff:
         calls = (HandedCall("7", "tools/call", "query"),)
@@ -279,3 +283,15 @@ async def test_half_a_request_is_never_released(bench: Bench) -> None:
     await bench.side.step(head(bench.handoff(mask=True), ends=False))
     with pytest.raises(ValueError, match="whole"):
         await bench.side.step(pb.ProcessingRequest(request_body=pb.HttpBody(body=b"{", end_of_stream=False)))
+
+
+@pytest.mark.parametrize("first", ["what changes it", "who hears that its caller left"])
+async def test_what_was_not_sent_is_ended_on_the_record_by_one_alone(rulebook: Rulebook, first: str) -> None:
+    bench = Bench(rulebook, Vault(Withheld("no such token")))
+    handoff = bench.handoff(unmask=True)
+    if first == "who hears that its caller left":
+        assert bench.ends.mine(handoff.call_id)
+        bench.ends.over(handoff.call_id)
+    assert refused(await bench.send(call("token-1"), handoff)) == 503
+    assert len(bench.sink.durable) == (1 if first == "what changes it" else 0)
+    assert not bench.ends.mine(handoff.call_id)
