@@ -10,6 +10,8 @@ from typing import TypeAlias
 from countersign.hub.peers import Refused
 from countersign.mcp.replies import EVENTS_TYPE, Reply, error_json
 
+# In JSON text only blanks between tokens can be one, and a bare carriage return ends a line of a stream.
+_LINE_END = re.compile("\r\n|[\r\n]")
 _RETRY = re.compile(rb"^retry: ?(\d{1,9})\r?$", re.MULTILINE)
 
 
@@ -52,5 +54,5 @@ def event(data: str, event_id: str = "", raw: bytes = b"") -> bytes:
     found = _RETRY.search(raw)
     lines = [f"id: {event_id}"] if event_id else []
     lines += [f"retry: {found[1].decode()}"] if found else []
-    lines += ["event: message", *(f"data: {line}" for line in data.split("\n"))]
+    lines += ["event: message", *(f"data: {line}" for line in _LINE_END.split(data))]
     return "\n".join([*lines, "", ""]).encode()

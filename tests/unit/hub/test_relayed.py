@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from countersign.config import GatewayConfig, Limits
 from countersign.hub.answered import Terms
 from countersign.hub.inside import Inner, Inside
+from countersign.hub.outgoing import event
 from countersign.hub.peers import Peers
 from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
 from countersign.masking.sse import SseEvent, SseSplitter
@@ -48,3 +50,11 @@ async def test_a_target_says_when_to_come_back_for_its_own_answer_and_not_for_al
     pieces = [piece async for piece in RELAY.events(said, Terms("t", Era.LEGACY, Era.LEGACY), kind)]
     assert [f"id: {kind}t:{number}".encode() in piece for number, piece in enumerate(pieces, 1)] == [True, True]
     assert [b"retry:" in piece for piece in pieces] == [passed, passed]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n", "\r\r"])
+def test_however_a_target_ends_its_lines_a_client_reads_one_message(end: str) -> None:
+    message = f'{{{end}"jsonrpc": "2.0",{end}"id": 1,{end}"result": {{}}{end}}}'
+    (read,) = SseSplitter(Limits().sse_event_bytes).feed(event(message))
+    assert read.data is not None
+    assert json.loads(read.data) == {"jsonrpc": "2.0", "id": 1, "result": {}}
