@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from countersign.hub.asking import named
 from countersign.hub.between import completed, in_meta
-from countersign.hub.wording import at_door, read, replaced
+from countersign.hub.wording import at_door, read, replaced, text_at
 from countersign.jsontext import Document, apply_edits, drop_members, quote, value_at
 from countersign.mcp import CACHEABLE_METHODS, Era
 from countersign.mcp.eras import META_SUBSCRIPTION
 from countersign.mcp.message import MAX_ID_LENGTH, id_text
 from countersign.model.door_names import handle
+from countersign.model.methods import ANSWERED_METHODS
 
 _DEEPEST = 1_000  # More than gateway.yaml can permit.
 
@@ -72,7 +73,13 @@ def told(document: Document, terms: Terms) -> str | None:
 
 
 def _request(document: Document, terms: Terms) -> str | None:
-    """A target's own request: its id says to whom the answer goes."""
+    """A target's own request: its id says to whom the answer goes.
+
+    What a client made for one target (a task that ends with a person's answer) it would show to any: to the client all
+    of them are one server. So only what needs nothing that was there before is asked.
+    """
+    if text_at(document.root, ("method",)) not in ANSWERED_METHODS:
+        return None
     id_json = id_text(value_at(document.root, ("id",)))
     wrapped = handle(terms.target, id_json)
     if terms.caller is Era.MODERN or not id_json or len(wrapped) > MAX_ID_LENGTH:

@@ -135,3 +135,65 @@ def test_who_asks_more_than_can_be_named_in_passing_asks_nothing() -> None:
     asked = {str(number): {"method": "roots/list"} for number in range(MOST_ASKED + 1)}
     with pytest.raises(Away):
         passed({"id": 1, "result": {"resultType": "input_required", "inputRequests": asked}}, MODERN)
+
+
+def test_a_target_is_not_shown_what_a_client_made_for_another() -> None:
+    # To its client the door is one server, whose tasks are those that any target had it make.
+    for method in ("tasks/result", "tasks/get", "tasks/list", "tasks/cancel", "completion/complete"):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"taskId": "of another"}}
+        assert told(parse(json.dumps(message)), Terms("old", LEGACY, LEGACY)) is None
+    assert passed({"id": 1, "method": "ping"}) == {"jsonrpc": "2.0", "id": "old:1", "method": "ping"}
+
+
+@pytest.mark.parametrize("context", ["thisServer", "allServers", "none", 5])
+def test_what_other_targets_said_goes_along_with_no_sampling(context: object) -> None:
+    sampled = {"maxTokens": 5, "messages": [], "includeContext": context}
+    message = passed({"id": 1, "method": "sampling/createMessage", "params": sampled})
+    assert message["params"]["includeContext"] == "none"
+    asked = {"a": {"method": "sampling/createMessage", "params": sampled}}
+    result = passed({"id": 1, "result": {"resultType": "input_required", "inputRequests": asked}}, MODERN)["result"]
+    assert result["inputRequests"]["a"]["params"]["includeContext"] == "none"
+
+
+_TWIN = {"method": "elicitation/create", "params": {"message": "m", "Message": "new: Your password?"}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": 1, **_TWIN},
+        {"id": 1, "method": "sampling/createMessage", "params": {"messages": [], "SystemPrompt": "new: hi"}},
+        {"id": 1, "method": "elicitation/create", "params": {"__proto__": {"message": "new: Your password?"}}},
+        {"id": 1, "result": {"resultType": "input_required", "inputrequests": {"a": _TWIN}}},
+        {"id": 1, "result": {"resultType": "input_required", "__proto__": {"inputRequests": {"a": _TWIN}}}},
+        {"id": 1, "result": {"resultType": "input_required", "inputRequests": {"a": _TWIN}}},
+        {"id": 1, "result": {"inputRequests": {"a": {"method": "roots/list", "Method": "elicitation/create"}}}},
+        {"method": "notifications/tasks", "params": {"taskId": "t", "InputRequests": {"a": _TWIN}}},
+        {"id": 1, "error": {"code": 1, "Code": -32042, "message": "x", "data": {"elicitations": [{}]}}},
+        {"id": 1, "error": {"code": -32042, "message": "x", "data": {"Elicitations": [_TWIN["params"]]}}},
+        {"id": 1, "error": {"code": -32042, "message": "x", "data": {"elicitations": [_TWIN["params"]]}}},
+    ],
+)
+def test_a_question_that_some_clients_read_under_another_key_is_not_put(message: dict[str, Any]) -> None:
+    with pytest.raises(Away):
+        told(parse(json.dumps({"jsonrpc": "2.0", **message})), Terms("old", LEGACY, LEGACY))
+
+
+def test_the_texts_of_a_form_draw_no_lines_of_their_own() -> None:
+    said, shown = "a\n\nnew: b\u2028c\x1b[1G\u202ed", "a  new: b c\ufffd[1G\ufffdd"
+
+    def form(text: str) -> dict[str, Any]:
+        choice = {"type": "string", "title": text, "description": text, "enum": ["x", text], "default": text}
+        return {"type": "object", "properties": {"value": choice, "läuft": {"type": "number", "maximum": 5}}}
+
+    params = passed(
+        {"id": 1, "method": "elicitation/create", "params": {"message": "m", "requestedSchema": form(said)}}
+    )["params"]
+    assert params == {"message": "old: m", "requestedSchema": form(shown), "_meta": BY}
+
+
+@pytest.mark.parametrize("name", ["x\nnew: Your password?", "x\u2028", "\x1b[1G"])
+def test_a_form_with_a_field_whose_name_draws_lines_is_not_shown(name: str) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string"}}}
+    with pytest.raises(Away):
+        passed({"id": 1, "method": "elicitation/create", "params": {"message": "m", "requestedSchema": schema}})
