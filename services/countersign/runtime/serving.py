@@ -9,18 +9,16 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-from grpc_reflection.v1alpha._async import ReflectionServicer
+from grpc_reflection.v1alpha import reflection
 
 from countersign.api.access.v1 import status_pb2_grpc
 from countersign.runtime.listening import CannotListen
 from countersign.runtime.parent import end_with_parent
-from countersign.runtime.rpc import Server
 from countersign.runtime.sealing import service_token
 from countersign.runtime.settings import ServiceSettings
 from countersign.runtime.status import SERVICE as STATUS
@@ -32,8 +30,6 @@ log = logging.getLogger(__name__)
 # One event may hold a whole buffered answer (64 MiB by default) and its frame.
 MAX_MESSAGE_BYTES = 80 * 1024 * 1024
 HEALTH_S = 0.1
-# Whose calls are so many that it matters what one takes (docs/adr/0034).
-_LIGHT = frozenset({"authz", "masker", "recorder"})
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -87,15 +83,14 @@ async def serve(
         end_with_parent(settings.parent)
 
     await part.open()
-    server = _server(name, settings)
+    server = grpc.aio.server(interceptors=_guards(settings), options=_OPTIONS)
     services = (*part.register(server), STATUS)
     status = StatusServer(name, report, lambda: part.available)
     status_pb2_grpc.add_StatusServiceServicer_to_server(status, server)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    reflected = ReflectionServicer(service_names=(*services, health_name, reflection.SERVICE_NAME))
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, server)
+    reflection.enable_server_reflection((*services, health_name, reflection.SERVICE_NAME), server)
 
     async def say(available: bool) -> None:
         status = health_pb2.HealthCheckResponse
@@ -130,13 +125,6 @@ async def serve(
         with suppress(asyncio.CancelledError):
             await task
     log.info("stopped")
-
-
-def _server(name: str, settings: ServiceSettings) -> grpc.aio.Server:
-    if name in _LIGHT and is_private(settings.listen):
-        # It has what is needed here of that class.
-        return cast(grpc.aio.Server, Server(most_bytes=MAX_MESSAGE_BYTES))
-    return grpc.aio.server(interceptors=_guards(settings), options=_OPTIONS)
 
 
 def _guards(settings: ServiceSettings) -> tuple[ServiceGuard, ...]:
