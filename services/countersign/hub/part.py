@@ -73,7 +73,8 @@ class HubPart:
         sealer = Sealer(key)
         aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         peers = Peers(self._inside, config, aside, time.monotonic)
-        self._relay = relay = Relay(self._inside, peers, config, aside, Live(revocations, now_us))
+        live = Live(revocations, now_us)
+        self._relay = relay = Relay(self._inside, peers, config, aside, live)
         door = Door(
             config,
             Usable(config),
@@ -81,7 +82,7 @@ class HubPart:
             Sessions(sealer, Owners(), new_id),
             Listing(peers, Cursors(key), config, aside),
             relay,
-            Streams(self._inside, peers, relay),
+            Streams(self._inside, peers, relay, live),
             aside,
         )
         app = HubApp(door, sealer, lambda: config().limits.request_bytes)

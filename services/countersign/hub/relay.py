@@ -241,8 +241,7 @@ class Relay:
                 async with asyncio.timeout(ANSWERED_S):
                     found = await asyncio.gather(*answers.values())
         except Ended as ended:
-            failure = Failure.UNAUTHENTICATED if isinstance(ended, Revoked) else Failure.UNAVAILABLE
-            raise Refused(failure.status, failure.code, str(ended)) from None
+            raise ended_as(ended) from None
         except TimeoutError:
             raise CannotAsk(_NO_ANSWER) from None
         if not all(found):
@@ -266,6 +265,12 @@ class Relay:
 
     async def _told(self, document: Document, terms: Terms) -> str | None:
         return await self._aside.run(len(document.text), lambda: told(document, terms))
+
+
+def ended_as(ended: Ended) -> Refused:
+    """Return the refusal of who is revoked, or who cannot be told apart from those that are."""
+    failure = Failure.UNAUTHENTICATED if isinstance(ended, Revoked) else Failure.UNAVAILABLE
+    return Refused(failure.status, failure.code, str(ended))
 
 
 def _terms(asked: Asked, about: About, way: Way) -> Terms:

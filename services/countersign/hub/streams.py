@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 
 from countersign.config import Target
@@ -14,11 +14,13 @@ from countersign.hub.answered import Terms
 from countersign.hub.between import STATED
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, SaidNo, Theirs, Way
-from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay
+from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay, ended_as
 from countersign.jsontext import JsonValue, quote
 from countersign.mcp import Era
 from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
 from countersign.model.door_names import NotNamed, split_handle, split_uri
+from countersign.runtime.live import Live
+from countersign.runtime.revocations import Ended
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +76,16 @@ ALL_CHANGES = Wanted(frozenset(_CHANGES), {})
 
 
 class Streams:
-    """Makes streams. Each goes on without a lost target, and ends when its caller is not known any more."""
+    """Makes streams. Each goes on without a lost target, and ends when its caller is not known any more.
 
-    def __init__(self, inside: Inside, peers: Peers, relay: Relay) -> None:
+    ``live`` ends it where no target has a stream for now: then nothing goes on inside that would end.
+    """
+
+    def __init__(self, inside: Inside, peers: Peers, relay: Relay, live: Live) -> None:
         self._inside = inside
         self._peers = peers
         self._relay = relay
+        self._live = live
 
     async def of_session(
         self, caller: Caller, owner: Owner, targets: Iterable[Target], last_event_id: str
@@ -95,7 +101,7 @@ class Streams:
             self._kept(caller, owner, target, ALL_CHANGES, own if target.name == name else "", once=kind == OF_REQUESTS)
             for target in chosen
         ]
-        async for piece in merged(sources):
+        async for piece in self._of_known(caller, sources):
             yield piece
 
     async def listened(
@@ -103,8 +109,19 @@ class Streams:
     ) -> AsyncGenerator[bytes, None]:
         """Yield what a modern caller asked to be told of. Raises ``Refused``."""
         chosen = [target for target in targets if what.kinds or target.name in what.resources]
-        async for piece in merged([self._kept(caller, owner, target, what, "") for target in chosen]):
+        async for piece in self._of_known(caller, [self._kept(caller, owner, target, what, "") for target in chosen]):
             yield piece
+
+    async def _of_known(
+        self, caller: Caller, sources: Sequence[AsyncGenerator[bytes, None]]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what all say, until the caller is revoked. Raises ``Refused`` then."""
+        try:
+            async with aclosing(self._live.until_ended(caller.principal, merged(sources))) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except Ended as ended:
+            raise ended_as(ended) from None
 
     async def _kept(
         self, caller: Caller, owner: Owner, target: Target, what: Wanted, last: str, *, once: bool = False
