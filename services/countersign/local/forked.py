@@ -137,13 +137,14 @@ class _Nursery:
                 case ["ready"]:
                     self._is_ready = True
                     self._on_ready(self.process.pid)
-                case ["born", number, pid]:
+                case ["born", number, pid] if descriptors:
                     self._born(int(number), Forked(int(pid), descriptors[0]))
                 case ["refused", number, reason]:
                     self._settle(int(number), CannotFork(reason))
                 case ["ended", pid, status]:
                     self._children.pop(int(pid)).end(int(status))
                 case _:
+                    # It hung up; or there is no room for the descriptor of what was born, which nobody else would end.
                     self.lose()
 
     def _born(self, number: int, child: Forked) -> None:

@@ -10,6 +10,7 @@ byte), over a socket of packets. It is answered ``born NUMBER PID`` with a descr
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import select
@@ -75,23 +76,26 @@ class Nursery:
                 os.kill(pid, signal.SIGTERM)
             return None
         number, _, service = data.decode().partition(" ")
-        log, environment = descriptors
         parent = os.getpid()
         try:
+            if len(descriptors) != 2:  # there was no room for them: the kernel gives those that fit, and says nothing
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             _check_alone()
             pid = os.fork()
+            if pid == 0:
+                log, environment = descriptors
+                self._become(service, log, environment, parent)
+                return service
+            watched = _watched(pid)
         except OSError as error:
+            if os.getpid() != parent:
+                raise
             self._control.send(f"refused {number} {error.strerror or error}".encode())
             return None
         finally:
             if os.getpid() == parent:
-                os.close(log)
-                os.close(environment)
-        if pid == 0:
-            self._become(service, log, environment, parent)
-            return service
-        # Nobody else waits for it, so the id is still its own.
-        watched = os.pidfd_open(pid)
+                for descriptor in descriptors:
+                    os.close(descriptor)
         self._pid_of[watched] = pid
         self._poll.register(watched, select.POLLIN)
         socket.send_fds(self._control, [f"born {number} {pid}".encode()], [watched])
@@ -142,6 +146,17 @@ def _check_alone() -> None:
     """Raise ``OSError`` when a thread runs: what it holds at that moment would be held in the fork for ever."""
     if (tasks := len(os.listdir(_TASKS))) > 1:
         raise OSError(f"{tasks} threads run")
+
+
+def _watched(pid: int) -> int:
+    """Return a descriptor of what was just forked. Raises ``OSError``, and it is gone."""
+    try:
+        # Nobody else waits for it, so the id is still its own.
+        return os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _close_all_others() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -174,6 +176,52 @@ async def test_all_that_was_forked_ends_with_the_nursery_and_another_takes_its_p
     again = await room.birth("pause")
     assert isinstance(again, Forked)
     assert psutil.Process(again.pid).ppid() != await room.pid()
+
+
+async def test_a_nursery_without_room_for_descriptors_ends_nobody(room: Room, told: Told) -> None:
+    child = await room.birth("pause")
+    nursery = await room.pid()
+    used = {int(name) for name in os.listdir(f"/proc/{nursery}/fd")}
+    before = resource.prlimit(nursery, resource.RLIMIT_NOFILE)
+    # For none of the two descriptors that come, for one of them, for both and for no third one.
+    for first in sorted(set(range(len(used) + 3)) - used)[:3]:
+        resource.prlimit(nursery, resource.RLIMIT_NOFILE, (first, before[1]))
+        process = await room.birth("pause")
+        assert isinstance(process, Spawned)
+        process.send_signal(signal.SIGKILL)
+        await ended(process)
+    assert not child.is_over
+    resource.prlimit(nursery, resource.RLIMIT_NOFILE, before)
+    again = await room.birth("pause")
+    assert isinstance(again, Forked)
+    assert psutil.Process(again.pid).ppid() == nursery
+
+
+async def test_what_was_forked_without_room_for_its_descriptor_is_not_run_twice(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await room.birth("pause")
+    nursery = psutil.Process(await room.pid())
+    receive, born = socket.recv_fds, list[psutil.Process]()
+
+    def without(*arguments: Any) -> tuple[bytes, list[int], int, Any]:
+        """As the kernel does for who may open no more: the message comes, the descriptor does not."""
+        data, descriptors, flags, address = receive(*arguments)
+        born.extend(nursery.children())
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return data, [], flags | socket.MSG_CTRUNC, address
+
+    monkeypatch.setattr(socket, "recv_fds", without)
+    process = await room.birth("pause")
+    monkeypatch.undo()
+    try:
+        assert isinstance(process, Spawned)
+        assert len(born) == 2
+        await until(lambda: not any(each.is_running() for each in (nursery, *born)))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await ended(process)
 
 
 async def test_an_end_is_seen_also_while_the_nursery_stands_still(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
