@@ -26,7 +26,7 @@ class Index:
         self._by_target: dict[str, _OfTarget] = {}
 
     def about(self, principal: Principal, call: Call, *, connects: bool) -> Iterable[Matcher]:
-        """Find, once each, at least the rules whose selectors match; for one that ``connects``, all that may admit."""
+        """Find at least the rules whose selectors match, once each; for what ``connects``, all that admit or mask."""
         found = self._by_target.get(call.target)
         if found is None:
             found = _OfTarget([matcher for matcher in self._matchers if matcher.reaches(call.target)])
@@ -39,10 +39,8 @@ class _OfTarget:
     """The rules that reach one target."""
 
     def __init__(self, matchers: _Matchers) -> None:
-        # A rule that denies certain things denies no connection; one that permits anything admits.
-        self._connecting = _ByGroup(
-            [matcher for matcher in matchers if matcher.admits or (matcher.denies and not matcher.names_things)]
-        )
+        # A rule that denies certain things denies no connection; one that permits anything admits, or at least masks.
+        self._connecting = _ByGroup([matcher for matcher in matchers if not (matcher.denies and matcher.names_things)])
         keyed, general = dict[_Key, list[Matcher]](), list[Matcher]()
         for matcher in matchers:
             keys = _keys(matcher)

@@ -31,7 +31,7 @@ class Matcher:
             "_principals",
             "_targets",
         ),
-        *("admits", "conditional", "denies", "rule"),
+        *("admits", "conditional", "denies", "is_glass", "rule"),
     )
 
     def __init__(self, rule: Rule) -> None:
@@ -45,6 +45,7 @@ class Matcher:
         self.rule = rule
         self.denies = rule.effect is Effect.DENY
         self.admits = rule.effect in (Effect.ALLOW, Effect.APPROVE)
+        self.is_glass = rule.effect is Effect.BREAK_GLASS
         self.conditional = bool(rule.args or rule.when)
         self._groups = _compiled(selector.groups)
         self._principals = _compiled(selector.principals)

@@ -33,12 +33,16 @@ _METHOD_OF_KIND = {
 
 @dataclass(slots=True)
 class _Bearing:
-    """The rules that bear on a call, by what they do to it; ``failed`` could not be evaluated, for these reasons."""
+    """The rules that bear on a call, by what they do to it; ``failed`` could not be evaluated, for these reasons.
+
+    ``masking`` are those that do no more than mask it.
+    """
 
     denies: list[Rule] = field(default_factory=list)
     approves: list[Rule] = field(default_factory=list)
     allows: list[Rule] = field(default_factory=list)
     glasses: list[Rule] = field(default_factory=list)
+    masking: list[Rule] = field(default_factory=list)
     failed: list[tuple[Rule, str]] = field(default_factory=list)
 
     def of(self, effect: Effect) -> list[Rule]:
@@ -65,7 +69,8 @@ class Policy:
     method: that admits), so that to add a rule never uncovers anything.
 
     A break_glass rule lets persons and their agents agree alone to what nothing allows or what needs an approval. It
-    admits nobody, hands out no real values, and changes nothing of what is allowed or denied anyway.
+    admits nobody, hands out no real values, and changes nothing of what is allowed or denied anyway; but a stream may
+    show again what it let pass, so that connection methods get its masks, too.
 
     Rules on trial (``shadow``) count only when the policy is made for the ``trial``. Raises :class:`BadCondition` or
     :class:`BadConstraint` for a rule that cannot be compiled.
@@ -91,7 +96,8 @@ class Policy:
         passing = [*bearing.approves, *bearing.allows]
         if not (passing or bearing.glasses):
             return self._denied((), "no rule allows it", wording.unallowed(principal, call))
-        masks = tuple(sorted({mask for rule in (*passing, *bearing.glasses) for mask in rule.masks}))
+        masked_by = (*passing, *bearing.glasses, *bearing.masking)
+        masks = tuple(sorted({mask for rule in masked_by for mask in rule.masks}))
         unmask = any(_unmasks(rule, call) for rule in passing)
         if bearing.allows and not bearing.approves:
             reason = wording.allowed(bearing.allows)
@@ -121,7 +127,8 @@ class Policy:
             return False
         connects = is_connection(call.method)
         return any(
-            matcher.reads("usage") and not (connects and matcher.admits) for matcher in self._selecting(principal, call)
+            matcher.reads("usage") and not (connects and not matcher.denies)
+            for matcher in self._selecting(principal, call)
         )
 
     def statements(self, principal: Principal, call: Call) -> frozenset[tuple[tuple[str, ...], str]]:
@@ -152,11 +159,11 @@ class Policy:
         return any(matcher.admits and matcher.knows(principal) for matcher in found)
 
     def _selecting(self, principal: Principal, call: Call) -> Iterator[Matcher]:
-        """The rules whose selectors match the call; for a connection method also those that admit."""
+        """The rules whose selectors match the call; for a connection method also those that admit or mask."""
         connects = is_connection(call.method)
         for matcher in self._index.about(principal, call, connects=connects):
             # Never a connection method, for a rule that names things.
-            if matcher.knows(principal) and (matcher.covers(call) or (connects and matcher.admits)):
+            if matcher.knows(principal) and (matcher.covers(call) or (connects and not matcher.denies)):
                 yield matcher
 
     def _bearing(self, principal: Principal, call: Call, situation: Situation) -> _Bearing:
@@ -167,8 +174,8 @@ class Policy:
         # Those that read arguments first: what they make CEL evaluate with serves the others, too.
         for matcher in sorted(self._selecting(principal, call), key=lambda matcher: not matcher.reads("args")):
             rule = matcher.rule
-            if connects and matcher.admits:
-                bearing.allows.append(rule)
+            if connects and not matcher.denies:
+                (bearing.masking if matcher.is_glass else bearing.allows).append(rule)
                 continue
             try:
                 holds = matcher.holds(arguments, variables)

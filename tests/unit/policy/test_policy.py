@@ -109,6 +109,18 @@ def test_connection_methods_are_closed_by_denials_that_name_no_things(method: st
     assert allowed([admitted, deny(groups=("support",))], call)
 
 
+@pytest.mark.parametrize("method", CONNECTIONS)
+def test_what_a_stream_shows_again_is_masked_as_a_call_behind_glass_was(method: str) -> None:
+    call = Call("orders", method)
+    rules = [allow("a", tools=("status",), masks=("cards",)), break_glass("g", tools=("dump",), masks=("pii",))]
+    decision = Policy(rules, version="v").decide(ALICE, call, NOW)
+    assert (decision.outcome, decision.rules, decision.glass) == (Outcome.ALLOW, ("a",), ())
+    assert decision.masks == ("cards", "pii")
+    others = [break_glass("o", groups=("support",), masks=("pii",)), break_glass("p", targets=("x",), masks=("pii",))]
+    assert Policy([rules[0], *others], version="v").decide(ALICE, call, NOW).masks == ("cards",)
+    assert not allowed(rules[1:], call), "it admits nobody"
+
+
 def test_masks_are_the_union_of_all_allows_that_matched() -> None:
     rules = [
         allow("c", tools=("query",), masks=("pii", "secrets")),
