@@ -39,6 +39,7 @@ ANSWERED_S = 600.0
 """How long a legacy client may take for what a modern target asks: people are asked, and clients tire before."""
 _NO_WAY = "the target asks its client in no way that the one door knows"
 _NO_END = "the target has its client come back again and again"
+_TOO_LONG = "what the target asks its client, or has it keep, is too long to come back"
 _NO_ANSWER = "the client did not answer what the target asks"
 _PASSED = ("content-type", "allow", "retry-after")
 
@@ -215,6 +216,9 @@ class Relay:
                 # Nobody is asked what would be answered to no one.
                 break
             try:
+                # It is held while the client is waited for, and its target decides how long it is.
+                if len(final.text) > self._config().limits.request_bytes:
+                    raise CannotAsk(_TOO_LONG)
                 state = text_at(final.root, ("result", "requestState"))
                 put = await self._aside.run(
                     len(final.text), partial(questions, about.target, final, owner.capabilities_json, new_id)
@@ -233,20 +237,25 @@ class Relay:
     async def _given(self, caller: Caller, answers: Mapping[str, asyncio.Future[str]]) -> str:
         """Return all answers as ``inputResponses``. Raises ``Refused`` when the caller is revoked meanwhile.
 
-        Raises ``CannotAsk`` when one is an error, or does not come in time.
+        Raises ``CannotAsk`` when one is an error, or does not come in time, or all are longer than a request may be.
         """
+        given = 0
         try:
             with self._live.hold() as hold:
                 hold.of(caller.principal)
                 async with asyncio.timeout(ANSWERED_S):
-                    found = await asyncio.gather(*answers.values())
+                    for coming in asyncio.as_completed(answers.values()):
+                        given += len(await coming)
+                        if given > self._config().limits.request_bytes:
+                            raise CannotAsk(_TOO_LONG)
         except Ended as ended:
             raise ended_as(ended) from None
         except TimeoutError:
             raise CannotAsk(_NO_ANSWER) from None
-        if not all(found):
+        found = {key: answer.result() for key, answer in answers.items()}
+        if not all(found.values()):
             raise CannotAsk(_NO_ANSWER)
-        return responses_json(dict(zip(answers, found, strict=True)))
+        return responses_json(found)
 
     async def _messages(self, inner: Inner) -> AsyncGenerator[Document, None]:
         if inner.is_json:

@@ -49,6 +49,7 @@ class Insatiable:
     """A target that always asks for more, and how it was asked itself."""
 
     asks: bool
+    state: str = "s"
     params: list[dict[str, Any]] = field(default_factory=list)
 
     @asynccontextmanager
@@ -58,7 +59,7 @@ class Insatiable:
         asked = json.loads(body)
         self.params.append(asked["params"])
         more = {"inputRequests": {"a": FORM}} if self.asks else {}
-        result = {"resultType": "input_required", "requestState": f"s{len(self.params)}", **more}
+        result = {"resultType": "input_required", "requestState": f"{self.state}{len(self.params)}", **more}
         said = Body({"jsonrpc": "2.0", "id": asked["id"], "result": result})
         yield Inner(httpx.Response(200, headers={"content-type": "application/json"}, stream=said), Limits())
 
@@ -76,7 +77,7 @@ class Modern:
         return Way(Era.MODERN, "2026-07-28")
 
 
-async def said(target: Insatiable, *, answered: bool = True) -> list[dict[str, Any]]:
+async def said(target: Insatiable, *, answered: bool = True, answer: str = "{}") -> list[dict[str, Any]]:
     """What the caller is told, who answers each question that it is asked."""
     config = cast(GatewayConfig, SimpleNamespace(limits=Limits()))
     aside, live = Aside(from_bytes=1 << 20, at_once=1), Live(FakeRevocations(), lambda: 1)
@@ -90,7 +91,7 @@ async def said(target: Insatiable, *, answered: bool = True) -> list[dict[str, A
             continue
         found.append(json.loads(each.decode().partition("data: ")[2]))
         if "method" in found[-1] and answered:
-            asyncio.get_running_loop().call_soon(owner.asked[found[-1]["id"].partition(":")[2]].set_result, "{}")
+            asyncio.get_running_loop().call_soon(owner.asked[found[-1]["id"].partition(":")[2]].set_result, answer)
     assert owner.asked == {}
     return found
 
@@ -121,4 +122,19 @@ async def test_who_does_not_answer_in_time_ends_the_call(monkeypatch: pytest.Mon
     (question, last) = await said(target, answered=False)
     assert question["method"] == "elicitation/create"
     assert last["result"]["content"][0]["text"] == "the client did not answer what the target asks"
+    assert len(target.params) == 1
+
+
+async def test_answers_that_are_too_long_for_a_request_end_the_call() -> None:
+    target = Insatiable(True)
+    (question, last) = await said(target, answer=f'{{"x":"{"x" * Limits().request_bytes}"}}')
+    assert question["method"] == "elicitation/create"
+    assert "too long" in last["result"]["content"][0]["text"]
+    assert len(target.params) == 1
+
+
+async def test_what_is_too_long_to_come_back_is_not_held_while_a_person_is_asked() -> None:
+    target = Insatiable(True, "s" * Limits().request_bytes)
+    (last,) = await said(target)
+    assert "too long" in last["result"]["content"][0]["text"]
     assert len(target.params) == 1
