@@ -19,7 +19,7 @@ from countersign.hub.relay import TELL_S, Relay
 from countersign.hub.sessions import NoSession, Sessions
 from countersign.hub.streams import Streams, Wanted, wanted
 from countersign.hub.wording import ABOUT_ONE, replaced, target_of, text_at
-from countersign.jsontext import Document, JsonRefused, JsonValue, apply_edits, parse, quote, value_at, value_span
+from countersign.jsontext import Document, JsonRefused, apply_edits, parse, quote, value_at, value_span
 from countersign.mcp import (
     INVALID_PARAMS,
     Era,
@@ -241,10 +241,11 @@ class Door:
             yield piece
 
     async def _listen(self, caller: Caller, owner: Owner, asked: Asked) -> Outgoing:
-        what = wanted(asked.params, asked.id_json)
+        usable = self._usable(caller)
+        what = wanted(asked.params, asked.id_json, {target.name for target in usable})
         yield STREAM
-        yield event(_acknowledged(what, asked))
-        async for piece in self._streams.listened(caller, owner, self._usable(caller), what):
+        yield event(_acknowledged(what))
+        async for piece in self._streams.listened(caller, owner, usable, what):
             yield piece
 
     async def _each_open(
@@ -302,12 +303,9 @@ def _discovered() -> str:
     )
 
 
-def _acknowledged(what: Wanted, asked: Asked) -> str:
-    granted: dict[str, JsonValue] = dict.fromkeys(sorted(what.kinds), True)
-    if what.resources:
-        granted["resourceSubscriptions"] = value_at(asked.params, ("notifications", "resourceSubscriptions"))
-    meta = f'"_meta":{{"{META_SUBSCRIPTION}":{asked.id_json}}}'
+def _acknowledged(what: Wanted) -> str:
+    meta = f'"_meta":{{"{META_SUBSCRIPTION}":{what.id_json}}}'
     return (
         '{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged",'
-        f'"params":{{"notifications":{json.dumps(granted)},{meta}}}}}'
+        f'"params":{{"notifications":{json.dumps(what.granted)},{meta}}}}}'
     )

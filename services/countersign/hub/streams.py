@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from countersign.hub.relay import OF_REQUESTS, OF_STREAMS, Relay, ended_as
 from countersign.jsontext import JsonValue, quote
 from countersign.mcp import Era
 from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
-from countersign.model.door_names import NotNamed, split_handle, split_uri
+from countersign.model.door_names import NotNamed, split_handle, split_uri, uri_at_door
 from countersign.runtime.live import Live
 from countersign.runtime.revocations import Ended
 
@@ -47,6 +47,16 @@ class Wanted:
     resources: Mapping[str, tuple[str, ...]]
     id_json: str = ""
 
+    @property
+    def granted(self) -> dict[str, JsonValue]:
+        """It as the filter of the door, in the door's words."""
+        found: dict[str, JsonValue] = dict.fromkeys(sorted(self.kinds), True)
+        if self.resources:
+            found["resourceSubscriptions"] = [
+                uri_at_door(target, own) for target, all_own in self.resources.items() for own in all_own
+            ]
+        return found
+
     def filter_json(self, target: str) -> str:
         """Return it as the filter for one target; ``{}`` when nothing is wanted of it."""
         found: dict[str, object] = dict.fromkeys(sorted(self.kinds), True)
@@ -55,8 +65,11 @@ class Wanted:
         return json.dumps(found)
 
 
-def wanted(params: JsonValue, id_json: str) -> Wanted:
-    """Read what a modern caller asks to be told. Raises ``NotNamed`` for what is none of the door's."""
+def wanted(params: JsonValue, id_json: str, usable: Collection[str]) -> Wanted:
+    """Read what a modern caller asks to be told, as far as that is of targets (by name) that it may use.
+
+    Raises ``NotNamed`` for what is none of the door's.
+    """
     asked = params.get("notifications") if isinstance(params, dict) else None
     asked = asked if isinstance(asked, dict) else {}
     listed = asked.get("resourceSubscriptions")
@@ -66,7 +79,8 @@ def wanted(params: JsonValue, id_json: str) -> Wanted:
         raise NotNamed(f"no more than {MOST_SUBSCRIBED} resources can be listened to at once")
     for uri in uris:
         target, own = split_uri(uri)
-        found.setdefault(target, []).append(own)
+        if target in usable:
+            found.setdefault(target, []).append(own)
     kinds = frozenset(kind for kind in _CHANGES if asked.get(kind) is True)
     return Wanted(kinds, {target: tuple(own) for target, own in found.items()}, id_json)
 

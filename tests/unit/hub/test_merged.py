@@ -69,7 +69,7 @@ def asked(uris: Sequence[str]) -> JsonValue:
 
 
 def test_what_is_listened_to_is_each_targets_own() -> None:
-    found = wanted(asked(["a+x:/1", "b+x:/2", "a+x:/3"]), "1")
+    found = wanted(asked(["a+x:/1", "b+x:/2", "a+x:/3"]), "1", {"a", "b"})
     assert found.filter_json("a") == '{"toolsListChanged": true, "resourceSubscriptions": ["x:/1", "x:/3"]}'
     assert found.filter_json("c") == '{"toolsListChanged": true}'
 
@@ -77,4 +77,10 @@ def test_what_is_listened_to_is_each_targets_own() -> None:
 @pytest.mark.parametrize("uris", [["x"], ["a+x:"] * (MOST_SUBSCRIBED + 1)])
 def test_what_is_nobodys_or_too_much_is_not_listened_to(uris: list[str]) -> None:
     with pytest.raises(NotNamed):
-        wanted(asked(uris), "1")
+        wanted(asked(uris), "1", {"a"})
+
+
+def test_only_what_will_be_told_is_granted() -> None:
+    found = wanted(asked(["a+x:/1", "nosuch+x:/2", "mcp+3b+x:/3"]), "1", {"a", "3b"})
+    assert found.granted == {"toolsListChanged": True, "resourceSubscriptions": ["a+x:/1", "mcp+3b+x:/3"]}
+    assert wanted(asked(["nosuch+x:/2"]), "1", {"a"}).granted == {"toolsListChanged": True}
