@@ -23,10 +23,12 @@ MOST_LINES = 100
 """Lines of a message that stay lines: what is more goes on in the last."""
 
 _ELICITATIONS_NEEDED = -32042.0
-_ASKING_KEYS = KnownKeys("inputRequests", "resultType")
+_ASKING_KEYS = KnownKeys("inputRequests")
 _REQUEST_KEYS = KnownKeys("method", "params")
 _PARAMS_KEYS = KnownKeys("_meta", "includeContext", "message", "mode", "requestedSchema", "systemPrompt", "url")
-_ERROR_KEYS = KnownKeys("code", "data", "elicitations")
+_ERROR_KEYS = KnownKeys("code", "data")
+# All else in there is the target's own.
+_DATA_KEYS = KnownKeys("elicitations")
 # What copies objects in JavaScript has its members stand in for those that are missing.
 _INHERITED = "__proto__"
 # All that some program shows as the beginning of a line.
@@ -82,7 +84,7 @@ def _asked(document: Document) -> Iterator[_Asked]:
                 _read_alike(request.root, _REQUEST_KEYS)
                 yield _Asked(text_at(request.root, ("method",)), request, start=start)
     _read_alike(root.get("error"), _ERROR_KEYS)
-    _read_alike(value_at(root, ("error", "data")), _ERROR_KEYS)
+    _read_alike(value_at(root, ("error", "data")), _DATA_KEYS)
     code = value_at(root, ("error", "code"))
     if isinstance(code, Number) and float(code) == _ELICITATIONS_NEEDED:
         links, at = value_at(root, ("error", "data", "elicitations")), ("error", "data", "elicitations")

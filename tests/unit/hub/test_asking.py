@@ -179,6 +179,11 @@ def test_a_question_that_some_clients_read_under_another_key_is_not_put(message:
         told(parse(json.dumps({"jsonrpc": "2.0", **message})), Terms("old", LEGACY, LEGACY))
 
 
+def test_what_an_error_says_of_itself_may_be_called_anything() -> None:
+    error = {"code": -32603, "message": "x", "data": {"Code": "Throttled", "Message": "later", "Data": {}}}
+    assert passed({"id": 1, "error": error})["error"] == error
+
+
 def test_the_texts_of_a_form_draw_no_lines_of_their_own() -> None:
     said, shown = "a\n\nnew: b\u2028c\x1b[1G\u202ed", "a  new: b c\ufffd[1G\ufffdd"
 
