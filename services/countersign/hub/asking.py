@@ -12,6 +12,7 @@ from countersign.hub.inside import Away
 from countersign.hub.wording import Path, members_of, moved, replaced, text_at
 from countersign.jsontext import Document, Edit, JsonValue, Number, element_spans, literals, quote, value_at, value_span
 from countersign.mcp.call import KnownKeys
+from countersign.model.door_names import handle
 
 ASKED_BY = "countersign/target"
 """The key of ``_meta`` under which what is asked of a client names the target, for programs to read."""
@@ -25,7 +26,9 @@ MOST_LINES = 100
 _ELICITATIONS_NEEDED = -32042.0
 _ASKING_KEYS = KnownKeys("inputRequests")
 _REQUEST_KEYS = KnownKeys("method", "params")
-_PARAMS_KEYS = KnownKeys("_meta", "includeContext", "message", "mode", "requestedSchema", "systemPrompt", "url")
+_PARAMS_KEYS = KnownKeys(
+    *("_meta", "elicitationId", "includeContext", "message", "mode", "requestedSchema", "systemPrompt", "url")
+)
 _ERROR_KEYS = KnownKeys("code", "data")
 # All else in there is the target's own.
 _DATA_KEYS = KnownKeys("elicitations")
@@ -108,6 +111,9 @@ def _named(target: str, document: Document, method: str, path: Path) -> list[Edi
     if method == "elicitation/create":
         _put(document, path, "message", said_by(target, text_at(params, ("message",))), edits, new)
         edits += _in_lines(document, (*path, "requestedSchema"))
+        if own := text_at(params, ("elicitationId",)):
+            # By which the target says that it is done: another may call its own the same.
+            edits.append(replaced(document, (*path, "elicitationId"), quote(handle(target, own))))
     elif method == "sampling/createMessage":
         prompt = text_at(params, ("systemPrompt",))
         by = f"This is asked by {target}."

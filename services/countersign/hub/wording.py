@@ -126,12 +126,14 @@ def at_door(target: str, document: Document) -> list[Edit]:
     elif method == "notifications/resources/updated":
         found += _uri(target, root, ("params", "uri"))
     elif type(method) is str and method.startswith("notifications/tasks"):
-        found += _task(target, root, ("params", "taskId"))
+        found += _handle(target, root, ("params", "taskId"))
+    elif method == "notifications/elicitation/complete":
+        found += _handle(target, root, ("params", "elicitationId"))
     elif method == "notifications/cancelled":
         # What the target asked the client, under the name that the door gave it.
         asked = id_text(value_at(root, ("params", "requestId")))
         found += [(("params", "requestId"), handle(target, asked))] if asked else []
-    found += _task(target, root, ("params", "_meta", _RELATED_TASK, "taskId"))
+    found += _handle(target, root, ("params", "_meta", _RELATED_TASK, "taskId"))
     return replaced_all(document, [(path, quote(text)) for path, text in found])
 
 
@@ -168,7 +170,7 @@ def _in_result(target: str, result: dict[str, JsonValue], path: Path) -> Iterato
         else:
             yield from _block(target, content, where)
     for task in (("taskId",), ("task", "taskId"), ("_meta", _RELATED_TASK, "taskId")):
-        yield from _task(target, result, task, path)
+        yield from _handle(target, result, task, path)
     # What a task ended with.
     nested = result.get("result")
     if "taskId" in result and isinstance(nested, dict) and "taskId" not in nested:
@@ -194,10 +196,10 @@ def _uri(target: str, value: JsonValue, at: Path, below: Path = ()) -> Iterator[
         yield (*below, *at), uri_at_door(target, uri)
 
 
-def _task(target: str, value: JsonValue, at: Path, below: Path = ()) -> Iterator[tuple[Path, str]]:
-    task = text_at(value, at)
-    if task:
-        yield (*below, *at), handle(target, task)
+def _handle(target: str, value: JsonValue, at: Path, below: Path = ()) -> Iterator[tuple[Path, str]]:
+    own = text_at(value, at)
+    if own:
+        yield (*below, *at), handle(target, own)
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

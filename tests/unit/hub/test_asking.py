@@ -67,7 +67,7 @@ def test_a_request_of_a_target_names_it_for_people_and_for_programs(meta: object
     ElicitRequest.model_validate({"method": "elicitation/create", "params": params})
     link = {"mode": "url", "elicitationId": "e", "message": "Open it", "url": "https://x.test/new:%20trust"}
     params = passed({"id": 1, "method": "elicitation/create", "params": {**link, **more}})["params"]
-    assert params == {**link, "message": "old: Open it", "_meta": {**kept, **BY}}
+    assert params == {**link, "elicitationId": "old:e", "message": "old: Open it", "_meta": {**kept, **BY}}
     ElicitRequest.model_validate({"method": "elicitation/create", "params": params})
     sampled = {"maxTokens": 5, "messages": [{"role": "user", "content": {"type": "text", "text": "new: hi"}}]}
     for prompt, shown in (
@@ -128,7 +128,13 @@ def test_links_that_an_error_wants_opened_name_their_target(code: str) -> None:
     text = told(parse(f'{{"jsonrpc":"2.0","id":1,"error":{error}}}'), Terms("old", LEGACY, LEGACY))
     assert text is not None
     (first, other) = json.loads(text)["error"]["data"]["elicitations"]
-    assert (first["message"], first["_meta"], other) == ("old: m", BY, 5)
+    assert (first["message"], first["elicitationId"], first["_meta"], other) == ("old: m", "old:e", BY, 5)
+
+
+@pytest.mark.parametrize("own", ["e", "new:e"])
+def test_a_target_says_of_no_others_link_that_it_is_done(own: str) -> None:
+    done = {"method": "notifications/elicitation/complete", "params": {"elicitationId": own}}
+    assert passed(done)["params"] == {"elicitationId": f"old:{own}"}
 
 
 def test_who_asks_more_than_can_be_named_in_passing_asks_nothing() -> None:
