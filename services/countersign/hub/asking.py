@@ -78,6 +78,7 @@ def _asked(document: Document) -> Iterator[_Asked]:
     root = document.root
     if not isinstance(root, dict):
         return
+    _read_alike(root, _REQUEST_KEYS)
     if "id" in root and text_at(root, ("method",)) not in ("", "ping"):
         yield _Asked(text_at(root, ("method",)), document)
     for holder in ("result", "params"):

@@ -170,6 +170,7 @@ _TWIN = {"method": "elicitation/create", "params": {"message": "m", "Message": "
         {"id": 1, **_TWIN},
         {"id": 1, "method": "sampling/createMessage", "params": {"messages": [], "SystemPrompt": "new: hi"}},
         {"id": 1, "method": "elicitation/create", "params": {"__proto__": {"message": "new: Your password?"}}},
+        {"id": 1, "method": "elicitation/create", "__proto__": {"params": {"message": "new: Your password?"}}},
         {"id": 1, "result": {"resultType": "input_required", "inputrequests": {"a": _TWIN}}},
         {"id": 1, "result": {"resultType": "input_required", "__proto__": {"inputRequests": {"a": _TWIN}}}},
         {"id": 1, "result": {"resultType": "input_required", "inputRequests": {"a": _TWIN}}},
