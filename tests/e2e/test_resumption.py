@@ -148,7 +148,7 @@ async def test_a_stream_is_resumed_with_its_ids_masked_as_before_and_recorded_as
     assert len(tokens) == 1
     assert MAIL not in tokens
     recorded = [(one.other_lines, one.body.decode()) for one in (await place.recorded())[before:]]
-    assert ("\n".join((f"id: {primed.id}", "retry: 70")), "") in recorded
+    assert ("\n".join((f"id: {primed.id}", "retry: 70", "data:")), "") in recorded
     told = [(f"id: {block.id}", block.data) for block in (*sent, first, *rest, *again, *later)]
     assert [one for one in recorded if one[1]] == told
 

@@ -264,7 +264,7 @@ class Streamed:
             body_type="" if content is None else JSON_TYPE,
             reason=reason,
             findings=findings,
-            other_lines="" if lines is None else lines.recorded(),
+            other_lines="" if lines is None else lines.recorded(with_no_data=event.data == ""),
         )
 
     async def _record(self, events: list[Event]) -> None:

@@ -44,10 +44,11 @@ class OtherLines:
         """Return the same without its id: a client cannot resume from there."""
         return replace(self, id=None)
 
-    def recorded(self) -> str:
-        """Return the lines as they are released and recorded."""
+    def recorded(self, *, with_no_data: bool = False) -> str:
+        """Return the lines as they are released and recorded; ``with_no_data`` also that of data that is empty."""
         lines = [] if self.id is None else [f"id: {self.id}"]
-        return "\n".join(lines if self.retry_ms is None else [*lines, f"retry: {self.retry_ms}"])
+        lines += [] if self.retry_ms is None else [f"retry: {self.retry_ms}"]
+        return "\n".join([*lines, "data:"] if with_no_data else lines)
 
 
 class EventWriter:

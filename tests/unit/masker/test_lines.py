@@ -94,7 +94,13 @@ async def test_an_event_of_another_name_is_withheld_whole(bench: Bench, name: st
 async def test_an_event_that_is_there_for_its_id_is_released_as_it_is_recorded(bench: Bench, primed: bytes) -> None:
     await bench.head(EVENTS)
     assert released(await bench.body(primed)) == b"id: 7\nretry: 70\ndata: \n\n"
-    assert recorded(bench) == [("id: 7\nretry: 70", False, "")]
+    assert recorded(bench) == [("id: 7\nretry: 70\ndata:", False, "")]
+
+
+async def test_whether_an_event_without_text_has_data_is_on_the_record(bench: Bench) -> None:
+    await bench.head(EVENTS)
+    assert released(await bench.body(b"id: 7\ndata:\n\nid: 8\n\n")) == b"id: 7\ndata: \n\nid: 8\n\n"
+    assert recorded(bench) == [("id: 7\ndata:", False, ""), ("id: 8", False, "")]
 
 
 async def test_nothing_is_released_for_its_id_before_that_is_durable(bench: Bench) -> None:

@@ -364,8 +364,8 @@ class Event(_message.Message):
     continues: _builtins.str
     """A UUID: the sealed session that this one goes on from; empty unless there is one."""
     other_lines: _builtins.str
-    """On STREAM_EVENT events: what the caller gets besides the body, by lines: `id: 7`, `retry: 70`. On requests: from where on
-    a stream is to be taken up, `Last-Event-ID: 7`.
+    """On STREAM_EVENT events: what the caller gets besides the body, by lines: `id: 7`, `retry: 70`, `data:` for data that is
+    empty. On requests: from where on a stream is to be taken up, `Last-Event-ID: 7`.
     """
     @_builtins.property
     def principal(self) -> Global___Principal:
