@@ -174,3 +174,14 @@ async def test_a_call_whose_client_is_asked_ends_when_it_is_cancelled(place: Pla
             await stream.message()
         late = await answered(place, "lena", session, request["id"], YES)
         assert error_of(messages(late)[0])["code"] == -32602
+
+
+async def test_nobody_waits_for_the_answer_of_a_session_that_is_over(place: Place) -> None:
+    session = str((await place.ask(ASKABLE, "pia", LEGACY)).headers["mcp-session-id"])
+    async with question(place, "pia", session) as (stream, request):
+        headers = {"authorization": f"Bearer {place.token('pia')}", "mcp-session-id": session}
+        async with httpx.AsyncClient() as http:
+            assert (await http.delete(place.gateway.door, headers=headers)).status_code == 204
+        message = await stream.message()
+        assert text_of(message) == "the client did not answer what the target asks"
+        assert (await answered(place, "pia", session, request["id"], YES)).status_code == 404

@@ -228,6 +228,10 @@ class Door:
     async def _bare(self, caller: Caller, owner: Owner, http: HttpRequest) -> Outgoing:
         if http.verb == "DELETE":
             owner.ended = True
+            for answer in owner.asked.values():
+                # It cannot come in this session any more.
+                if not answer.done():
+                    answer.set_result("")
             await self._each_open(owner, lambda target, way: self._peers.end(caller, target, way))
             owner.ways.clear()
             yield Head(204)
