@@ -34,6 +34,17 @@ def test_a_target_is_full_for_all_and_a_principal_everywhere() -> None:
 def test_what_was_kept_before_it_was_counted_counts_once() -> None:
     shares = Shares(BOUNDS)
     assert shares.take(ORDERS, ALICE, 10)
+    shares.counting()
     shares.counted({Share(ORDERS, ALICE): 12})
     assert shares.take(ORDERS, ALICE, 8)
+    assert not shares.take(ORDERS, ALICE, 1)
+
+
+def test_what_is_kept_while_it_is_counted_is_not_forgotten() -> None:
+    shares = Shares(BOUNDS)
+    for held in (10, 12):
+        shares.counting()
+        assert shares.take(ORDERS, ALICE, 4)
+        shares.counted({Share(ORDERS, ALICE): held})
+    assert shares.take(ORDERS, ALICE, 4)
     assert not shares.take(ORDERS, ALICE, 1)

@@ -37,6 +37,7 @@ class HandleRoom(SweptRoom):
         swept = await super().tend(most_held)
         try:
             shares = self._server.shares
+            shares.counting()
             shares.counted(await self._store.crowded(shares.bounds.half()))
         except DatabaseError:
             # What was counted before is what is known; that the database is away was said.

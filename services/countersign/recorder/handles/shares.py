@@ -50,10 +50,16 @@ class Shares:
     bounds: Bounds = field(default_factory=Bounds)
     _counted: Mapping[Share, int] = field(default_factory=dict)
     _since: Counter[Share] = field(default_factory=Counter)
+    _meanwhile: Counter[Share] = field(default_factory=Counter)
+
+    def counting(self) -> None:
+        """Say that a count begins: what is kept from now on it may not have seen."""
+        self._meanwhile = Counter()
 
     def counted(self, held: Mapping[Share, int]) -> None:
         """Take what each share holds that holds at least ``bounds.half()``; any other is taken to hold that much."""
-        self._counted, self._since = held, Counter()
+        self._counted, self._since = held, self._meanwhile
+        self.counting()
 
     def take(self, target: bytes, principal: bytes, count: int) -> bool:
         """Count ``count`` more handles of a principal at a target; whether they fit into all three shares."""
@@ -64,5 +70,6 @@ class Shares:
             for share in shares
         ):
             return False
-        self._since.update(dict.fromkeys(shares, count))
+        for kept in (self._since, self._meanwhile):
+            kept.update(dict.fromkeys(shares, count))
         return True
