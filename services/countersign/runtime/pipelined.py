@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import psycopg
@@ -19,6 +20,7 @@ Parameter = bytes | str | None
 """``bytes`` are in Postgres's binary format of the parameter's type, ``str`` in its text format; ``None`` is NULL."""
 
 _BINARY, _TEXT = 1, 0
+_LOOK_AGAIN_S = 0.1
 
 
 class Command(NamedTuple):
@@ -102,8 +104,15 @@ async def _results(pgconn: PGconn) -> list[PGresult]:
 
 
 async def _until(ready: asyncio.Event) -> None:
+    """Return when the socket is ready, or may be.
+
+    uvloop tells of a socket's error once, and of nothing that is to be read after it: the server's last words may come
+    first, and only who looks again learns that they were the last. (psycopg waits in the same way.)
+    """
     ready.clear()
-    await ready.wait()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOOK_AGAIN_S):
+            await ready.wait()
 
 
 def _text(value: str) -> bytes:

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import uvloop
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from countersign.runtime.pipelined import Command, Pipelined
+from countersign.runtime.postgres import connect_writer
 from countersign.runtime.recording import NotRecorded
 from tests.fault.recorder.lossy import lossy_proxy
 from tests.support.events import request
@@ -23,6 +26,7 @@ from tests.support.postgres import postgres as postgres
 from tests.support.recorders import Traffic, assert_whole, running_recorder, running_sender, until
 
 SOME = 150
+GONE_S = 20.0
 
 
 @pytest.fixture
@@ -171,3 +175,30 @@ async def test_two_recorders_on_one_database_agree_on_indices(postgres: Postgres
             await asyncio.gather(*[sender.record(event) for event in shared for sender in (first, second)])
     assert traffic.refused == []
     await assert_whole(dsn, traffic.acknowledged + [event.event_id for event in shared])
+
+
+@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL])
+def test_a_server_that_is_gone_with_words_of_ours_unread_is_an_error_and_no_endless_wait(
+    mortal: Postgres, how: signal.Signals
+) -> None:
+    """That is an error of the socket, of which the services' event loop tells once: there may be more to read then."""
+    dsn = mortal.database()
+
+    async def ends() -> None:
+        connection = await connect_writer(dsn, application_name="test")
+        other = await connect_writer(dsn, application_name="test")
+        # The second is more than the server reads ahead, and less than the socket holds.
+        commands = Command(b"SELECT pg_sleep(60)"), Command(b"SELECT $1::text", (b"x" * 100_000,))
+        running = asyncio.ensure_future(Pipelined(connection).run(*commands))
+        async with asyncio.timeout(GONE_S):
+            sleeps = b"SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+            while await (await other.execute(sleeps, (connection.info.backend_pid,))).fetchone() is None:
+                continue
+            await other.close()
+            await asyncio.to_thread(mortal.stop, how)
+            with pytest.raises(psycopg.OperationalError):
+                await running
+        await connection.close()
+
+    uvloop.run(ends())
+    mortal.start()
