@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from countersign.masking.detectors.base import Hit, Pattern
 from countersign.masking.detectors.looks import is_named_digest, is_placeholder, is_random
@@ -33,6 +34,9 @@ _MORE = Pattern(
 _LEADING_WORDS = re.compile(rb"(?i:(?:(?:key|token|secret|id|api|access|private)s?[-_.])*)")
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _LOOK_BACK_BYTES = 12
+_GLUED = re.compile(rb"[A-Za-z0-9]{1,8}\Z")
+# As many changes between small letters, capitals and digits as words that are run together do not have.
+_RESTLESS = 4
 
 
 def find(data: bytes) -> list[Hit]:
@@ -42,6 +46,8 @@ def find(data: bytes) -> list[Hit]:
         while end > start and data[end - 1] in b".-_/%~":
             end -= 1
         if end - start < _SHORTEST_BYTES:
+            continue
+        if not _is_word(data, *word):
             continue
         before = max(word[0] - _LOOK_BACK_BYTES, 0)
         if _SAYS_OTHERWISE.matches(data[before : word[0]]) or _SAYS_OTHERWISE.matches(data[slice(*between)]):
@@ -67,6 +73,18 @@ def find(data: bytes) -> list[Hit]:
                 )
             )
     return found
+
+
+def _is_word(data: bytes, start: int, end: int) -> bool:
+    """Whether this is a word, and not a few letters of something random (a sealed state, a cursor) that read so."""
+    glued = _GLUED.search(data, max(start - 8, 0), start)
+    if glued is None:
+        return True
+    word = data[start:end]
+    if not (word.islower() or word.isupper() or word.istitle()):
+        return False
+    kinds = [(bytes((one,)).isupper(), bytes((one,)).isdigit()) for one in glued[0]]
+    return sum(one != other for one, other in pairwise(kinds)) < _RESTLESS
 
 
 PART = Part(
