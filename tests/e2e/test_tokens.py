@@ -81,9 +81,9 @@ class Place:
     @property
     def url(self) -> str:
         """The target's endpoint at the gateway."""
-        return self.gateway.endpoint("shop")
+        return self.gateway.endpoint("till")
 
-    def token(self, person: str = "alice", target: str = "shop") -> str:
+    def token(self, person: str = "alice", target: str = "till") -> str:
         """A fresh good token, and with it in the modern era a fresh session."""
         return self.issuer.token(person, self.gateway.endpoint(target))
 
@@ -99,7 +99,7 @@ class Place:
 def place(in_turn: InTurn) -> Iterator[Place]:
     port = free_port()
     with running_issuer() as issuer:
-        names = ("shop", *(f"checked-{mode}" for mode in (LEGACY, MODERN)))
+        names = ("till", *(f"checked-{mode}" for mode in (LEGACY, MODERN)))
         targets = {name: Upstream(f"http://127.0.0.1:{port}/mcp") for name in names}
         setup = Setup(issuer.url, targets, RULES, MASKS)
         yield Place(in_turn.take(setup), issuer, port)

@@ -281,7 +281,8 @@ class Plainly:
         if denies:
             return Outcome.DENY, names(denies), (), ()
         passing = made[Effect.APPROVE] + made[Effect.ALLOW] + made[Effect.BREAK_GLASS]
-        masks = tuple(sorted({mask for rule in passing for mask in rule.masks}))
+        masked_by = passing + [rule for rule in self.rules if passing and self._only_masks(rule)]
+        masks = tuple(sorted({mask for rule in masked_by for mask in rule.masks}))
         if made[Effect.APPROVE] or (made[Effect.BREAK_GLASS] and not made[Effect.ALLOW]):
             return Outcome.APPROVE, names(made[Effect.APPROVE]), masks, names(made[Effect.BREAK_GLASS])
         return (Outcome.ALLOW if passing else Outcome.DENY), names(made[Effect.ALLOW]), masks, ()
@@ -300,16 +301,26 @@ class Plainly:
     def _admits(self, rule: Rule) -> bool:
         return self.asked.call.method in CONNECTING and rule.effect in (Effect.ALLOW, Effect.APPROVE)
 
-    def _selected(self, rule: Rule) -> bool:
+    def _only_masks(self, rule: Rule) -> bool:
+        """A stream may show again what somebody, who is no machine, broke the glass for."""
+        asked = self.asked
+        glass = rule.effect is Effect.BREAK_GLASS and asked.principal.kind is not PrincipalKind.MACHINE
+        return glass and asked.call.method in CONNECTING and all(self._who_and_where(rule))
+
+    def _who_and_where(self, rule: Rule) -> tuple[bool, bool]:
         about, principal, call = rule.selector, self.asked.principal, self.asked.call
-        if rule.effect is Effect.BREAK_GLASS and (call.method in CONNECTING or principal.kind is PrincipalKind.MACHINE):
-            return False
         who = (
             (about.groups is None or "*" in about.groups or any(one(about.groups, group) for group in principal.groups))
             and (about.principals is None or one(about.principals, principal.subject))
             and (about.kinds is None or principal.kind in about.kinds)
         )
-        where = about.targets is None or one(about.targets, call.target)
+        return who, about.targets is None or one(about.targets, call.target)
+
+    def _selected(self, rule: Rule) -> bool:
+        about, principal, call = rule.selector, self.asked.principal, self.asked.call
+        if rule.effect is Effect.BREAK_GLASS and (call.method in CONNECTING or principal.kind is PrincipalKind.MACHINE):
+            return False
+        who, where = self._who_and_where(rule)
         how = about.methods is None or one(about.methods, call.method)
         named = {NameKind.TOOL: about.tools, NameKind.PROMPT: about.prompts, NameKind.RESOURCE: about.resources}
         globs = named.get(call.name_kind)
