@@ -23,6 +23,7 @@ _LEGACY_ALONE = frozenset({"resumption"})
 _DROPPED = frozenset({"cacheScope"})
 # Lines of a log that a server writes of its own affairs, whenever it comes to it.
 _OWN_AFFAIRS = re.compile(r"Roots updated: |Received (Uns|S)ubscribe Resource request")
+_UPDATED = "notifications/resources/updated"
 
 
 class Verdict(StrEnum):
@@ -144,9 +145,18 @@ def _without(what: Any) -> Any:
         if isinstance(kept.get("progress"), list):
             # The TypeScript SDK forgets the last of them when it comes in one piece with the answer.
             kept["progress"] = [news for news in kept["progress"] if not _whole(news)]
+        if isinstance(kept.get("notice"), list):
+            kept["notice"] = _once(kept["notice"])
         # A kind of news of which nothing is left was not told.
         return {key: value for key, value in kept.items() if not (key in ("log", "notice") and value == [])}
     return [_without(each) for each in what if not _at_any_time(each)] if isinstance(what, list) else what
+
+
+def _once(notices: Sequence[Any]) -> list[Any]:
+    """News that a resource changed, each once: pairs share a server, and each hears of the others' changes, too."""
+    updates = [each for each in notices if isinstance(each, Mapping) and each.get("method") == _UPDATED]
+    first = [each for at, each in enumerate(updates) if each not in updates[:at]]
+    return [*(each for each in notices if each not in updates), *first]
 
 
 def _whole(news: Any) -> bool:

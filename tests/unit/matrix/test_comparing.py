@@ -100,3 +100,13 @@ def test_the_table_is_read_as_it_was_written() -> None:
     assert document.endswith("after\n")
     assert "old" not in document
     assert table.read(document, peers) == table.marks(cells)
+
+
+def test_that_a_resource_changed_is_heard_as_often_as_others_change_it_but_heard() -> None:
+    def heard(*uris: str) -> dict[str, Any]:
+        news = [{"method": "notifications/resources/updated", "params": {"uri": uri}} for uri in uris]
+        return {**ANSWER, "told": {"notice": news}}
+
+    assert not compared(saw(two=heard("a", "a", "b")), saw(two=heard("a", "b", "b"))).unexplained
+    for other in (heard("a"), heard("b", "c"), heard()):
+        assert compared(saw(two=heard("a", "b")), saw(two=other)).unexplained
