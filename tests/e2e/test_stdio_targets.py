@@ -197,6 +197,9 @@ async def test_two_callers_have_two_processes_and_neither_has_the_others_session
     theirs = await post(place.url(), place.token(person="carol"), call("pid"), era=LEGACY, headers=session)
     assert theirs.status_code == 404
     assert await said(place, "pid", "own", LEGACY) != ours.text
+    # Somebody's session keeps the shared one running, however long the others take to come.
+    kept = await post(place.url("shared"), place.token("shared"), INITIALIZE, era=LEGACY)
+    assert kept.status_code == 200
     assert await said(place, "pid", "shared", LEGACY) == await said(place, "pid", "shared", LEGACY)
     async with httpx.AsyncClient() as http:
         ended = await http.delete(place.url(), headers=session | {"authorization": f"Bearer {place.token()}"})
