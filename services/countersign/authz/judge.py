@@ -17,6 +17,7 @@ from countersign.authz.outgoing import Outgoing
 from countersign.authz.presenting import Presentation, Presenting
 from countersign.authz.records import CallRecord, EventMaker, NotRecordable
 from countersign.authz.relations import statements_in
+from countersign.authz.reopening import Reopened, Reopener
 from countersign.authz.returning import Returns, cancels_for_nobody
 from countersign.authz.sessions import SessionOfCall, session_of
 from countersign.authz.stated import Stated
@@ -48,7 +49,7 @@ from countersign.runtime.outgoing import bared
 from countersign.runtime.recording import EventSink, NotRecorded
 from countersign.runtime.revocations import Ended
 from countersign.runtime.rulebook import InForce, Rulebook
-from countersign.runtime.sealing import Sealer, Unsealable, WaitState
+from countersign.runtime.sealing import Sealer, Unsealable
 from countersign.runtime.slices import record_all
 
 _FOR_NOBODY = "a cancellation without a session is no target's to act on: nothing was sent"
@@ -89,6 +90,7 @@ class Judge:
         self._live = live
         self._presenting = presenting
         self._returns = returns
+        self._reopener = Reopener(sealer, aside, now_us)
         self._under_way = under_way
         self._aside = aside
         self._now_us = now_us
@@ -206,17 +208,15 @@ class Judge:
         principal, depth = record.principal, in_force.config.limits.json_depth
         try:
             request = await self._returns.answered(request, record)
-            resumed = await self._stage.resume(target, record, request, max_depth=depth)
-            if resumed is not None:
-                request, record = resumed.request, resumed.record
+            opened = await self._reopener.reopened(target, record, request, max_depth=depth)
+            request, record = opened.request, opened.record
             asked = await self._follow_ups.task(request, principal, target.name)
             if asked is not None:
                 return await self._answered(in_force, record, request, *asked)
-            masks = await self._returns.check(request, record, in_force.config.masks)
+            masks = await self._returns.check(opened.handed, record, in_force.config.masks)
             if in_force.config.asks_for_approval:
                 await self._follow_ups.withdraw(request, principal, record.session_id)
-            state = None if resumed is None else resumed.state
-            settled = await self._settled(in_force, target, record, request, state)
+            settled = await self._settled(in_force, target, opened)
             return await self._recorded(in_force, target, record, request, session, settled.masked_too(masks))
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
@@ -226,12 +226,11 @@ class Judge:
             refusal.id_json = request.id_json
             return await self._refuse(in_force, record, reason, refused(refusal))
 
-    async def _settled(
-        self, in_force: InForce, target: Target, record: CallRecord, request: Request, state: WaitState | None
-    ) -> Settled:
+    async def _settled(self, in_force: InForce, target: Target, opened: Reopened) -> Settled:
         """Decide about a request, and have people agree to it where rules want that."""
+        request, record = opened.request, opened.record
         calls = [call_of(message) for message in request.messages]
-        sent = Outgoing(record.inquiry.http.body, state=None if state is None else state.nested)
+        sent = Outgoing(record.inquiry.http.body, state=opened.nested)
         weighed = await self._weigher.weigh(in_force, target, record, calls, sent, record.arrived_us)
         if weighed.decided.verdict.outcome is not Outcome.APPROVE:
             return Settled(weighed)
@@ -254,7 +253,7 @@ class Judge:
         try:
             with self._live.hold() as hold:
                 hold.of(record.principal, record.session_id)
-                return await self._stage.settle(in_force, target, record, request, weighed, state, again)
+                return await self._stage.settle(in_force, target, opened, weighed, again)
         except Ended as ended:
             # Answered as one that comes only now.
             self._verifier.still(record.principal, record.session_id)

@@ -1,5 +1,6 @@
 """gateway.yaml: its shape, loading it, and noticing that it changed. What leaves this room is checked and immutable."""
 
+from countersign.config.changing import changes_requests, may_wait
 from countersign.config.load import load
 from countersign.config.offered import Unoffered, unoffered
 from countersign.config.problem import ConfigRefused, Problem
@@ -33,6 +34,8 @@ __all__ = [
     "SecretUse",
     "Target",
     "Unoffered",
+    "changes_requests",
     "load",
+    "may_wait",
     "unoffered",
 ]

@@ -148,6 +148,7 @@ class Assembly:
             mask_request=says.mask_request(known),
             statements=says.statements(),
             screening=screening.read(shape.screening, self._root.find(path), self._problems, self._screening),
+            seal_states=shape.seal_states,
         )
 
     def _endpoint(self, path: Path, name: str, shape: TargetShape, gateway: str) -> tuple[str, Stdio | None]:

@@ -111,6 +111,11 @@ class TargetShape(Shape):
     mask_request: RequestMasksShape | None = Field(
         default=None, description="masks for what goes to the target, such as {refuse: [secrets]}"
     )
+    seal_states: bool = Field(
+        default=False,
+        description="whether callers get a `requestState` in which masks find something sealed, so that they can come "
+        "back with it; each request then costs one more question to masker",
+    )
     screening: ScreeningShape | None = Field(
         default=None, description="what is done with hidden text in its answers, where that is not as `screening:` says"
     )

@@ -71,7 +71,8 @@ class Target:
     """A system behind the gateway. ``resource`` is its URL at the gateway, the audience of tokens for it (RFC 8707).
 
     ``statements`` are by the names of tools; read-only. Of a target with ``stdio``, which the bridge runs, ``mcp_url``
-    has no host, and is another whenever another server is stated.
+    has no host, and is another whenever another server is stated. With ``seal_states`` its callers can come back
+    with states that masks change.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Target:
     statements: Mapping[str, StatementArgument] = field(default_factory=dict)
     screening: Screening = field(default_factory=Screening)
     stdio: Stdio | None = None
+    seal_states: bool = False
 
 
 @dataclass(frozen=True, slots=True)

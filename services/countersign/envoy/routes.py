@@ -24,7 +24,7 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.any import pack
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from countersign.config import GatewayConfig, Target
+from countersign.config import GatewayConfig, Target, changes_requests, may_wait
 from countersign.envoy.clusters import grpc_service, target_cluster_name
 from countersign.envoy.doors import CORS_FILTER, cross_origin, from_elsewhere, hosts, told_to_pages
 from countersign.envoy.guard import AUTHZ_FILTER, MASKER_FILTER, guarded
@@ -39,8 +39,6 @@ from countersign.envoy.wiring import (
 )
 from countersign.mcp import Failure
 from countersign.model.door import HUB_NAME
-from countersign.model.glob import GlobSet
-from countersign.model.rule import Effect
 from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 ROUTES = "countersign_routes"
@@ -168,13 +166,6 @@ def processing(*, requests: bool) -> ProcessingMode:
     )
 
 
-def may_wait(config: GatewayConfig, target: Target) -> bool:
-    """Whether a rule in force may have calls of this target wait for humans."""
-    asking = (Effect.APPROVE, Effect.BREAK_GLASS)
-    chosen = [rule.selector.targets for rule in config.rules if rule.effect in asking and not rule.shadow]
-    return any(globs is None or GlobSet(globs).matches(target.name) for globs in chosen)
-
-
 def renewable(target: Target) -> bool:
     """Whether what this target is shown can be had anew when it refuses it."""
     return target.credential is not None and target.credential.renewable
@@ -183,9 +174,7 @@ def renewable(target: Target) -> bool:
 def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
     url = urlsplit(target.mcp_url)
     waits, hold_s = may_wait(config, target), config.approvals.longest_hold_s
-    # Tokens may have to be turned back for any target; what is masked is said for each. Whoever waited for humans comes
-    # back with what we had them keep, which is not for the target.
-    changes = waits or bool(target.mask_request.mask) or any(rule.unmask_for for rule in config.rules)
+    changes = changes_requests(config, target)
     extensions = {"route": MCP_ROUTE, "target": target.name, "upstream": target.mcp_url}
     if changes:
         extensions[CHANGES_REQUESTS] = "yes"

@@ -19,6 +19,7 @@ from countersign.jsontext import (
 )
 from countersign.masker.body import decoded
 from countersign.masker.declared import Declared
+from countersign.masker.handing import Handing, Seal
 from countersign.masker.handles import OfAnothersTask, ShownHandles, drawn_ids
 from countersign.masker.ids import only_ids, with_own_ids
 from countersign.masker.paired import Pairing
@@ -111,7 +112,8 @@ class ContentMasker:
     """Masks the answers to one request, as its handoff says. Raises ``Withheld``; never returns half-masked content.
 
     What lists tools raises ``Unobserved`` until ``tools`` has observed the listing. ``tasks`` says that calls may be
-    answered by a task of the gateway's own, which clients are then told.
+    answered by a task of the gateway's own, which clients are then told. ``seal`` is for states that masks change; else
+    nobody can come back with those.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class ContentMasker:
         mint: Mint | None = None,
         tasks: bool = False,
         handles: ShownHandles | None = None,
+        seal: Seal | None = None,
         shows: Shows = lambda _: False,
     ) -> None:
         self._masks = masks
@@ -146,6 +149,7 @@ class ContentMasker:
         self._screens = Screens(screening, blobs, handoff, shows, max_depth=max_depth)
         self._pairing = Pairing.of(handoff.calls, max_depth=max_depth)
         self._max_depth = max_depth
+        self._shows = shows
         self._handles = handles or ShownHandles(None, handoff)
         self._tasks = tasks and Era(handoff.era) is Era.MODERN
         self._returned: Masker | None = None
@@ -153,6 +157,7 @@ class ContentMasker:
         self._asked = frozenset(call.method for call in handoff.calls)
         self._methods = {call.id_json: call.method for call in handoff.calls if call.id_json}
         self._unanswered = set(self._methods)
+        self._handing = Handing(self._era, self._methods, max_depth, seal)
 
     @property
     def answered(self) -> bool | None:
@@ -303,16 +308,11 @@ class ContentMasker:
         return content if released == content.released else replace(content, released=released)
 
     def _with_handles(self, shown: tuple[Handle, ...], content: Content) -> Content:
-        """Return what may be shown with its handles: those that are as the target wrote them, as the caller gets it.
-
-        What masks changed nobody can come back with.
-        """
-        if not shown:
+        # Nothing is sealed from whoever withholds what shows a credential.
+        if not shown or self._shows(content.released):
             return content
-        document = parse(content.released, max_depth=self._max_depth)
-        answers = check_answer(document, era=self._era, expected_ids=None, in_stream=True)
-        released = shown_handles(document, answers, [self._methods.get(answer.id_json) for answer in answers])
-        return replace(content, shown=tuple(handle for handle in released if handle in shown))
+        released, kept = self._handing.out(content.released, shown)
+        return replace(content, released=released, shown=kept)
 
     def _filtered(
         self, document: Document, *, in_stream: bool, in_results: bool = True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from countersign.config import Binary, NewTools
+from countersign.config import Binary, NewTools, changes_requests
 from countersign.masker import envoy
 from countersign.masker.answers import Collected, Masking, Streamed
 from countersign.masker.body import Body
@@ -19,6 +19,7 @@ from countersign.masker.declared import Declared
 from countersign.masker.ends import HUNG_UP, Ends
 from countersign.masker.envoy import Head
 from countersign.masker.form import SESSION_HEADER, Form, Treatment, change, treatment
+from countersign.masker.handing import Seal
 from countersign.masker.handles import ShownHandles
 from countersign.masker.quiet import Quiet
 from countersign.masker.records import EventMaker
@@ -214,6 +215,7 @@ class Exchange:
             mint=mint,
             tasks=in_force.config.asks_for_approval,
             handles=handles,
+            seal=self._seal(handoff, in_force),
             shows=shows,
         )
         if self._handed is not None and self._handed.values:
@@ -232,6 +234,13 @@ class Exchange:
 
         self._answer = Collected(events, self._sink, head.status, mask, limits, treat.form, released, shows)
         return ()
+
+    def _seal(self, handoff: Handoff, in_force: InForce) -> Seal | None:
+        """Return how its caller's states are sealed, where requests come by here that could bring one back."""
+        target = in_force.config.targets.get(handoff.target)
+        if target is None or not changes_requests(in_force.config, target):
+            return None
+        return lambda state: self._sealer.seal_state(handoff.principal, handoff.target, state)
 
     def _shows(self, head: Head, handoff: Handoff) -> Shows:
         """Return what tells whether an answer holds the credential that its target was shown. Raises ``Withheld``."""

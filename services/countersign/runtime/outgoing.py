@@ -33,6 +33,7 @@ _FREE: tuple[tuple[str, ...], ...] = (
     ("error", "message"),
     ("error", "data"),
 )
+_STATE = ("params", "requestState")
 # More than gateway.yaml can permit.
 _DEEPEST = 1_000
 
@@ -138,8 +139,9 @@ def _free_spans(document: Document) -> Iterator[tuple[int, int]]:
 
 
 def _fixed_leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the literals of all texts, keys among them, but of what callers say freely.
+    """Yield the literals of all texts, keys among them, but of what callers say freely, and of their target's state.
 
+    That is nothing that they say: authz lets none pass that this target did not hand to this caller.
     Numbers there are ids and progress tokens, which clients draw or count: some look like anybody's number.
     """
     if path in _FREE:
@@ -152,5 +154,5 @@ def _fixed_leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[str]
         for child in value:
             # The elements of a batch are messages; those of any other array are nothing that callers say freely.
             yield from _fixed_leaves(child, path if not path else (*path, ""))
-    elif isinstance(value, str) and not isinstance(value, Number):
+    elif isinstance(value, str) and not isinstance(value, Number) and path != _STATE:
         yield quote(value)

@@ -7,6 +7,7 @@ These come of it, each by a key of its own derived (HKDF, RFC 5869) from the dep
 - the principal that authz vouches for towards the recorder: AES-GCM with an age limit;
 - the state of a call that waits for approval, which a modern client holds between its tries: AES-GCM, bound likewise;
 - the id of a task that stands for such a wait: AES-SIV, bound likewise, so that it stays the same;
+- the state of a target whose caller may not see it as it is: AES-GCM, bound likewise;
 - the mark of a credential that a target was shown, by which masker finds it in answers: HMAC-SHA-256;
 - the mark of a changed request, by which masker knows what authz judged: HMAC-SHA-256;
 - the token by which our services and Envoy know one another where anybody could connect: ``service_token``;
@@ -39,6 +40,7 @@ MOST_NESTED_BYTES = 16 * 1024
 _SESSION_PREFIX = "cs1."
 _WAIT_PREFIX = "cs-wait1."
 _TASK_PREFIX = "cs-task1."
+_STATE_PREFIX = "cs-state1."
 _NONCE_BYTES = 12
 
 
@@ -86,8 +88,13 @@ class TaskState:
 
 
 def is_wait(text: str) -> bool:
-    """Whether a ``requestState`` claims to be ours; any other is its target's."""
+    """Whether a ``requestState`` claims to be one of a wait of ours."""
     return text.startswith(_WAIT_PREFIX)
+
+
+def is_sealed_state(text: str) -> bool:
+    """Whether a ``requestState`` claims to be a target's that was sealed here."""
+    return text.startswith(_STATE_PREFIX)
 
 
 def is_task(text: str) -> bool:
@@ -119,6 +126,7 @@ class Sealer:
         self._shown = derived(key, b"countersign shown credential", 32)
         self._waits = AESGCM(derived(key, b"countersign waiting call", 32))
         self._tasks = AESSIV(derived(key, b"countersign task", 64))
+        self._states = AESGCM(derived(key, b"countersign target state", 32))
         self._clock = clock
 
     def seal_session(self, principal: Principal, target: str, session: SealedSession) -> str:
@@ -148,20 +156,14 @@ class Sealer:
         plain = json.dumps(
             [state.approval_id, what, digest, state.expires_us, state.rounds, state.url_shown, state.nested]
         ).encode()
-        nonce = os.urandom(_NONCE_BYTES)
-        return _WAIT_PREFIX + _to_text(nonce + self._waits.encrypt(nonce, plain, _framed(_owner(principal, target))))
+        return _sealed_state(self._waits, plain, _WAIT_PREFIX, principal, target)
 
     def open_wait(self, principal: Principal, target: str, text: str, now_us: int) -> WaitState:
         """Open what ``seal_wait`` made for this very principal and target.
 
         Raises ``WaitOver`` when its time has come, and ``Unsealable`` for whatever else is not as it was sealed.
         """
-        try:
-            raw = _only_spelling(text, _WAIT_PREFIX)
-            owner = _framed(_owner(principal, target))
-            plain = self._waits.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], owner)
-        except (InvalidTag, ValueError) as error:
-            raise Unsealable("the requestState is not one that this gateway gave to this caller") from error
+        plain = _opened_state(self._waits, text, _WAIT_PREFIX, principal, target)
         approval_id, what, digest, expires_us, rounds, url_shown, nested = json.loads(plain)
         if now_us >= expires_us:
             raise WaitOver("the requestState has expired")
@@ -180,6 +182,17 @@ class Sealer:
             raise Unsealable("the taskId is not one that this gateway gave to this caller") from error
         approval_id, session_id = json.loads(plain)
         return TaskState(approval_id, session_id)
+
+    def seal_state(self, principal: Principal, target: str, state: str) -> str:
+        """Return what to give to the client in place of a target's ``requestState``: visible ASCII, each time another.
+
+        It hides what the state says, and not how long it is.
+        """
+        return _sealed_state(self._states, state.encode(), _STATE_PREFIX, principal, target)
+
+    def open_state(self, principal: Principal, target: str, text: str) -> str:
+        """Open what ``seal_state`` made for this very principal and target, else raise ``Unsealable``."""
+        return _opened_state(self._states, text, _STATE_PREFIX, principal, target).decode()
 
     def mark_request(self, body: bytes) -> str:
         """Return what tells this body of a request from every other, and nothing of what it says."""
@@ -220,6 +233,19 @@ def derived(key: bytes, purpose: bytes, length: int) -> bytes:
     Raises ``ValueError`` for a key of less than 32 bytes.
     """
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(_long_enough(key))
+
+
+def _sealed_state(cipher: AESGCM, plain: bytes, prefix: str, principal: Principal, target: str) -> str:
+    nonce = os.urandom(_NONCE_BYTES)
+    return prefix + _to_text(nonce + cipher.encrypt(nonce, plain, _framed(_owner(principal, target))))
+
+
+def _opened_state(cipher: AESGCM, text: str, prefix: str, principal: Principal, target: str) -> bytes:
+    try:
+        raw = _only_spelling(text, prefix)
+        return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _framed(_owner(principal, target)))
+    except (InvalidTag, ValueError) as error:
+        raise Unsealable("the requestState is not one that this gateway gave to this caller") from error
 
 
 def _owner(principal: Principal, target: str) -> list[bytes]:

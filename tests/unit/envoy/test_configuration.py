@@ -203,8 +203,11 @@ def test_only_requests_that_may_have_to_be_changed_pass_the_masker(
     edited = GATEWAY.replace("allow: {groups: [g]", "unmask_for: [refund], allow: {groups: [g]")
     write_dynamic(config(tmp_path, edited), wiring, files)
     assert changing(files) == {"orders": True, "billing": True}
-    # What callers keep for us while they wait must not reach the target.
+    # What callers keep for us while they wait, or are handed sealed, must not reach the target.
     write_dynamic(config(tmp_path, waiting("ord*")), wiring, files)
+    assert changing(files) == {"orders": True, "billing": True}
+    sealing = GATEWAY.replace("  orders: {", "  orders: {seal_states: true, ")
+    write_dynamic(config(tmp_path, sealing), wiring, files)
     assert changing(files) == {"orders": True, "billing": True}
 
 

@@ -60,7 +60,6 @@ def test_whatever_callers_say_freely_is_masked(free: dict[str, object]) -> None:
         {"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": f"orders://{MAIL}"}},
         call({}, name=MAIL),
         call({}, _meta={"note": [MAIL]}),
-        call({}, requestState=MAIL),
         call({}, cursor=MAIL),
         call({}, argument={"name": MAIL, "value": "v"}),
         call({}, more=[{"arguments": MAIL}]),
@@ -72,6 +71,15 @@ def test_a_finding_in_what_cannot_be_changed_refuses_the_request(message: object
         masked_request(MASKER, json.dumps(message).encode())
     assert refused.value.labels == ("EMAIL",)
     assert MAIL not in str(refused.value)
+
+
+@pytest.mark.parametrize("deeper", [{"requestState": {"a": MAIL}}, {"_meta": {"requestState": MAIL}}])
+def test_a_targets_own_state_goes_back_as_it_is_and_nothing_that_only_looks_like_it(deeper: dict[str, object]) -> None:
+    body = json.dumps(call({"a": MAIL}, requestState=f"of {MAIL}")).encode()
+    sent = json.loads(masked_request(MASKER, body).data)["params"]
+    assert (sent["requestState"], sent["arguments"]) == (f"of {MAIL}", {"a": "[EMAIL]"})
+    with pytest.raises(FixedPart):
+        masked_request(MASKER, json.dumps(call({}, **deeper)).encode())
 
 
 def test_a_token_of_a_mail_address_stays_a_token() -> None:

@@ -19,6 +19,7 @@ from countersign.runtime.sealing import (
     Unsealable,
     WaitOver,
     WaitState,
+    is_sealed_state,
     is_task,
     is_wait,
 )
@@ -28,6 +29,7 @@ ALICE = Principal("https://idp.test", "alice", ("analysts",), PrincipalKind.PERS
 BOB = replace(ALICE, subject="bob")
 WAIT = WaitState("a1", bytes(range(32)), bytes(32), 1_000, 3, True, '{"requestState":"their own"}')
 TASK = TaskState("a1", "s1")
+STATE = "their own"
 NOT_OURS = "not one that this gateway gave"
 
 
@@ -39,9 +41,14 @@ def open_task(text: str, principal: Principal = ALICE, target: str = "orders", s
     return sealer.open_task(principal, target, text)
 
 
+def open_state(text: str, principal: Principal = ALICE, target: str = "orders", sealer: Sealer = SEALER) -> str:
+    return sealer.open_state(principal, target, text)
+
+
 SEALED: list[tuple[str, Callable[..., object]]] = [
     (SEALER.seal_wait(ALICE, "orders", WAIT), open_wait),
     (SEALER.seal_task(ALICE, "orders", TASK), open_task),
+    (SEALER.seal_state(ALICE, "orders", STATE), open_state),
 ]
 
 
@@ -65,6 +72,15 @@ def test_a_wait_comes_back_whole_and_tells_nothing(state: WaitState) -> None:
     assert sealed != SEALER.seal_wait(ALICE, "orders", state)
 
 
+@given(st.text(max_size=40))
+def test_a_targets_state_comes_back_whole_and_tells_nothing(state: str) -> None:
+    sealed = SEALER.seal_state(ALICE, "orders", state)
+    assert open_state(sealed) == state
+    assert is_sealed_state(sealed)
+    assert not is_wait(sealed)
+    assert sealed != SEALER.seal_state(ALICE, "orders", state)
+
+
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_a_task_has_one_id_that_a_header_can_repeat(approval_id: str, session_id: str) -> None:
     state = TaskState(approval_id, session_id)
@@ -76,7 +92,7 @@ def test_a_task_has_one_id_that_a_header_can_repeat(approval_id: str, session_id
     assert sealed == SEALER.seal_task(ALICE, "orders", state)
 
 
-@pytest.mark.parametrize(("sealed", "opened"), SEALED, ids=["wait", "task"])
+@pytest.mark.parametrize(("sealed", "opened"), SEALED, ids=["wait", "task", "state"])
 def test_only_its_caller_at_its_target_of_this_deployment_gets_in(sealed: str, opened: Callable[..., object]) -> None:
     moved = replace(ALICE, issuer="https://idp.testa", subject="lice")
     for others in (
@@ -91,7 +107,7 @@ def test_only_its_caller_at_its_target_of_this_deployment_gets_in(sealed: str, o
     opened(sealed, principal=replace(ALICE, token_id="t2", groups=()))
 
 
-@pytest.mark.parametrize(("sealed", "opened"), SEALED, ids=["wait", "task"])
+@pytest.mark.parametrize(("sealed", "opened"), SEALED, ids=["wait", "task", "state"])
 def test_any_change_of_a_single_character_closes_it(sealed: str, opened: Callable[..., object]) -> None:
     for position in range(len(sealed)):
         other = "A" if sealed[position] != "A" else "B"
@@ -102,23 +118,26 @@ def test_any_change_of_a_single_character_closes_it(sealed: str, opened: Callabl
             opened(spelt)
 
 
-@pytest.mark.parametrize("prefix", ["", "cs-wait1.", "cs-task1.", "cs1."])
+@pytest.mark.parametrize("prefix", ["", "cs-wait1.", "cs-task1.", "cs-state1.", "cs1."])
 @given(text=st.text(max_size=60))
 def test_nothing_invented_opens(prefix: str, text: str) -> None:
-    for opened in (open_wait, open_task):
+    for opened in (open_wait, open_task, open_state):
         with pytest.raises(Unsealable, match=NOT_OURS):
             opened(prefix + text)
 
 
 def test_what_was_sealed_for_one_purpose_serves_no_other() -> None:
     session = SEALER.seal_session(ALICE, "orders", SealedSession("theirs", "s1")).removeprefix("cs1.")
-    wait, task = (sealed for sealed, _ in SEALED)
-    for attempt in (f"cs-wait1.{session}", task, wait.replace("wait", "task"), task.replace("task", "wait")):
+    wait, task, state = (sealed for sealed, _ in SEALED)
+    for attempt in (f"cs-wait1.{session}", task, task.replace("task", "wait"), state.replace("state", "wait")):
         with pytest.raises(Unsealable, match=NOT_OURS):
             open_wait(attempt)
     for attempt in (f"cs-task1.{session}", wait, wait.replace("wait", "task")):
         with pytest.raises(Unsealable, match=NOT_OURS):
             open_task(attempt)
+    for attempt in (f"cs-state1.{session}", wait, wait.replace("wait", "state"), task.replace("task", "state")):
+        with pytest.raises(Unsealable, match=NOT_OURS):
+            open_state(attempt)
 
 
 def test_a_wait_that_is_over_is_told_from_a_forged_one() -> None:

@@ -14,6 +14,7 @@ from countersign.authz.approving.telling import Telling
 from countersign.authz.approving.terms import NoTerms, Terms, policy_of, terms_of
 from countersign.authz.deciding import Decided, Undecidable
 from countersign.authz.records import CallRecord
+from countersign.authz.reopening import Reopened
 from countersign.authz.values import with_values
 from countersign.authz.weighing import Weighed
 from countersign.config import Target
@@ -24,23 +25,19 @@ from countersign.mcp import (
     Message,
     MessageKind,
     Reply,
-    Request,
     denied,
     failed,
     prefers_async,
     read_means,
-    read_request,
-    read_state,
 )
 from countersign.model.approval import ApprovalState, ApprovalSummary
 from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.runtime.approvals import ApproverAway, TooManyAsked, UnknownApproval
 from countersign.runtime.aside import Aside
-from countersign.runtime.outgoing import restored
 from countersign.runtime.pins import Pin
 from countersign.runtime.rulebook import InForce
-from countersign.runtime.sealing import Sealer, WaitState, is_wait
+from countersign.runtime.sealing import Sealer, WaitState
 
 _SECOND_US = 1_000_000
 # What is done once a hold is over takes less, and must be said before Envoy gives up.
@@ -59,15 +56,6 @@ class AcceptedTools(Protocol):
 
 class StateAltered(ValueError):
     """The state that came back belongs to another call. The message is safe to show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """A request whose client came back: as its target would get it, and what it handed back."""
-
-    request: Request
-    record: CallRecord
-    state: WaitState
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +91,12 @@ class ApprovalStage:
         self._aside = aside
         self._now_us = now_us
 
-    async def resume(self, target: Target, record: CallRecord, request: Request, *, max_depth: int) -> Resumed | None:
-        """Return the request without what its client hands back of ours, if it does.
-
-        Raises ``Unsealable`` for what only looks like ours, or is over.
-        """
-        size_bytes = len(record.inquiry.http.body)
-        return await self._aside.run(size_bytes, lambda: self._resumed(target, record, request, max_depth))
-
-    def _resumed(self, target: Target, record: CallRecord, request: Request, max_depth: int) -> Resumed | None:
-        state = read_state(request.messages[0])
-        if not is_wait(state):
-            return None
-        opened = self._sealer.open_wait(record.principal, target.name, state, self._now_us())
-        http = record.inquiry.http
-        http = replace(http, body=restored(http.body, opened.nested))
-        record = replace(record, inquiry=replace(record.inquiry, http=http))
-        return Resumed(read_request(target.name, http, max_depth=max_depth), record, opened)
-
     async def settle(
         self,
         in_force: InForce,
         target: Target,
-        record: CallRecord,
-        request: Request,
+        opened: Reopened,
         weighed: Weighed,
-        resumed: WaitState | None,
         again: Callable[[], Awaitable[Weighed | None]],
     ) -> Settled:
         """Have people asked about the one call of a request, hold it, and say what becomes of it.
@@ -137,6 +105,7 @@ class ApprovalStage:
         ``StateAltered``, ``Undecidable``, ``NotRecordable``, ``NotMaskable`` and what ``again`` raises, with nothing
         sent and no grant taken.
         """
+        request, record, resumed = opened.request, opened.record, opened.wait
         message, decision = request.messages[0], weighed.decided.verdict
         if message.kind is not MessageKind.REQUEST or message.call is None:
             return _not_sent(weighed, "nobody can be asked about what awaits no answer")
@@ -153,7 +122,7 @@ class ApprovalStage:
         digests = await self._aside.run(size_bytes, lambda: self._digests(record, weighed, max_depth=depth))
         if resumed is not None and resumed.what != digests.what:
             raise StateAltered("the requestState belongs to another call than the one that it came with")
-        means = await self._aside.run(size_bytes, lambda: read_means(message))
+        means = await self._aside.run(size_bytes, lambda: read_means(opened.handed.messages[0]))
         claim = await self._claim(in_force, target, record, message, means, weighed, terms, digests, resumed)
         tells = self._telling(in_force, target, record, message, means, digests, resumed)
         latest = [weighed]

@@ -211,11 +211,13 @@ async def test_a_modern_client_comes_back_with_a_state_that_only_it_can_use_for_
     assert len(await waiting.store.page(states=list(ApprovalState), after=None, limit=10)) == 1
 
 
-async def test_a_targets_own_state_is_kept_and_given_back_to_it(waiting: Waiting) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_a_targets_own_state_is_kept_and_given_back_to_it(waiting: Waiting, sealed: bool) -> None:
     own = {"requestState": "the target's", "inputResponses": {"x": {"action": "accept"}}}
+    handed = SEALER.seal_state(ALICE, "orders", "the target's") if sealed else "the target's"
     alice = HandleOwner("", ALICE.issuer, ALICE.subject, "orders")
-    await waiting.bench.handles.keep(alice, [Handle(HandleKind.STATE, "the target's")])
-    asked = result(await waiting.modern({"table": "a"}, own))
+    await waiting.bench.handles.keep(alice, [Handle(HandleKind.STATE, handed)])
+    asked = result(await waiting.modern({"table": "a"}, {**own, "requestState": handed}))
     await waiting.decide(await waiting.pending())
     passed = await waiting.modern({"table": "a"}, {"requestState": asked["requestState"]})
     assert isinstance(passed, Forward)
