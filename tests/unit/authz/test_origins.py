@@ -12,8 +12,8 @@ from countersign.authz.envoy import Answer, Forward
 from countersign.mcp import Handle, HandleKind
 from countersign.runtime.handles import HandleOwner
 from tests.unit.authz.bench import ALICE, Bench, call, inquiry
-from tests.unit.authz.test_returning import ALICES, Session, answer, modern, rulebook_of, text_of
-from tests.unit.authz.test_returning import bench as bench
+from tests.unit.authz.returns import ALICES, Session, answer, modern, rulebook_of, text_of
+from tests.unit.authz.returns import bench as bench
 
 RELATED = "io.modelcontextprotocol/related-task"
 BOBS = HandleOwner("", ALICE.issuer, "bob", "orders")

@@ -12,8 +12,8 @@ from countersign.authz.envoy import Answer, Forward, Inquiry
 from countersign.mcp import Handle, HandleKind
 from countersign.runtime.outgoing import restored
 from tests.unit.authz.bench import ALICE, SEALER, Bench
-from tests.unit.authz.test_returning import ALICES, modern, rulebook_of, text_of
-from tests.unit.authz.test_returning import bench as bench
+from tests.unit.authz.returns import ALICES, modern, rulebook_of, text_of
+from tests.unit.authz.returns import bench as bench
 
 MAIL = "canary@" + "example.org"
 STATE = f"step 2 of {MAIL}"
