@@ -12,7 +12,7 @@ import pytest
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
 from countersign.envoy.wiring import HUB_CLUSTER
 from countersign.runtime.web import KEEP_ALIVE_S
-from tests.unit.envoy.test_configuration import AUTHZ, GATEWAY, MASKER, TOKEN, config, validated
+from tests.unit.envoy.written import AUTHZ, GATEWAY, MASKER, TOKEN, config, validated
 
 OPEN = GATEWAY.replace('gateway: {url: "https://gateway.test"}', 'gateway: {url: "https://gateway.test", hub: true}')
 ON_TCP, ON_A_SOCKET = "127.0.0.1:9009", "unix:/tmp/inner"

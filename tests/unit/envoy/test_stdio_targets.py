@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from countersign.envoy import EnvoyFiles, Wiring, write_bootstrap, write_dynamic
-from tests.unit.envoy.test_configuration import GATEWAY, TOKEN, config, files, listed_routes, validated, wiring
+from tests.unit.envoy.written import GATEWAY, TOKEN, config, files, listed_routes, validated, wiring
 
 __all__ = ["files", "wiring"]  # fixtures
 
