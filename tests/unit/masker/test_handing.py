@@ -10,7 +10,7 @@ import pytest
 from countersign.mcp import Handle, HandleKind
 from countersign.runtime.rulebook import Rulebook
 from countersign.runtime.sealing import WaitState, is_sealed_state
-from tests.unit.masker.test_exchange import (
+from tests.unit.masker.exchanging import (
     ALICE,
     CREDENTIAL,
     EVENTS,
@@ -22,8 +22,8 @@ from tests.unit.masker.test_exchange import (
     refused,
     released,
 )
-from tests.unit.masker.test_exchange import bench as bench
-from tests.unit.masker.test_exchange import rulebook as rulebook
+from tests.unit.masker.exchanging import bench as bench
+from tests.unit.masker.exchanging import rulebook as rulebook
 from tests.unit.masker.test_handles import OWNER, result
 
 STATE = f"step 2 of {MAIL}"

@@ -14,9 +14,9 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from countersign.mcp import Handle, HandleKind
 from countersign.model.event import EventKind
 from countersign.runtime.handles import HandleOwner
-from tests.unit.masker.test_exchange import ALICE, EVENTS, JSON, Bench, refused, released
-from tests.unit.masker.test_exchange import bench as bench
-from tests.unit.masker.test_exchange import rulebook as rulebook
+from tests.unit.masker.exchanging import ALICE, EVENTS, JSON, Bench, refused, released
+from tests.unit.masker.exchanging import bench as bench
+from tests.unit.masker.exchanging import rulebook as rulebook
 
 MAIL = "canary@" + "example.org"
 OWNER = HandleOwner("", ALICE.issuer, ALICE.subject, "orders")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from countersign.runtime.rulebook import Rulebook
-from tests.unit.masker.test_exchange import EVENTS, JSON, MAIL, Bench, released
+from tests.unit.masker.exchanging import EVENTS, JSON, MAIL, Bench, released
 
 GATEWAY = """
 version: 1

@@ -10,9 +10,9 @@ import pytest
 
 from countersign.masker.exchange import Reset
 from countersign.model.event import EventKind, Finding
-from tests.unit.masker.test_exchange import EVENTS, Bench, released
-from tests.unit.masker.test_exchange import bench as bench
-from tests.unit.masker.test_exchange import rulebook as rulebook
+from tests.unit.masker.exchanging import EVENTS, Bench, released
+from tests.unit.masker.exchanging import bench as bench
+from tests.unit.masker.exchanging import rulebook as rulebook
 
 MAIL = "canary@" + "example.org"
 UUID_OF_A_SERVER = UUID("8a27e4ba-227d-4be4-b672-ab88d0a393cc")

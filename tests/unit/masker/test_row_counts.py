@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from countersign.model.event import EventKind
-from tests.unit.masker.test_exchange import EVENTS, TEXT, Bench, answer
-from tests.unit.masker.test_exchange import bench as bench
-from tests.unit.masker.test_exchange import rulebook as rulebook
+from tests.unit.masker.exchanging import EVENTS, TEXT, Bench, answer
+from tests.unit.masker.exchanging import bench as bench
+from tests.unit.masker.exchanging import rulebook as rulebook
 
 RECORDS = [{"id": number, "mail": "x"} for number in range(7)]
 

@@ -12,7 +12,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from countersign.runtime.pins import Page, Pin, PinState
 from countersign.runtime.rulebook import Rulebook
 from tests.support.pins import FakePins, tool
-from tests.unit.masker.test_exchange import EVENTS, JSON, MAIL, Bench, refused, released
+from tests.unit.masker.exchanging import EVENTS, JSON, MAIL, Bench, refused, released
 
 GATEWAY = """
 version: 1
