@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from countersign.jsontext import (
     Document,
-    JsonAmbiguous,
     JsonRefused,
     JsonText,
     apply_edits,
@@ -19,6 +18,7 @@ from countersign.jsontext import (
 )
 from countersign.masker.body import decoded
 from countersign.masker.declared import Declared
+from countersign.masker.disguised import may_answer
 from countersign.masker.handing import Handing, Seal
 from countersign.masker.handles import OfAnothersTask, ShownHandles, drawn_ids
 from countersign.masker.ids import only_ids, with_own_ids
@@ -60,7 +60,6 @@ Shows = Callable[[bytes], bool]
 """Whether what is to be released holds the credential that the target was shown."""
 
 _ACTED_ON = frozenset(("event", "id"))
-_BOM = "\ufeff"
 _Widen = Callable[[Masker, Document], Masker]
 
 
@@ -192,7 +191,7 @@ class ContentMasker:
 
         One that answers the request after all is treated as an answer.
         """
-        if self._may_answer(text):
+        if may_answer(text, max_depth=self._max_depth):
             return self.answer(text)
         try:
             document = parse(text, max_depth=self._max_depth)
@@ -216,7 +215,7 @@ class ContentMasker:
         text = decoded(data)
         if text is None:
             raise Withheld("not UTF-8")
-        if self._may_answer(text):
+        if may_answer(text, max_depth=self._max_depth):
             return self.answer(text)
         rows = text_rows(text)
         try:
@@ -237,25 +236,9 @@ class ContentMasker:
         except (NotMaskable, Dangerous) as error:
             raise _withheld(error) from error
 
-    def _may_answer(self, text: str) -> bool:
-        """Whether somebody could take this for the result of a call, and so for a listing."""
-        try:
-            body = check(text.removeprefix(_BOM), max_depth=self._max_depth)
-        except JsonAmbiguous:
-            return True
-        except JsonRefused:
-            return False
-        if not any(key.casefold() == "result" for key in body.keys):
-            return False
-        root = parse(body.text, max_depth=self._max_depth).root
-        return any(
-            isinstance(message, dict) and any(key.casefold() == "result" for key in message)
-            for message in (root if isinstance(root, list) else [root])
-        )
-
     def _check_no_answer(self, screened: str, findings: tuple[Finding, ...]) -> None:
         """Raise ``Dangerous`` for what is an answer only since something was taken out of it: nobody filtered it."""
-        if self._may_answer(screened):
+        if may_answer(screened, max_depth=self._max_depth):
             raise Dangerous("what nobody sees hides that this is an answer", findings)
 
     def _message(self, text: str, *, in_stream: bool) -> Content:
