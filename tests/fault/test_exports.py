@@ -1,4 +1,4 @@
-"""`countersign export run` is killed, and its collector refuses: nothing is lost, nothing waits for another sink."""
+"""`countersign export run` is killed, its collector refuses, its sinks are edited: nothing is lost, no sink waits."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tests.support.postgres import postgres as postgres
 from tests.support.recorders import running_recorder, running_sender, until
 
 EVENTS = 600
+REFUSED = "gateway.yaml was edited and refused; the version before it stays in force"
 CANARY = "canary-" + "q7" * 6
 
 
@@ -45,11 +46,12 @@ class Exporter:
     collector: Collector
     said: list[bytes] = field(default_factory=list)
 
-    def configure(self) -> None:
-        exports = {
+    def configure(self, **others: object) -> None:
+        """Write gateway.yaml with three sinks, or ``others``, as it is edited: from one moment to the next."""
+        exports = others or {
             "siem": {"ocsf": {"file": "record.jsonl"}},
             "table": {"csv": {"file": "record.csv"}},
-            "logs": {"otlp": {"endpoint": self.collector.endpoint, "token": {"file": "token"}}},
+            "logs": self.logs(),
         }
         token = self.folder / "token"
         token.touch(mode=0o600)
@@ -59,7 +61,13 @@ class Exporter:
             {"orders": Upstream("http://127.0.0.1:1/mcp")},
             extra={"recording": {"mode": "required", "exports": exports}},
         )
-        setup.write(self.folder, "http://127.0.0.1:2")
+        aside = self.folder / "aside"
+        aside.mkdir(exist_ok=True)
+        setup.write(aside, "http://127.0.0.1:2").rename(self.folder / "gateway.yaml")
+
+    def logs(self, token: str = "token") -> dict[str, object]:
+        """The sink that leads to the collector."""
+        return {"otlp": {"endpoint": self.collector.endpoint, "token": {"file": token}}}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -78,14 +86,23 @@ class Exporter:
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stderr is not None
-        saying = asyncio.ensure_future(process.stderr.read())
+        saying = asyncio.ensure_future(self._hear(process.stderr))
         try:
             yield process
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-            self.said.append(await saying)
+            await saying
+
+    async def _hear(self, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            self.said.append(line)
+
+    def heard(self, message: str, sink: str = "") -> int:
+        """How often the log said so."""
+        told = [json.loads(line) for line in self.said]
+        return sum(one.get("message") == message and one.get("sink", "") == sink for one in told)
 
     async def expire(self) -> None:
         """Let the time pass for which a killed run had its sinks."""
@@ -102,8 +119,8 @@ class Exporter:
             while sum(cursor >= index for cursor in (await self.cursors()).values()) < 3:  # noqa: ASYNC110 - as until()
                 await asyncio.sleep(0.02)
 
-    def lines(self) -> list[str]:
-        file = self.folder / "record.jsonl"
+    def lines(self, name: str = "record.jsonl") -> list[str]:
+        file = self.folder / name
         return file.read_text().splitlines() if file.exists() else []
 
 
@@ -175,6 +192,58 @@ async def test_killed_and_begun_again_it_loses_nothing_and_no_sink_waits_for_ano
     assert len({json.dumps(one) for one in siem}) == len({one["metadata"]["uid"] for one in siem})
     shown = b"".join(exporter.said).decode() + "".join(exporter.lines()) + "".join(collector.received)
     assert CANARY not in shown
+
+
+async def test_edits_of_gateway_yaml_are_followed_and_no_event_is_lost_or_skipped(
+    postgres: Postgres, collector: Collector, tmp_path: Path
+) -> None:
+    dsn = postgres.database()
+    async with running_recorder(dsn) as (part, address):
+        await _record(address, 1)
+        await until(lambda: part.log.published_size >= 200)
+        exporter = Exporter(tmp_path, dsn, address, collector)
+        siem, logs = {"ocsf": {"file": "record.jsonl"}}, exporter.logs()
+        collector.refuses_logs = True
+        exporter.configure(siem=siem, logs=logs)
+        async with exporter.running() as process:
+            await until(lambda: len(exporter.lines()) >= 200 and collector.refused_exports > 0)
+            # A token that is not there refuses the whole edit, its other sinks included.
+            exporter.configure(siem={"ocsf": {"file": "second.jsonl"}}, logs=exporter.logs("missing"))
+            await until(lambda: exporter.heard(REFUSED) == 1)
+            # One begins and one is led elsewhere, while the third stands still.
+            exporter.configure(
+                siem={"ocsf": {"file": "second.jsonl"}}, logs=logs, table={"csv": {"file": "record.csv"}}
+            )
+            await until(lambda: exporter.heard("export ends", "siem") == 1)
+            await _record(address, 1)
+            await until(lambda: len(exporter.lines("second.jsonl")) >= 200 and len(exporter.lines("record.csv")) > 400)
+            assert exporter.heard("export ends", "logs") == 0
+            # That one, too, and another is taken out.
+            collector.refuses_logs = False
+            exporter.configure(siem={"ocsf": {"file": "second.jsonl"}}, logs={"csv": {"file": "logs.csv"}})
+            await until(lambda: exporter.heard("export ends", "table") == 1)
+            left = len(exporter.lines("record.csv"))
+            await _record(address, 1)
+            await until(lambda: len(exporter.lines("logs.csv")) > EVENTS)
+            # Back again, it goes on where it was.
+            exporter.configure(siem={"ocsf": {"file": "second.jsonl"}}, table={"csv": {"file": "record.csv"}})
+            await until(lambda: len(exporter.lines("record.csv")) > EVENTS)
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                assert await process.wait() == 0
+        least = min((await exporter.cursors()).values())
+    assert 400 < left <= EVENTS
+    assert least >= EVENTS
+    wanted = await _events(dsn, least)
+    first, second = (
+        [json.loads(one)["metadata"] for one in exporter.lines(name)] for name in ("record.jsonl", "second.jsonl")
+    )
+    assert [one["uid"] for one in [*first, *second]][:least] == wanted
+    for name in ("record.csv", "logs.csv"):
+        with (tmp_path / name).open(newline="") as table:
+            assert [row["event_id"] for row in csv.DictReader(table, strict=True)][:least] == wanted
+    assert exporter.heard(REFUSED) == 1
+    assert CANARY not in b"".join(exporter.said).decode()
 
 
 def _uid(record: dict[str, object]) -> object:

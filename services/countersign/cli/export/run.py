@@ -22,7 +22,7 @@ from countersign.runtime.settings import SettingsError, environment, load_sealin
 
 if TYPE_CHECKING:
     from countersign.api.recorder.v1 import feed_pb2
-    from countersign.config.types import Sink
+    from countersign.cli.wiring.exporting import ExportFile
     from countersign.exports.recorder import RecorderFeed
     from countersign.exports.runner import Standing
 
@@ -66,21 +66,23 @@ def run(
 
     Each goes on where it stood, at least once: what was taken just before a crash comes again, with the same ids. What
     a sink does not take is tried again, and nothing is left out. A sink that another run feeds waits for its end.
+    Edits of gateway.yaml are followed, but with --once.
 
     Exit code 0: told to stop, or with --once all is taken; 1: with --once, a sink has not all; 2: gateway.yaml is
     refused, or names no such sink.
     """
     from countersign.cli.wiring.exporting import export
 
-    sinks = _chosen(config, sink or [])
+    file = _opened(config, sink or [])
     feed, person = _feed(state, recorder), sys.stderr.isatty()
     _configure_logs(person)
     standings = asyncio.run(
         export(
-            sinks,
+            file,
             feed,
             once=once,
             tell=_Progress() if person else _logged,
+            say=_say if person else _unsaid,
             every_s=TOLD_EVERY_S if person else LOGGED_EVERY_S,
         )
     )
@@ -114,22 +116,21 @@ def status(
         raise typer.Exit(REFUSED)
 
 
-def _chosen(config: Path, names: Sequence[str]) -> list[Sink]:
+def _opened(config: Path, names: Sequence[str]) -> ExportFile:
     from countersign.cli.check import print_problems
-    from countersign.cli.wiring.exporting import configured
+    from countersign.cli.wiring.exporting import ExportFile
     from countersign.config import ConfigRefused
 
     try:
-        sinks = configured(config, environment())
+        file = ExportFile(config, environment(), names)
     except ConfigRefused as refused:
         print_problems(refused)
         raise typer.Exit(USAGE) from None
-    known = {one.name: one for one in sinks}
-    if not known:
+    if not file.known:
         raise stop(f"{config} names no sinks: add recording.exports, such as {{siem: {{ocsf: {{file: ...}}}}}}", USAGE)
-    if unknown := [name for name in names if name not in known]:
-        raise stop(f"no such sink in {config}: {unknown[0]}; there are: {', '.join(known)}", USAGE)
-    return [known[name] for name in dict.fromkeys(names)] or list(sinks)
+    if unknown := [name for name in names if name not in file.known]:
+        raise stop(f"no such sink in {config}: {unknown[0]}; there are: {', '.join(file.known)}", USAGE)
+    return file
 
 
 def _feed(state: Path, recorder: str) -> Callable[[], RecorderFeed]:
@@ -170,8 +171,17 @@ def _logged(standings: Sequence[Standing]) -> None:
         )
 
 
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        typer.echo(visible(line), err=True)
+
+
+def _unsaid(_: str) -> None:
+    """The log says it."""
+
+
 class _Progress:
-    """A line for each sink about which there is news."""
+    """A line for each sink about which there is news, its end included."""
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
@@ -182,7 +192,10 @@ class _Progress:
             line = f"{one.name}: {told}" + (f"; stands still: {one.problem}" if one.problem else "")
             if self._said.get(one.name) != line:
                 self._said[one.name] = line
-                typer.echo(visible(line), err=True)
+                _say(line)
+        for name in self._said.keys() - {one.name for one in standings}:
+            _say(f"{name}: ended, gateway.yaml has it no more")
+            del self._said[name]
 
 
 def _behind(one: feed_pb2.SinkStatus, answer: feed_pb2.ListSinksResponse) -> int:
