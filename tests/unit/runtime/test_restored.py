@@ -94,3 +94,22 @@ def test_a_state_puts_nothing_else_into_a_request(nested: str) -> None:
 def test_what_is_no_single_message_with_params_has_no_state(data: bytes) -> None:
     with pytest.raises(ValueError):
         restored(data, "{}")
+
+
+@given(
+    st.permutations(KEYS).flatmap(lambda keys: st.integers(1, len(keys)).map(lambda count: keys[:count])),
+    st.sampled_from([None, 1]),
+    st.sampled_from(
+        [
+            ('{"requestState":"sealed"}', '{"requestState":"own"}'),
+            ('{"inputResponses":{"a":[]},"requestState":"sealed"}', '{"inputResponses":{"a":[]},"requestState":"own"}'),
+            ('{"requestState": "sealed" ,"inputResponses":1}', '{"requestState":"own","inputResponses":1}'),
+        ]
+    ),
+)
+def test_a_state_within_ours_is_put_in_place_at_once_or_one_after_the_other(
+    keys: list[str], indent: int | None, steps: tuple[str, str]
+) -> None:
+    # authz opens the one after the other, and masker does what came of it.
+    sent = body(json.dumps({key: OURS.get(key, [key]) for key in keys}, indent=indent))
+    assert restored(restored(sent, steps[0]), steps[1]) == restored(sent, steps[1])
