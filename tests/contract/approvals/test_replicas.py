@@ -78,7 +78,7 @@ async def test_who_waits_hears_of_it_though_the_database_breaks_off_every_connec
     waiting = await waited(other, asked)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND application_name LIKE 'countersign-approvals%'"
         )
     await one.people.decide(owner(), asked.id, asked.version)

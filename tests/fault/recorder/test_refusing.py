@@ -24,7 +24,7 @@ FREED = "DROP TRIGGER full_disk ON countersign.{table}; DROP FUNCTION public.ful
 READ_ONLY = "ALTER DATABASE {name} SET default_transaction_read_only = on"
 WRITABLE = "ALTER DATABASE {name} RESET default_transaction_read_only"
 # Settings of a database count for new connections.
-CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'countersign-%'"
+CUT = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'countersign-%'"
 
 
 @pytest.mark.parametrize(
