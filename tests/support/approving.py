@@ -102,6 +102,7 @@ class Bench:
     people: People
     told: Told
     revocations: FakeRevocations
+    ender: Ender
     address: str
     now_us: int = NOON
 
@@ -116,7 +117,8 @@ async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         broker = ApproverClient(f"127.0.0.1:{port}", timeout_s=0.5)
         people = People(approvals_pb2_grpc.ApprovalServiceStub(channel))
-        made = Bench(store, sink, following, outbox, broker, people, told, revocations, f"127.0.0.1:{port}")
+        ender = Ender(store, outbox, following, revocations, lambda: made.now_us)
+        made = Bench(store, sink, following, outbox, broker, people, told, revocations, ender, f"127.0.0.1:{port}")
         acting = Acting(
             store,
             outbox,
@@ -126,9 +128,9 @@ async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator
             is_operator=lambda who: "operators" in who.groups,
             clock_us=lambda: made.now_us,
             new_id=lambda: str(uuid4()),
+            decided=ender.decided,
         )
         watching = Watching(store, acting, following, beat_s=beat_s)
-        ender = Ender(store, outbox, following, revocations, lambda: made.now_us)
         broker_pb2_grpc.add_ApprovalBrokerServiceServicer_to_server(
             BrokerServer(store, outbox, following, ender, lambda: made.now_us), server
         )
@@ -156,6 +158,7 @@ class Replica:
     part: ApproverPart
     broker: ApproverClient
     people: People
+    revocations: FollowedFake
     address: str
 
 
@@ -164,11 +167,12 @@ async def running_approver(
     dsn: str, recorder: str, port: int = 0, *, timeout_s: float = 5.0, record_s: float = 1.0, poll_s: float = 2.0
 ) -> AsyncIterator[Replica]:
     """An approver with a database and a recorder of its own choosing."""
+    revocations = FollowedFake()
     part = ApproverPart(
         dsn,
         recorder=Recorder(recorder, queue_events=1_000, queue_bytes=2**24, timeout_s=record_s),
         sealer=SEALER,
-        revocations=FollowedFake(),
+        revocations=revocations,
         is_auditor=lambda who: "auditors" in who.groups,
         is_operator=lambda who: "operators" in who.groups,
         poll_s=poll_s,
@@ -184,7 +188,7 @@ async def running_approver(
     await broker.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:
-            yield Replica(part, broker, People(approvals_pb2_grpc.ApprovalServiceStub(channel)), address)
+            yield Replica(part, broker, People(approvals_pb2_grpc.ApprovalServiceStub(channel)), revocations, address)
     finally:
         part.drain()
         await broker.close()

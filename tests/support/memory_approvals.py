@@ -6,7 +6,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import uuid4
 
 from countersign.approver import states
-from countersign.approver.ports import FROM_NOWHERE, Asked, Came, NoSuchApproval, Taken, TooManyPending, Transition
+from countersign.approver.ports import (
+    FROM_NOWHERE,
+    Asked,
+    Came,
+    NoSuchApproval,
+    Taken,
+    TooManyPending,
+    Transition,
+    Why,
+    nothing_ends_it,
+)
 from countersign.model.approval import Approval, ApprovalState, Person, Question, Waiter
 from countersign.model.principal import Principal
 from countersign.runtime.postgres import DatabaseUnavailable
@@ -126,11 +136,17 @@ class MemoryApprovalStore:
         step = states.glass_broken(approval, by, version=version, reason=reason, now_us=now_us)
         return self._save(approval, step, now_us, came)
 
-    async def consume(self, approval_id: str, digest: bytes, call_id: str, now_us: int) -> Taken:
+    async def consume(
+        self, approval_id: str, digest: bytes, call_id: str, now_us: int, why: Why = nothing_ends_it
+    ) -> Taken:
         """See ``ApprovalStore.consume``."""
         approval = self._held(approval_id, now_us)
         if approval.digest != digest:
             raise NoSuchApproval("another call")
+        reason = why(self._questions[approval_id], approval)
+        if reason:
+            step = states.cancelled(approval, None, reason) if approval.state.is_open else None
+            return Taken(granted=False, approval=self._save(approval, step, now_us))
         if (approval_id, call_id) in self._uses:
             return Taken(granted=True, approval=approval)
         step = states.consumed(approval, call_id)
@@ -159,7 +175,7 @@ class MemoryApprovalStore:
                     ended.append(self._save(approval, states.cancelled(approval, by, reason), now_us, came))
         return ended
 
-    async def end(self, why: Callable[[Question, Approval], str], now_us: int) -> Sequence[Approval]:
+    async def end(self, why: Why, now_us: int) -> Sequence[Approval]:
         """See ``ApprovalStore.end``."""
         self._ask()
         ended = []

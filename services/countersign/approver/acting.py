@@ -57,6 +57,8 @@ class Page:
 class Acting:
     """See ``Deciding``; the gRPC service asks a little more. ``is_auditor`` and ``is_operator`` are asked every time.
 
+    ``decided`` hears who decided once that stands.
+
     Whoever may decide about an approval, asked for it, or is an auditor or operator may see it.
     """
 
@@ -71,6 +73,7 @@ class Acting:
         is_operator: Callable[[Principal], bool],
         clock_us: Callable[[], int],
         new_id: Callable[[], str],
+        decided: Callable[[Principal], None],
     ) -> None:
         self._store = store
         self._outbox = outbox
@@ -80,6 +83,7 @@ class Acting:
         self._is_operator = is_operator
         self._clock_us = clock_us
         self._new_id = new_id
+        self._decided = decided
 
     def sees_all(self, who: Principal) -> bool:
         """Whether ``who`` may see everything."""
@@ -223,6 +227,7 @@ class Acting:
             await self._refused(who, stands, "decision_refused", str(error), came)
             raise
         self._following.hint(after.id)
+        self._decided(who)
         await self._flush(after.id)
         return after
 

@@ -132,11 +132,11 @@ class BrokerServer(broker_pb2_grpc.ApprovalBrokerServiceServicer):
         if approval.state is ApprovalState.PENDING:
             # Not even tried: who agrees from now on is not recorded by what follows.
             return Taken(False, approval)
-        # Whoever asked or agreed may be revoked by now.
-        await self._ender.settled()
         # No record, no call: nobody gets the grant before it is recorded who agreed.
         await self._outbox.flush(approval_id)
-        return await finished(self._store.consume(approval_id, digest, call_id, self._clock_us()))
+        self._ender.must_know()
+        # Whoever asked or agreed may be revoked by now, or while that was recorded.
+        return await finished(self._store.consume(approval_id, digest, call_id, self._clock_us(), self._ender.why))
 
     def _changed(self, approval: Approval) -> None:
         """Tell who waits here at once, and have it recorded."""

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from countersign.approver import states
 from countersign.approver.ports import FROM_NOWHERE, Came, NoSuchApproval, Transition
-from countersign.approver.rows import COLUMNS, Kept, kept_of, outbox_values, question_bytes, text
+from countersign.approver.rows import COLUMNS, Kept, decision_values, kept_of, outbox_values, question_bytes, text
 from countersign.model.approval import Approval, ApprovalState, Person, Question, Waiter
 from countersign.runtime.postgres import DatabaseUnavailable
 
@@ -36,8 +36,9 @@ _UPDATE = b"""
     WHERE id = %s AND version = %s AND state IN ('pending', 'approved')"""
 _DECIDE = b"""
     INSERT INTO countersign_approvals.decisions
-        (approval_id, version, issuer, subject, agrees, note, at_us, rules, glass)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+        (approval_id, version, issuer, subject, agrees, note, at_us, rules, glass,
+         token_id, issued_s, signed_in, token_subject)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 _WAIT = b"""
     INSERT INTO countersign_approvals.waiters (approval_id, waiter_id, session_id, rpc_id, until_us)
     VALUES (%s, %s, %s, %s, %s)
@@ -153,6 +154,12 @@ class Change:
         awaited = await self.connection.execute(_AWAITED, ([kept.approval.id], now_us))
         return kept.approval if await awaited.fetchone() is not None else await self.save(kept, step, now_us)
 
+    async def end(self, kept: Kept, reason: str, now_us: int) -> Approval:
+        """End what is open, by nobody."""
+        if not kept.approval.state.is_open:
+            return kept.approval
+        return await self.save(kept, states.cancelled(kept.approval, None, reason), now_us)
+
     async def insert(self, step: states.Step, question: Question, now_us: int) -> None:
         """Write a new approval."""
         one, caller = step.approval, question.caller
@@ -176,8 +183,7 @@ class Change:
         async with self.connection.pipeline():
             done = await self.connection.execute(_UPDATE, values)
             for one in after.decisions[len(before.decisions) :]:
-                fields = (text(one.by.issuer), text(one.by.subject), one.agrees, one.note, one.at_us)
-                await self.connection.execute(_DECIDE, (after.id, after.version, *fields, list(one.rules), one.glass))
+                await self.connection.execute(_DECIDE, (after.id, after.version, *decision_values(one)))
             if after.state is ApprovalState.DENIED:
                 await self.connection.execute(_OWE_EXPECTED, (after.id, after.id))
             if not after.state.is_open:

@@ -88,6 +88,7 @@ class ApproverPart:
         self._outbox = Outbox(store, recorder)
         self._sweeper = Sweeper(store, self._outbox, self._following, clock_us)
         self._listener = Listener(dsn, hint=self._following.hint, look=self._following.look)
+        self._ender = Ender(store, self._outbox, self._following, revocations, clock_us)
         acting = Acting(
             store,
             self._outbox,
@@ -97,9 +98,9 @@ class ApproverPart:
             is_operator=is_operator,
             clock_us=clock_us,
             new_id=new_id,
+            decided=self._ender.decided,
         )
         watching = Watching(store, acting, self._following)
-        self._ender = Ender(store, self._outbox, self._following, revocations, clock_us)
         self._broker = BrokerServer(store, self._outbox, self._following, self._ender, clock_us)
         self._people = PeopleServer(
             *(acting, watching, self._deliveries),

@@ -98,6 +98,15 @@ class Transition:
     traceparent: str = ""
 
 
+Why = Callable[[Question, Approval], str]
+"""Says why an approval must end now, or with nothing that it need not. It must not wait."""
+
+
+def nothing_ends_it(_question: Question, _approval: Approval) -> str:
+    """See ``Why``: there is no reason ever."""
+    return ""
+
+
 class ApprovalStore(Protocol):
     """Every method is one transaction with compare-and-set; what it changes is in the outbox by the same commit.
 
@@ -159,9 +168,13 @@ class ApprovalStore(Protocol):
     ) -> Approval:
         """Let the caller agree alone. ``NoSuchApproval``, ``NotOpen``, ``MayNot``, ``Stale``."""
 
-    async def consume(self, approval_id: str, digest: bytes, call_id: str, now_us: int) -> Taken:
+    async def consume(
+        self, approval_id: str, digest: bytes, call_id: str, now_us: int, why: Why = nothing_ends_it
+    ) -> Taken:
         """Take the grant for ``call_id``: exactly one call gets it (any number while a reuse lasts), that one again and
-        again. ``NoSuchApproval`` when the digest is another."""
+        again. ``NoSuchApproval`` when the digest is another. Nobody gets it, not even again, when ``why`` has a reason
+        at that very moment: what is open is cancelled for it.
+        """
 
     async def cancel(
         self, approval_id: str, caller: Principal | Person, reason: str, now_us: int, came: Came = FROM_NOWHERE
@@ -173,8 +186,8 @@ class ApprovalStore(Protocol):
     ) -> Sequence[Approval]:
         """Cancel what is open and was asked for by ``principal``, for them, or agreed to by them."""
 
-    async def end(self, why: Callable[[Question, Approval], str], now_us: int) -> Sequence[Approval]:
-        """Cancel what is open and for which ``why``, asked of each, has a reason (else empty). It must not wait."""
+    async def end(self, why: Why, now_us: int) -> Sequence[Approval]:
+        """Cancel what is open and for which ``why``, asked of each, has a reason."""
 
     async def expire(self, at_most: int, now_us: int) -> Sequence[Approval]:
         """Write down that what is open and over has expired; return those."""

@@ -9,14 +9,15 @@ from typing import Any
 from countersign.api.approvals.v1 import approval_pb2, broker_pb2
 from countersign.approver import states
 from countersign.approver.ports import Transition
-from countersign.model.approval import Approval, ApprovalState, Person, PersonDecision, Question
+from countersign.model.approval import Approval, ApprovalState, Person, PersonDecision, Question, ShownToken
 from countersign.model.principal import Principal
 from countersign.runtime.approval_messages import approval_message, approval_of, question_message, question_of
 
 COLUMNS = (
     b"a.id, a.state, a.version, a.question, a.asked_at_us, a.expires_at_us, a.decided_at_us, a.grant_until_us,"
     b" a.reuse_us, a.uses, a.used_by, a.reason, coalesce((SELECT json_agg(json_build_array("
-    b"d.issuer, d.subject, d.agrees, d.note, d.at_us, d.rules, d.glass) ORDER BY d.version)"
+    b"d.issuer, d.subject, d.agrees, d.note, d.at_us, d.rules, d.glass,"
+    b" d.token_id, d.issued_s, d.signed_in, d.token_subject) ORDER BY d.version)"
     b" FROM countersign_approvals.decisions AS d WHERE d.approval_id = a.id), '[]')"
 )
 """What ``kept_of`` reads, of a table named ``a``."""
@@ -51,6 +52,14 @@ def kept_of(row: tuple[Any, ...]) -> Kept:
     return Kept(approval, asking)
 
 
+def decision_values(one: PersonDecision) -> tuple[object, ...]:
+    """Return what is kept of a decision, beside the approval and the version that it made."""
+    said = (text(one.by.issuer), text(one.by.subject), one.agrees, one.note, one.at_us, list(one.rules), one.glass)
+    if one.token is None:
+        return (*said, None, None, None, None)
+    return (*said, one.token.token_id, one.token.issued_s, one.token.signed_in, one.token.token_subject)
+
+
 def question_bytes(question: Question) -> bytes:
     """Return what is kept of a question: all but who waits for it."""
     message = question_message(question)
@@ -78,8 +87,9 @@ def text(value: str) -> str:
 
 
 def _decision_of(fields: list[Any]) -> PersonDecision:
-    issuer, subject, agrees, note, at_us, rules, glass = fields
-    return PersonDecision(Person(issuer, subject), agrees, note, at_us, tuple(rules), glass)
+    issuer, subject, agrees, note, at_us, rules, glass, token_id, *more = fields
+    token = None if token_id is None else ShownToken(token_id, *more)
+    return PersonDecision(Person(issuer, subject), agrees, note, at_us, tuple(rules), glass, token)
 
 
 def _actor(by: Principal | Person | None) -> str:

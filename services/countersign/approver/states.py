@@ -30,6 +30,7 @@ from countersign.model.approval import (
     PersonDecision,
     Question,
     Requirement,
+    ShownToken,
 )
 from countersign.model.opening import OpeningHours, parse_opening
 from countersign.model.principal import Principal, PrincipalKind
@@ -144,7 +145,8 @@ def decided(
     if not note.strip() and any(requirement.note_required for requirement in theirs):
         raise NoteMissing("say why, in a note: the rule demands it")
     _must_be(version, approval)
-    decision = PersonDecision(person, agrees, note, now_us, tuple(requirement.rule for requirement in theirs))
+    rules = tuple(requirement.rule for requirement in theirs)
+    decision = PersonDecision(person, agrees, note, now_us, rules, token=_shown(by))
     after = replace(approval, decisions=(*approval.decisions, decision))
     if not agrees:
         ended = replace(after, state=ApprovalState.DENIED, decided_at_us=now_us, reason=note)
@@ -171,7 +173,7 @@ def glass_broken(approval: Approval, by: Principal, *, version: int, reason: str
         raise NoteMissing(f"say why, in {LEAST_REASON} characters or more")
     _must_be(version, approval)
     glass = approval.break_glass[0]
-    decision = PersonDecision(person, True, reason, now_us, (), glass.rule)
+    decision = PersonDecision(person, True, reason, now_us, (), glass.rule, _shown(by))
     after = replace(approval, decisions=(*approval.decisions, decision), reuse_us=glass.reuse_us)
     return _step("glass_broken", _granted(after, now_us, glass.reuse_us, glass.within_us), by, reason)
 
@@ -242,6 +244,11 @@ def _granted(approval: Approval, now_us: int, reuse_us: int, within_us: int) -> 
 def _clean(text: str) -> str:
     """What every database can keep, and gives back as it was."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _shown(by: Principal) -> ShownToken:
+    """What is kept of the token by which somebody decides."""
+    return ShownToken(_clean(by.token_id), by.issued_s, _clean(by.signed_in), _clean(by.token_subject))
 
 
 def _caller(question: Question) -> Principal:

@@ -24,6 +24,8 @@ from countersign.approver.ports import (
     Taken,
     TooManyPending,
     Transition,
+    Why,
+    nothing_ends_it,
 )
 from countersign.approver.rows import kept_of, outbox_values, text, transition_of
 from countersign.model.approval import Approval, ApprovalState, Person, Question, Waiter
@@ -187,12 +189,17 @@ class PostgresApprovalStore:
             step = states.glass_broken(kept.approval, by, version=version, reason=reason, now_us=now_us)
             return await change.save(kept, step, now_us, came)
 
-    async def consume(self, approval_id: str, digest: bytes, call_id: str, now_us: int) -> Taken:
+    async def consume(
+        self, approval_id: str, digest: bytes, call_id: str, now_us: int, why: Why = nothing_ends_it
+    ) -> Taken:
         """See ``ApprovalStore.consume``."""
         async with self._changing() as change:
             kept = await change.lock(approval_id, now_us)
             if not hmac.compare_digest(kept.approval.digest, digest):
                 raise NoSuchApproval("the approval is about another call")
+            reason = why(kept.question, kept.approval)
+            if reason:
+                return Taken(granted=False, approval=await change.end(kept, reason, now_us))
             use = (approval_id, text(call_id))
             if await (await change.connection.execute(_USED, use)).fetchone() is not None:
                 return Taken(granted=True, approval=kept.approval)
@@ -226,7 +233,7 @@ class PostgresApprovalStore:
                     ended.append(await change.save(kept, step, now_us, came))
             return ended
 
-    async def end(self, why: Callable[[Question, Approval], str], now_us: int) -> Sequence[Approval]:
+    async def end(self, why: Why, now_us: int) -> Sequence[Approval]:
         """See ``ApprovalStore.end``."""
         async with self._changing() as change:
             rows = await (await change.connection.execute(_READ_OPEN)).fetchall()
@@ -238,7 +245,7 @@ class PostgresApprovalStore:
             for kept in await change.read(ids, now_us):
                 reason = why(kept.question, kept.approval)
                 if reason and kept.approval.state.is_open:
-                    ended.append(await change.save(kept, states.cancelled(kept.approval, None, reason), now_us))
+                    ended.append(await change.end(kept, reason, now_us))
             return ended
 
     async def expire(self, at_most: int, now_us: int) -> Sequence[Approval]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -56,10 +56,22 @@ class BreakGlass:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownToken:
+    """By which token somebody decided, as far as it matters to revocations: see ``Principal``. Never the token."""
+
+    token_id: str
+    issued_s: int = 0
+    signed_in: str = ""
+    token_subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonDecision:
     """What one person said, when (microseconds since the epoch), and for which rules' demands it counts.
 
-    ``glass`` is the rule by which the caller broke the glass; empty for a decision of somebody else.
+    ``glass`` is the rule by which the caller broke the glass; empty for a decision of somebody else. ``token`` is known
+    to the approver's store alone, which tells nobody, and is no part of what was said; ``None`` elsewhere, and of what
+    was decided before it was kept.
     """
 
     by: Person
@@ -68,6 +80,7 @@ class PersonDecision:
     at_us: int
     rules: tuple[str, ...] = ()
     glass: str = ""
+    token: ShownToken | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ import psycopg
 import pytest
 
 from countersign.model.approval import Approval, ApprovalState
+from countersign.model.revocation import RevocationKind
 from countersign.runtime.approvals import ApproverAway, ApproverClient
-from tests.support.approvals import owner
+from tests.support.approvals import TWO_OWNERS, owner
 from tests.support.approving import Replica, asking, running_approver
 from tests.support.recorders import running_recorder, until
+from tests.support.revoking import revocation
 
 NOWHERE = "127.0.0.1:1"
 
@@ -68,6 +70,35 @@ async def test_a_decision_at_one_approver_wakes_who_waits_at_the_other_and_is_re
     )
     granted = [was for was, _ in taken]
     assert granted in ([True, True, False, False], [False, False, True, False], [False, False, False, True])
+
+
+async def test_what_was_agreed_to_at_one_is_not_granted_by_the_other_that_knows_the_token_is_revoked(
+    dsn: str, replicas: tuple[Replica, Replica]
+) -> None:
+    """The first has not heard of it yet: it let the decision in."""
+    one, other = replicas
+    struck = replace(owner(), signed_in="the browser that was stolen")
+    asked, _ = await one.broker.ask(asking())
+    other.revocations.known.put(revocation(RevocationKind.SIGN_IN, struck.signed_in, struck.issuer))
+    await one.people.decide(struck, asked.id, asked.version)
+    granted, found = await other.broker.consume(asked.id, asked.digest, str(uuid4()))
+    assert (granted, found.state) == (False, ApprovalState.CANCELLED)
+    granted, _ = await one.broker.consume(asked.id, asked.digest, str(uuid4()))
+    assert not granted
+    # Whoever asks for a grant has all that happened recorded first.
+    assert await events_of(dsn, asked.id) == ["asked", "approved", "cancelled"]
+
+
+async def test_what_was_agreed_to_by_a_revoked_token_ends_by_itself_at_every_approver(
+    dsn: str, replicas: tuple[Replica, Replica]
+) -> None:
+    one, other = replicas
+    struck = replace(owner(), token_id="the stolen one")
+    asked, _ = await one.broker.ask(asking(TWO_OWNERS))
+    agreed = await one.people.decide(struck, asked.id, asked.version)
+    waiting = await waited(one, replace(asked, version=agreed.version))
+    other.revocations.revoke(revocation(RevocationKind.TOKEN, "the stolen one", struck.issuer))
+    assert (await waiting).state is ApprovalState.CANCELLED
 
 
 async def test_who_waits_hears_of_it_though_the_database_breaks_off_every_connection(

@@ -194,6 +194,17 @@ class Machine(RuleBasedStateMachine):
         assert answer.approval.uses == len(calls)
 
     @precondition(lambda self: self.ids)
+    @rule(one=newest, call=st.integers(0, 2))
+    def be_refused_at_the_grant(self, one: int, call: int) -> None:
+        approval, now_us = self._picked(one), self.now_us
+        answer = self._do(
+            lambda store: store.consume(approval.id, approval.digest, f"call {call}", now_us, lambda *_: "revoked")
+        )
+        assert isinstance(answer, Taken)
+        assert not answer.granted
+        assert not answer.approval.state.is_open
+
+    @precondition(lambda self: self.ids)
     @rule(one=newest, way=st.sampled_from(["rejoin", "hang up", "end of hold", "withdraw", "cancel", "revoke"]))
     def come_and_go(self, one: int, way: str) -> None:
         approval, now_us = self._picked(one), self.now_us

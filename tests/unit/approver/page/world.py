@@ -75,6 +75,7 @@ class World:
             is_operator=lambda _: False,
             clock_us=self.now_us,
             new_id=lambda: str(uuid4()),
+            decided=lambda _who: None,
         )
         self.issuer_app = httpx.ASGITransport(self.issuer.app())
         self.page_app = httpx.ASGITransport(self._pages().app())
