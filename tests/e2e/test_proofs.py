@@ -95,6 +95,15 @@ async def test_a_session_is_proved_offline_once_its_client_ended_it(world: World
     twice = await command(world, "log", "dump", str(dump))
     assert (twice.exit_code, "not empty" in twice.stderr) == (2, True), twice.output
 
+    # As if it had broken off with its last files.
+    (dump / "checkpoint").rename(dump / "unfinished")
+    cut = await command(None, "verify", "--full", str(dump), "--policy", str(policy))
+    assert (cut.exit_code, "checkpoint" in cut.stdout) == (1, True), cut.output
+    gone_on = await command(world, "log", "dump", str(dump), "--json")
+    assert (gone_on.exit_code, json.loads(gone_on.stdout)["whole"]) == (0, True), gone_on.output
+    full = await command(None, "verify", "--full", str(dump), "--policy", str(policy), "--previous", str(kept))
+    assert full.exit_code == 0, full.output
+
 
 @pytest.mark.parametrize("person", ["alice", "bob"])
 async def test_nobody_but_auditors_gets_proofs(world: World, person: str, tmp_path: Path) -> None:

@@ -28,10 +28,6 @@ ID, OTHER = "0b7a3a1e-0000-4000-8000-000000000001", "0b7a3a1e-0000-4000-8000-000
 CLEAR_SCREEN = "\x1b[2J"
 
 
-def file(path: str, content: bytes = b"x") -> log_pb2.DumpLogResponse:
-    return log_pb2.DumpLogResponse(path=path, content=content, total_bytes=10)
-
-
 @dataclass
 class Scripted(log_pb2_grpc.LogServiceServicer):
     """Says what a test put in; ``status`` is what its streams break off with."""
@@ -43,7 +39,6 @@ class Scripted(log_pb2_grpc.LogServiceServicer):
     )
     note: str = LOG.checkpoint(5)
     pieces: list[bytes] = field(default_factory=lambda: [b"one\n", b"two\n"])
-    files: list[log_pb2.DumpLogResponse] = field(default_factory=list)
     broken: grpc.StatusCode | None = None
     asked: list[log_pb2.ExportSessionRequest] = field(default_factory=list)
 
@@ -62,8 +57,7 @@ class Scripted(log_pb2_grpc.LogServiceServicer):
         self._end(context)
 
     def DumpLog(self, request: object, context: grpc.ServicerContext) -> Iterator[log_pb2.DumpLogResponse]:
-        yield from self.files
-        self._end(context)
+        raise NotImplementedError
 
     def GetInclusionProof(self, request: object, context: grpc.ServicerContext) -> log_pb2.GetInclusionProofResponse:
         raise NotImplementedError
@@ -156,55 +150,6 @@ def test_an_export_that_breaks_off_leaves_no_file(gateway: Gateway, tmp_path: Pa
     assert (told.exit_code, left(tmp_path)) == (1, [])
     assert "it broke" in told.stderr
     assert CLEAR_SCREEN not in told.output
-
-
-def test_a_dump_is_saved_as_files(gateway: Gateway, tmp_path: Path) -> None:
-    gateway.service.files = [
-        *(file("tile/entries/000.p/5", b"ab"), file("tile/entries/000.p/5", b"cd")),
-        *(file("tile/0/000.p/5"), file("checkpoint", b"note")),
-    ]
-    assert gateway.run("log", "dump", str(tmp_path / "d")).exit_code == 0
-    assert left(tmp_path / "d") == ["checkpoint", "tile/0/000.p/5", "tile/entries/000.p/5"]
-    assert (tmp_path / "d/tile/entries/000.p/5").read_bytes() == b"abcd"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("../evil", "/etc/evil", "tile/../../evil", "tile/0/000/../../../evil", "", "tile", "tile/0", "checkpoint/x"),
-        *("tile/entries/x000/001", "tile/0/000.p/256", "tile/0/000\x00", "tile\\0\\000", "tile/0/000 ", "CHECKPOINT"),
-    ],
-    ids=range(14),
-)
-def test_a_gateway_chooses_no_path(gateway: Gateway, tmp_path: Path, path: str) -> None:
-    gateway.service.files = [file("tile/0/000"), file(path)]
-    told = gateway.run("log", "dump", str(tmp_path / "d"))
-    assert (told.exit_code, left(tmp_path)) == (1, ["d/tile/0/000"])
-
-
-@pytest.mark.parametrize(
-    ("files", "broken"),
-    [
-        ([], None),
-        ([file("tile/0/000")], None),
-        ([file("tile/0/000"), file("tile/0/001"), file("tile/0/000")], None),
-        ([file("checkpoint"), file("tile/0/000")], None),
-        ([file("tile/0/000")], grpc.StatusCode.DATA_LOSS),
-    ],
-    ids=["nothing", "cut", "a file twice", "checkpoint first", "broken off"],
-)
-def test_a_dump_that_is_not_whole_is_told(
-    gateway: Gateway, tmp_path: Path, files: list[log_pb2.DumpLogResponse], broken: grpc.StatusCode | None
-) -> None:
-    gateway.service.files, gateway.service.broken = files, broken
-    assert gateway.run("log", "dump", str(tmp_path / "d")).exit_code == 1
-
-
-def test_a_dump_goes_into_no_folder_with_something_in_it(gateway: Gateway, tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("mine")
-    assert gateway.run("log", "dump", str(tmp_path)).exit_code == 2
-    assert gateway.run("log", "dump", str(tmp_path / "mine")).exit_code == 2
-    assert left(tmp_path) == ["mine"]
 
 
 def test_a_policy_asks_for_what_the_gateway_asks_for(gateway: Gateway) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -49,9 +49,14 @@ class Log:
         for piece in self._stub.ExportSession(asked, metadata=self._metadata):
             yield piece.content
 
-    def dump(self) -> Iterator[log_pb2.DumpLogResponse]:
-        """All files of the log, in pieces; it takes as long as it takes."""
-        yield from self._stub.DumpLog(log_pb2.DumpLogRequest(), metadata=self._metadata)
+    def consistency(self, old: int, new: int) -> Sequence[bytes]:
+        """The proof that the tree of the first ``old`` events begins that of the first ``new``."""
+        asked = log_pb2.GetConsistencyProofRequest(from_size=old, to_size=new)
+        return self._stub.GetConsistencyProof(asked, metadata=self._metadata, timeout=_TIMEOUT_S).hashes
+
+    def dump(self, from_size: int = 0) -> Iterator[log_pb2.DumpLogResponse]:
+        """All files of the log but entries below ``from_size``, in pieces; it takes as long as it takes."""
+        yield from self._stub.DumpLog(log_pb2.DumpLogRequest(from_size=from_size), metadata=self._metadata)
 
 
 @contextmanager

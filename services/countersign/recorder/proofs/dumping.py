@@ -25,12 +25,15 @@ CHECKPOINT: Final = "checkpoint"
 _TILES_AT_ONCE: Final = 64
 
 
-async def files(published: Published, tree: TreeReader, store: LeafStore) -> AsyncIterator[tuple[str, bytes]]:
+async def files(
+    published: Published, tree: TreeReader, store: LeafStore, *, from_size: int = 0
+) -> AsyncIterator[tuple[str, bytes]]:
     """Yield path and content of each file: entries, tiles, and the checkpoint as the last.
 
-    Holds a bundle of 256 entries at a time (at most 16 MiB). Raises ``Incomplete``, ``DatabaseUnavailable``.
+    Bundles of entries below ``from_size``, a multiple of 256, are left out. Holds a bundle of 256 entries at a time (at
+    most 16 MiB). Raises ``Incomplete``, ``DatabaseUnavailable``.
     """
-    for bundle in all_bundles(published.size):
+    for bundle in islice(all_bundles(published.size), from_size // TILE_WIDTH, None):
         first = bundle.tile * TILE_WIDTH
         entries = [record.encode() for record in await store.leaves(first, first + bundle.width)]
         if len(entries) != bundle.width:

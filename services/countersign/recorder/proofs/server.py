@@ -24,6 +24,7 @@ from countersign.recorder.proofs.exporting import PIECE_BYTES, SessionExport
 from countersign.recorder.proofs.ports import Leaf, LeafStore, SessionStore
 from countersign.recorder.proofs.proving import Prover
 from countersign.runtime.postgres import DatabaseUnavailable
+from countersign.tlog import TILE_WIDTH
 
 log = logging.getLogger(__name__)
 
@@ -177,10 +178,14 @@ class LogServer(log_pb2_grpc.LogServiceServicer):
         await self._refuse_too_many(context)
         with self._streaming():
             try:
+                if request.from_size % TILE_WIDTH:
+                    raise BadQuestion(f"from_size: not a multiple of {TILE_WIDTH}")
                 await self._door.audited(principal, request, "", context)
                 published = await self._published()
+                if request.from_size > published.size:
+                    raise NotPublished(f"the latest checkpoint shows {published.size} events")
                 total = await total_bytes(published, self._leaves)
-                async for path, content in files(published, self._log, self._leaves):
+                async for path, content in files(published, self._log, self._leaves, from_size=request.from_size):
                     await self._still(principal, context)
                     for start in range(0, len(content), PIECE_BYTES):
                         piece = content[start : start + PIECE_BYTES]

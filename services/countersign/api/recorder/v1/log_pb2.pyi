@@ -303,12 +303,19 @@ Global___ExportSessionResponse: _TypeAlias = ExportSessionResponse  # noqa: Y015
 class DumpLogRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    FROM_SIZE_FIELD_NUMBER: _builtins.int
+    from_size: _builtins.int
+    """Bundles of entries below this size are left out: who has them already goes on there. A multiple of 256, at most
+    what the latest checkpoint shows. All tiles of hashes come along in any case.
+    """
     def __init__(
         self,
+        *,
+        from_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_size", b"from_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
