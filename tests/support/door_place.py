@@ -15,7 +15,7 @@ import httpx
 from mcp_types import TextContent
 
 from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceStub
-from countersign.api.recorder.v1 import event_pb2
+from countersign.api.recorder.v1 import event_pb2, session_pb2
 from tests.support.approvers import ApprovalClient, approval_service
 from tests.support.auditors import session_service
 from tests.support.biting import Revoker
@@ -83,7 +83,9 @@ class Place:
         """What is on record of somebody's requests, as far as it is in the newest sessions; oldest first."""
         found = []
         async with session_service(self.gateway.url, self.issuer.token("carol", self.gateway.url)) as service:
-            for session in await service.list_sessions():
+            for session in await service.list_sessions(
+                session_pb2.SessionFilter(issuer=self.issuer.url, subject=person)
+            ):
                 found += await service.replay(session.session_id)
         found.sort(key=lambda one: one.index)
         events = [one.event for one in found if one.event.kind == event_pb2.EVENT_KIND_REQUEST]

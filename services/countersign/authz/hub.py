@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from countersign.authz.denials import unavailable
 from countersign.authz.envoy import Answer, Forward, Inquiry, Summary
 from countersign.authz.judge import Judge
 from countersign.authz.nameless import Nameless
 from countersign.identity import IdentityUnavailable, TokenVerifier, Unidentified
-from countersign.mcp import Failure, McpRefused, failed, read_request
+from countersign.mcp import Failure, McpRefused, Reply, Request, failed, read_request
 from countersign.model.decision import Outcome
-from countersign.model.door import HUB_NAME, PRINCIPAL_HEADER, SOURCE_HEADER
+from countersign.model.door import DISMISSED_HEADER, HUB_NAME, PRINCIPAL_HEADER, SOURCE_HEADER
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import NotRecorded
-from countersign.runtime.rulebook import Rulebook
+from countersign.runtime.rulebook import InForce, Rulebook
 from countersign.runtime.sealing import Sealer
 
 # What else a caller sends neither the hub nor a target is to read.
@@ -26,14 +28,16 @@ _PASSED = frozenset(
     }
 )
 _PASSED_PREFIXES = (":", "mcp-param-")
+_DISMISSAL = re.compile(r"([1-5][0-9]{2}) ([ -~]{1,200})")
+_ON_RECORD = Reply(202, b"")
 
 
 class HubDoor:
     """Vouches to the hub for callers with a token for the one door, and records what nobody else would.
 
-    That is what cannot be read, and what is asked of no target (``nameless``). What they ask of targets is not judged
-    here: the hub asks for it inside, with the caller's own token, and there it is judged and recorded as any call of
-    that target. Large bodies are read ``aside``.
+    That is what cannot be read, what is asked of no target (``nameless``), and what the hub answers by itself. What
+    they ask of targets is not judged here: the hub asks for it inside, with the caller's own token, and there it is
+    judged and recorded as any call of that target. Large bodies are read ``aside``.
     """
 
     def __init__(
@@ -63,10 +67,7 @@ class HubDoor:
         try:
             principal = await self._verifier.verify(inquiry.authorization, in_force.config.hub_resource)
             try:
-                if "?" in inquiry.path:
-                    raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
-                http, depth = inquiry.http, in_force.config.limits.json_depth
-                request = await self._aside.run(len(http.body), lambda: read_request(HUB_NAME, http, max_depth=depth))
+                request = await self._read(inquiry, in_force)
             except McpRefused as error:
                 return await self._judge.refuse(inquiry, principal, error, in_force)
             answer = await self._nameless.answer(inquiry, principal, request, arrived_us, in_force)
@@ -83,3 +84,39 @@ class HubDoor:
             if name not in _PASSED and name not in given and not name.startswith(_PASSED_PREFIXES)
         )
         return Forward(given, removed, Summary(decision=Outcome.ALLOW.value))
+
+    async def dismissed(self, inquiry: Inquiry) -> Answer:
+        """Record a request that the hub brings because no target gets it: 202 says that this is done.
+
+        The caller's token is verified anew, and what was asked is read anew; of the hub are the status and the reason.
+        """
+        arrived_us = self._now_us()
+        said = _DISMISSAL.fullmatch(inquiry.http.headers.get(DISMISSED_HEADER, ""))
+        if said is None or not inquiry.inner:
+            raise LookupError("it is not the hub that says what it answers")
+        in_force = self._rulebook.current
+        if not in_force.config.hub:
+            return Answer(failed(Failure.UNAVAILABLE, "the hub is not in force yet"), Summary())
+        try:
+            principal = await self._verifier.verify(inquiry.authorization, in_force.config.hub_resource)
+            try:
+                request = await self._read(inquiry, in_force)
+            except McpRefused as error:
+                # By another edit than the one by which it was let pass to the hub.
+                answer = await self._judge.refuse(inquiry, principal, error, in_force)
+                return replace(answer, reply=_ON_RECORD)
+            summary = await self._nameless.dismiss(
+                inquiry, principal, request, arrived_us, in_force, status=int(said[1]), reason=said[2]
+            )
+        except Unidentified as error:
+            return await self._judge.unidentified(inquiry, arrived_us, error, in_force, resource_path="/mcp")
+        except (IdentityUnavailable, NotRecorded) as error:
+            return unavailable(error)
+        return Answer(_ON_RECORD, summary)
+
+    async def _read(self, inquiry: Inquiry, in_force: InForce) -> Request:
+        """Read a request. Raises ``McpRefused``."""
+        if "?" in inquiry.path:
+            raise McpRefused(400, -32600, "the URL of an MCP endpoint takes no query")
+        http, depth = inquiry.http, in_force.config.limits.json_depth
+        return await self._aside.run(len(http.body), lambda: read_request(HUB_NAME, http, max_depth=depth))

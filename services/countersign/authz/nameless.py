@@ -1,4 +1,4 @@
-"""What is asked of no target at the one door: on the record with its caller, answered, and passed on to nobody."""
+"""What reaches no target at the one door: on the record with its caller, answered, and passed on to nobody."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from countersign.mcp.eras import REQUEST_METHODS
 from countersign.mcp.errors import METHOD_NOT_FOUND
 from countersign.mcp.means import read_task_id
 from countersign.mcp.replies import error_json
-from countersign.model.call import NameKind
+from countersign.model.call import Call, NameKind
 from countersign.model.decision import Decision, Outcome
 from countersign.model.door import HUB_NAME
 from countersign.model.door_names import NotNamed, split_handle, split_tool_name, split_uri
+from countersign.model.event import Event
+from countersign.model.methods import OTHER_ANSWER
 from countersign.model.principal import Principal
 from countersign.runtime.aside import Aside
 from countersign.runtime.recording import EventSink
 from countersign.runtime.rulebook import InForce
 from countersign.runtime.sealing import Sealer
+from countersign.runtime.slices import record_all
 
 _NO_TARGET = "there is no such target"
 
@@ -51,9 +54,7 @@ class Nameless:
         if nobodys is None:
             return None
         code, said = nobodys
-        # As what cannot be read: all that one token tries is one thread, whatever sessions it begins.
-        session = session_of(replace(request, session_id=""), principal, HUB_NAME, self._sealer, self._new_id)
-        record = CallRecord(session.session_id, self._new_id(), arrived_us, inquiry, principal)
+        record = self._record(inquiry, principal, request, arrived_us)
         # As of targets of its era.
         status = 404 if code == METHOD_NOT_FOUND and message.era is Era.MODERN else 200
         reply = Reply(status, error_json(message.id_json, code, said).encode())
@@ -66,6 +67,47 @@ class Nameless:
         )
         await self._sink.record(event)
         return Answer(reply, Summary(record.session_id, record.call_id, decision.outcome.value))
+
+    async def dismiss(
+        self,
+        inquiry: Inquiry,
+        principal: Principal,
+        request: Request,
+        arrived_us: int,
+        in_force: InForce,
+        *,
+        status: int,
+        reason: str,
+    ) -> Summary:
+        """Record as refused what the hub answers by itself, with this status: it knows what its sessions wait for.
+
+        Arguments, and what a client answers, are masked as any call's. Raises ``NotRecorded``.
+        """
+        record = self._record(inquiry, principal, request, arrived_us)
+        decision = Decision(Outcome.REFUSED, (), (), reason, "", in_force.config.version)
+        masker = in_force.masks.for_records()
+
+        def make() -> list[Event]:
+            made = [
+                self._events.judged(record, _with_answer(each), decision, masker, status, None)
+                for each in request.messages
+            ]
+            return [replace(event, reason=reason) for event in made]
+
+        await record_all(self._sink.record, await self._aside.run(len(inquiry.http.body), make))
+        return Summary(record.session_id, record.call_id, decision.outcome.value)
+
+    def _record(self, inquiry: Inquiry, principal: Principal, request: Request, arrived_us: int) -> CallRecord:
+        # As what cannot be read: all that one token tries is one thread, whatever sessions it begins.
+        session = session_of(replace(request, session_id=""), principal, HUB_NAME, self._sealer, self._new_id)
+        return CallRecord(session.session_id, self._new_id(), arrived_us, inquiry, principal)
+
+
+def _with_answer(message: Message) -> Message:
+    """Return a client's answer as a call of which its answer is the arguments; any other message as it is."""
+    if message.kind is not MessageKind.RESPONSE:
+        return message
+    return replace(message, call=Call(HUB_NAME, OTHER_ANSWER, params_json=message.answer_json))
 
 
 def _nobodys(message: Message, targets: Container[str]) -> tuple[int, str] | None:

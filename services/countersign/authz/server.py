@@ -20,6 +20,7 @@ from countersign.runtime.logs import place_of
 log = logging.getLogger(__name__)
 
 MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE, HUB_ROUTE = "mcp", "audit", "approval", "hub"
+DISMISSED_ROUTE = "dismissed"
 
 
 class AuthzService(pb_grpc.AuthorizationServicer):
@@ -57,4 +58,6 @@ class AuthzService(pb_grpc.AuthorizationServicer):
             return await self._judge.status(inquiry)
         if inquiry.route == HUB_ROUTE:
             return await self._hub.admit(inquiry)
+        if inquiry.route == DISMISSED_ROUTE:
+            return await self._hub.dismissed(inquiry)
         raise LookupError("Envoy asks about a route that authz does not know")

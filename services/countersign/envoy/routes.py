@@ -47,6 +47,7 @@ BUFFER_FILTER = "envoy.filters.http.buffer"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
 MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE, HUB_ROUTE = "mcp", "audit", "approval", "hub"
+DISMISSED_ROUTE = "dismissed"
 INNER = "inner"
 CHANGES_REQUESTS = "changes_requests"
 # Services of the recorder that auditors and operators reach; RecorderService, FeedService and ToolPinService are
@@ -130,11 +131,12 @@ def routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
 
 
 def inner_routes(config: GatewayConfig, wiring: Wiring) -> RouteConfiguration:
-    """Return the routes for the hub alone: those of all targets, where authz takes tokens for the one door."""
+    """Return the routes for the hub alone: of all targets, with tokens for the one door; and one for the record."""
     # Whoever can connect to a Unix socket is our own user; elsewhere only our own services know the token.
     token = "" if is_private(wiring.inner) else wiring.service_token
     calls = [_mcp(config, target, wiring.service_token) for target in config.targets.values()]
     listed = [_inner(route, token) for call in calls for route in _listened(call)]
+    listed.append(_inner(_dismissed(config), token))
     table = RouteConfiguration(
         name=INNER_ROUTES,
         virtual_hosts=[
@@ -183,9 +185,7 @@ def _mcp(config: GatewayConfig, target: Target, service_token: str) -> Route:
     check = CheckSettings(
         context_extensions=extensions,
         grpc_service=patient if waits else None,
-        with_request_body=BufferSettings(
-            max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
-        ),
+        with_request_body=_whole(config),
     )
     filters = {
         AUTHZ_FILTER: pack(ExtAuthzPerRoute(check_settings=check)),
@@ -223,17 +223,31 @@ def _inner(route: Route, token: str) -> Route:
     return route
 
 
+def _dismissed(config: GatewayConfig) -> Route:
+    """Where the hub brings a request that reaches no target: authz records it, and answers whatever comes."""
+    check = CheckSettings(
+        context_extensions={"route": DISMISSED_ROUTE, "target": HUB_NAME}, with_request_body=_whole(config)
+    )
+    text = "this is for the record alone"
+    route = _direct(RouteMatch(path="/mcp"), Failure.UNAVAILABLE.status, _refusal(Failure.UNAVAILABLE, text))
+    route.name = "dismissed"
+    route.typed_per_filter_config[AUTHZ_FILTER].Pack(ExtAuthzPerRoute(check_settings=check))
+    return route
+
+
+def _whole(config: GatewayConfig) -> BufferSettings:
+    """Authz is shown the whole body, or none of a request passes."""
+    return BufferSettings(
+        max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
+    )
+
+
 def _hub(config: GatewayConfig, service_token: str) -> list[Route]:
     """The one door for all targets, and what clients are told of its tokens.
 
     Authz says who calls and reads the request; what becomes of it is judged for each target, when the hub asks for it.
     """
-    check = CheckSettings(
-        context_extensions={"route": HUB_ROUTE, "target": HUB_NAME},
-        with_request_body=BufferSettings(
-            max_request_bytes=config.limits.request_bytes, allow_partial_message=False, pack_as_bytes=True
-        ),
-    )
+    check = CheckSettings(context_extensions={"route": HUB_ROUTE, "target": HUB_NAME}, with_request_body=_whole(config))
     silence_s = max(config.limits.upstream_timeout_s, config.approvals.longest_hold_s) + IDLE_MARGIN_S
     door = Route(
         name="hub",

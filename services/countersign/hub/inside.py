@@ -118,6 +118,19 @@ class Inside:
 
         Raises ``Away``.
         """
+        async with self._ask(caller, f"/{target}/mcp", verb, headers, body) as inner:
+            yield inner
+
+    @asynccontextmanager
+    async def note(self, caller: Caller, verb: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Inner]:
+        """Send a request for the record alone, and hold its answer until the block ends. Raises ``Away``."""
+        async with self._ask(caller, "/mcp", verb, headers, body) as inner:
+            yield inner
+
+    @asynccontextmanager
+    async def _ask(
+        self, caller: Caller, path: str, verb: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Inner]:
         config = self._config()
         sent = {
             "host": urlsplit(config.url).netloc,
@@ -129,7 +142,7 @@ class Inside:
             **self._headers,
             **headers,
         }
-        request = self._client.build_request(verb, f"{self._base}/{target}/mcp", headers=sent, content=body or None)
+        request = self._client.build_request(verb, f"{self._base}{path}", headers=sent, content=body or None)
         try:
             response = await self._client.send(request, stream=True)
         except httpx.HTTPError:

@@ -12,6 +12,7 @@ import grpc
 from countersign.config import GatewayConfig, Target
 from countersign.hub.app import HubApp
 from countersign.hub.cursors import Cursors
+from countersign.hub.dismissals import Dismissals
 from countersign.hub.door import Door
 from countersign.hub.inside import Caller, Inside
 from countersign.hub.listing import Listing
@@ -83,6 +84,7 @@ class HubPart:
             Listing(peers, Cursors(key), config, aside),
             relay,
             Streams(self._inside, peers, relay, live),
+            Dismissals(self._inside, peers),
             aside,
         )
         app = HubApp(door, sealer, lambda: config().limits.request_bytes)

@@ -12,6 +12,7 @@ from countersign.config import GatewayConfig, Target
 from countersign.hub.answered import Terms, told
 from countersign.hub.asked import FIRST, About, Again, Asked, body_for, headers_for
 from countersign.hub.between import ROUND_PARAMS, wants_logs, without_rounds
+from countersign.hub.dismissals import Unsent
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, Waiting, Way
@@ -67,7 +68,7 @@ class Relay:
         """Make the request. When this ends early, the request ends inside, too.
 
         Of a caller that is not ``admitted`` at the target it is sent as it came, to be denied by its own name, and no
-        session is opened for it. Raises ``Away``, ``Refused`` before its first item.
+        session is opened for it. Raises ``Unsent``, ``Away``, ``Refused`` before its first item.
         """
         if asked.era is Era.LEGACY:
             owner.waiting[asked.id_json] = Waiting(target.name, asyncio.current_task())
@@ -77,7 +78,7 @@ class Relay:
         try:
             for last in (False, True):
                 if admitted:
-                    way = await self._peers.way(caller, owner, target, asked.era)
+                    way = await self._way(caller, owner, target, asked.era)
                 if asked.era is Era.LEGACY and way.era is Era.MODERN:
                     async for item in self._rounds(caller, owner, asked, about, way):
                         yield item
@@ -115,6 +116,12 @@ class Relay:
         task = asyncio.ensure_future(work)
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
+
+    async def _way(self, caller: Caller, owner: Owner, target: Target, era: Era) -> Way:
+        try:
+            return await self._peers.way(caller, owner, target, era)
+        except (Away, Refused) as cause:
+            raise Unsent(cause) from None
 
     @asynccontextmanager
     async def _sent(

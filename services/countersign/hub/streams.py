@@ -37,15 +37,20 @@ _CHANGES = {
     "resourcesListChanged": "notifications/resources/list_changed",
 }
 _UPDATED = "notifications/resources/updated"
+_FILTER = frozenset({*_CHANGES, "resourceSubscriptions"})
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a caller listens to: kinds of notification, and resources by their targets. ``id_json`` is its request's."""
+    """What a caller listens to: kinds of notification, and resources by their targets. ``id_json`` is its request's.
+
+    ``left_out`` tells that it asked for more, which is no target's that it may use.
+    """
 
     kinds: frozenset[str]
     resources: Mapping[str, tuple[str, ...]]
     id_json: str = ""
+    left_out: bool = False
 
     @property
     def granted(self) -> dict[str, JsonValue]:
@@ -82,7 +87,9 @@ def wanted(params: JsonValue, id_json: str, usable: Collection[str]) -> Wanted:
         if target in usable:
             found.setdefault(target, []).append(own)
     kinds = frozenset(kind for kind in _CHANGES if asked.get(kind) is True)
-    return Wanted(kinds, {target: tuple(own) for target, own in found.items()}, id_json)
+    known = len(uris) == (len(listed) if isinstance(listed, list) else 0) and asked.keys() <= _FILTER
+    left_out = not known or sum(map(len, found.values())) < len(uris)
+    return Wanted(kinds, {target: tuple(own) for target, own in found.items()}, id_json, left_out)
 
 
 ALL_CHANGES = Wanted(frozenset(_CHANGES), {})
@@ -216,6 +223,11 @@ class Streams:
 
 def _no_stream(text: str) -> SaidNo:
     return SaidNo(405, 0, text)
+
+
+def goes_on(event_id: str, usable: Collection[str]) -> bool:
+    """Whether this is an event's id of the door's, of a target (by name) that its caller may use."""
+    return _resumed(event_id)[1] in usable
 
 
 def _resumed(event_id: str) -> tuple[str, str, str]:

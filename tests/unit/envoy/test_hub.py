@@ -70,12 +70,23 @@ def test_callers_reach_the_hub_by_one_path_and_are_identified_there(tmp_path: Pa
 def test_the_hub_reaches_targets_as_callers_do_and_says_that_it_is_the_hub(tmp_path: Path) -> None:
     files = written(tmp_path, wiring(tmp_path, ON_A_SOCKET))
     outer = [route for route in routes(files.routes) if route.get("name", "").startswith("mcp ")]
-    inner = [route for route in routes(files.inner_routes) if "name" in route]
+    inner = [route for route in routes(files.inner_routes) if told(route).get("route") == "mcp"]
     assert [route["name"] for route in inner] == [f"hub {route['name']}" for route in outer]
     for one, other in zip(outer, inner, strict=True):
         assert told(other) == {**told(one), "inner": "yes"}
         del one["typed_per_filter_config"][AUTHZ], other["typed_per_filter_config"][AUTHZ]
         assert {**one, "name": ""} == {**other, "name": ""}
+
+
+def test_what_reaches_no_target_is_brought_to_authz_by_the_hub_alone_and_leads_nowhere(tmp_path: Path) -> None:
+    files = written(tmp_path, wiring(tmp_path, ON_A_SOCKET))
+    (route,) = [route for route in routes(files.inner_routes) if told(route).get("route") == "dismissed"]
+    assert told(route) == {"route": "dismissed", "target": "mcp", "inner": "yes"}
+    assert (route["match"], route["direct_response"]["status"]) == ({"path": "/mcp"}, 503)
+    check = route["typed_per_filter_config"][AUTHZ]["check_settings"]
+    assert "disable_request_body_buffering" not in check
+    assert check["with_request_body"].keys() == {"max_request_bytes", "pack_as_bytes"}
+    assert not any(told(route).get("route") == "dismissed" for route in routes(files.routes))
 
 
 def test_on_tcp_nobody_but_the_hub_is_served(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from countersign.config import GatewayConfig, Limits, Target
 from countersign.hub import door, listing, peers, relay, wording
 from countersign.hub.asked import About, Asked
 from countersign.hub.cursors import Cursors, Standing
+from countersign.hub.dismissals import Dismissals
 from countersign.hub.door import Door
 from countersign.hub.inside import Caller, Inner, Inside
 from countersign.hub.listing import Listing
@@ -170,6 +171,7 @@ async def test_others_are_answered_while_a_large_request_is_read(monkeypatch: py
         cast(Listing, None),
         cast(Relay, None),
         cast(Streams, None),
+        cast(Dismissals, None),
         aside(),
     )
 

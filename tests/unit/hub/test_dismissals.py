@@ -1,0 +1,312 @@
+"""What the hub gives to no target is brought to the record first; while that cannot be, its caller gets 503."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from countersign.config import GatewayConfig, Limits, Target
+from countersign.hub.cursors import Cursors
+from countersign.hub.dismissals import Dismissals
+from countersign.hub.door import Door
+from countersign.hub.inside import Away, Caller, Inner, Inside
+from countersign.hub.listing import Listing
+from countersign.hub.outgoing import Head
+from countersign.hub.peers import Owner, Owners, Peers, Way
+from countersign.hub.relay import Relay
+from countersign.hub.sessions import Sessions
+from countersign.hub.streams import Streams
+from countersign.mcp import Era, HttpRequest
+from countersign.model.principal import Principal, PrincipalKind
+from countersign.runtime.aside import Aside
+from countersign.runtime.live import Live
+from countersign.runtime.moments import new_id
+from countersign.runtime.sealing import Sealer
+from tests.support.revoking import FakeRevocations
+
+KEY = bytes(32)
+CALLER = Caller(Principal("https://idp.test", "alice", (), PrincipalKind.PERSON, "token"), "Bearer x", "192.0.2.1")
+TARGET = Target("t", "https://t.test/mcp", None, "https://gateway.test/t/mcp")
+CONFIG = cast(GatewayConfig, SimpleNamespace(limits=Limits(), targets={"t": TARGET}, url="https://gateway.test"))
+MODERN_VERSION = "2026-07-28"
+CAPABILITIES: dict[str, object] = {"elicitation": {}}
+
+
+class Body(httpx.AsyncByteStream):
+    """A body."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._said
+
+
+@dataclass
+class NoTarget:
+    """Envoy's inner listener, where no target answers. ``status`` is what comes of what is brought for the record."""
+
+    status: int = 202
+    brought: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def ask(
+        self, caller: Caller, target: str, verb: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Inner]:
+        raise Away("the gateway does not answer inside")
+
+    @asynccontextmanager
+    async def note(self, caller: Caller, verb: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Inner]:
+        assert caller is CALLER
+        self.brought.append((verb, dict(headers), body))
+        error = {"jsonrpc": "2.0", "id": None, "error": {"code": 5030, "message": "not recorded"}}
+        said = b"" if self.status == 202 else json.dumps(error).encode()
+        yield Inner(
+            httpx.Response(self.status, headers={"content-type": "application/json"}, stream=Body(said)), Limits()
+        )
+
+
+class Hub:
+    """The one door, before a record that the test controls."""
+
+    def __init__(self, usable: tuple[Target, ...] = (TARGET,)) -> None:
+        self.inner = NoTarget()
+        inside, aside = cast(Inside, self.inner), Aside(from_bytes=1 << 20, at_once=1)
+        live = Live(FakeRevocations(), lambda: 1)
+        peers = Peers(inside, lambda: CONFIG, aside, lambda: 0.0)
+        relay = Relay(inside, peers, lambda: CONFIG, aside, live)
+        self.owners = Owners()
+        self.sessions = Sessions(Sealer(KEY), self.owners, new_id)
+        self._door = Door(
+            lambda: CONFIG,
+            lambda caller: list(usable),
+            peers,
+            self.sessions,
+            Listing(peers, Cursors(KEY), lambda: CONFIG, aside),
+            relay,
+            Streams(inside, peers, relay, live),
+            Dismissals(inside, peers),
+            aside,
+        )
+
+    async def say(self, message: object, verb: str = "POST", **headers: str) -> tuple[int, Any]:
+        """What a legacy caller hears: the status, and what the body says."""
+        sent = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25"}
+        if verb == "POST":
+            sent["content-type"] = "application/json"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        body = json.dumps(message).encode() if verb == "POST" else b""
+        status, found = 0, b""
+        answer = self._door.answer(CALLER, HttpRequest(verb, sent, body))
+        async for each in answer:
+            if isinstance(each, Head):
+                status = each.status
+                if each.streams:
+                    await answer.aclose()
+                    return status, "stream"
+            else:
+                found += each
+        return status, json.loads(found) if found else None
+
+    async def ask(self, method: str, params: object = None, **headers: str) -> tuple[int, Any]:
+        """The same of a modern caller."""
+        meta = {f"io.modelcontextprotocol/{key}": value for key, value in MODERN.items()}
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": method,
+            "params": {**cast(dict[str, Any], params or {}), "_meta": meta},
+        }
+        return await self.say(message, mcp_protocol_version=MODERN_VERSION, mcp_method=method, **headers)
+
+    async def session(self) -> str:
+        params = {"protocolVersion": "2025-11-25", "capabilities": CAPABILITIES, "clientInfo": {"name": "n"}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+        sent = {"content-type": "application/json", "accept": "application/json"}
+        async for each in self._door.answer(CALLER, HttpRequest("POST", sent, json.dumps(body).encode())):
+            if isinstance(each, Head):
+                return dict(each.headers)["mcp-session-id"]
+        raise AssertionError
+
+    def owner(self, session: str) -> Owner:
+        return self.sessions.find(CALLER.principal, session)
+
+
+MODERN = {"protocolVersion": MODERN_VERSION, "clientCapabilities": {}}
+
+
+def rpc(method: str, params: object = None, **members: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "method": method, "params": params or {}, **members}
+
+
+LEGACY_ATTEMPTS: tuple[tuple[object, int], ...] = (
+    ({"jsonrpc": "2.0", "id": "mcp:x", "result": {}}, 200),
+    ({"jsonrpc": "2.0", "id": "t:1", "result": {}}, 200),
+    ({"jsonrpc": "2.0", "id": "t:{", "error": {"code": 1, "message": ""}}, 200),
+    ({"jsonrpc": "2.0", "id": -1, "result": {}}, 200),
+    (rpc("tasks/list", id=1), 200),
+    (rpc("tools/list", {"cursor": "x"}, id=1), 200),
+    (rpc("notifications/cancelled", {"requestId": 1}), 202),
+    (rpc("notifications/x"), 202),
+    (rpc("notifications/roots/list_changed"), 202),
+    (rpc("tools/call", {"name": "t__x"}, id=1), 502),
+    (rpc("tools/call", {"name": "gone__x"}, id=1), 503),
+)
+
+
+@pytest.mark.parametrize(("message", "status"), LEGACY_ATTEMPTS)
+async def test_it_is_brought_once_as_it_came_and_answered_only_once_it_is_recorded(
+    message: object, status: int
+) -> None:
+    hub = Hub()
+    session = await hub.session()
+    assert (await hub.say(message, mcp_session_id=session))[0] == status
+    ((verb, headers, body),) = hub.inner.brought
+    assert (verb, json.loads(body)) == ("POST", message)
+    said, _, reason = headers["x-countersign-dismissed"].partition(" ")
+    assert int(said) == status
+    assert reason.startswith("no target gets it: ")
+    hub.inner.status = 503
+    answered, heard = await hub.say(message, mcp_session_id=session)
+    assert (answered, heard["error"]["code"]) == (503, 5030)
+    assert len(hub.inner.brought) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "headers", "usable", "status"),
+    [
+        ("POST", {}, True, 400),
+        ("POST", {"mcp_session_id": "x"}, True, 404),
+        ("GET", {"mcp_session_id": "x"}, True, 404),
+        ("DELETE", {"mcp_session_id": "x"}, True, 404),
+        ("GET", {"mcp_session_id": ""}, False, 405),
+        ("GET", {"mcp_session_id": "", "last_event_id": "pgone:1"}, True, 200),
+    ],
+)
+async def test_so_is_what_comes_in_no_session_or_in_one_of_nothing(
+    verb: str, headers: dict[str, str], usable: bool, status: int
+) -> None:
+    hub = Hub((TARGET,) if usable else ())
+    session = await hub.session()
+    headers = {name: value or session for name, value in headers.items()}
+    ping = rpc("ping", id=1)
+    assert (await hub.say(ping, verb, **headers))[0] == status
+    ((brought, _, _),) = hub.inner.brought
+    assert brought == verb
+    hub.inner.status = 503
+    assert (await hub.say(ping, verb, **headers))[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "usable", "status"),
+    [
+        ("tools/list", {}, False, 200),
+        ("tools/list", {"cursor": "x"}, True, 200),
+        ("subscriptions/listen", {"notifications": {}}, True, 200),
+        ("subscriptions/listen", {"notifications": 5}, True, 200),
+        ("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, False, 200),
+        ("subscriptions/listen", {"notifications": {"toolsListChanged": True, "other": True}}, True, 200),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["x:y"]}}, True, 200),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["gone+x:y", "t+x:y"]}}, True, 200),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": [5, "t+x:y"]}}, True, 200),
+        ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["t+x:y"] * 257}}, True, 200),
+    ],
+)
+async def test_so_is_what_a_modern_caller_asks_of_nobody(
+    method: str, params: dict[str, object], usable: bool, status: int
+) -> None:
+    hub = Hub((TARGET,) if usable else ())
+    assert (await hub.ask(method, params))[0] == status
+    assert len(hub.inner.brought) == 1
+    hub.inner.status = 503
+    assert (await hub.ask(method, params))[0] == 503
+
+
+async def test_what_only_keeps_a_connection_is_not_brought() -> None:
+    hub = Hub()
+    session = await hub.session()
+    assert (await hub.say(rpc("notifications/initialized"), mcp_session_id=session))[0] == 202
+    assert (await hub.say(rpc("ping", id=1), mcp_session_id=session))[0] == 200
+    assert (await hub.say(rpc("logging/setLevel", {"level": "info"}, id=1), mcp_session_id=session))[0] == 200
+    assert (await hub.ask("server/discover"))[0] == 200
+    listened = {"notifications": {"toolsListChanged": True, "resourceSubscriptions": ["t+x:y"]}}
+    assert (await hub.ask("subscriptions/listen", listened)) == (200, "stream")
+    assert (await hub.say(None, "DELETE", mcp_session_id=session))[0] == 204
+    assert hub.inner.brought == []
+
+
+async def test_an_error_that_cannot_be_recorded_is_not_taken_and_can_come_again() -> None:
+    hub = Hub()
+    session = await hub.session()
+    owner, waits = hub.owner(session), asyncio.get_running_loop().create_future()
+    owner.asked["q"] = waits
+    no = {"jsonrpc": "2.0", "id": "mcp:q", "error": {"code": 1, "message": "no"}}
+    hub.inner.status = 503
+    assert (await hub.say(no, mcp_session_id=session))[0] == 503
+    assert not waits.done()
+    hub.inner.status = 202
+    assert (await hub.say(no, mcp_session_id=session))[0] == 202
+    assert waits.result() == ""
+    # Of two that come at once, one is taken, and both are on record; the other once more, as nobody's.
+    hub.inner.brought.clear()
+    owner.asked["q"] = asyncio.get_running_loop().create_future()
+    both = await asyncio.gather(*(hub.say(no, mcp_session_id=session) for _ in range(2)))
+    assert sorted(status for status, _ in both) == [200, 202]
+    assert 2 <= len(hub.inner.brought) <= 3
+    assert owner.asked == {}
+
+
+async def test_what_is_answered_with_a_result_is_on_record_with_the_call_that_is_made_again() -> None:
+    hub = Hub()
+    session = await hub.session()
+    hub.owner(session).asked["q"] = asyncio.get_running_loop().create_future()
+    assert (await hub.say({"jsonrpc": "2.0", "id": "mcp:q", "result": {}}, mcp_session_id=session))[0] == 202
+    assert hub.inner.brought == []
+
+
+@pytest.mark.parametrize("status", [503, 403, 401, 202])
+async def test_an_answer_that_a_target_asked_for_is_not_lost_while_it_cannot_be_recorded(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async def tell(*_: object) -> int:
+        return status
+
+    monkeypatch.setattr(Peers, "tell", tell)
+    hub = Hub()
+    session = await hub.session()
+    hub.owner(session).ways["t"] = Way(Era.LEGACY, "2025-11-25", "s")
+    answer = {"jsonrpc": "2.0", "id": "t:1", "result": {}}
+    told = await hub.say(answer, mcp_session_id=session)
+    assert told[0] == {503: 503, 202: 202}.get(status, 403)
+    told = await hub.say(rpc("notifications/roots/list_changed"), mcp_session_id=session)
+    assert told[0] == (503 if status == 503 else 202)
+    assert hub.inner.brought == []
+
+
+async def test_nothing_is_held_of_what_is_brought() -> None:
+    hub = Hub()
+    session = await hub.session()
+    owner = hub.owner(session)
+    for number in range(300):
+        forged = {"jsonrpc": "2.0", "id": f"mcp:{number}", "result": {}}
+        await hub.say(forged, mcp_session_id=session)
+        await hub.say(forged, mcp_session_id="x" * 1_000)
+        await hub.say(rpc("notifications/cancelled", {"requestId": number}), mcp_session_id=session)
+    assert (len(hub.owners), owner.asked, owner.waiting, len(owner.theirs), owner.ways) == (1, {}, {}, 0, {})
+    assert len(hub.inner.brought) == 900
+
+
+async def test_no_more_of_its_head_is_brought_than_it_is_read_by() -> None:
+    """Else a caller could make it longer than Envoy takes, and would leave no trace."""
+    hub = Hub()
+    headers = {"mcp_param_a": "a" * 60_000, "accept": "application/json, text/event-stream" + ", x/y" * 9_000}
+    await hub.ask("tools/list", {"cursor": "x", "arguments": {"a": "a" * 60_000}}, **headers)
+    ((_, brought, _),) = hub.inner.brought
+    assert sum(len(name) + len(value) for name, value in brought.items()) < 500
