@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -65,6 +66,22 @@ def test_what_looks_drawn_at_random_is_found_near_a_telling_word(structure: str)
     assert LONG[:4] not in result
     assert LONG[-4:] not in result
     assert LONG not in masked(NEAR[structure].replace("{}", f"x {LONG}").replace("x ", ""))
+
+
+@pytest.mark.parametrize("word", ["Key", "token", "API", "KeY", "tKn"])
+def test_letters_of_something_random_tell_nothing(word: str) -> None:
+    # A sealed state, or a cursor: masked, nobody could come back with it.
+    chance = random.Random(word)
+    for glue in ("", "_", "-") if word.istitle() else ("_",):
+        drawn = ["".join(chance.choices("aB3dE5fG7hJ9kL", k=40)) for _ in range(2)]
+        assert masked(f"v1.{drawn[0]}{glue}{word}-{drawn[1]}") == f"v1.{drawn[0]}{glue}{word}-{drawn[1]}"
+
+
+@pytest.mark.parametrize(
+    "name", ["acme-payments-eu1-prod-api-key-", "ACME_PAYMENTS_EU1_PROD_API_KEY ", "AcmePaymentsServiceProdToken-"]
+)
+def test_long_names_before_it_hide_nothing_random(name: str) -> None:
+    assert LONG[4:-4] not in masked(f"{name}{LONG}")
 
 
 @pytest.mark.parametrize("structure", DISGUISED)

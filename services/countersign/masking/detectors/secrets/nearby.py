@@ -37,6 +37,10 @@ _LOOK_BACK_BYTES = 12
 _GLUED = re.compile(rb"[A-Za-z0-9]{1,8}\Z")
 # As many changes between small letters, capitals and digits as words that are run together do not have.
 _RESTLESS = 4
+# The same of words that dashes join: of random characters three in five differ in kind from the one before.
+_JOINED = re.compile(rb"[A-Za-z0-9_-]{1,32}\Z")
+_LONG_BYTES = 16
+_RESTLESS_OF_TEN = 4
 
 
 def find(data: bytes) -> list[Hit]:
@@ -77,14 +81,21 @@ def find(data: bytes) -> list[Hit]:
 
 def _is_word(data: bytes, start: int, end: int) -> bool:
     """Whether this is a word, and not a few letters of something random (a sealed state, a cursor) that read so."""
-    glued = _GLUED.search(data, max(start - 8, 0), start)
-    if glued is None:
-        return True
     word = data[start:end]
     if not (word.islower() or word.isupper() or word.istitle()):
         return False
-    kinds = [(bytes((one,)).isupper(), bytes((one,)).isdigit()) for one in glued[0]]
-    return sum(one != other for one, other in pairwise(kinds)) < _RESTLESS
+    glued = _GLUED.search(data, max(start - 8, 0), start)
+    if glued is not None and _changes(glued[0]) >= _RESTLESS:
+        return False
+    joined = _JOINED.search(data, max(start - 32, 0), start)
+    before = b"" if joined is None else joined[0].replace(b"-", b"").replace(b"_", b"")
+    return len(before) < _LONG_BYTES or 10 * _changes(before) < _RESTLESS_OF_TEN * len(before)
+
+
+def _changes(text: bytes) -> int:
+    """How often small letters, capitals and digits follow one another."""
+    kinds = [(bytes((one,)).isupper(), bytes((one,)).isdigit()) for one in text]
+    return sum(one != other for one, other in pairwise(kinds))
 
 
 PART = Part(
