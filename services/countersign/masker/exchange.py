@@ -121,6 +121,11 @@ class Exchange:
             self._ends.over(self._events.handoff.call_id)
 
     @property
+    def begun(self) -> bool:
+        """Whether it was asked about a response at all."""
+        return self._ours or self._done or self._events is not None
+
+    @property
     def done(self) -> bool:
         """Whether all that Envoy gets for this response was returned."""
         return self._done

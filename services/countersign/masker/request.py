@@ -51,8 +51,9 @@ class RequestSide:
     """The life of one request. Feed it Envoy's messages in order; send on what it returns.
 
     Envoy holds the request's head back until its body is released. ``aside`` is shared by all requests of a process.
-    ``may`` raises ``Ended`` when its caller or its session was revoked; it is asked right before its release. ``ends``
-    says whether its end is on the record already.
+    ``whose`` is told of whom and of which session it is, right before its release, and raises ``Ended`` when it must
+    not go on. From then on until an answer comes, ``end`` ends it. ``ends`` says whether its end is on the record
+    already.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class RequestSide:
         aside: Aside,
         now_us: Callable[[], int],
         new_id: Callable[[], str],
-        may: Callable[[Principal, str], None],
+        whose: Callable[[Principal, str], None],
         ends: Ends,
     ) -> None:
         self._rulebook = rulebook
-        self._may = may
+        self._whose = whose
         self._ends = ends
         self._sink = sink
         self._tokens = tokens
@@ -89,6 +90,8 @@ class RequestSide:
                 return (_instead(Failure.UNAVAILABLE, "the request was not judged", None),)
             self._headers = envoy.read_request_headers(message)
             self._held = not message.request_headers.end_of_stream
+            if not self._held:
+                return (await self._bodiless(self._handoff),)
             return (envoy.request_head(),)
         if what == "request_body" and self._handoff is not None and message.request_body.end_of_stream:
             reply = await self._body(self._handoff, message.request_body.body)
@@ -101,18 +104,35 @@ class RequestSide:
         """Whether a request was neither sent on nor refused."""
         return self._held
 
+    async def end(self, reason: str) -> Sequence[pb.ProcessingResponse]:
+        """End a call of which no answer came, though its request was sent; record why. Nothing if none was."""
+        if self._handoff is None:
+            return ()
+        try:
+            await self._record(self._handoff, Failure.BAD_GATEWAY, reason)
+        except NotRecorded:
+            reason = "the call was ended, and that could not be recorded"
+        return (_instead(Failure.BAD_GATEWAY, reason, self._handoff),)
+
     async def cut(self, reason: str) -> None:
         """Record that the request was not sent, if it was not."""
         if self._held and self._handoff is not None:
             self._held = False
             await self._record(self._handoff, Failure.BAD_GATEWAY, reason)
 
+    async def _bodiless(self, handoff: Handoff) -> pb.ProcessingResponse:
+        try:
+            self._whose(handoff.principal, handoff.session_id)
+        except Ended as error:
+            return await self._refuse(handoff, str(error))
+        return envoy.request_head()
+
     async def _body(self, handoff: Handoff, data: bytes) -> pb.ProcessingResponse:
         changed = data
         try:
             if handoff.mask_request or handoff.unmask or handoff.bare or handoff.state is not None:
                 changed = await self._changed(handoff, data)
-            self._may(handoff.principal, handoff.session_id)
+            self._whose(handoff.principal, handoff.session_id)
         except (Withheld, NotMaskable, Ended) as error:
             reason = error.reason if isinstance(error, NotMaskable) else str(error)
             return await self._refuse(handoff, reason)

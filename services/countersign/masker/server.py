@@ -84,7 +84,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
             self._aside,
             now_us,
             new_id,
-            self._live.check,
+            hold.of,
             self._ends,
         )
         exchange = Exchange(
@@ -116,7 +116,7 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
                         await (context.write(reply) if begun else hold.whole(context.write(reply)))
                         begun = True
         except Ended as error:
-            await self._end(exchange, str(error), context)
+            await self._end(request, exchange, str(error), context)
         except Reset as error:
             await self._cut(exchange, error, context)
         except TooSilent as error:
@@ -136,8 +136,14 @@ class MaskerService(pb_grpc.ExternalProcessorServicer):
                 self._farewells.add(farewell)
                 farewell.add_done_callback(self._farewells.discard)
 
-    async def _end(self, exchange: Exchange, reason: str, context: Context) -> None:
-        """End an answer because its caller was revoked, or nobody knows whether."""
+    async def _end(self, request: RequestSide, exchange: Exchange, reason: str, context: Context) -> None:
+        """End a call because its caller was revoked, or nobody knows whether."""
+        if not exchange.begun:
+            # Its target is silent: Envoy takes an answer in its place at any time. A stream that ended well would have
+            # it pass the target's answer as it is, should it come to that.
+            for reply in await request.end(reason):
+                await context.write(reply)
+            await context.abort(grpc.StatusCode.INTERNAL, "the call is ended")
         try:
             for reply in await exchange.end(reason):
                 await context.write(reply)

@@ -157,3 +157,60 @@ async def test_a_stream_of_which_the_record_cannot_be_told_is_cut_all_the_same(w
     world.revocations.revoke(of_principal(ALICE))
     await playing
     assert stream.aborted
+
+
+def _sent(world: World, body: bytes) -> list[pb.ProcessingRequest]:
+    """A request that passes here on its way to a target, as Envoy tells of it; a GET has no body."""
+    head = message(world.handoff, request_headers=pb.HttpHeaders(end_of_stream=not body))
+    return [head, message(world.handoff, request_body=pb.HttpBody(body=body, end_of_stream=True))] if body else [head]
+
+
+@pytest.mark.parametrize("body", [b"{}", b""], ids=["post", "get"])
+@pytest.mark.parametrize("known", [True, False], ids=["revoked", "unknown"])
+async def test_a_call_whose_target_is_silent_is_ended_at_once(world: World, body: bytes, *, known: bool) -> None:
+    stream = Silent(_sent(world, body))
+    playing = asyncio.ensure_future(world.play(stream))
+    passed = 2 if body else 1
+    await until(lambda: len(stream.written) == passed)
+    assert not world.recorded()
+    if known:
+        world.revocations.revoke(of_principal(ALICE))
+    else:
+        world.revocations.forget()
+    await playing
+    assert [reply.immediate_response.status.code for reply in stream.written[passed:]] == [502]
+    # Envoy would have the target's answer pass as it is, had this stream ended well.
+    assert stream.aborted
+    why = "the token was revoked" if known else "what was revoked is not known now"
+    assert world.recorded() == [(EventKind.RESPONSE, 502, why)]
+
+
+async def test_a_call_whose_end_the_record_cannot_be_told_of_is_ended_all_the_same(world: World) -> None:
+    world.sink.refuse = lambda _: True
+    stream = Silent(_sent(world, b"{}"))
+    playing = asyncio.ensure_future(world.play(stream))
+    await until(lambda: len(stream.written) == 2)
+    world.revocations.revoke(of_principal(ALICE))
+    await playing
+    assert stream.written[-1].immediate_response.status.code == 502
+    assert stream.aborted
+
+
+async def test_a_request_without_a_body_is_not_sent_for_the_revoked(world: World) -> None:
+    world.revocations.known.put(of_principal(ALICE))
+    stream = Stream(_sent(world, b""))
+    await world.play(stream)
+    assert [reply.immediate_response.status.code for reply in stream.written] == [503]
+    assert world.recorded() == [(EventKind.RESPONSE, 503, "the call was not sent: the token was revoked")]
+
+
+async def test_who_waits_for_a_silent_target_is_not_ended_with_others(world: World) -> None:
+    stream = Silent(_sent(world, b"{}"))
+    playing = asyncio.ensure_future(world.play(stream))
+    await until(lambda: len(stream.written) == 2)
+    world.revocations.revoke(revocation(RevocationKind.PRINCIPAL, "bob", ALICE.issuer))
+    world.revocations.revoke(revocation(RevocationKind.SESSION, new_id()))
+    assert not playing.done()
+    world.revocations.revoke(revocation(RevocationKind.SESSION, world.handoff.session_id))
+    await playing
+    assert world.recorded() == [(EventKind.RESPONSE, 502, "the session was revoked")]
