@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -91,14 +92,29 @@ def bridge() -> None:
     epilog="Settings: COUNTERSIGN_WITNESS_KEY_FILE (its key, `countersign log new-key --witness NAME`), "
     "COUNTERSIGN_WITNESS_LOGS_FILE (verifier keys of the logs that it knows, one a line), COUNTERSIGN_WITNESS_STATE "
     "(a folder of its own, which must be there and outlive it), COUNTERSIGN_LISTEN_HTTP (HOST:PORT or unix:/path, "
-    "default 127.0.0.1:9001), COUNTERSIGN_LOG_LEVEL. It needs nothing of a gateway."
+    "default 127.0.0.1:9001), COUNTERSIGN_TLS_CERTIFICATE and COUNTERSIGN_TLS_KEY, COUNTERSIGN_LOG_LEVEL. It needs "
+    "nothing of a gateway."
 )
-def witness() -> None:
+def witness(
+    tls_certificate: Annotated[
+        str | None,
+        typer.Option(
+            help="PEM: the certificate to show, and those that vouch for it; goes before its variable. Without one, "
+            "plain HTTP.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        str | None,
+        typer.Option(help="PEM: its private key, readable by its owner alone.", metavar="FILE", show_default=False),
+    ] = None,
+) -> None:
     """A witness of logs: cosigns what only grows (c2sp.org/tlog-witness)."""
     from countersign.cli.wiring.witness import run
 
     try:
-        run(load_witness_settings())
+        run(load_witness_settings(tls_certificate=tls_certificate, tls_key=tls_key))
     except (SettingsError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

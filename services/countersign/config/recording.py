@@ -23,6 +23,7 @@ from countersign.config.shape_recording import (
     RetentionShape,
     SinkShape,
     WitnessesShape,
+    WitnessShape,
 )
 from countersign.config.types import CefSink, CsvSink, OcsfSink, OtlpSink, Recording, SecretUse, Sink, Witness
 from countersign.config.wording import nearest
@@ -118,7 +119,18 @@ class Section:
                 what = "this key stands twice: who holds it would count for two"
                 self._add((*place, "key"), what, "name each witness once")
             keys.add(key or b"")
-        return tuple(Witness(each.name, each.url, each.key) for each in shape.of)
+        return tuple(
+            Witness(each.name, each.url, each.key, self._ca(each, (*path, "of", index)))
+            for index, each in enumerate(shape.of)
+        )
+
+    def _ca(self, shape: WitnessShape, path: Path) -> str:
+        if shape.ca is None:
+            return ""
+        if not shape.url.lower().startswith("https://"):
+            what = "`ca` says whose certificate is believed, and this witness has none"
+            self._add((*path, "ca"), what, "have the witness serve https://, or leave `ca` out")
+        return self._file((*path, "ca"), shape.ca)
 
     def _exports(self, shapes: Mapping[str, SinkShape]) -> tuple[Sink, ...]:
         sinks, files = [], dict[str, str]()

@@ -27,6 +27,9 @@ class WitnessShape(Shape):
     name: Text = Field(description="a name of its own", json_schema_extra={"pattern": f"^{WITNESS_NAME}$"})
     url: Url = Field(description="where it is asked, such as https://witness.example.com")
     key: Text = Field(description="its verifier key, as it prints it: name+hash+base64")
+    ca: _File | None = Field(
+        default=None, description="PEM: who may vouch for its certificate; without it, the system's"
+    )
 
 
 class WitnessesShape(Shape):

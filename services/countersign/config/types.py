@@ -174,11 +174,15 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Who cosigns checkpoints: ``url`` is where tlog-witness is served, ``key`` its verifier key (signed-note)."""
+    """Who cosigns checkpoints: ``url`` is where tlog-witness is served, ``key`` its verifier key (signed-note).
+
+    ``ca`` is a PEM file of who may vouch for its certificate, empty for the system's own.
+    """
 
     name: str
     url: str
     key: str
+    ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-import certifi
 import httpx
 
 from countersign.credentials.errors import CredentialUnavailable
+from countersign.runtime.tls import trusting
 
 TIMEOUT_S = 4.0
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
@@ -92,7 +91,7 @@ class Asker:
         return Answer(response.status_code, _members(data) if media == "application/json" else {})
 
     def _connecting(self) -> httpx.AsyncClient:
-        trusted = ssl.create_default_context(cafile=self._ca) if self._ca else _of_the_system()
+        trusted = ssl.create_default_context(cafile=self._ca) if self._ca else trusting(None)
         return httpx.AsyncClient(
             verify=trusted,
             trust_env=not self._inside,
@@ -101,15 +100,6 @@ class Asker:
             limits=httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=8),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
-
-
-@cache
-def _of_the_system() -> ssl.SSLContext:
-    """To read all of its certificates takes tens of milliseconds."""
-    trusted = ssl.create_default_context()
-    if ssl.get_default_verify_paths().cafile is None:
-        trusted.load_verify_locations(certifi.where())
-    return trusted
 
 
 class _TooLarge(Exception):

@@ -65,13 +65,17 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class WitnessSettings:
-    """What a witness is told from outside: three paths, and ``listen``, ``HOST:PORT`` or ``unix:/path``."""
+    """What a witness is told from outside: three paths, and ``listen``, ``HOST:PORT`` or ``unix:/path``.
+
+    ``tls`` are the files of a certificate and of its key; without them it speaks plain HTTP.
+    """
 
     key_file: Path
     logs_file: Path
     state: Path
     listen: str
     log_level: str
+    tls: tuple[Path, Path] | None = None
 
 
 def environment() -> Mapping[str, str]:
@@ -143,9 +147,22 @@ def _private_text(path: Path, variable: str) -> str:
         raise SettingsError(f"{variable}: {path} cannot be read: {type(error).__name__}") from None
 
 
-def load_witness_settings(env: Mapping[str, str] | None = None) -> WitnessSettings:
-    """Read the settings of a witness, which needs none of a gateway's. Raises ``SettingsError``."""
+def load_witness_settings(
+    env: Mapping[str, str] | None = None, *, tls_certificate: str | None = None, tls_key: str | None = None
+) -> WitnessSettings:
+    """Read the settings of a witness, which needs none of a gateway's. Raises ``SettingsError``.
+
+    What is given besides goes before its variable.
+    """
     env = environment() if env is None else env
+    certificate = env.get(PREFIX + "TLS_CERTIFICATE", "") if tls_certificate is None else tls_certificate
+    key = env.get(PREFIX + "TLS_KEY", "") if tls_key is None else tls_key
+    if bool(certificate) != bool(key):
+        there, missing = ("certificate", "key") if certificate else ("key", "certificate")
+        raise SettingsError(
+            f"a TLS {there} without its {missing}: give --tls-{missing} or {PREFIX}TLS_{missing.upper()}, too, "
+            "or neither for plain HTTP"
+        )
     return WitnessSettings(
         key_file=Path(_required(env, "WITNESS_KEY_FILE", "the path of its key (`countersign log new-key --witness`)")),
         logs_file=Path(
@@ -154,6 +171,7 @@ def load_witness_settings(env: Mapping[str, str] | None = None) -> WitnessSettin
         state=Path(_required(env, "WITNESS_STATE", "a folder of its own, which must outlive it")),
         listen=env.get(PREFIX + "LISTEN_HTTP", "127.0.0.1:9001"),
         log_level=env.get(PREFIX + "LOG_LEVEL", "INFO").upper(),
+        tls=(Path(certificate), Path(key)) if certificate else None,
     )
 
 

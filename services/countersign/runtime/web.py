@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -22,10 +23,12 @@ class WebServer(uvicorn.Server):
     """Serves ``app`` on ``listener`` (see ``runtime.listening``), beside others in its process: it takes no signals.
 
     It takes no connections before ``listen``, ``at_once`` at a time, keeps one that is unused for half a minute, and
-    ends what is under way within three seconds.
+    ends what is under way within three seconds. With ``tls`` it speaks HTTPS alone.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, *, at_once: int = _AT_ONCE) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, *, at_once: int = _AT_ONCE, tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -43,6 +46,10 @@ class WebServer(uvicorn.Server):
                 h11_max_incomplete_event_size=_HEAD_BYTES,
             )
         )
+        if tls is not None:
+            # A context of ours, and no files: uvicorn would read them once.
+            self.config.load()
+            self.config.ssl = tls
         self._listener = listener
 
     @property

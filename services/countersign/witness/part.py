@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from countersign.runtime.listening import bound
+from countersign.runtime.tls import BadCertificate, ServerCertificate
 from countersign.runtime.web import WebServer
 from countersign.tlog import BadKey, KeyKind, SignerKey, VerifierKey, parse_signer, parse_verifier
 from countersign.witness.app import witness_app
@@ -23,20 +24,30 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 class WitnessPart:
-    """A witness with the key, the logs and the folder of these files.
+    """A witness with the key, the logs and the folder of these files; ``tls`` are a certificate and its private key.
 
     Raises ``Misconfigured``, ``StateUnusable`` and ``CannotListen`` when made; takes requests while it runs.
     """
 
     def __init__(
-        self, *, key_file: Path, logs_file: Path, state: Path, listen: str, clock_s: Callable[[], int]
+        self,
+        *,
+        key_file: Path,
+        logs_file: Path,
+        state: Path,
+        listen: str,
+        clock_s: Callable[[], int],
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         signer, logs = read_signer(key_file), read_logs(logs_file)
+        self._certificate = _certificate(tls)
         self.key = signer.verifier
         self._remembered = Remembered(state, by_origin(logs))
         self._listen = listen
         try:
-            self._server = WebServer(witness_app(Witness(signer, logs, self._remembered, clock_s)), bound(listen))
+            app = witness_app(Witness(signer, logs, self._remembered, clock_s))
+            shown = self._certificate.context if self._certificate else None
+            self._server = WebServer(app, bound(listen), tls=shown)
         except BaseException:
             self._remembered.close()
             raise
@@ -52,16 +63,27 @@ class WitnessPart:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.end)
         # Whoever runs a log needs the key: it stands in gateway.yaml.
-        log.info("serving", extra={"address": self._listen, "key": str(self.key)})
+        told = {"address": self._listen, "key": str(self.key), "tls": self._certificate is not None}
+        log.info("serving", extra=told)
+        following = asyncio.ensure_future(self._certificate.follow()) if self._certificate else None
         try:
             await self._server.listen()
         finally:
+            if following is not None:
+                following.cancel()
             self._remembered.close()
         log.info("stopped")
 
     def end(self) -> None:
         """Take no more requests, and have ``run`` return when those under way are answered."""
         self._server.end()
+
+
+def _certificate(files: tuple[Path, Path] | None) -> ServerCertificate | None:
+    try:
+        return ServerCertificate(*files) if files is not None else None
+    except BadCertificate as problem:
+        raise Misconfigured(str(problem)) from None
 
 
 def read_signer(path: Path) -> SignerKey:

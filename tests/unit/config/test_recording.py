@@ -43,7 +43,7 @@ def test_what_is_not_said_is_as_documented(tmp_path: Path) -> None:
 def test_all_of_it_is_read(tmp_path: Path) -> None:
     config = take(
         tmp_path,
-        f"seal_after: 90s, most_unpublished: 5000, witnesses: {{need: 2, of: [{ONE}, {OTHER}]}}, "
+        f"seal_after: 90s, most_unpublished: 5000, witnesses: {{need: 2, of: [{ONE}, {OTHER[:-1]}, ca: ca.pem}}]}}, "
         "retention: {bodies: 400d, targets: {orders: forever}}, encryption: {keys: keys}, exports: {"
         "siem: {ocsf: {file: out/record.jsonl, bodies: true}}, "
         "logs: {otlp: {endpoint: 'https://otlp.test/base', token: {env: OTLP_TOKEN}}}, "
@@ -54,7 +54,7 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
     assert (recording.seal_after_s, recording.most_unpublished) == (90, 5_000)
     assert recording.witnesses == (
         Witness("w1", "https://w.test", key()),
-        Witness("w2", "https://x.test", key(fill=8)),
+        Witness("w2", "https://x.test", key(fill=8), str(tmp_path / "ca.pem")),
     )
     assert recording.witnesses_needed == 2
     assert (recording.default_kept_days, dict(recording.kept_days)) == (400, {"orders": None})
@@ -112,6 +112,11 @@ BAD = {
         f"witnesses: {{need: 1, of: [{ONE.replace('https:', 'http:')}]}}",
         "http:// is for hosts on this machine only",
         "'http:",
+    ),
+    "a certificate believed of whom has none": (
+        f"witnesses: {{need: 1, of: [{ONE.replace('https://w.test', 'http://127.0.0.1')[:-1]}, ca: ca.pem}}]}}",
+        "this witness has none",
+        "ca.pem",
     ),
     "an hour kept": ("retention: {bodies: 36h}", "neither `forever` nor whole days", "36h"),
     "kept for no day": ("retention: {bodies: 0d}", "out of bounds", "0d"),

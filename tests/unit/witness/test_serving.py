@@ -13,12 +13,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from countersign.cli.main import app as cli
+from countersign.runtime.settings import SettingsError, load_witness_settings
+from countersign.runtime.tls import trusting
 from countersign.tlog import KeyKind, parse_signatures
 from countersign.witness.asked import MAX_BODY_BYTES
 from countersign.witness.errors import Misconfigured, StateUnusable, WitnessError
 from countersign.witness.judging import SIZE_TYPE
 from countersign.witness.part import WitnessPart, read_logs, read_signer
+from tests.support.exporting import certificates
 from tests.support.gateway import wait_until
 from tests.support.logs import SomeLog, signer
 from tests.support.recorders import until
@@ -221,3 +226,67 @@ async def test_a_witness_that_cannot_begin_lets_go_of_its_folder(place: Place) -
     (place.folder / "elsewhere").rename(place.state)
     async with serving(place) as client:
         assert (await added(client, body(LOG, 0, 5))).status_code == 200
+
+
+async def test_over_tls_it_cosigns_and_answers_nobody_in_clear(place: Place) -> None:
+    shown = certificates(place.folder, name="witness.example")
+    shown.key.chmod(0o600)
+    part = WitnessPart(
+        key_file=place.key,
+        logs_file=place.logs,
+        state=place.state,
+        listen=place.address,
+        clock_s=lambda: 1,
+        tls=(shown.certificate, shown.key),
+    )
+    running = asyncio.ensure_future(part.run())
+    try:
+        await until(lambda: part.serving)
+        async with place.client() as clear:
+            with pytest.raises(httpx.TransportError):
+                await added(clear, body(LOG, 0, 5))
+        trusted = httpx.AsyncHTTPTransport(
+            uds=place.address.removeprefix("unix:"), verify=trusting(shown.ca.read_bytes())
+        )
+        async with httpx.AsyncClient(transport=trusted, base_url="https://witness.example") as client:
+            assert (await added(client, body(LOG, 0, 5))).status_code == 200
+    finally:
+        part.end()
+        await running
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (("--tls-certificate", "c.pem"), "a TLS certificate without its key"),
+        (("--tls-key", "c.pem"), "a TLS key without its certificate"),
+        (("--tls-certificate", "nowhere", "--tls-key", "c.pem"), "nowhere cannot be read"),
+        (("--tls-certificate", "127.0.0.1.pem", "--tls-key", "127.0.0.1.key"), "others may read"),
+    ],
+    ids=["no key", "no certificate", "no file", "an open key"],
+)
+def test_it_does_not_begin_with_half_of_tls(
+    place: Place, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], why: str
+) -> None:
+    monkeypatch.chdir(place.folder)
+    certificates(place.folder).key.chmod(0o644)
+    for name, value in (("KEY_FILE", place.key), ("LOGS_FILE", place.logs), ("STATE", place.state)):
+        monkeypatch.setenv(f"COUNTERSIGN_WITNESS_{name}", str(value))
+    monkeypatch.setenv("COUNTERSIGN_LISTEN_HTTP", place.address)
+    told = CliRunner().invoke(cli, ["serve", "witness", *given])
+    assert (told.exit_code, why in told.stderr) == (1, True), told.output
+
+
+def test_tls_is_had_from_the_environment_unless_it_is_given(place: Place) -> None:
+    env = {
+        "COUNTERSIGN_WITNESS_KEY_FILE": str(place.key),
+        "COUNTERSIGN_WITNESS_LOGS_FILE": str(place.logs),
+        "COUNTERSIGN_WITNESS_STATE": str(place.state),
+    }
+    assert load_witness_settings(env).tls is None
+    tls = {"COUNTERSIGN_TLS_CERTIFICATE": "c.pem", "COUNTERSIGN_TLS_KEY": "k.pem"}
+    assert load_witness_settings(env | tls).tls == (Path("c.pem"), Path("k.pem"))
+    assert load_witness_settings(env | tls, tls_key="other.pem").tls == (Path("c.pem"), Path("other.pem"))
+    for name, value in tls.items():
+        with pytest.raises(SettingsError, match="without its"):
+            load_witness_settings({**env, name: value})

@@ -19,6 +19,7 @@ def run(settings: WitnessSettings) -> None:
         logs_file=settings.logs_file,
         state=settings.state,
         listen=settings.listen,
+        tls=settings.tls,
         clock_s=lambda: int(time.time()),
     )
     uvloop.run(part.run())

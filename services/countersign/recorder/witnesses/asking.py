@@ -12,7 +12,9 @@ import httpx
 
 from countersign.config.types import Witness
 from countersign.recorder.log.ports import Prove, WitnessView
+from countersign.recorder.witnesses.way import TIMEOUT_S, NoWay, Way
 from countersign.runtime.postgres import DatabaseError
+from countersign.runtime.tls import refusal
 from countersign.tlog import (
     BadSignature,
     TlogError,
@@ -27,8 +29,6 @@ from countersign.tlog import (
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 5.0
-"""For all that one checkpoint takes, also where the witness must first say what it saw last."""
 MAX_ANSWER_BYTES: Final = 64 * 1024
 CLOCKS_APART_S: Final = 300
 """More than an auditor bears, too (``TrustPolicy.open``)."""
@@ -47,13 +47,13 @@ class _Answer:
 
 
 class OneWitness:
-    """Asks one witness, about one checkpoint at a time. ``clock_s`` gives POSIX seconds."""
+    """Asks one witness, about one checkpoint at a time, by ``way``. ``clock_s`` gives POSIX seconds."""
 
-    def __init__(self, witness: Witness, client: httpx.AsyncClient, clock_s: Callable[[], int]) -> None:
+    def __init__(self, witness: Witness, way: Way, clock_s: Callable[[], int]) -> None:
         self.witness = witness
         self._key: VerifierKey = parse_verifier(witness.key)
         self._url = f"{witness.url.rstrip('/')}/add-checkpoint"
-        self._client = client
+        self._way = way
         self._clock_s = clock_s
         # What it saw last, as far as we know: it says so itself where that is wrong.
         self._seen_size = 0
@@ -64,6 +64,10 @@ class OneWitness:
     def view(self) -> WitnessView:
         """What is known of it."""
         return WitnessView(self.witness.name, self._cosigned_size, self._problem)
+
+    async def close(self) -> None:
+        """Let go of its connections; nothing may be asked then."""
+        await self._way.close()
 
     async def ask(self, note: str, size: int, prove: Prove) -> str:
         """Return the line of its cosignature over ``note``, a checkpoint of ``size``; empty when it gives none.
@@ -77,8 +81,10 @@ class OneWitness:
             self._complain(str(error))
         except TimeoutError:
             self._complain(f"it did not answer within {TIMEOUT_S:g} s")
+        except NoWay as error:
+            self._complain(str(error))
         except httpx.HTTPError as error:
-            self._complain(f"it cannot be reached ({type(error).__name__})")
+            self._complain(refusal(error) or f"it cannot be reached ({type(error).__name__})")
         except DatabaseError:
             self._complain("the proof for it could not be made: the database does not answer")
         except Exception as error:
@@ -111,7 +117,8 @@ class OneWitness:
         content = f"old {old}\n{lines}\n{note}".encode()
         # What is compressed would have no bound; a redirection is not followed.
         headers = {"accept-encoding": "identity", "content-type": "text/plain; charset=utf-8"}
-        async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
+        client = await self._way.client()
+        async with client.stream("POST", self._url, content=content, headers=headers) as response:
             body = bytearray()
             async for part in response.aiter_raw():
                 body += part

@@ -12,13 +12,10 @@ from countersign.config.types import Recording, Witness
 from countersign.recorder.log.ports import Prove, WitnessView
 
 if TYPE_CHECKING:
-    import httpx
-
     from countersign.recorder.witnesses.asking import OneWitness
 
 GRACE_S: Final = 0.25
 """How long others are waited for once as many cosigned as are needed."""
-_CONNECT_S: Final = 3.0
 
 
 class Witnesses:
@@ -32,14 +29,15 @@ class Witnesses:
     ) -> None:
         self._recording = recording
         self._clock_s = clock_s
-        self._client: httpx.AsyncClient | None = None
         self._known: Mapping[Witness, OneWitness] = {}
+        # Those that gateway.yaml names no more; one may still be asked.
+        self._gone: dict[Witness, OneWitness] = {}
         self._busy: dict[Witness, asyncio.Task[str]] = {}
 
     async def cosign(self, note: str, size: int, prove: Prove) -> Sequence[str]:
         """See ``Cosigner``."""
         recording = self._recording()
-        self._follow(recording.witnesses)
+        await self._follow(recording.witnesses)
         asked = []
         for witness, one in self._known.items():
             if witness not in self._busy:
@@ -64,27 +62,26 @@ class Witnesses:
         for task in busy:
             task.cancel()
         await asyncio.gather(*busy, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
+        for one in (*self._known.values(), *self._gone.values()):
+            await one.close()
 
     def _free(self, witness: Witness, _: asyncio.Task[str]) -> None:
         self._busy.pop(witness, None)
 
-    def _follow(self, witnesses: Sequence[Witness]) -> None:
+    async def _follow(self, witnesses: Sequence[Witness]) -> None:
+        for witness in self._gone.keys() - self._busy.keys():
+            await self._gone.pop(witness).close()
         if tuple(self._known) == tuple(witnesses):
             return
         # Here, not at the top: most recorders ask no witness, and to speak HTTP takes memory.
-        import httpx
+        from countersign.recorder.witnesses.asking import OneWitness
+        from countersign.recorder.witnesses.way import Way
 
-        from countersign.recorder.witnesses.asking import TIMEOUT_S, OneWitness
-
-        if self._client is None:
-            timeout = httpx.Timeout(TIMEOUT_S, connect=_CONNECT_S)
-            self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+        before = {**self._gone, **self._known}
         self._known = {
-            witness: self._known.get(witness) or OneWitness(witness, self._client, self._clock_s)
-            for witness in witnesses
+            witness: before.get(witness) or OneWitness(witness, Way(witness.ca), self._clock_s) for witness in witnesses
         }
+        self._gone = {witness: one for witness, one in before.items() if witness not in self._known}
 
 
 async def _gathered(asked: Sequence[asyncio.Task[str]], needed: int) -> Sequence[str]:
