@@ -58,7 +58,7 @@ def place(in_turn: InTurn) -> Iterator[Place]:
     with running_issuer() as issuer, asking_server() as asking:
         new, scripts = {"new_tools": "allow"}, f"http://127.0.0.1:{port}/mcp"
         targets = {
-            "asking": Upstream(asking.url, extra=new),
+            "asking": Upstream(asking.url, extra={**new, "seal_states": True}),
             "guarded": Upstream(asking.url, extra={**new, "mask_request": {"mask": ["pii"]}}),
             "scripted": Upstream(scripts, extra=new),
             "strict": Upstream(scripts, extra=new),

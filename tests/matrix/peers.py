@@ -42,7 +42,7 @@ class Peer:
         """What it is to the gateway, which refuses nothing that it may send."""
         given = {"command": list(self.door.command), "env": dict(self.door.env)}
         mcp = self.door.url or {key: value for key, value in given.items() if value}
-        return Upstream(mcp, extra={"binary": "pass", "new_tools": "allow"})
+        return Upstream(mcp, extra={"binary": "pass", "new_tools": "allow", "seal_states": self.modern})
 
 
 @contextmanager

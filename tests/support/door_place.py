@@ -107,8 +107,8 @@ def one_door(in_turn: InTurn) -> Iterator[Place]:
         told, heard = free_port(), free_port()
         targets = {
             "old": Upstream(f"{old.url}/mcp", extra=extra),
-            "new": Upstream(f"{new.url}/mcp", extra=extra),
-            "both": Upstream(f"{both.url}/mcp", extra=extra),
+            "new": Upstream(f"{new.url}/mcp", extra={**extra, "seal_states": True}),
+            "both": Upstream(f"{both.url}/mcp", extra={**extra, "seal_states": True}),
             "told": Upstream(f"http://127.0.0.1:{told}/mcp", extra=extra),
             "heard": Upstream(f"http://127.0.0.1:{heard}/mcp", extra=extra),
         }
