@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,13 +18,13 @@ from typer.testing import CliRunner
 
 from countersign.cli.main import app as cli
 from countersign.runtime.settings import SettingsError, load_witness_settings
-from countersign.runtime.tls import trusting
+from countersign.runtime.tls import refusal, trusting
 from countersign.tlog import KeyKind, parse_signatures
 from countersign.witness.asked import MAX_BODY_BYTES
 from countersign.witness.errors import Misconfigured, StateUnusable, WitnessError
 from countersign.witness.judging import SIZE_TYPE
 from countersign.witness.part import WitnessPart, read_logs, read_signer
-from tests.support.exporting import certificates
+from tests.support.exporting import Certificates, certificates
 from tests.support.gateway import wait_until
 from tests.support.logs import SomeLog, signer
 from tests.support.recorders import until
@@ -61,7 +62,7 @@ class Place:
         transport = httpx.AsyncHTTPTransport(uds=self.address.removeprefix("unix:"))
         return httpx.AsyncClient(transport=transport, base_url="http://witness", timeout=DEADLINE_S)
 
-    def process(self, before: str = "") -> subprocess.Popen[bytes]:
+    def process(self, before: str = "", **more: str) -> subprocess.Popen[bytes]:
         command = f"{before}\nfrom countersign.cli.main import app\napp()"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")},
@@ -69,6 +70,7 @@ class Place:
             "COUNTERSIGN_WITNESS_LOGS_FILE": str(self.logs),
             "COUNTERSIGN_WITNESS_STATE": str(self.state),
             "COUNTERSIGN_LISTEN_HTTP": self.address,
+            **more,
         }
         log = (self.folder / "log").open("ab")
         with log:
@@ -228,31 +230,42 @@ async def test_a_witness_that_cannot_begin_lets_go_of_its_folder(place: Place) -
         assert (await added(client, body(LOG, 0, 5))).status_code == 200
 
 
-async def test_over_tls_it_cosigns_and_answers_nobody_in_clear(place: Place) -> None:
-    shown = certificates(place.folder, name="witness.example")
-    shown.key.chmod(0o600)
-    part = WitnessPart(
-        key_file=place.key,
-        logs_file=place.logs,
-        state=place.state,
-        listen=place.address,
-        clock_s=lambda: 1,
-        tls=(shown.certificate, shown.key),
-    )
-    running = asyncio.ensure_future(part.run())
-    try:
-        await until(lambda: part.serving)
-        async with place.client() as clear:
-            with pytest.raises(httpx.TransportError):
-                await added(clear, body(LOG, 0, 5))
-        trusted = httpx.AsyncHTTPTransport(
-            uds=place.address.removeprefix("unix:"), verify=trusting(shown.ca.read_bytes())
-        )
-        async with httpx.AsyncClient(transport=trusted, base_url="https://witness.example") as client:
-            assert (await added(client, body(LOG, 0, 5))).status_code == 200
-    finally:
-        part.end()
-        await running
+async def test_over_tls_it_cosigns_and_shows_a_renewed_certificate_to_who_comes_then(place: Place) -> None:
+    shown, renewed = (sound(place.folder / name) for name in ("shown", "renewed"))
+    before, after = trusting(shown.ca.read_bytes()), trusting(renewed.ca.read_bytes())
+    tls = {"COUNTERSIGN_TLS_CERTIFICATE": str(shown.certificate), "COUNTERSIGN_TLS_KEY": str(shown.key)}
+    process = place.process(**tls)
+    place.wait(process, 1)
+    async with place.client() as clear:
+        with pytest.raises(httpx.TransportError):
+            await added(clear, body(LOG, 0, 5))
+    async with over_tls(place, before) as first:
+        assert (await added(first, body(LOG, 0, 5))).status_code == 200
+        renewed.certificate.replace(shown.certificate)
+        renewed.key.replace(shown.key)
+        wait_until(lambda: "a new certificate is shown" in place.log(), DEADLINE_S, lambda: AssertionError(place.log()))
+        # What is under way goes on.
+        assert (await added(first, body(LOG, 5, 6))).status_code == 200
+    async with over_tls(place, after) as second:
+        assert (await added(second, body(LOG, 6, 7))).status_code == 200
+    async with over_tls(place, before) as third:
+        with pytest.raises(httpx.ConnectError) as refused:
+            await added(third, body(LOG, 7, 8))
+    assert "its certificate is refused" in refusal(refused.value)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE_S) == 0
+
+
+def sound(folder: Path) -> Certificates:
+    folder.mkdir()
+    made = certificates(folder, name="witness.example")
+    made.key.chmod(0o600)
+    return made
+
+
+def over_tls(place: Place, trust: ssl.SSLContext) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=place.address.removeprefix("unix:"), verify=trust)
+    return httpx.AsyncClient(transport=transport, base_url="https://witness.example", timeout=DEADLINE_S)
 
 
 @pytest.mark.parametrize(
