@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from countersign.api.access.v1.revocations_pb2_grpc import RevocationServiceAsyncStub
 
 TARGET = "shop"
+PLAIN = "plain"
+"""The same behind a route on which requests are not changed: the masker hears of a call once its target answers."""
 WITHIN_S = 20.0
 RULES = (
     {"name": "ask", "allow": {"groups": ["analysts"], "targets": [TARGET], "tools": ["query"]}},
@@ -35,6 +37,7 @@ RULES = (
         "approve": {"groups": ["analysts"], "targets": [TARGET], "tools": ["drop"]},
         "by": {"groups": ["data-owners"], "within": "10m"},
     },
+    {"name": "plain", "allow": {"groups": ["analysts"], "targets": [PLAIN], "tools": ["query"]}},
 )
 _TOLD = event({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "first"}})
 _AS_GRPC = (("grpc.use_local_subchannel_pool", 1),)
@@ -205,7 +208,8 @@ def biting_of(started: Callable[[Setup], Gateway], *, unknown_after: str = "5s")
             "operators": {"groups": ["operators"]},
         }
         target = Upstream(f"http://127.0.0.1:{port}/mcp", extra={"new_tools": "allow"})
-        yield Biting(started(Setup(issuer.url, {TARGET: target}, RULES, extra=extra)), issuer, port)
+        targets = {TARGET: target, PLAIN: target}
+        yield Biting(started(Setup(issuer.url, targets, RULES, extra=extra)), issuer, port)
 
 
 @asynccontextmanager
