@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -316,6 +317,15 @@ def test_two_never_dump_into_one_folder(gateway: Gateway) -> None:
     finally:
         os.close(held)
     assert (told.exit_code, "another process" in told.stderr, left(gateway.folder)) == (2, True, {})
+
+
+def test_a_file_system_without_locks_of_folders_will_do(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    assert gateway.dump().exit_code == 0
+    assert gateway.valid() == 600
 
 
 @pytest.mark.parametrize(

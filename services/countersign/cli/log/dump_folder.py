@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ CHECKPOINT: Final = "checkpoint"
 MARK: Final = "unfinished"
 """Holds the checkpoint that the log had when the dump began, or last went on, until the dump is whole."""
 _PART: Final = ".part"
+_CANNOT: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP})
+"""Of file systems over a network, where folders can be neither locked nor synced: files are whole all the same."""
 
 
 class BadDump(Exception):
@@ -163,6 +166,9 @@ def dump_folder(path: Path) -> Iterator[DumpFolder]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotFree(f"another process dumps into {path}") from None
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
         folder = DumpFolder(path)
         try:
             yield folder
@@ -194,5 +200,8 @@ def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
     finally:
         os.close(descriptor)
