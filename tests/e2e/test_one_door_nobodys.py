@@ -241,3 +241,42 @@ async def test_a_call_of_a_target_that_is_down_is_on_record(place: Place, era: s
     assert (await place.ask(call("told__where", {"text": "a"}), person, era, **session)).status_code == 502
     (event,) = await refusals(place, person)
     assert (event.method, event.name, event.status) == ("tools/call", "told__where", 502)
+
+
+@pytest.mark.parametrize("mirrors", [60, 76, 77, 78, 79, 80, 81, 82, 83, 84, 89])
+async def test_no_number_of_headers_has_a_call_pass_without_a_trace(place: Place, mirrors: int) -> None:
+    """A request that Envoy takes from its caller may have too many for it inside."""
+    person, before = f"mirrors {mirrors}", reached(place)
+    headers = {f"mcp_param_{number}": "a" for number in range(mirrors)}
+    answer = await place.ask(call("new__where", {"text": "a"}), person, **headers)
+    events = [event for event in await place.events(person) if event.method == "tools/call"]
+    assert [event.target for event in events] == (["new"] if answer.status_code == 200 else ["mcp"]), answer.text
+    assert answer.status_code == 200 or reached(place) == before
+
+
+@pytest.mark.parametrize("left", [0, 30, 5_000])
+async def test_no_length_has_a_call_pass_without_a_trace(place: Place, left: int) -> None:
+    """What a modern target is told of a legacy client makes a request longer than it came."""
+    person = f"{left} bytes left"
+    empty = json.dumps({"jsonrpc": "2.0", "id": 1, **_called("")})
+    body = {"jsonrpc": "2.0", "id": 1, **_called("a" * ((1 << 20) - left - len(empty)))}
+    answer = await sent(place, person, body, mcp_session_id=await place.session(person))
+    events = [event for event in await place.events(person) if event.method == "tools/call"]
+    target, status = ("new", 200) if left == 5_000 else ("mcp", 413)
+    assert [event.target for event in events] == [target]
+    assert answer.status_code == status
+
+
+def _called(text: str) -> dict[str, object]:
+    return {"method": "tools/call", "params": {"name": "new__where", "arguments": {"text": text}}}
+
+
+@pytest.mark.parametrize("kib", [20, 28, 29, 30, 31, 32, 40, 61])
+@pytest.mark.parametrize("name", ["mcp-param-a", "accept", "x-anything"])
+async def test_no_length_of_a_header_has_a_call_pass_without_a_trace(place: Place, name: str, kib: int) -> None:
+    person, before, long = f"{name} of {kib} KiB", reached(place), "x" * (kib * 1024)
+    headers = {name: f"application/json, text/event-stream, {long}" if name == "accept" else long}
+    answer = await place.ask(call("new__where", {"text": long}), person, **headers)
+    events = [event for event in await place.events(person) if event.method == "tools/call"]
+    assert [event.target for event in events] == (["new"] if answer.status_code == 200 else ["mcp"]), answer.text
+    assert answer.status_code == 200 or reached(place) == before

@@ -27,6 +27,7 @@ class Inquiry:
     recorded as it stands, so it must not be a way to put other text there. ``changes_requests`` says that the masker is
     asked about requests on this route; ``inner`` that the hub asks,
     for a caller with a token for the one door. ``patience_s`` is for how long Envoy waits for what authz says.
+    ``head_lines`` is how many headers there are, each counted as often as it came.
     """
 
     route: str
@@ -39,6 +40,7 @@ class Inquiry:
     changes_requests: bool = False
     inner: bool = False
     patience_s: float = math.inf
+    head_lines: int = 0
 
     @property
     def authorization(self) -> str | None:
@@ -105,6 +107,7 @@ def read_inquiry(request: pb.CheckRequest, traceparent: str, patience_s: float =
         changes_requests="changes_requests" in extensions,
         inner=inner,
         patience_s=patience_s,
+        head_lines=len(attributes.request.http.header_map.headers),
     )
 
 

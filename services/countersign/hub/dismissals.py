@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from countersign.hub.inside import Away, Caller, Inside
+import asyncio
+from collections.abc import Collection
+
+from countersign.hub.inside import Away, Caller, Inside, TooLong
 from countersign.hub.peers import Peers, Refused
 from countersign.mcp import HttpRequest
 from countersign.mcp.replies import EVENTS_TYPE, JSON_TYPE
@@ -16,10 +19,14 @@ _LONGEST_REASON = 200
 
 
 class Unsent(Exception):
-    """No way to the target was found, so it was asked nothing of this: ``cause`` says what its caller is told."""
+    """The target was asked nothing of this: no way to it was found, or the request was too long for it.
+
+    ``cause`` says what its caller is told.
+    """
 
     def __init__(self, cause: Away | Refused) -> None:
-        super().__init__("no way was found to the target that it is for")
+        too_long = "in its target's words it is too long"
+        super().__init__(too_long if isinstance(cause, TooLong) else "no way was found to the target that it is for")
         self.cause = cause
 
 
@@ -34,8 +41,30 @@ class Dismissals:
         """Return when it is durable that this request is answered with ``status``, and why; only then answer so.
 
         ``reason`` is a text of the hub's own, of which no part is a caller's or a target's. Raises ``Refused`` with
-        503 when it cannot be recorded, or with what else is wrong with the caller by now, and ``Away``.
+        503 when it cannot be recorded, or with what else is wrong with the caller by now, and ``Away``. Who hangs up
+        does not end it, and is not let go of before.
         """
+        recording = asyncio.ensure_future(self._record(caller, http, status, reason))
+        try:
+            await asyncio.shield(recording)
+        except asyncio.CancelledError:
+            await asyncio.wait({recording})
+            if not recording.cancelled():
+                # Nobody hears of it any more.
+                recording.exception()
+            raise
+
+    async def answers(self, caller: Caller, version: str, answers: Collection[tuple[str, str]], reason: str) -> None:
+        """Record what a client answered by result and what no target gets for all that; see ``record``.
+
+        ``answers`` are the JSON texts of the ids and of the results, ``version`` is the session's.
+        """
+        headers = {"mcp-protocol-version": version}
+        for id_json, result_json in answers:
+            body = f'{{"jsonrpc":"2.0","id":{id_json},"result":{result_json}}}'.encode()
+            await self.record(caller, HttpRequest("POST", headers, body), _ON_RECORD, reason)
+
+    async def _record(self, caller: Caller, http: HttpRequest, status: int, reason: str) -> None:
         headers = {name: http.headers[name] for name in _READ if name in http.headers}
         headers["accept"] = f"{JSON_TYPE}, {EVENTS_TYPE}"
         if http.verb == "POST":

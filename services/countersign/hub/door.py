@@ -13,7 +13,7 @@ from countersign.config import GatewayConfig, Target
 from countersign.hub.asked import About, Asked
 from countersign.hub.cursors import NoCursor
 from countersign.hub.dismissals import Dismissals, Unsent
-from countersign.hub.inside import Away, Caller
+from countersign.hub.inside import Away, Caller, TooLong
 from countersign.hub.listing import LISTS, Listing
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event, refusal, whole
 from countersign.hub.peers import Owner, Peers, Refused, Way
@@ -234,10 +234,18 @@ class Door:
                     # Its target is modern: there, to hang up is to cancel, and is recorded.
                     waiting.task.cancel()
                     return Reply(202, b"")
-            told = await self._each_open(owner, lambda target, way: self._peers.tell(caller, target, way, body), only)
+
+            async def tell(target: Target, way: Way) -> int:
+                try:
+                    return await self._peers.tell(caller, target, way, body)
+                except Away:
+                    # Nobody judged it, or recorded that it came.
+                    return Failure.UNAVAILABLE.status
+
+            told = await self._each_open(owner, tell, only)
         if not told:
             await self._dismissals.record(caller, http, 202, _CONCERNS_NOBODY)
-        elif set(told) == {503}:
+        elif set(told) == {Failure.UNAVAILABLE.status}:
             return failed(Failure.UNAVAILABLE, "the gateway cannot take this now; nobody was told")
         return Reply(202, b"")
 
@@ -257,7 +265,7 @@ class Door:
             raise NotNamed("nobody asked for this answer")
         body = apply_edits(document.text, [replaced(document, ("id",), own)]).encode()
         status = await self._peers.tell(caller, target, way, body)
-        if status == 503:
+        if status == Failure.UNAVAILABLE.status:
             return failed(Failure.UNAVAILABLE, "the gateway cannot take this answer now; it can be sent again")
         return Reply(202, b"") if status < 300 else failed(Failure.FORBIDDEN, "the target did not take this answer")
 
@@ -336,6 +344,8 @@ def _reply(error: Exception, id_json: str) -> Reply:
             return failed(Failure.NO_SESSION, "no such session", id_json)
         case Refused():
             return refusal(error, id_json)
+        case TooLong():
+            return failed(Failure.TOO_LARGE, str(error), id_json)
         case Away():
             return failed(Failure.BAD_GATEWAY, str(error), id_json)
         case _:

@@ -19,10 +19,20 @@ from countersign.runtime.trust import SERVICE_HEADER, is_private
 
 _CONNECT_S = 5.0
 _KEPT = 64
+# What Envoy takes (envoy/limits.py), but for its own few headers and the first line: what it refuses is on no record.
+_MOST_HEADERS = 96
+_MOST_HEAD_BYTES = 63 * 1024
 
 
 class Away(Exception):
     """The gateway inside does not answer, or answers what cannot be passed on. ``str()`` is safe to show."""
+
+
+class TooLong(Away):
+    """In the target's words the request is more than Envoy takes, or has more headers: it was not sent."""
+
+    def __init__(self) -> None:
+        super().__init__("the request is larger than this gateway takes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ class Inside:
     ) -> AsyncIterator[Inner]:
         """Send a request for a target, and hold its answer until the block ends: then it is over inside, too.
 
-        Raises ``Away``.
+        Raises ``Away``, and ``TooLong`` before anything is sent.
         """
         async with self._ask(caller, f"/{target}/mcp", verb, headers, body) as inner:
             yield inner
@@ -143,6 +153,10 @@ class Inside:
             **headers,
         }
         request = self._client.build_request(verb, f"{self._base}{path}", headers=sent, content=body or None)
+        head = request.headers.raw
+        head_bytes = sum(len(name) + len(value) + 4 for name, value in head)
+        if len(head) > _MOST_HEADERS or head_bytes > _MOST_HEAD_BYTES or len(body) > config.limits.request_bytes:
+            raise TooLong
         try:
             response = await self._client.send(request, stream=True)
         except httpx.HTTPError:

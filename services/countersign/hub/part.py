@@ -75,7 +75,8 @@ class HubPart:
         aside = Aside(from_bytes=_ASIDE_FROM_BYTES, at_once=_ASIDE_AT_ONCE)
         peers = Peers(self._inside, config, aside, time.monotonic)
         live = Live(revocations, now_us)
-        self._relay = relay = Relay(self._inside, peers, config, aside, live)
+        dismissals = Dismissals(self._inside, peers)
+        self._relay = relay = Relay(self._inside, peers, dismissals, config, aside, live)
         door = Door(
             config,
             Usable(config),
@@ -84,7 +85,7 @@ class HubPart:
             Listing(peers, Cursors(key), config, aside),
             relay,
             Streams(self._inside, peers, relay, live),
-            Dismissals(self._inside, peers),
+            dismissals,
             aside,
         )
         app = HubApp(door, sealer, lambda: config().limits.request_bytes)

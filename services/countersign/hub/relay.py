@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from countersign.config import GatewayConfig, Target
 from countersign.hub.answered import Terms, told
 from countersign.hub.asked import FIRST, About, Again, Asked, body_for, headers_for
 from countersign.hub.between import ROUND_PARAMS, wants_logs, without_rounds
-from countersign.hub.dismissals import Unsent
-from countersign.hub.inside import Away, Caller, Inner, Inside
+from countersign.hub.dismissals import Dismissals, Unsent
+from countersign.hub.inside import Away, Caller, Inner, Inside, TooLong
 from countersign.hub.outgoing import STREAM, Head, Outgoing, event
 from countersign.hub.peers import ID, PROGRESS, Owner, Peers, Refused, Waiting, Way
 from countersign.hub.questions import CannotAsk, Question, questions, responses_json
 from countersign.hub.wording import read, text_at
-from countersign.jsontext import Document, JsonRefused, apply_edits, value_at
+from countersign.jsontext import Document, JsonRefused, apply_edits, quote, value_at
 from countersign.mcp import DENIED, Era, Failure
 from countersign.mcp.answers import UNCORRELATED_IDS
 from countersign.mcp.eras import MODERN_VERSION
 from countersign.mcp.message import id_text
 from countersign.mcp.replies import error_json, error_result, result_json
+from countersign.model.door import HUB_NAME
 from countersign.model.door_names import handle
 from countersign.runtime.aside import Aside
 from countersign.runtime.live import Live
@@ -41,6 +42,7 @@ ANSWERED_S = 600.0
 _NO_WAY = "the target asks its client in no way that the one door knows"
 _NO_END = "the target has its client come back again and again"
 _TOO_LONG = "what the target asks its client, or has it keep, is too long to come back"
+_NOT_AGAIN = "no target gets it: the call that it is for is not made again"
 _NO_ANSWER = "the client did not answer what the target asks"
 _PASSED = ("content-type", "allow", "retry-after")
 
@@ -53,10 +55,17 @@ class Relay:
     """
 
     def __init__(
-        self, inside: Inside, peers: Peers, config: Callable[[], GatewayConfig], aside: Aside, live: Live
+        self,
+        inside: Inside,
+        peers: Peers,
+        dismissals: Dismissals,
+        config: Callable[[], GatewayConfig],
+        aside: Aside,
+        live: Live,
     ) -> None:
         self._inside = inside
         self._peers = peers
+        self._dismissals = dismissals
         self._config = config
         self._aside = aside
         self._live = live
@@ -80,8 +89,9 @@ class Relay:
                 if admitted:
                     way = await self._way(caller, owner, target, asked.era)
                 if asked.era is Era.LEGACY and way.era is Era.MODERN:
-                    async for item in self._rounds(caller, owner, asked, about, way):
-                        yield item
+                    async with aclosing(self._rounds(caller, owner, asked, about, way)) as items:
+                        async for item in items:
+                            yield item
                     return
                 # Several callers may share a token, and so a session with a legacy target; each counts from one.
                 id_json = self._peers.new_id() if asked.era is not way.era else ""
@@ -139,8 +149,11 @@ class Relay:
             len(asked.document.text),
             lambda: body_for(asked, about, way, id_json=id_json, again=again, capabilities_json=capabilities_json),
         )
-        async with self._inside.ask(caller, about.target, "POST", headers_for(asked, about, way), body) as inner:
-            yield inner
+        try:
+            async with self._inside.ask(caller, about.target, "POST", headers_for(asked, about, way), body) as inner:
+                yield inner
+        except TooLong as cause:
+            raise Unsent(cause) from None
 
     async def _answer(self, asked: Asked, about: About, way: Way, inner: Inner, id_json: str = "") -> Outgoing:
         terms = replace(_terms(asked, about, way), answers=UNCORRELATED_IDS | {id_json or asked.id_json})
@@ -188,58 +201,71 @@ class Relay:
         if asked.params.keys() & ROUND_PARAMS:
             plain = apply_edits(asked.document.text, without_rounds(asked.document))
             asked = replace(asked, document=await self._read(plain))
-        terms, again = _terms(asked, about, way), FIRST
-        for number in range(MOST_ROUNDS + 1):
-            id_json = self._peers.new_id() if number else asked.id_json
-            final = None
-            sent = self._sent(
-                *(caller, asked, about, way),
-                id_json=id_json,
-                again=again,
-                capabilities_json=owner.capabilities_json,
-            )
-            async with sent as inner:
-                if number and inner.status != 200:
-                    raise await self._peers.refused(inner)
-                if not number and (inner.status != 200 or not (inner.is_stream or inner.is_json)):
-                    async for item in self._answer(asked, about, way, inner):
-                        yield item
-                    return
-                if not number:
-                    yield STREAM
-                async for document in self._messages(inner):
-                    if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:
-                        final = document
-                        break
-                    text = await self._told(document, terms)
-                    if text is not None:
-                        yield event(text)
-            if final is None or text_at(final.root, ("result", "resultType")) != "input_required":
-                text = None if final is None else await self._told(final, terms)
-                lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
-                yield event(text or lost)
-                return
-            if number == MOST_ROUNDS:
-                # Nobody is asked what would be answered to no one.
-                break
-            try:
-                # It is held while the client is waited for, and its target decides how long it is.
-                if len(final.text) > self._config().limits.request_bytes:
-                    raise CannotAsk(_TOO_LONG)
-                state = text_at(final.root, ("result", "requestState"))
-                put = await self._aside.run(
-                    len(final.text), partial(questions, about.target, final, owner.capabilities_json, new_id)
+        terms, again, held = _terms(asked, about, way), FIRST, _Held()
+        try:
+            for number in range(MOST_ROUNDS + 1):
+                id_json = self._peers.new_id() if number else asked.id_json
+                final = None
+                sent = self._sent(
+                    *(caller, asked, about, way),
+                    id_json=id_json,
+                    again=again,
+                    capabilities_json=owner.capabilities_json,
                 )
-                if not put and not state:
-                    raise CannotAsk(_NO_WAY)
-                with _waited_for(owner, put) as answers:
-                    for question in put:
-                        yield event(question.text)
-                    again = Again(state, await self._given(caller, answers) if put else "")
-            except CannotAsk as reason:
-                yield event(_cannot_answer(asked, str(reason)))
-                return
-        yield event(_cannot_answer(asked, _NO_END))
+                async with sent as inner:
+                    # Now it is on record inside.
+                    held = _Held()
+                    if number and inner.status != 200:
+                        raise await self._peers.refused(inner)
+                    if not number and (inner.status != 200 or not (inner.is_stream or inner.is_json)):
+                        async for item in self._answer(asked, about, way, inner):
+                            yield item
+                        return
+                    if not number:
+                        yield STREAM
+                    async for document in self._messages(inner):
+                        if isinstance(document.root, dict) and id_text(document.root.get("id")) == id_json:
+                            final = document
+                            break
+                        text = await self._told(document, terms)
+                        if text is not None:
+                            yield event(text)
+                if final is None or text_at(final.root, ("result", "resultType")) != "input_required":
+                    text = None if final is None else await self._told(final, terms)
+                    lost = error_json(asked.id_json, Failure.BAD_GATEWAY.code, "the target's answer broke off")
+                    yield event(text or lost)
+                    return
+                if number == MOST_ROUNDS:
+                    # Nobody is asked what would be answered to no one.
+                    break
+                try:
+                    # It is held while the client is waited for, and its target decides how long it is.
+                    if len(final.text) > self._config().limits.request_bytes:
+                        raise CannotAsk(_TOO_LONG)
+                    state = text_at(final.root, ("result", "requestState"))
+                    put = await self._aside.run(
+                        len(final.text), partial(questions, about.target, final, owner.capabilities_json, new_id)
+                    )
+                    if not put and not state:
+                        raise CannotAsk(_NO_WAY)
+                    with _waited_for(owner, put) as answers:
+                        held = _Held(put, answers)
+                        for question in put:
+                            yield event(question.text)
+                        again = Again(state, await self._given(caller, answers) if put else "")
+                except CannotAsk as reason:
+                    await self._let_go(caller, owner, held)
+                    yield event(_cannot_answer(asked, str(reason)))
+                    return
+            yield event(_cannot_answer(asked, _NO_END))
+        except (Away, Refused, Unsent, asyncio.CancelledError, GeneratorExit):
+            with suppress(Away, Refused):
+                await self._let_go(caller, owner, held)
+            raise
+
+    async def _let_go(self, caller: Caller, owner: Owner, held: _Held) -> None:
+        """Have recorded what was answered, and is told to nobody. Raises ``Away``, ``Refused``."""
+        await self._dismissals.answers(caller, owner.version, held.answered, _NOT_AGAIN)
 
     async def _given(self, caller: Caller, answers: Mapping[str, asyncio.Future[str]]) -> str:
         """Return all answers as ``inputResponses``. Raises ``Refused`` when the caller is revoked meanwhile.
@@ -308,6 +334,24 @@ def _progress_token(asked: Asked) -> str:
 
 def _headers(inner: Inner) -> tuple[tuple[str, str], ...]:
     return tuple((name, inner.header(name)) for name in _PASSED if inner.header(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a client was asked for a call, until that is made again with the answers."""
+
+    put: Sequence[Question] = ()
+    answers: Mapping[str, asyncio.Future[str]] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> list[tuple[str, str]]:
+        """What came, but for errors: the JSON texts of the ids and of the results."""
+        came = [(each.own_id, self.answers[each.key]) for each in self.put]
+        return [
+            (quote(handle(HUB_NAME, own_id)), answer.result())
+            for own_id, answer in came
+            if answer.done() and not answer.cancelled() and answer.result()
+        ]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,20 @@ async def test_only_the_hub_is_believed(place: Place) -> None:
     with pytest.raises(LookupError):
         await place.door.dismissed(Inquiry("dismissed", "mcp", http, "/mcp", "192.0.2.7", ""))
     assert place.sink.handed_in == []
+
+
+@pytest.mark.parametrize(("lines", "head"), [(97, {}), (9, {"accept": "x" * 32_000}), (9, {"x-other": "x" * 65_000})])
+async def test_what_envoy_or_the_hub_would_turn_away_is_turned_away_on_record(
+    place: Place, lines: int, head: dict[str, str]
+) -> None:
+    body = b'{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"orders__query"}}'
+    inquiry = Inquiry("hub", "mcp", HttpRequest("POST", {**LEGACY, **head}, body), "/mcp", "192.0.2.7", "")
+    answer = await place.door.admit(replace(inquiry, head_lines=lines))
+    assert isinstance(answer, Answer)
+    assert (answer.reply.status, json.loads(answer.reply.body)["id"], answer.summary.decision) == (431, 3, "refused")
+    (event,) = place.sink.durable
+    assert (event.method, event.name, event.status) == ("tools/call", "orders__query", 431)
+    place.sink.refuse = lambda _: True
+    answer = await place.door.admit(replace(inquiry, head_lines=lines))
+    assert isinstance(answer, Answer)
+    assert answer.reply.status == 503

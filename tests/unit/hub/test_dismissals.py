@@ -20,7 +20,7 @@ from countersign.hub.door import Door
 from countersign.hub.inside import Away, Caller, Inner, Inside
 from countersign.hub.listing import Listing
 from countersign.hub.outgoing import Head
-from countersign.hub.peers import Owner, Owners, Peers, Way
+from countersign.hub.peers import Owner, Owners, Peers, Waiting, Way
 from countersign.hub.relay import Relay
 from countersign.hub.sessions import Sessions
 from countersign.hub.streams import Streams
@@ -30,6 +30,7 @@ from countersign.runtime.aside import Aside
 from countersign.runtime.live import Live
 from countersign.runtime.moments import new_id
 from countersign.runtime.sealing import Sealer
+from tests.support.recorders import until
 from tests.support.revoking import FakeRevocations
 
 KEY = bytes(32)
@@ -56,6 +57,8 @@ class NoTarget:
 
     status: int = 202
     brought: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    held: asyncio.Event | None = None
+    over: int = 0
 
     def ask(
         self, caller: Caller, target: str, verb: str, headers: Mapping[str, str], body: bytes
@@ -66,6 +69,9 @@ class NoTarget:
     async def note(self, caller: Caller, verb: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Inner]:
         assert caller is CALLER
         self.brought.append((verb, dict(headers), body))
+        if self.held is not None:
+            await self.held.wait()
+            self.over += 1
         error = {"jsonrpc": "2.0", "id": None, "error": {"code": 5030, "message": "not recorded"}}
         said = b"" if self.status == 202 else json.dumps(error).encode()
         yield Inner(
@@ -81,7 +87,8 @@ class Hub:
         inside, aside = cast(Inside, self.inner), Aside(from_bytes=1 << 20, at_once=1)
         live = Live(FakeRevocations(), lambda: 1)
         peers = Peers(inside, lambda: CONFIG, aside, lambda: 0.0)
-        relay = Relay(inside, peers, lambda: CONFIG, aside, live)
+        dismissals = Dismissals(inside, peers)
+        relay = Relay(inside, peers, dismissals, lambda: CONFIG, aside, live)
         self.owners = Owners()
         self.sessions = Sessions(Sealer(KEY), self.owners, new_id)
         self._door = Door(
@@ -92,7 +99,7 @@ class Hub:
             Listing(peers, Cursors(KEY), lambda: CONFIG, aside),
             relay,
             Streams(inside, peers, relay, live),
-            Dismissals(inside, peers),
+            dismissals,
             aside,
         )
 
@@ -310,3 +317,57 @@ async def test_no_more_of_its_head_is_brought_than_it_is_read_by() -> None:
     await hub.ask("tools/list", {"cursor": "x", "arguments": {"a": "a" * 60_000}}, **headers)
     ((_, brought, _),) = hub.inner.brought
     assert sum(len(name) + len(value) for name, value in brought.items()) < 500
+
+
+async def test_who_hangs_up_while_it_is_recorded_leaves_a_trace_and_is_held_until_it_is_there() -> None:
+    hub, done = Hub(), asyncio.Event()
+    session = await hub.session()
+    hub.inner.held = asyncio.Event()
+    saying = asyncio.ensure_future(hub.say(rpc("notifications/x"), mcp_session_id=session))
+    saying.add_done_callback(lambda _: done.set())
+    await until(lambda: hub.inner.brought != [])
+    saying.cancel()
+    # It would end in the next turns of the loop.
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not done.is_set()
+    hub.inner.held.set()
+    with pytest.raises(asyncio.CancelledError):
+        await saying
+    assert hub.inner.over == 1
+
+
+@pytest.mark.parametrize("era", [Era.LEGACY, Era.MODERN])
+async def test_what_envoy_would_not_take_inside_is_on_record_and_not_sent(
+    monkeypatch: pytest.MonkeyPatch, era: Era
+) -> None:
+    async def way(*_: object) -> Way:
+        return Way(Era.MODERN, MODERN_VERSION)
+
+    monkeypatch.setattr(Peers, "way", way)
+    hub = Hub()
+    hub.inner.ask = Inside("unix:/nowhere", "", lambda: CONFIG).ask  # type: ignore[method-assign]
+    if era is Era.LEGACY:
+        # As long as a request may be; what is said of its client does not fit any more.
+        room = CONFIG.limits.request_bytes - len(json.dumps(rpc("tools/call", {"name": "t__x", "a": ""}, id=1)))
+        long = rpc("tools/call", {"name": "t__x", "a": "a" * room}, id=1)
+        status, said = await hub.say(long, mcp_session_id=await hub.session())
+    else:
+        mirrors = {f"mcp_param_{number}": "a" for number in range(95)}
+        status, said = await hub.ask(
+            "tools/call", {"name": "t__x", "arguments": {"a": "a"}}, mcp_name="t__x", **mirrors
+        )
+    assert (status, said["error"]["code"]) == (413, 4130)
+    ((_, headers, _),) = hub.inner.brought
+    assert headers["x-countersign-dismissed"] == "413 no target gets it: in its target's words it is too long"
+
+
+@pytest.mark.parametrize("method", ["notifications/cancelled", "notifications/roots/list_changed"])
+async def test_who_tells_while_nobody_judges_hears_that(method: str) -> None:
+    hub = Hub()
+    session = await hub.session()
+    owner = hub.owner(session)
+    owner.ways["t"] = Way(Era.LEGACY, "2025-11-25", "s")
+    owner.waiting["1"] = Waiting("t", None)
+    told = await hub.say(rpc(method, {"requestId": 1}), mcp_session_id=session)
+    assert (told[0], told[1]["error"]["code"]) == (503, 5030)

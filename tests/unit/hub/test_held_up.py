@@ -41,6 +41,7 @@ GIVEN_UP_S = 30.0
 CALLER = Caller(Principal("https://idp.test", "alice", (), PrincipalKind.PERSON, "token"), "Bearer x", "192.0.2.1")
 CONFIG = cast(GatewayConfig, SimpleNamespace(limits=Limits(), targets={}))
 TARGET = Target("t", "https://t.test/mcp", None, "https://gateway.test/t/mcp")
+NOBODY = cast(Dismissals, None)
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -124,7 +125,7 @@ async def test_others_are_answered_while_a_large_answer_is_read(
 ) -> None:
     held = Held()
     held.hold(monkeypatch, relay, name)
-    made = Relay(cast(Inside, Answering(kind)), cast(Peers, None), lambda: CONFIG, aside(), cast(Live, None))
+    made = Relay(cast(Inside, Answering(kind)), cast(Peers, None), NOBODY, lambda: CONFIG, aside(), cast(Live, None))
 
     async def ask(size: int) -> None:
         params: dict[str, Any] = {"name": "t__x", "arguments": {"size": size}, "_meta": META}
@@ -171,7 +172,7 @@ async def test_others_are_answered_while_a_large_request_is_read(monkeypatch: py
         cast(Listing, None),
         cast(Relay, None),
         cast(Streams, None),
-        cast(Dismissals, None),
+        NOBODY,
         aside(),
     )
 

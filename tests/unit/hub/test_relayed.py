@@ -12,6 +12,7 @@ import pytest
 
 from countersign.config import GatewayConfig, Limits
 from countersign.hub.answered import Terms
+from countersign.hub.dismissals import Dismissals
 from countersign.hub.inside import Inner, Inside
 from countersign.hub.outgoing import event
 from countersign.hub.peers import Peers
@@ -24,6 +25,7 @@ from countersign.runtime.live import Live
 RELAY = Relay(
     cast(Inside, None),
     cast(Peers, None),
+    cast(Dismissals, None),
     lambda: cast(GatewayConfig, SimpleNamespace(limits=Limits())),
     Aside(from_bytes=1 << 20, at_once=1),
     cast(Live, None),

@@ -17,9 +17,10 @@ import pytest
 from countersign.config import GatewayConfig, Limits, Target
 from countersign.hub import relay as module
 from countersign.hub.asked import About, Asked
-from countersign.hub.inside import Caller, Inner, Inside
-from countersign.hub.outgoing import Head
-from countersign.hub.peers import Owner, Peers, Way
+from countersign.hub.dismissals import Dismissals
+from countersign.hub.inside import Away, Caller, Inner, Inside
+from countersign.hub.outgoing import Head, Outgoing
+from countersign.hub.peers import Owner, Peers, Refused, Way
 from countersign.hub.relay import MOST_ROUNDS, Relay
 from countersign.jsontext import parse
 from countersign.mcp import Era
@@ -51,14 +52,18 @@ class Insatiable:
     asks: bool
     state: str = "s"
     params: list[dict[str, Any]] = field(default_factory=list)
+    times: int = MOST_ROUNDS + 1
+    keys: str = "a"
 
     @asynccontextmanager
     async def ask(
         self, caller: Caller, target: str, verb: str, headers: Mapping[str, str], body: bytes
     ) -> AsyncIterator[Inner]:
         asked = json.loads(body)
+        if len(self.params) == self.times:
+            raise Away("the gateway does not answer inside")
         self.params.append(asked["params"])
-        more = {"inputRequests": {"a": FORM}} if self.asks else {}
+        more = {"inputRequests": dict.fromkeys(self.keys, FORM)} if self.asks else {}
         result = {"resultType": "input_required", "requestState": f"{self.state}{len(self.params)}", **more}
         said = Body({"jsonrpc": "2.0", "id": asked["id"], "result": result})
         yield Inner(httpx.Response(200, headers={"content-type": "application/json"}, stream=said), Limits())
@@ -77,21 +82,44 @@ class Modern:
         return Way(Era.MODERN, "2026-07-28")
 
 
-async def said(target: Insatiable, *, answered: bool = True, answer: str = "{}") -> list[dict[str, Any]]:
-    """What the caller is told, who answers each question that it is asked."""
+@dataclass
+class Record:
+    """What of a client's answers is brought for the record alone; ``away`` while it cannot be recorded."""
+
+    brought: list[tuple[str, str]] = field(default_factory=list)
+    away: bool = False
+
+    async def answers(self, caller: Caller, version: str, answers: list[tuple[str, str]], reason: str) -> None:
+        assert (caller, version) == (CALLER, "2025-11-25")
+        if self.away and answers:
+            raise Refused(503, 5030, "not recorded")
+        self.brought += answers
+
+
+def relayed(target: Insatiable, owner: Owner, record: Record) -> Outgoing:
+    """A call under way."""
     config = cast(GatewayConfig, SimpleNamespace(limits=Limits()))
     aside, live = Aside(from_bytes=1 << 20, at_once=1), Live(FakeRevocations(), lambda: 1)
-    made = Relay(cast(Inside, target), cast(Peers, Modern()), lambda: config, aside, live)
+    dismissals = cast(Dismissals, record)
+    made = Relay(cast(Inside, target), cast(Peers, Modern()), dismissals, lambda: config, aside, live)
     document = parse(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": PARAMS}))
     asked = Asked(document, "tools/call", PARAMS, "1", Era.LEGACY, {})
+    return made.relay(CALLER, owner, asked, TARGET, About("t", "x", ("name",)), admitted=True)
+
+
+async def said(
+    target: Insatiable, *, answered: bool = True, answer: str = "{}", record: Record | None = None, only: int = 99
+) -> list[dict[str, Any]]:
+    """What the caller is told, who answers each question that it is asked; all but ``only`` so many with an error."""
     owner = Owner("k", capabilities_json='{"elicitation":{}}')
     found: list[dict[str, Any]] = []
-    async for each in made.relay(CALLER, owner, asked, TARGET, About("t", "x", ("name",)), admitted=True):
+    async for each in relayed(target, owner, record or Record()):
         if isinstance(each, Head):
             continue
         found.append(json.loads(each.decode().partition("data: ")[2]))
         if "method" in found[-1] and answered:
-            asyncio.get_running_loop().call_soon(owner.asked[found[-1]["id"].partition(":")[2]].set_result, answer)
+            waits = owner.asked[found[-1]["id"].partition(":")[2]]
+            asyncio.get_running_loop().call_soon(waits.set_result, answer if len(found) <= only else "")
     assert owner.asked == {}
     return found
 
@@ -125,7 +153,7 @@ async def test_who_does_not_answer_in_time_ends_the_call(monkeypatch: pytest.Mon
     assert len(target.params) == 1
 
 
-async def test_answers_that_are_too_long_for_a_request_end_the_call() -> None:
+async def test_broughtthat_are_too_long_for_a_request_end_the_call() -> None:
     target = Insatiable(True)
     (question, last) = await said(target, answer=f'{{"x":"{"x" * Limits().request_bytes}"}}')
     assert question["method"] == "elicitation/create"
@@ -138,3 +166,39 @@ async def test_what_is_too_long_to_come_back_is_not_held_while_a_person_is_asked
     (last,) = await said(target)
     assert "too long" in last["result"]["content"][0]["text"]
     assert len(target.params) == 1
+
+
+async def test_answers_of_a_call_that_is_not_made_again_are_on_record() -> None:
+    record, target = Record(), Insatiable(True, keys="ab")
+    first, _, last = await said(target, answer='{"x":1}', record=record, only=1)
+    assert last["result"]["content"][0]["text"] == "the client did not answer what the target asks"
+    assert record.brought == [(json.dumps(first["id"]), '{"x":1}')]
+    # Of those that go on nothing is brought: inside they are on record.
+    record.brought.clear()
+    await said(Insatiable(True, keys="ab"), record=record)
+    assert record.brought == []
+
+
+async def test_answers_of_a_call_that_cannot_be_made_again_are_on_record() -> None:
+    record = Record()
+    with pytest.raises(Away):
+        await said(Insatiable(True, keys="ab", times=1), record=record)
+    assert [result for _, result in record.brought] == ["{}", "{}"]
+
+
+async def test_while_answers_cannot_be_recorded_their_caller_hears_that() -> None:
+    with pytest.raises(Refused) as refused:
+        await said(Insatiable(True, keys="ab"), record=Record(away=True), only=1)
+    assert refused.value.status == 503
+
+
+async def test_what_came_before_its_caller_hung_up_is_on_record() -> None:
+    record = Record()
+    owner = Owner("k", capabilities_json='{"elicitation":{}}')
+    answer = relayed(Insatiable(True, keys="ab"), owner, record)
+    async for each in answer:
+        if not isinstance(each, Head):
+            next(iter(owner.asked.values())).set_result("{}")
+            break
+    await answer.aclose()
+    assert [result for _, result in record.brought] == ["{}"]
