@@ -53,9 +53,7 @@ class Exporter:
             "table": {"csv": {"file": "record.csv"}},
             "logs": self.logs(),
         }
-        token = self.folder / "token"
-        token.touch(mode=0o600)
-        token.write_text(CANARY)
+        self.give(CANARY)
         setup = Setup(
             "https://idp.example",
             {"orders": Upstream("http://127.0.0.1:1/mcp")},
@@ -64,6 +62,13 @@ class Exporter:
         aside = self.folder / "aside"
         aside.mkdir(exist_ok=True)
         setup.write(aside, "http://127.0.0.1:2").rename(self.folder / "gateway.yaml")
+
+    def give(self, token: str) -> None:
+        """Put the collector's token into its file."""
+        aside = self.folder / "token.aside"
+        aside.touch(mode=0o600)
+        aside.write_text(token)
+        aside.rename(self.folder / "token")
 
     def logs(self, token: str = "token") -> dict[str, object]:
         """The sink that leads to the collector."""
@@ -243,6 +248,30 @@ async def test_edits_of_gateway_yaml_are_followed_and_no_event_is_lost_or_skippe
         with (tmp_path / name).open(newline="") as table:
             assert [row["event_id"] for row in csv.DictReader(table, strict=True)][:least] == wanted
     assert exporter.heard(REFUSED) == 1
+    assert CANARY not in b"".join(exporter.said).decode()
+
+
+async def test_a_token_that_is_renewed_in_its_file_is_taken_up_without_an_edit(
+    postgres: Postgres, collector: Collector, tmp_path: Path
+) -> None:
+    dsn = postgres.database()
+    async with running_recorder(dsn) as (part, address):
+        await _record(address, 1)
+        await until(lambda: part.log.published_size >= 200)
+        exporter = Exporter(tmp_path, dsn, address, collector)
+        exporter.configure(logs=exporter.logs())
+        collector.wants_token = f"{CANARY}-renewed"
+        async with exporter.running():
+            await until(
+                lambda: exporter.heard("export stands still: the collector answered 401, at event 0", "logs") == 1
+            )
+            # A file that is empty for a while takes nothing down.
+            exporter.give("")
+            await until(lambda: exporter.heard(REFUSED) == 1)
+            assert exporter.heard("export ends", "logs") == 0
+            exporter.give(f"{CANARY}-renewed")
+            await until(lambda: len(collector.logs) >= 200)
+        assert exporter.heard(REFUSED) == 1
     assert CANARY not in b"".join(exporter.said).decode()
 
 

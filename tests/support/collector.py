@@ -33,6 +33,8 @@ class Collector:
     refuses_logs: bool = False
     """Whether one record of each export of logs is rejected (partial success)."""
     refused_exports: int = 0
+    wants_token: str = ""
+    """What exports of logs must bear; any will do when this is empty."""
 
     async def take_traces(self, request: Request) -> Response:
         """Take an export of spans."""
@@ -63,6 +65,8 @@ class Collector:
 
     async def take_logs(self, request: Request) -> Response:
         """Take an export of logs, or all of it but one."""
+        if self.wants_token and request.headers.get("authorization") != f"Bearer {self.wants_token}":
+            return Response(status_code=401)
         exported = json.loads(await request.body())
         self.received.append(json.dumps(exported))
         if self.refuses_logs:

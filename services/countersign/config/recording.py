@@ -170,7 +170,8 @@ class Section:
         token = None
         if shape.token is not None:
             token = self.credentials.read((*path, "token"), shape.token, secrets.header_safe, SecretUse.EXPORTS)
-        return OtlpSink(self._url((*path, "endpoint"), shape.endpoint), token, shape.bodies)
+        file = str(self.folder / shape.token.file) if shape.token is not None and shape.token.file else ""
+        return OtlpSink(self._url((*path, "endpoint"), shape.endpoint), token, shape.bodies, file)
 
     def _cef(self, shape: CefShape, path: Path) -> CefSink:
         if (shape.certificate is None) != (shape.key is None):

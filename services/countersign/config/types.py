@@ -195,11 +195,15 @@ class OcsfSink:
 
 @dataclass(frozen=True, slots=True)
 class OtlpSink:
-    """OTLP logs over HTTP, to the collector at ``endpoint``; ``token`` goes as a bearer token."""
+    """OTLP logs over HTTP, to the collector at ``endpoint``; ``token`` goes as a bearer token.
+
+    ``token_file`` is where that was read from, empty when from elsewhere.
+    """
 
     endpoint: str
     token: Secret | None = None
     bodies: bool = False
+    token_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,15 +38,15 @@ class ConfigWatcher:
         """Why the newest edit is not in force; stays until the file is mended or put back."""
         return self._problem
 
-    def poll(self) -> GatewayConfig | None:
+    def poll(self, *, again: bool = False) -> GatewayConfig | None:
         """Look at the file, and at the candidate that it names; return the new configuration if one took force.
 
-        Raises nothing of its own. Reads both each time (unchanged, that costs microseconds) and compares content, not
-        times, so that renames, swapped links and two edits within one tick of the clock are all seen. What was refused
-        is tried again when it was edited, or each time while a credential is missing. To load a file takes about a
-        millisecond a rule.
+        With ``again`` it is loaded though no byte of it changed: a credential that it names did. Raises nothing of its
+        own. Reads both each time (unchanged, that costs microseconds) and compares content, not times, so that renames,
+        swapped links and two edits within one tick of the clock are all seen. What was refused is tried again when it
+        was edited, or each time while a credential is missing. To load a file takes about a millisecond a rule.
         """
-        if _is_current(self._loaded.files):
+        if not again and _is_current(self._loaded.files):
             self._problem = None
             return None
         if self._problem is not None and not self._problem.elsewhere and _is_current(self._refused):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from countersign.config import POLL_S, ConfigWatcher, SecretUse
-from countersign.config.types import CefSink, CsvSink, OcsfSink, OtlpSink, Sink
+from countersign.config import POLL_S, ConfigWatcher, GatewayConfig, SecretUse, secrets
+from countersign.config.types import CefSink, CsvSink, OcsfSink, OtlpSink, Secret, Sink
 from countersign.exports import cef, ocsf, otlp, table
 from countersign.exports.collector import CollectorDestination
 from countersign.exports.files import FileDestination
@@ -29,7 +29,7 @@ class ExportFile:
     """gateway.yaml as `export run` follows it: its sinks, or those of them that ``names`` name.
 
     Raises ``ConfigRefused`` at construction when the file is refused; later a refused edit leaves the version before it
-    in force. Tokens are read with the file, certificates with each connection.
+    in force. Tokens in files are read again when they change there, certificates with each connection.
     """
 
     def __init__(self, config: Path, env: Mapping[str, str], names: Collection[str] = ()) -> None:
@@ -53,7 +53,7 @@ class ExportFile:
         while True:
             await asyncio.sleep(poll_s)
             try:
-                changed = await asyncio.to_thread(self._watcher.poll)
+                changed = await asyncio.to_thread(self._poll)
             except Exception as error:
                 # A fault of ours must not end the following.
                 log.exception("gateway.yaml cannot be followed", extra={"error": type(error).__name__})
@@ -63,6 +63,9 @@ class ExportFile:
                 say(f"gateway.yaml: {changed.version} took force")
                 lineup.feed(self.sinks)
             self._tell_of_refusal(say)
+
+    def _poll(self) -> GatewayConfig | None:
+        return self._watcher.poll(again=any(map(_token_changed, self.sinks)))
 
     def _tell_of_refusal(self, say: Callable[[str], None]) -> None:
         """Tell why an edit is refused: once, not with every look."""
@@ -117,6 +120,16 @@ async def export(
         await feed.close()
     tell(lineup.standings)
     return lineup.standings
+
+
+def _token_changed(sink: Sink) -> bool:
+    """Whether the file of a sink's token holds another than is in force, or none."""
+    if not isinstance(sink.how, OtlpSink) or sink.how.token is None or not sink.how.token_file:
+        return False
+    try:
+        return Secret(secrets.from_file(Path(sink.how.token_file))) != sink.how.token
+    except secrets.Unreadable:
+        return True
 
 
 async def _ended(lineup: Lineup, stopping: asyncio.Event | None) -> None:
