@@ -96,9 +96,9 @@ class Biting:
         async with approval_service(self.gateway.url, self.operator("data-owners", "dora")) as service:
             yield service
 
-    async def post(self, http: httpx.AsyncClient, token: str, rpc: Rpc) -> httpx.Response:
-        """Call, as a legacy client does."""
-        headers = {**rpc.headers(LEGACY), "authorization": f"Bearer {token}"}
+    async def post(self, http: httpx.AsyncClient, token: str, rpc: Rpc, **more: str) -> httpx.Response:
+        """Call, as a legacy client does; with these headers, too."""
+        headers = {**rpc.headers(LEGACY), "authorization": f"Bearer {token}", **more}
         return await http.post(self.url, content=rpc.body(LEGACY), headers=headers)
 
     async def open(self, http: httpx.AsyncClient, owner: ApprovalClient, **claims: object) -> Open:
