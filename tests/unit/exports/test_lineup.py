@@ -17,7 +17,7 @@ from tests.support.exporting import HeldDestination, HeldFeed, facts
 from tests.support.recorders import until
 
 SLOW_TO_TRY_AGAIN = Pace(first_s=3600.0, most_s=3600.0, beat_s=0.01, held_s=0.005)
-SIEM, TABLE = Sink("siem", OcsfSink("/a")), Sink("table", CsvSink("/b"))
+SIEM, TABLE, OTHER = Sink("siem", OcsfSink("/a")), Sink("table", CsvSink("/b")), Sink("other", CsvSink("/d"))
 SIEM_ELSEWHERE = Sink("siem", OcsfSink("/c"))
 
 
@@ -119,9 +119,11 @@ async def test_a_sink_that_is_taken_out_ends_after_its_batch_and_goes_on_there_w
     await until(lambda: stuck.under_way)
     lineup.feed([TABLE])
     # Put back elsewhere while the batch is under way: nobody else has the sink before that is counted.
-    lineup.feed([SIEM_ELSEWHERE, TABLE])
-    await until(lambda: rig.feed("table").cursor == 25)
-    assert rig.made == [SIEM, TABLE]
+    lineup.feed([SIEM_ELSEWHERE, TABLE, OTHER])
+    # By then the edit has come through.
+    await until(lambda: rig.feed("table").cursor == rig.feed("other").cursor == 25)
+    assert stuck.under_way
+    assert rig.made == [SIEM, TABLE, OTHER]
     stuck.free.set()
     await until(lambda: rig.feed("siem").cursor == 25)
     assert stuck.indices == list(range(10))
