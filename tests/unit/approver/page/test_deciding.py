@@ -42,6 +42,19 @@ async def test_a_person_agrees_and_it_is_recorded(world: World) -> None:
     assert world.recorded() == ["asked", "approved"]
 
 
+async def test_what_is_agreed_to_on_the_page_is_known_by_its_sign_in_and_by_what_the_record_shows(world: World) -> None:
+    """So that an operator who sees it in the record can take it back."""
+    approval = await world.ask()
+    await (await world.signed_in("owen")).decide(approval)
+    (decision,) = (await world.store.get(approval.id)).decisions
+    (by,) = [event.principal for event in world.sink.durable if event.method == "approved"]
+    assert decision.token is not None
+    assert by is not None
+    assert (decision.token.token_id, decision.token.signed_in) == (by.token_id, by.signed_in)
+    assert decision.token.token_id
+    assert decision.token.issued_s > 0
+
+
 async def test_a_person_denies_and_the_caller_reads_why(world: World) -> None:
     approval = await world.ask()
     await (await world.signed_in("owen")).decide(approval, "deny", note="not on a Friday")
