@@ -100,6 +100,27 @@ async def test_an_error_with_which_a_call_ends_is_on_record(place: Place) -> Non
     assert json.loads(event.body) == {"error": {"code": -1, "message": "leave me alone"}}
 
 
+async def test_what_is_answered_beside_an_error_is_on_record_though_its_call_is_not_made_again(place: Place) -> None:
+    can = {"elicitation": {}, "sampling": {}, "roots": {}}
+    begin = Rpc("initialize", {**(INITIALIZE.params or {}), **CAN, "capabilities": can})
+    mine = str((await place.ask(begin, "half willing", LEGACY)).headers["mcp-session-id"])
+    mail = "somebody" + "@example.org"
+    async with listened(place, call("new__several"), "half willing", era=LEGACY, mcp_session_id=mine) as stream:
+        questions = [await stream.message() for _ in range(3)]
+        for question in questions:
+            said = {"error": {"code": -1, "message": "no"}}
+            if question["method"] == "elicitation/create":
+                said = {"result": {"action": "accept", "content": {"value": mail}}}
+            answer = {"jsonrpc": "2.0", "id": question["id"], **said}
+            assert (await sent(place, "half willing", answer, mcp_session_id=mine)).status_code == 202
+        assert "did not answer" in text_of(await stream.message())
+    events = await refusals(place, "half willing")
+    assert sorted(next(iter(json.loads(event.body))) for event in events) == ["error", "error", "result"]
+    (event,) = [event for event in events if "result" in json.loads(event.body)]
+    assert json.loads(event.body) == {"result": {"action": "accept", "content": {"value": "[EMAIL]"}}}
+    assert event.reason == "no target gets it: the call that it is for is not made again"
+
+
 UNOFFERED: tuple[tuple[str, str, dict[str, Any], int], ...] = (
     (LEGACY, "tasks/list", {}, 200),
     (LEGACY, "server/discover", {}, 200),

@@ -25,6 +25,8 @@ from countersign.hub.relay import Relay
 from countersign.hub.sessions import Sessions
 from countersign.hub.streams import Streams
 from countersign.mcp import Era, HttpRequest
+from countersign.mcp.eras import MIRRORED_PARAMS, REQUEST_METHODS
+from countersign.model.methods import KNOWN_METHODS
 from countersign.model.principal import Principal, PrincipalKind
 from countersign.runtime.aside import Aside
 from countersign.runtime.live import Live
@@ -59,10 +61,12 @@ class NoTarget:
     brought: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     held: asyncio.Event | None = None
     over: int = 0
+    asked: int = 0
 
     def ask(
         self, caller: Caller, target: str, verb: str, headers: Mapping[str, str], body: bytes
     ) -> AbstractAsyncContextManager[Inner]:
+        self.asked += 1
         raise Away("the gateway does not answer inside")
 
     @asynccontextmanager
@@ -122,7 +126,9 @@ class Hub:
                 found += each
         return status, json.loads(found) if found else None
 
-    async def ask(self, method: str, params: object = None, **headers: str) -> tuple[int, Any]:
+    async def ask(
+        self, method: str, params: object = None, *, notified: bool = False, **headers: str
+    ) -> tuple[int, Any]:
         """The same of a modern caller."""
         meta = {f"io.modelcontextprotocol/{key}": value for key, value in MODERN.items()}
         message = {
@@ -131,6 +137,8 @@ class Hub:
             "method": method,
             "params": {**cast(dict[str, Any], params or {}), "_meta": meta},
         }
+        if notified:
+            del message["id"]
         return await self.say(message, mcp_protocol_version=MODERN_VERSION, mcp_method=method, **headers)
 
     async def session(self) -> str:
@@ -234,6 +242,27 @@ async def test_so_is_what_a_modern_caller_asks_of_nobody(
     assert len(hub.inner.brought) == 1
     hub.inner.status = 503
     assert (await hub.ask(method, params))[0] == 503
+
+
+KEEPS = {"initialize", "ping", "server/discover", "logging/setLevel", "notifications/initialized"}
+"""Methods that need leave no trace, for no target is asked and nothing refused."""
+
+
+@pytest.mark.parametrize("method", sorted(REQUEST_METHODS | KNOWN_METHODS - {"GET", "DELETE"}))
+async def test_no_method_of_either_era_is_answered_without_a_trace(method: str) -> None:
+    members: dict[str, object] = {} if method.startswith("notifications/") else {"id": 1}
+    params = {"name": "t__x", "uri": "t+x:y", "taskId": "t:1", "ref": {"type": "ref/prompt", "name": "t__x"}}
+    for modern in (False, True):
+        hub = Hub()
+        if modern:
+            mirrors = {} if method not in MIRRORED_PARAMS else {"mcp_name": params[MIRRORED_PARAMS[method]]}
+            status, _ = await hub.ask(method, params, notified=not members, **cast(dict[str, str], mirrors))
+        else:
+            offer = {"protocolVersion": "2025-11-25"} if method == "initialize" else {}
+            message = rpc(method, {**params, **offer}, **members)
+            status, _ = await hub.say(message, mcp_session_id=await hub.session())
+        assert status
+        assert hub.inner.brought or hub.inner.asked or method in KEEPS, method
 
 
 async def test_what_only_keeps_a_connection_is_not_brought() -> None:
