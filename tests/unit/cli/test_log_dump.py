@@ -161,6 +161,8 @@ def test_a_dump_is_saved_as_files(gateway: Gateway) -> None:
 @pytest.mark.parametrize("cut", range(8))
 def test_wherever_it_breaks_off_it_goes_on_with_a_log_that_grew_meanwhile(gateway: Gateway, cut: int) -> None:
     gateway.broken_off(cut)
+    # As a process leaves it that is killed there.
+    (gateway.folder / ".part").write_bytes(b"half")
     gateway.service.record = record(800)
     told = gateway.dump("--json")
     assert told.exit_code == 0, told.output

@@ -38,7 +38,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
     app.command(
         "dump",
-        epilog="Examples: countersign log dump november/;  while countersign log dump november/; [ $? = 3 ]; do sleep 60; done;  "
+        epilog="Examples: countersign log dump november/;  "
+        "while countersign log dump november/; [ $? = 3 ]; do sleep 60; done;  "
         "countersign verify --full november/ --policy trusted.policy",
     )(dump)
 
