@@ -101,7 +101,7 @@ async def test_an_error_with_which_a_call_ends_is_on_record(place: Place) -> Non
 
 
 async def test_what_is_answered_beside_an_error_is_on_record_though_its_call_is_not_made_again(place: Place) -> None:
-    can = {"elicitation": {}, "sampling": {}, "roots": {}}
+    can: dict[str, object] = {"elicitation": {}, "sampling": {}, "roots": {}}
     begin = Rpc("initialize", {**(INITIALIZE.params or {}), **CAN, "capabilities": can})
     mine = str((await place.ask(begin, "half willing", LEGACY)).headers["mcp-session-id"])
     mail = "somebody" + "@example.org"

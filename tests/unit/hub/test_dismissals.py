@@ -256,7 +256,7 @@ async def test_no_method_of_either_era_is_answered_without_a_trace(method: str) 
         hub = Hub()
         if modern:
             mirrors = {} if method not in MIRRORED_PARAMS else {"mcp_name": params[MIRRORED_PARAMS[method]]}
-            status, _ = await hub.ask(method, params, notified=not members, **cast(dict[str, str], mirrors))
+            status, _ = await hub.ask(method, params, notified=not members, **cast(dict[str, Any], mirrors))
         else:
             offer = {"protocolVersion": "2025-11-25"} if method == "initialize" else {}
             message = rpc(method, {**params, **offer}, **members)
@@ -342,7 +342,10 @@ async def test_nothing_is_held_of_what_is_brought() -> None:
 async def test_no_more_of_its_head_is_brought_than_it_is_read_by() -> None:
     """Else a caller could make it longer than Envoy takes, and would leave no trace."""
     hub = Hub()
-    headers = {"mcp_param_a": "a" * 60_000, "accept": "application/json, text/event-stream" + ", x/y" * 9_000}
+    headers: dict[str, Any] = {
+        "mcp_param_a": "a" * 60_000,
+        "accept": "application/json, text/event-stream" + ", x/y" * 9_000,
+    }
     await hub.ask("tools/list", {"cursor": "x", "arguments": {"a": "a" * 60_000}}, **headers)
     ((_, brought, _),) = hub.inner.brought
     assert sum(len(name) + len(value) for name, value in brought.items()) < 500
@@ -382,7 +385,7 @@ async def test_what_envoy_would_not_take_inside_is_on_record_and_not_sent(
         long = rpc("tools/call", {"name": "t__x", "a": "a" * room}, id=1)
         status, said = await hub.say(long, mcp_session_id=await hub.session())
     else:
-        mirrors = {f"mcp_param_{number}": "a" for number in range(95)}
+        mirrors: dict[str, Any] = {f"mcp_param_{number}": "a" for number in range(95)}
         status, said = await hub.ask(
             "tools/call", {"name": "t__x", "arguments": {"a": "a"}}, mcp_name="t__x", **mirrors
         )
