@@ -233,6 +233,7 @@ async def test_edits_of_gateway_yaml_are_followed_and_no_event_is_lost_or_skippe
             # Back again, it goes on where it was.
             exporter.configure(siem={"ocsf": {"file": "second.jsonl"}}, table={"csv": {"file": "record.csv"}})
             await until(lambda: len(exporter.lines("record.csv")) > EVENTS)
+            await exporter.reach(EVENTS)
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(20):
                 assert await process.wait() == 0
