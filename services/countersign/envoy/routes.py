@@ -46,8 +46,7 @@ INNER_ROUTES = "countersign_inner_routes"
 BUFFER_FILTER = "envoy.filters.http.buffer"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 # What authz is told of a route: see countersign.authz.envoy.
-MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE, HUB_ROUTE = "mcp", "audit", "approval", "hub"
-DISMISSED_ROUTE = "dismissed"
+MCP_ROUTE, AUDIT_ROUTE, APPROVAL_ROUTE, HUB_ROUTE, DISMISSED_ROUTE = "mcp", "audit", "approval", "hub", "dismissed"
 INNER = "inner"
 CHANGES_REQUESTS = "changes_requests"
 # Services of the recorder that auditors and operators reach; RecorderService, FeedService and ToolPinService are
