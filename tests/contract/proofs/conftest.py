@@ -38,7 +38,7 @@ from tests.support.recorders import SEALER, running_recorder, running_sender, un
 
 CAROL = replace(ALICE, subject="carol", groups=("auditors",))
 WITNESS = signer("witness.test/w1", KeyKind.COSIGNATURE, seed=9)
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class SomeWitness:
