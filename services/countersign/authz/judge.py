@@ -217,7 +217,7 @@ class Judge:
             if in_force.config.asks_for_approval:
                 await self._follow_ups.withdraw(request, principal, record.session_id)
             settled = await self._settled(in_force, target, opened)
-            return await self._recorded(in_force, target, record, request, session, settled.masked_too(masks))
+            return await self._recorded(in_force, target, opened, session, settled.masked_too(masks))
         except McpRefused as error:
             return await self._refuse(in_force, record, error.message, refused(error))
         except (NotRecordable, NotMaskable, StateAltered, Unsealable) as error:
@@ -264,15 +264,10 @@ class Judge:
             raise
 
     async def _recorded(
-        self,
-        in_force: InForce,
-        target: Target,
-        record: CallRecord,
-        request: Request,
-        session: SessionOfCall,
-        settled: Settled,
+        self, in_force: InForce, target: Target, opened: Reopened, session: SessionOfCall, settled: Settled
     ) -> Forward | Answer:
-        """Record what becomes of a request; only then let it pass, or answer."""
+        """Record what becomes of a request, as its caller could read it; only then let it pass, or answer."""
+        request, record = opened.request, opened.record
         decided, outgoing = settled.weighed.decided, settled.weighed.outgoing
         verdict = decided.verdict
         reply = settled.reply
@@ -285,7 +280,7 @@ class Judge:
         events = await self._events_of(
             in_force,
             record if settled.approval_id == record.approval_id else replace(record, approval_id=settled.approval_id),
-            request.messages,
+            opened.handed.messages,
             decided.decisions,
             0 if reply is None else reply.status,
             outgoing if verdict.allowed else None,

@@ -16,7 +16,9 @@ from tests.unit.authz.returns import ALICES, modern, rulebook_of, text_of
 from tests.unit.authz.returns import bench as bench
 
 MAIL = "canary@" + "example.org"
-STATE = f"step 2 of {MAIL}"
+# By itself nobody could tell the word for a secret: what hid it may be a field's name, or a statement.
+WORD = "quetzalcoatl"
+STATE = f"step 2 of {MAIL}, {WORD}"
 SEALED = SEALER.seal_state(ALICE, "orders", STATE)
 RESPONSES = {"who": {"action": "accept", "content": {"name": "Ada"}}}
 
@@ -49,7 +51,9 @@ async def test_its_target_gets_what_it_wrote_and_the_record_does_not(shown: Benc
     result = await shown.ask(asked)
     params = body_of(result, asked)
     assert (params["requestState"], params["inputResponses"]) == (STATE, RESPONSES)
+    assert SEALED in repr(shown.sink.durable)
     assert MAIL not in repr(shown.sink.durable)
+    assert WORD not in repr(shown.sink.durable)
     assert isinstance(result, Forward)
     assert result.handoff is not None
     assert result.handoff.masks == ("pii",)

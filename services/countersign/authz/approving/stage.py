@@ -105,7 +105,8 @@ class ApprovalStage:
         ``StateAltered``, ``Undecidable``, ``NotRecordable``, ``NotMaskable`` and what ``again`` raises, with nothing
         sent and no grant taken.
         """
-        request, record, resumed = opened.request, opened.record, opened.wait
+        request, record, resumed = opened.handed, opened.record, opened.wait
+        # What its caller could not read, people are not shown either.
         message, decision = request.messages[0], weighed.decided.verdict
         if message.kind is not MessageKind.REQUEST or message.call is None:
             return _not_sent(weighed, "nobody can be asked about what awaits no answer")
@@ -122,7 +123,7 @@ class ApprovalStage:
         digests = await self._aside.run(size_bytes, lambda: self._digests(record, weighed, max_depth=depth))
         if resumed is not None and resumed.what != digests.what:
             raise StateAltered("the requestState belongs to another call than the one that it came with")
-        means = await self._aside.run(size_bytes, lambda: read_means(opened.handed.messages[0]))
+        means = await self._aside.run(size_bytes, lambda: read_means(message))
         claim = await self._claim(in_force, target, record, message, means, weighed, terms, digests, resumed)
         tells = self._telling(in_force, target, record, message, means, digests, resumed)
         latest = [weighed]

@@ -213,11 +213,12 @@ async def test_a_modern_client_comes_back_with_a_state_that_only_it_can_use_for_
 
 @pytest.mark.parametrize("sealed", [False, True])
 async def test_a_targets_own_state_is_kept_and_given_back_to_it(waiting: Waiting, sealed: bool) -> None:
-    own = {"requestState": "the target's", "inputResponses": {"x": {"action": "accept"}}}
-    handed = SEALER.seal_state(ALICE, "orders", "the target's") if sealed else "the target's"
+    own = {"requestState": "their own", "inputResponses": {"x": {"action": "accept"}}}
+    handed = SEALER.seal_state(ALICE, "orders", "their own") if sealed else "their own"
     alice = HandleOwner("", ALICE.issuer, ALICE.subject, "orders")
     await waiting.bench.handles.keep(alice, [Handle(HandleKind.STATE, handed)])
     asked = result(await waiting.modern({"table": "a"}, {**own, "requestState": handed}))
+    assert ("their own" in repr(vars(waiting.store))) is not sealed, "people are shown what their caller could read"
     await waiting.decide(await waiting.pending())
     passed = await waiting.modern({"table": "a"}, {"requestState": asked["requestState"]})
     assert isinstance(passed, Forward)
