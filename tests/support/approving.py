@@ -92,13 +92,17 @@ class Told:
 
 @dataclass(slots=True)
 class Bench:
-    """An approver over gRPC whose database is a dict and whose recorder is a lever, and who asks it."""
+    """An approver over gRPC whose database is a dict and whose recorder is a lever, and who asks it.
+
+    ``hasty`` gives up soon: for what is to fail.
+    """
 
     store: MemoryApprovalStore
     sink: Sink
     following: Following
     outbox: Outbox
     broker: ApproverClient
+    hasty: ApproverClient
     people: People
     told: Told
     revocations: FakeRevocations
@@ -115,10 +119,13 @@ async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        broker = ApproverClient(f"127.0.0.1:{port}", timeout_s=0.5)
+        broker = ApproverClient(f"127.0.0.1:{port}", timeout_s=20.0)
+        hasty = ApproverClient(f"127.0.0.1:{port}", timeout_s=0.5)
         people = People(approvals_pb2_grpc.ApprovalServiceStub(channel))
         ender = Ender(store, outbox, following, revocations, lambda: made.now_us)
-        made = Bench(store, sink, following, outbox, broker, people, told, revocations, ender, f"127.0.0.1:{port}")
+        made = Bench(
+            store, sink, following, outbox, broker, hasty, people, told, revocations, ender, f"127.0.0.1:{port}"
+        )
         acting = Acting(
             store,
             outbox,
@@ -144,9 +151,11 @@ async def bench(*, beat_s: float = 10.0, most_waits: int = 100) -> AsyncIterator
         )
         await server.start()
         await broker.start()
+        await hasty.start()
         try:
             yield made
         finally:
+            await hasty.close()
             await broker.close()
             await server.stop(None)
 

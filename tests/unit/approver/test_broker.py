@@ -68,7 +68,7 @@ async def test_no_grant_is_given_before_it_is_recorded_who_agreed(bench: Bench) 
     asked = await approved(bench)
     bench.sink.refuse = lambda event: event.method == "approved"
     with pytest.raises(ApproverAway):
-        await bench.broker.consume(asked.id, asked.digest, str(uuid4()))
+        await bench.hasty.consume(asked.id, asked.digest, str(uuid4()))
     assert (await bench.store.get(asked.id)).uses == 0
     bench.sink.refuse = lambda _: False
     call_id = str(uuid4())
@@ -124,7 +124,7 @@ async def test_a_database_that_is_away_is_an_approver_that_is_away(bench: Bench)
     asked, _ = await bench.broker.ask(asking())
     bench.store.away = True
     client = ApproverClient("")
-    for away in (client, bench.broker):
+    for away in (client, bench.hasty):
         with pytest.raises(ApproverAway):
             await asyncio.wait_for(away.rejoin(asked.id, asked.asked_by, None), 10)
 

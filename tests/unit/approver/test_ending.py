@@ -275,9 +275,9 @@ async def test_nothing_is_asked_granted_or_shown_while_nobody_knows_who_is_revok
     agreed = await _agreed(bench, NOON)
     bench.revocations.forget()
     with pytest.raises(ApproverAway):
-        await bench.broker.consume(agreed.id, agreed.digest, asking().call_id)
+        await bench.hasty.consume(agreed.id, agreed.digest, asking().call_id)
     with pytest.raises(ApproverAway):
-        await bench.broker.ask(asking())
+        await bench.hasty.ask(asking())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bench.people.get(owner(), agreed.id)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
