@@ -67,12 +67,15 @@ class Scripted(broker_pb2_grpc.ApprovalBrokerServiceServicer):
 
 
 @pytest.fixture
-async def approver() -> AsyncIterator[tuple[Scripted, ApproverClient]]:
+async def approver(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Scripted, ApproverClient]]:
+    """Whoever it is asked by gives up after the seconds of the test's parameter."""
     scripted, server = Scripted(), grpc.aio.server()
     broker_pb2_grpc.add_ApprovalBrokerServiceServicer_to_server(scripted, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    client = ApproverClient(f"127.0.0.1:{port}", service_token="token of services", timeout_s=0.4)
+    client = ApproverClient(
+        f"127.0.0.1:{port}", service_token="token of services", timeout_s=getattr(request, "param", 20.0)
+    )
     await client.start()
     yield scripted, client
     await client.close()
@@ -103,6 +106,7 @@ async def test_an_approver_that_restarts_is_asked_again(
 
 
 @everything
+@pytest.mark.parametrize("approver", [0.6], indirect=True, ids=["hasty"])
 async def test_one_that_stays_away_is_given_up_in_time_and_quotes_nothing(
     approver: tuple[Scripted, ApproverClient], ask: Callable[[ApproverClient], Awaitable[object]]
 ) -> None:
